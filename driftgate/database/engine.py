@@ -1,0 +1,168 @@
+"""Connections to PostgreSQL, and its failures told apart: what a retry can mend, and what only a person can."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
+
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from driftgate.database.tables import metadata
+from driftgate.errors import DatabaseError, DatabaseUnavailableError
+
+_log = logging.getLogger(__name__)
+
+# Any constant will do, as long as every process that creates tables takes the same one.
+_SCHEMA_LOCK = 7_340_115
+_TAKE_SCHEMA_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
+
+# The join is planned at one row per view, and a nested loop over that guess is quadratic in users.
+_PLANNER_SETTINGS = {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "UTC"}
+
+_WRONG_CREDENTIALS = ("authentication failed", "no password supplied", "pg_hba.conf")
+_ABSENT = ("does not exist",)
+_TRANSIENT_STATES = ("08", "40001", "40P01", "53", "57P01", "57P02", "57P03")
+
+
+@dataclass(frozen=True)
+class ConnectionParameters:
+    """Where one PostgreSQL database is. `host` may be the folder of a Unix socket."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    dbname: str
+    sslmode: str = "prefer"
+
+    def url(self) -> URL:
+        """The SQLAlchemy URL; its string form hides the password."""
+        return URL.create(
+            "postgresql+psycopg2",
+            username=self.user,
+            password=self.password or None,
+            port=self.port,
+            database=self.dbname,
+            query={"host": self.host, "sslmode": self.sslmode},
+        )
+
+    def url_text(self) -> str:
+        """The same URL as text with the password in it, for a configuration file that is filled from the environment.
+
+        >>> ConnectionParameters("db", 5432, "u", "p@ss", "d").url_text()
+        'postgresql+psycopg2://u:p%40ss@/d?host=db&port=5432&sslmode=prefer'
+        """
+        query = urlencode({"host": self.host, "port": self.port, "sslmode": self.sslmode}, safe="/")
+        user, password = quote(self.user, safe=""), quote(self.password, safe="")
+        return f"postgresql+psycopg2://{user}:{password}@/{quote(self.dbname, safe='')}?{query}"
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host}:{self.port}/{self.dbname}"
+
+
+def connect(parameters: ConnectionParameters) -> Engine:
+    """An engine whose sessions run in UTC. Nothing is opened until the first query.
+
+    Sessions are pinned to UTC because a `date` compared with a timestamp is read in the session's zone.
+    """
+    return create_engine(
+        parameters.url(),
+        pool_pre_ping=True,
+        connect_args={
+            "options": "-c timezone=UTC",
+            "connect_timeout": 10,
+            "application_name": "driftgate",
+        },
+    )
+
+
+@contextmanager
+def database_errors(what: str, parameters: ConnectionParameters | None = None) -> Iterator[None]:
+    """Turn driver errors inside the block into DatabaseError or DatabaseUnavailableError.
+
+    Args:
+        what: the activity, as it should read after "while ".
+        parameters: named in the message where they are known.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        raise translate(error, what, parameters) from error
+
+
+def translate(error: DBAPIError, what: str, parameters: ConnectionParameters | None = None) -> DatabaseError:
+    """The Driftgate error for a driver error; transient only where trying again can succeed."""
+    state = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None) or ""
+    message = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    where = f" ({parameters})" if parameters else ""
+    received = f"PostgreSQL{where} failed while {what}: {message[:500]}"
+    connecting = not state and not error.connection_invalidated and _is_operational(error)
+    if connecting and any(part in message for part in _WRONG_CREDENTIALS):
+        return DatabaseError(received, remedy="correct POSTGRES_USER and POSTGRES_PASSWORD")
+    if connecting and any(part in message for part in _ABSENT):
+        return DatabaseError(received, remedy="create that role or database, or correct POSTGRES_USER and POSTGRES_DB")
+    if connecting or error.connection_invalidated or state.startswith(_TRANSIENT_STATES):
+        return DatabaseUnavailableError(
+            received,
+            remedy="start the server, or correct POSTGRES_HOST and POSTGRES_PORT; "
+            "with POSTGRES_HOST unset an embedded server is used",
+        )
+    return DatabaseError(received, remedy="the statement itself was refused; see the cause above")
+
+
+def _is_operational(error: DBAPIError) -> bool:
+    return type(error.orig).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")
+
+
+def prepare_database(engine: Engine) -> None:
+    """Create missing tables and set the planner up for point-in-time joins; safe to repeat and to run at once.
+
+    The settings belong to this database alone. Where the role may not change them, a warning is logged and
+    retrieval still works, though its time may grow with the square of the number of entities.
+
+    Raises:
+        DatabaseError: the tables cannot be created.
+    """
+    create_tables(engine)
+    with database_errors("setting up the planner"), engine.begin() as connection:
+        connection.execute(_TAKE_SCHEMA_LOCK, {"key": _SCHEMA_LOCK})
+        _set_planner(connection)
+    # Sessions that were open before keep the old settings.
+    engine.dispose()
+
+
+def create_tables(engine: Engine) -> None:
+    """Create every table of ours that is missing; safe to repeat and to run at once.
+
+    Raises:
+        DatabaseError: the role may not, or the database cannot be reached.
+    """
+    with database_errors("creating tables"), engine.begin() as connection:
+        connection.execute(_TAKE_SCHEMA_LOCK, {"key": _SCHEMA_LOCK})
+        metadata.create_all(connection)
+
+
+def _set_planner(connection: Connection) -> None:
+    present = connection.execute(
+        text(
+            "SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase "
+            "WHERE s.setrole = 0 AND d.datname = current_database()"
+        )
+    ).scalars()
+    missing = {f"{name}={value}" for name, value in _PLANNER_SETTINGS.items()} - set(present)
+    if not missing:
+        return
+    quoted = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
+    try:
+        with connection.begin_nested():
+            for name, value in _PLANNER_SETTINGS.items():
+                connection.exec_driver_sql(f"ALTER DATABASE {quoted} SET {name} = '{value}'")
+    except ProgrammingError as error:
+        if getattr(error.orig, "pgcode", None) != "42501":
+            raise
+        _log.warning(
+            "This role may not set %s on the database; ask its owner to, or retrieval may be slow",
+            ", ".join(sorted(_PLANNER_SETTINGS)),
+        )

@@ -1,0 +1,1 @@
+"""Column ledger, comparison, result. Only `evidently_adapter` imports evidently."""

@@ -1,0 +1,174 @@
+"""Two months compared: ledger, Evidently, and the share of missing values, put together in one result."""
+
+import math
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from driftgate.drift.ledger import Ledger, read_table
+from driftgate.drift.methods import choose_method
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift
+from driftgate.features.entities import MonthSize
+from driftgate.features.labels import LABEL_COLUMN, LabelMonth
+from driftgate.features.types import FeatureMonth, Kind
+from driftgate.monitors import Monitor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from driftgate.drift.evidently_adapter import ColumnTest
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result and its report as text."""
+
+    drift: DriftResult
+    html: str
+    json: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """One month of a comparison."""
+
+    size: MonthSize
+    features: FeatureMonth
+    labels: LabelMonth
+
+
+def compare(ref: Side, cur: Side, ledger: Ledger, monitor: Monitor) -> Comparison:
+    """Compare every comparable feature, and the label where both periods have one.
+
+    Raises:
+        MissingSignalError: Evidently gives no usable score for a column.
+    """
+    from driftgate.drift.evidently_adapter import ColumnTest, run_report
+
+    tests = [ColumnTest(item.name, ledger.kinds[item.name], item.method, item.threshold) for item in ledger.comparable]
+    frames = [_frame(read_table(side.features), tests) for side in (ref, cur)]
+    label = _add_label(frames, ref.labels, cur.labels, monitor)
+    report = run_report(frames[0], frames[1], tests, label)
+    columns = tuple(_judge(item, report.scores, monitor) for item in ledger.columns)
+    drift = DriftResult(
+        as_of_ref=ref.size.as_of,
+        as_of_cur=cur.size.as_of,
+        rows_ref=ref.size.entities,
+        rows_cur=cur.size.entities,
+        compared_rows_ref=ref.features.rows,
+        compared_rows_cur=cur.features.rows,
+        columns=columns,
+        excluded=ledger.excluded,
+    )
+    return Comparison(drift, with_banner(report.html, drift, monitor), report.json)
+
+
+def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
+    """|rate_cur - rate_ref| for a binary label, the difference of means for a numeric one; NaN with the reason."""
+    reasons = [f"{month.as_of}: {month.reason}" for month in (ref, cur) if month.reason]
+    return TargetDrift(
+        ref=ref.mean,
+        cur=cur.mean,
+        labelled_ref=ref.labelled / ref.entities,
+        labelled_cur=cur.labelled / cur.entities,
+        reason="; ".join(reasons),
+    )
+
+
+def _judge(item: ColumnResult, scores: dict[str, float], monitor: Monitor) -> ColumnResult:
+    if item.state is not ColumnState.COMPARED:
+        return replace(item, drifted=True, drifted_by="not comparable")
+    score = scores[item.name]
+    by = []
+    if is_drift(item.method, score, item.threshold):
+        by.append("values")
+    if abs(item.missing_change) >= monitor.missing_threshold:
+        by.append("missing share")
+    return replace(item, score=score, drifted=bool(by), drifted_by=" and ".join(by))
+
+
+def _frame(table: pa.Table, tests: "list[ColumnTest]") -> "pd.DataFrame":
+    """The tested columns as Evidently compares them: float64 numbers, str categories, missing as NaN or None.
+
+    Extension types would be skipped without a word, so nullable integers and booleans become these.
+    """
+    import pandas as pd
+
+    return pd.DataFrame({test.name: _values(table.column(test.name), test.kind) for test in tests})
+
+
+def _values(column: pa.ChunkedArray, kind: Kind) -> Any:
+    if kind is Kind.NUMERIC:
+        values = column.cast(pa.float64()).to_numpy()
+        return _finite(values)
+    if pa.types.is_boolean(column.type):
+        column = pa.compute.if_else(column, "True", "False")
+    return column.to_pandas().astype(object)
+
+
+def _finite(values: Any) -> Any:
+    import numpy as np
+
+    return np.where(np.isfinite(values), values, math.nan)
+
+
+def _add_label(
+    frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, monitor: Monitor
+) -> "ColumnTest | None":
+    """Put the label into both frames as a column of its own; None where either period has none."""
+    import pandas as pd
+
+    from driftgate.drift.evidently_adapter import ColumnTest
+
+    if ref.path is None or cur.path is None or monitor.label is None:
+        return None
+    kind = Kind.CATEGORICAL if ref.binary else Kind.NUMERIC
+    columns = []
+    for month in (ref, cur):
+        with pa.memory_map(str(month.path)) as source:  # type: ignore[arg-type]
+            columns.append(pa.ipc.open_file(source).read_all().column(LABEL_COLUMN))
+    if min(map(len, columns)) < 2:
+        return None
+    distinct = pa.compute.count_distinct(pa.chunked_array([*columns[0].chunks, *columns[1].chunks])).as_py()
+    method, threshold = choose_method("label", kind, len(columns[0]), len(columns[1]), distinct, None)
+    name = monitor.label.column
+    for position, column in enumerate(columns):
+        labels = pd.Series(_values(column, kind)).reindex(range(len(frames[position])))
+        frames[position] = frames[position].assign(**{name: labels})
+    return ColumnTest(name, kind, method, threshold)
+
+
+def with_banner(html: str, drift: DriftResult, monitor: Monitor) -> str:
+    """Put what was compared at the head of the page: months, rows, share, and every column's state."""
+    rows = "".join(
+        f"<tr><td>{escape(item.name)}</td><td>{item.state}</td><td>{escape(item.method)}</td>"
+        f"<td>{_number(item.score)}</td><td>{_number(item.threshold)}</td>"
+        f"<td>{_number(item.missing_ref)} &rarr; {_number(item.missing_cur)}</td>"
+        f"<td>{escape(item.drifted_by)}</td></tr>"
+        for item in drift.worst_first
+    )
+    sample = (
+        f"<p><b>A seeded sample is compared</b> (seed {monitor.sample_seed}): {drift.compared_rows_ref:,} of "
+        f"{drift.rows_ref:,} and {drift.compared_rows_cur:,} of {drift.rows_cur:,} entities.</p>"
+        if drift.sampled
+        else ""
+    )
+    banner = (
+        "<section style='font-family:sans-serif;margin:24px auto;max-width:1200px'>"
+        f"<h1>Drift of {escape(monitor.name)}: {drift.as_of_ref} against {drift.as_of_cur}</h1>"
+        f"<p>{len(drift.drifted)} of {len(drift.columns)} declared features drift "
+        f"(drift_share {drift.drift_share:.2f}, threshold {monitor.threshold:.2f}). "
+        f"{drift.rows_ref:,} entities in the reference month, {drift.rows_cur:,} in the current one.</p>{sample}"
+        "<details><summary>Column ledger, worst first</summary>"
+        "<table cellpadding='4' style='border-collapse:collapse;font-size:14px'>"
+        "<tr align='left'><th>feature</th><th>state</th><th>method</th><th>score</th><th>threshold</th>"
+        f"<th>missing share</th><th>drifts by</th></tr>{rows}</table></details></section>"
+    )
+    head, body, rest = html.partition("<body>")
+    return f"{head}{body}{banner}{rest}" if body else banner + html
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4g}"

@@ -1,0 +1,172 @@
+"""The one module that imports evidently: a report of two frames, and its drift scores read as typed results."""
+
+import gc
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from driftgate.drift.result import is_drift
+from driftgate.errors import MissingSignalError, bounded
+from driftgate.features.types import Kind
+
+# Fewer expected rows than this in a cell, and the chi-square approximation does not hold (Cochran 1954).
+_LEAST_EXPECTED = 5
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence warnings of libraries about themselves; nothing of ours is computed inside."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+# Importing allocates a great many objects that all stay; collecting among them costs a sixth of the time.
+_collecting = gc.isenabled()
+gc.disable()
+with _quiet():
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.core.metric_types import CountValue, SingleValue
+    from evidently.legacy.calculations.stattests.registry import StatTest, register_stattest
+    from evidently.legacy.core import ColumnType
+    from evidently.metrics import ValueDrift
+    from evidently.presets import DataDriftPreset, DataSummaryPreset
+if _collecting:
+    gc.enable()
+
+
+@dataclass(frozen=True)
+class ColumnTest:
+    """How one column is compared."""
+
+    name: str
+    kind: Kind
+    method: str
+    threshold: float
+
+
+@dataclass(frozen=True)
+class EvidentlyReport:
+    """Drift scores by column, and the report as text."""
+
+    scores: dict[str, float]
+    html: str
+    json: str
+
+
+def run_report(
+    ref: pd.DataFrame, cur: pd.DataFrame, features: Sequence[ColumnTest], label: ColumnTest | None
+) -> EvidentlyReport:
+    """Run the data summary and drift presets over the features, and the label's own drift.
+
+    Args:
+        ref, cur: one column for each test; numbers as float64, categories as str, missing as NaN or None.
+
+    Raises:
+        MissingSignalError: Evidently left a column out, or gave a score that is no number.
+    """
+    tests = [*features, *([label] if label else [])]
+    definition = DataDefinition(
+        numerical_columns=[test.name for test in tests if test.kind is Kind.NUMERIC],
+        categorical_columns=[test.name for test in tests if test.kind is not Kind.NUMERIC],
+    )
+    names = [test.name for test in features]
+    metrics: list[Any] = [
+        DataSummaryPreset(columns=[test.name for test in tests]),
+        DataDriftPreset(
+            columns=names,
+            per_column_method={test.name: test.method for test in features},
+            per_column_threshold={test.name: test.threshold for test in features},
+        ),
+    ]
+    if label:
+        metrics.append(ValueDrift(column=label.name, method=label.method, threshold=label.threshold))
+    with _quiet():
+        snapshot = Report(metrics).run(
+            Dataset.from_pandas(cur, data_definition=definition), Dataset.from_pandas(ref, data_definition=definition)
+        )
+        scores = read_scores(snapshot.metric_results.values(), tests)
+        _check_count(snapshot.metric_results.values(), features, scores)
+        return EvidentlyReport(scores, snapshot.get_html_str(as_iframe=False), snapshot.json())
+
+
+def read_scores(results: Any, tests: Sequence[ColumnTest]) -> dict[str, float]:
+    """The drift score of each test, found by column and method in the typed results.
+
+    Raises:
+        MissingSignalError: a test has no result, was run with another method, or its score is not a number.
+    """
+    found: dict[str, tuple[str, float]] = {}
+    for result in results:
+        if isinstance(result, SingleValue):
+            parameters = result.metric_value_location.metric.params
+            if parameters.get("type", "").endswith(":ValueDrift"):
+                found[parameters["column"]] = (parameters.get("method", ""), float(result.value))
+    wrong = [
+        test.name
+        for test in tests
+        if found.get(test.name, ("", math.nan))[0] != test.method or not math.isfinite(found[test.name][1])
+    ]
+    if wrong:
+        raise MissingSignalError(
+            f"Evidently's report has no usable drift score for {bounded(wrong)}",
+            allowed="a finite score from the chosen method for every compared column",
+            remedy="this Evidently release may have changed its results; install the versions in requirements.lock",
+        )
+    return {test.name: found[test.name][1] for test in tests}
+
+
+def _check_count(results: Any, features: Sequence[ColumnTest], scores: dict[str, float]) -> None:
+    """Hold our reading of the scores against Evidently's own count of drifted columns."""
+    ours = sum(is_drift(test.method, scores[test.name], test.threshold) for test in features)
+    counts = [int(result.count.value) for result in results if _is_drifted_count(result)]
+    if counts != [ours]:
+        raise MissingSignalError(
+            f"Evidently counts {counts} drifted columns where their scores say {ours}",
+            remedy="this Evidently release may have changed its results; install the versions in requirements.lock",
+        )
+
+
+def _is_drifted_count(result: Any) -> bool:
+    if not isinstance(result, CountValue):
+        return False
+    return str(result.count.metric_value_location.metric.params.get("type", "")).endswith(":DriftedColumnsCount")
+
+
+def _two_sample_chisquare(
+    reference: pd.Series, current: pd.Series, feature_type: ColumnType, threshold: float
+) -> tuple[float, bool]:
+    """Chi-square test of homogeneity of two samples (Pearson 1911), rare categories pooled. Returns a p-value.
+
+    Evidently's own chi-square takes the reference frequencies as exact, and so finds drift between two samples of one
+    distribution far more often than its threshold says.
+    """
+    from scipy.stats import chi2_contingency
+
+    counts = pd.DataFrame({"ref": reference.value_counts(), "cur": current.value_counts()}).fillna(0)
+    smaller = counts.sum().min() / counts.to_numpy().sum()
+    rare = counts.sum(axis=1) * smaller < _LEAST_EXPECTED
+    pooled = counts[~rare].to_numpy()
+    if rare.any():
+        pooled = np.vstack([pooled, counts[rare].sum().to_numpy()])
+    if len(pooled) < 2:
+        return 1.0, False
+    p_value = float(chi2_contingency(pooled, correction=False).pvalue)
+    return p_value, p_value < threshold
+
+
+register_stattest(
+    StatTest(
+        name="two_sample_chisquare",
+        display_name="two-sample chi-square p_value",
+        allowed_feature_types=[ColumnType.Categorical, ColumnType.Numerical],
+        default_threshold=0.05,
+    ),
+    _two_sample_chisquare,
+)

@@ -1,0 +1,168 @@
+"""The column ledger: every declared feature is compared, or has a state that says why not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftgate.drift.methods import choose_method
+from driftgate.drift.result import ColumnResult, ColumnState
+from driftgate.errors import ConfigurationError, IncomparableColumnsError, NoVerdictError, bounded
+from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
+from driftgate.monitors import Monitor
+
+# A category with nearly as many values as rows names its row; comparing its frequencies says nothing.
+_IDENTIFIER_SHARE = 0.5
+_IDENTIFIER_VALUES = 50
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Every declared feature's state, with the test chosen for those that can be compared.
+
+    Attributes:
+        columns: one entry for each declared feature; scores are not filled in yet.
+        kinds: kind of each column, by name.
+        excluded: (name, reason) of declared fields that are no features: identifiers, timestamps, the label.
+    """
+
+    columns: tuple[ColumnResult, ...]
+    kinds: dict[str, Kind]
+    excluded: tuple[tuple[str, str], ...]
+
+    @property
+    def comparable(self) -> tuple[ColumnResult, ...]:
+        """The columns that can be compared."""
+        return tuple(column for column in self.columns if column.state is ColumnState.COMPARED)
+
+    @property
+    def incomparable(self) -> tuple[ColumnResult, ...]:
+        """The columns that cannot."""
+        return tuple(column for column in self.columns if column.state is not ColumnState.COMPARED)
+
+
+def read_table(month: FeatureMonth) -> pa.Table:
+    """The month's features as an Arrow table, memory-mapped."""
+    with pa.memory_map(str(month.path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledger:
+    """Account for every declared feature of the two months.
+
+    Raises:
+        NoVerdictError: the feature service declares no feature.
+        ConfigurationError: monitors.toml has a rule for a feature that is not declared, or one that does not fit.
+    """
+    tables = read_table(ref), read_table(cur)
+    excluded = tuple(_excluded(cur.declared, monitor))
+    names = {name for name, _ in excluded}
+    features = [item for item in cur.declared if item.name not in names]
+    unknown = sorted(set(monitor.columns) - {item.name for item in features})
+    if unknown:
+        raise ConfigurationError(
+            f"monitor {monitor.name!r} has rules for columns that {monitor.feature_service!r} does not declare: "
+            + bounded(unknown),
+            allowed=bounded(item.name for item in features),
+        )
+    if not features:
+        raise NoVerdictError(f"the feature service {monitor.feature_service!r} declares no feature to compare")
+    stale = set(cur.stale_views)
+    columns = tuple(_entry(item, tables, monitor, item.view in stale) for item in features)
+    return Ledger(columns, {item.name: item.kind for item in features}, excluded)
+
+
+def require_comparable(ledger: Ledger, monitor: Monitor) -> None:
+    """Refuse to go on where a feature cannot be compared, unless the monitor counts that as drift.
+
+    Raises:
+        IncomparableColumnsError: with the ledger in the message.
+    """
+    if not ledger.incomparable or (monitor.on_incomparable == "count_as_drift" and ledger.comparable):
+        return
+    lines = [f"{column.name}: {column.state} ({column.detail})" for column in ledger.incomparable]
+    raise IncomparableColumnsError(
+        f"{len(lines)} of {len(ledger.columns)} declared features cannot be compared\n  - " + "\n  - ".join(lines[:30]),
+        allowed="every declared feature comparable, or on_incomparable = 'count_as_drift' and at least one of them",
+        remedy="reload the month whose column is wrong, or correct the Feast repository; "
+        f"compared: {bounded(column.name for column in ledger.comparable)}",
+    )
+
+
+def _excluded(declared: Sequence[DeclaredFeature], monitor: Monitor) -> list[tuple[str, str]]:
+    identifiers = {monitor.entity.key, monitor.entity.feast_key}
+    times = {monitor.entity.timestamp}
+    label = {monitor.label.column} if monitor.label else set()
+    reasons = []
+    for item in declared:
+        if item.name in identifiers:
+            reasons.append((item.name, "identifier"))
+        elif item.name in times or item.kind is Kind.TIMESTAMP:
+            reasons.append((item.name, "timestamp"))
+        elif item.name in label:
+            reasons.append((item.name, "label"))
+    return reasons
+
+
+def _entry(item: DeclaredFeature, tables: tuple[pa.Table, pa.Table], monitor: Monitor, stale: bool) -> ColumnResult:
+    blank = ColumnResult(item.name, item.view, item.dtype, ColumnState.COMPARED)
+    if item.kind is Kind.UNSUPPORTED:
+        return _refuse(blank, ColumnState.UNSUPPORTED, f"Feast type {item.dtype} is neither number nor category")
+    for table, when in zip(tables, ("reference", "current"), strict=True):
+        if item.name not in table.column_names:
+            return _refuse(blank, ColumnState.MISSING, f"the source of {item.view} has no such column ({when} month)")
+    pair = [table.column(item.name) for table in tables]
+    for column in pair:
+        if not _fits(item, column.type):
+            return _refuse(blank, ColumnState.RETYPED, f"declared {item.dtype}, the source gives {column.type}")
+    pair = [_without_missing(column) for column in pair]
+    entry = replace(
+        blank,
+        values_ref=len(pair[0]),
+        values_cur=len(pair[1]),
+        missing_ref=1 - len(pair[0]) / tables[0].num_rows,
+        missing_cur=1 - len(pair[1]) / tables[1].num_rows,
+    )
+    return _with_test(entry, item, pair, monitor, stale)
+
+
+def _with_test(
+    entry: ColumnResult, item: DeclaredFeature, pair: list[pa.ChunkedArray], monitor: Monitor, stale: bool
+) -> ColumnResult:
+    for values, when in ((entry.values_ref, "reference"), (entry.values_cur, "current")):
+        if values == 0:
+            return _refuse(entry, ColumnState.ALL_NULL, f"no value at all in the {when} month")
+    if stale:
+        return _refuse(entry, ColumnState.STALE, f"{item.view} has no row newer than the reference month")
+    fewest = min(entry.values_ref, entry.values_cur)
+    if fewest < monitor.min_rows:
+        return _refuse(entry, ColumnState.NOT_ENOUGH_ROWS, f"{fewest} values, {monitor.min_rows} needed")
+    distinct = pc.count_distinct(pa.chunked_array([*pair[0].chunks, *pair[1].chunks])).as_py()
+    if item.kind is Kind.CATEGORICAL and distinct > max(_IDENTIFIER_VALUES, _IDENTIFIER_SHARE * fewest):
+        return _refuse(entry, ColumnState.UNSUPPORTED, f"{distinct} distinct values: an identifier, not a category")
+    method, threshold = choose_method(
+        item.name, item.kind, entry.values_ref, entry.values_cur, distinct, monitor.columns.get(item.name)
+    )
+    return replace(entry, method=method, threshold=threshold)
+
+
+def _refuse(entry: ColumnResult, state: ColumnState, detail: str) -> ColumnResult:
+    return replace(entry, state=state, detail=detail)
+
+
+def _fits(item: DeclaredFeature, actual: Any) -> bool:
+    if item.kind is Kind.NUMERIC:
+        return bool(pa.types.is_integer(actual) or pa.types.is_floating(actual) or pa.types.is_decimal(actual))
+    if item.dtype == "BOOL":
+        return bool(pa.types.is_boolean(actual))
+    return bool(pa.types.is_string(actual) or pa.types.is_large_string(actual))
+
+
+def _without_missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values only: NULL, NaN and infinities are missing."""
+    column = column.drop_null()
+    if pa.types.is_floating(column.type):
+        column = column.filter(pc.is_finite(column))
+    return column

@@ -1,0 +1,69 @@
+"""Which test compares a feature. Chosen here, and passed on explicitly, so that a verdict never hangs on a default."""
+
+from driftgate.drift.result import is_p_value
+from driftgate.errors import ConfigurationError
+from driftgate.features.types import Kind
+from driftgate.monitors import ColumnRule
+
+# Evidently's own border and thresholds: docs.evidentlyai.com, "Data drift algorithm".
+LARGE_SAMPLE_ROWS = 1000
+FEW_DISTINCT_VALUES = 5
+DISTANCE_THRESHOLD = 0.1
+P_VALUE_THRESHOLD = 0.05
+
+_NUMERIC = ("wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ks", "two_sample_chisquare")
+_CATEGORICAL = ("jensenshannon", "psi", "kl_div", "hellinger", "two_sample_chisquare")
+
+
+def choose_method(
+    name: str, kind: Kind, values_ref: int, values_cur: int, distinct: int, rule: ColumnRule | None
+) -> tuple[str, float]:
+    """The method and threshold for one feature.
+
+    A distance says how large a shift is and needs enough rows to be steady; a test says whether a shift is there at
+    all and is made for few rows. So above 1,000 values on both sides a distance is taken, below it a test. Numbers
+    with more than five distinct values are compared as numbers, everything else by its categories.
+
+    Args:
+        values_ref, values_cur: values that are not missing, in rows.
+        distinct: distinct values over both months.
+        rule: the monitor's override.
+
+    Raises:
+        ConfigurationError: the override names a method that does not fit the feature's type.
+
+    >>> choose_method("fee", Kind.NUMERIC, 7043, 7043, 1500, None)
+    ('wasserstein', 0.1)
+    >>> choose_method("plan", Kind.CATEGORICAL, 400, 400, 3, None)
+    ('two_sample_chisquare', 0.05)
+    """
+    method = (rule.method if rule else None) or _automatic(kind, values_ref, values_cur, distinct)
+    allowed = _NUMERIC if kind is Kind.NUMERIC else _CATEGORICAL
+    if method not in allowed:
+        raise ConfigurationError(
+            f"columns.{name}: the method {method!r} does not fit a {kind} feature", allowed=", ".join(allowed)
+        )
+    default = P_VALUE_THRESHOLD if is_p_value(method) else DISTANCE_THRESHOLD
+    threshold = rule.threshold if rule is not None and rule.threshold is not None else default
+    return method, threshold
+
+
+def _automatic(kind: Kind, values_ref: int, values_cur: int, distinct: int) -> str:
+    large = min(values_ref, values_cur) > LARGE_SAMPLE_ROWS
+    if kind is Kind.NUMERIC and distinct > FEW_DISTINCT_VALUES:
+        return "wasserstein" if large else "ks"
+    if large and jensenshannon_noise(distinct, values_ref, values_cur) <= DISTANCE_THRESHOLD / 2:
+        return "jensenshannon"
+    return "two_sample_chisquare"
+
+
+def jensenshannon_noise(categories: int, values_ref: int, values_cur: int) -> float:
+    """The Jensen-Shannon distance (natural logarithm) to expect between two samples of one distribution.
+
+    Under equal distributions 8 JSD / (1/n + 1/m) is chi-square with k - 1 degrees of freedom, the divergence being the
+    square of the distance (Grosse et al. 2002, Phys. Rev. E 65, 041905).
+
+    >>> round(jensenshannon_noise(2, 7043, 7043), 3), round(jensenshannon_noise(60, 1001, 1001), 3)
+    (0.006, 0.121)
+    """
+    return float(((categories - 1) / 8 * (1 / values_ref + 1 / values_cur)) ** 0.5) if categories > 1 else 0.0

@@ -1,0 +1,144 @@
+"""What a comparison found, as plain values: no pandas, no SQLAlchemy, no Evidently."""
+
+import math
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+
+class ColumnState(StrEnum):
+    """Whether a declared feature was compared, or why not."""
+
+    COMPARED = "compared"
+    MISSING = "missing"
+    ALL_NULL = "all null"
+    RETYPED = "retyped"
+    NOT_ENOUGH_ROWS = "not enough rows"
+    STALE = "stale"
+    UNSUPPORTED = "unsupported type"
+
+
+@dataclass(frozen=True)
+class ColumnResult:
+    """One declared feature: its state and, where compared, its drift.
+
+    Attributes:
+        dtype: Feast type.
+        values_ref, values_cur: values that are not missing, in rows.
+        missing_ref, missing_cur: share of missing values, in [0, 1]; NaN where the column is absent.
+        detail: why the column was not compared, or empty.
+        method, score, threshold: of the drift test; empty and NaN where not compared.
+        drifted: whether the column counts as drifted.
+        drifted_by: "values", "missing share", "values and missing share", "not comparable", or empty.
+    """
+
+    name: str
+    view: str
+    dtype: str
+    state: ColumnState
+    values_ref: int = 0
+    values_cur: int = 0
+    missing_ref: float = math.nan
+    missing_cur: float = math.nan
+    detail: str = ""
+    method: str = ""
+    score: float = math.nan
+    threshold: float = math.nan
+    drifted: bool = False
+    drifted_by: str = ""
+
+    @property
+    def missing_change(self) -> float:
+        """Share of missing values now minus then."""
+        return self.missing_cur - self.missing_ref
+
+    @property
+    def severity(self) -> float:
+        """How far beyond its threshold the column is: 1 is at it. Larger is worse, for distances and p-values alike."""
+        if self.state is not ColumnState.COMPARED:
+            return math.inf
+        if is_p_value(self.method):
+            return self.threshold / max(self.score, 1e-12)
+        return self.score / self.threshold if self.threshold else math.inf
+
+
+@dataclass(frozen=True)
+class TargetDrift:
+    """The label's own drift.
+
+    Attributes:
+        ref, cur: rate of a binary label, mean of a numeric one; NaN where not computable.
+        labelled_ref, labelled_cur: share of entities with a label, in [0, 1].
+        reason: why the difference is not computable, or empty.
+    """
+
+    ref: float
+    cur: float
+    labelled_ref: float
+    labelled_cur: float
+    reason: str = ""
+
+    @property
+    def abs_diff(self) -> float:
+        """|cur - ref|, NaN where either is."""
+        return abs(self.cur - self.ref)
+
+    @property
+    def computable(self) -> bool:
+        """Whether the difference is a number."""
+        return not math.isnan(self.abs_diff)
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """Both months compared. The denominator of `drift_share` is always the declared features."""
+
+    as_of_ref: date
+    as_of_cur: date
+    rows_ref: int
+    rows_cur: int
+    compared_rows_ref: int
+    compared_rows_cur: int
+    columns: tuple[ColumnResult, ...]
+    excluded: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def drifted(self) -> tuple[ColumnResult, ...]:
+        """The columns that count as drifted."""
+        return tuple(column for column in self.columns if column.drifted)
+
+    @property
+    def drift_share(self) -> float:
+        """Drifted columns over declared features, in [0, 1]."""
+        return len(self.drifted) / len(self.columns)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether a sample of either month was compared."""
+        return self.compared_rows_ref < self.rows_ref or self.compared_rows_cur < self.rows_cur
+
+    @property
+    def worst_first(self) -> tuple[ColumnResult, ...]:
+        """Columns by severity: what could not be compared, then by how far beyond the threshold."""
+        return tuple(sorted(self.columns, key=lambda column: (-column.severity, column.name)))
+
+
+_P_VALUE_METHODS = frozenset({"ks", "two_sample_chisquare"})
+
+
+def is_p_value(method: str) -> bool:
+    """Whether the method's score is a p-value (drift below the threshold) and not a distance (drift from it on).
+
+    >>> is_p_value("ks"), is_p_value("wasserstein")
+    (True, False)
+    """
+    return method in _P_VALUE_METHODS
+
+
+def is_drift(method: str, score: float, threshold: float) -> bool:
+    """Whether a score means drift.
+
+    >>> is_drift("wasserstein", 0.1, 0.1), is_drift("ks", 0.05, 0.05)
+    (True, False)
+    """
+    return score < threshold if is_p_value(method) else score >= threshold

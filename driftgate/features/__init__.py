@@ -1,0 +1,1 @@
+"""Point-in-time-correct features and labels of a month. Only `feast_adapter` imports feast."""

@@ -1,0 +1,104 @@
+"""Applying the Feast repository: only when its files have changed since the last time, and safe to repeat."""
+
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sqlalchemy import Column, DateTime, Engine, Table, Text, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from driftgate.database import ConnectionParameters, database_errors, metadata, prepare_database
+from driftgate.errors import FeastRepositoryError
+from driftgate.features.types import feast_environment
+
+_log = logging.getLogger(__name__)
+_APPLY_TIMEOUT_SECONDS = 600
+
+feast_applied = Table(
+    "feast_applied",
+    metadata,
+    Column("repo", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("applied_at", DateTime(timezone=True), nullable=False),
+)
+
+
+def repository_fingerprint(repo: Path) -> str:
+    """SHA-256 over the names and contents of the repository's Python and YAML files.
+
+    Raises:
+        FeastRepositoryError: there is no feature_store.yaml.
+    """
+    if not (repo / "feature_store.yaml").is_file():
+        raise FeastRepositoryError(
+            f"there is no Feast repository at {repo} (no feature_store.yaml)",
+            remedy="set FEAST_REPO to the folder that holds it",
+        )
+    digest = hashlib.sha256()
+    for path in sorted([*repo.rglob("*.py"), *repo.rglob("*.yaml")]):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(repo)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def ensure_applied(engine: Engine, parameters: ConnectionParameters, repo: Path, *, force: bool = False) -> bool:
+    """Apply the repository unless this database has seen the same files before.
+
+    Returns:
+        Whether it was applied now.
+
+    Raises:
+        FeastRepositoryError: it is missing, or feast refuses it; feast's last lines are in the message.
+        DatabaseError: the database refuses or cannot be reached.
+    """
+    fingerprint = repository_fingerprint(repo)
+    prepare_database(engine)
+    with database_errors("looking up the applied repository"), engine.connect() as connection:
+        known = connection.execute(
+            select(feast_applied.c.fingerprint).where(feast_applied.c.repo == str(repo))
+        ).scalar_one_or_none()
+    if known == fingerprint and not force:
+        return False
+    _log.info("applying the Feast repository %s", repo)
+    result = run_feast(parameters, repo, ["apply"], capture=True)
+    if result.returncode != 0:
+        raise FeastRepositoryError(
+            f"feast apply failed for {repo}:\n    " + "\n    ".join(_last_lines(result.stderr or result.stdout)),
+            remedy="correct the repository; `driftgate feast plan` shows what it would change",
+        )
+    row = {"repo": str(repo), "fingerprint": fingerprint, "applied_at": func.now()}
+    statement = insert(feast_applied).values(row)
+    with database_errors("recording the applied repository"), engine.begin() as connection:
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["repo"],
+                set_={"fingerprint": statement.excluded.fingerprint, "applied_at": statement.excluded.applied_at},
+            )
+        )
+    return True
+
+
+def run_feast(
+    parameters: ConnectionParameters, repo: Path, arguments: list[str], *, capture: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run the feast command in the repository, with the variables set that its feature_store.yaml is filled from.
+
+    It is a process of its own because feast puts the repository's modules, `entities` and such, on the import path.
+    """
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "from feast.cli.cli import cli; cli()", *arguments],
+        cwd=repo,
+        env={**os.environ, **feast_environment(parameters)},
+        capture_output=capture,
+        text=True,
+        timeout=_APPLY_TIMEOUT_SECONDS if capture else None,
+        check=False,
+    )
+
+
+def _last_lines(text: str) -> list[str]:
+    return text.strip().splitlines()[-5:]

@@ -1,0 +1,201 @@
+"""The one module that imports feast: opening a repository, and reading a month of features from it."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from feast import FeatureService, FeatureStore, FeatureView
+from feast.errors import FeastObjectNotFoundException
+from sqlalchemy.exc import DBAPIError
+
+from driftgate.database.engine import translate
+from driftgate.errors import DataError, DriftgateError, FeastRepositoryError, bounded
+from driftgate.features.entities import EVENT_TIMESTAMP
+from driftgate.features.types import DeclaredFeature, FeatureMonth, FeatureRequest, Kind
+
+_KINDS = {
+    **dict.fromkeys(("INT32", "INT64", "FLOAT32", "FLOAT64", "DECIMAL"), Kind.NUMERIC),
+    **dict.fromkeys(("BOOL", "STRING", "UUID"), Kind.CATEGORICAL),
+    "UNIX_TIMESTAMP": Kind.TIMESTAMP,
+}
+
+
+def open_store(repo: Path) -> FeatureStore:
+    """The store of a repository, its registry reached.
+
+    Raises:
+        FeastRepositoryError: the folder or its feature_store.yaml is missing or unusable.
+        DatabaseError: the registry's database refuses or cannot be reached.
+    """
+    if not (repo / "feature_store.yaml").is_file():
+        raise FeastRepositoryError(
+            f"there is no Feast repository at {repo} (no feature_store.yaml)",
+            remedy="set FEAST_REPO, or feast_repo in monitors.toml, to the folder that holds it",
+        )
+    with _feast_errors(f"opening the Feast repository {repo}"):
+        store = FeatureStore(repo_path=str(repo))
+        store.registry.list_projects()
+        return store
+
+
+def read_month(store: FeatureStore, request: FeatureRequest) -> FeatureMonth:
+    """Read one month by a point-in-time join and write it as an Arrow IPC file.
+
+    Raises:
+        FeastRepositoryError: the service or a source table does not exist.
+        DataError: the join gave other rows than the entities that were asked for.
+        DatabaseError: the offline store fails.
+    """
+    with _feast_errors(f"reading the features of {request.as_of}"):
+        service = _service(store, request)
+        declared = declared_features(service)
+        table, absent = _retrieve(store, service, declared, request)
+        stale = tuple(_stale_views(store, service, request)) if request.previous else ()
+    _check_rows(table, request)
+    table = table.drop_columns([EVENT_TIMESTAMP])
+    with pa.OSFile(str(request.out), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return FeatureMonth(request.as_of, request.out, table.num_rows, declared, absent, stale)
+
+
+def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:
+    """Every feature of the service, in its order; a name that two views share is prefixed with its view."""
+    fields = [(view, field) for view in service.feature_view_projections for field in view.features]
+    repeated = _has_repeats(field.name for _, field in fields)
+    return tuple(
+        DeclaredFeature(
+            name=f"{view.name_to_use()}__{field.name}" if repeated else field.name,
+            view=view.name_to_use(),
+            dtype=_type_name(field.dtype),
+            kind=_KINDS.get(_type_name(field.dtype), Kind.UNSUPPORTED),
+        )
+        for view, field in fields
+    )
+
+
+def _has_repeats(names: Iterator[str]) -> bool:
+    return any(count > 1 for count in Counter(names).values())
+
+
+def _type_name(dtype: Any) -> str:
+    return str(getattr(dtype, "name", dtype))
+
+
+def _service(store: FeatureStore, request: FeatureRequest) -> FeatureService:
+    try:
+        return store.get_feature_service(request.service)
+    except FeastObjectNotFoundException as error:
+        known = bounded(sorted(item.name for item in store.list_feature_services()))
+        raise FeastRepositoryError(
+            f"the feature service {request.service!r} is not in the registry of {request.repo}",
+            allowed=known,
+            remedy="apply the repository (`driftgate apply`), or correct feature_service in monitors.toml",
+        ) from error
+
+
+def _retrieve(
+    store: FeatureStore, service: FeatureService, declared: Sequence[DeclaredFeature], request: FeatureRequest
+) -> tuple[pa.Table, tuple[str, ...]]:
+    full_names = any("__" in item.name and item.name.startswith(f"{item.view}__") for item in declared)
+    arguments = {"entity_df": request.entity_sql, "full_feature_names": full_names}
+    try:
+        return _table(store, features=service, **arguments), ()
+    except psycopg.errors.UndefinedColumn:
+        absent = _absent_columns(store, service, declared)
+        if not absent:
+            raise
+    present = [item for item in declared if item.name not in absent]
+    if not present:
+        raise FeastRepositoryError(
+            f"no source of {request.service!r} has any of its declared columns",
+            remedy="correct the sources of the Feast repository",
+        )
+    references = [f"{item.view}:{item.name.removeprefix(f'{item.view}__')}" for item in present]
+    return _table(store, features=references, **arguments), absent
+
+
+def _table(store: FeatureStore, **arguments: Any) -> pa.Table:
+    with warnings.catch_warnings():
+        # Feast reads the entity query's columns with pandas on a driver connection, which pandas warns about.
+        warnings.filterwarnings("ignore", message="pandas only supports SQLAlchemy connectable")
+        return store.get_historical_features(**arguments).to_arrow()
+
+
+def _views(store: FeatureStore, service: FeatureService) -> Iterator[tuple[str, FeatureView]]:
+    """The views of a service that read a table or query, with the name the service uses for each."""
+    plain = {view.name: view for view in store.list_feature_views()}
+    for projection in service.feature_view_projections:
+        if projection.name in plain:
+            yield projection.name_to_use(), plain[projection.name]
+
+
+def _absent_columns(
+    store: FeatureStore, service: FeatureService, declared: Sequence[DeclaredFeature]
+) -> tuple[str, ...]:
+    columns: dict[str, set[str]] = {}
+    for name, view in _views(store, service):
+        mapping = view.batch_source.field_mapping
+        source = {column for column, _ in view.batch_source.get_table_column_names_and_types(store.config)}
+        columns[name] = {mapping.get(column, column) for column in source}
+    return tuple(
+        item.name
+        for item in declared
+        if item.view in columns and item.name.removeprefix(f"{item.view}__") not in columns[item.view]
+    )
+
+
+def _stale_views(store: FeatureStore, service: FeatureService, request: FeatureRequest) -> Iterator[str]:
+    """Views without any row in (previous, as_of]: their features can only be older than the month."""
+    from feast.infra.utils.postgres.connection_utils import _get_conn
+
+    with _get_conn(store.config.offline_store) as connection:
+        for name, view in _views(store, service):
+            source = view.batch_source
+            query = psycopg.sql.SQL(
+                "SELECT EXISTS (SELECT 1 FROM {table} AS source WHERE {time} > %s AND {time} < %s + interval '1 day')"
+            ).format(
+                table=psycopg.sql.SQL(source.get_table_query_string()),
+                time=psycopg.sql.Identifier(source.timestamp_field),
+            )
+            row = connection.execute(query, (request.previous, request.as_of)).fetchone()
+            if row is not None and not row[0]:
+                yield name
+
+
+def _check_rows(table: pa.Table, request: FeatureRequest) -> None:
+    keys = table.column(request.key)
+    distinct = pa.compute.count_distinct(keys).as_py()
+    if table.num_rows == 0 or distinct != table.num_rows:
+        raise DataError(
+            f"the point-in-time join of {request.as_of} gave {table.num_rows} rows for {distinct} entities",
+            allowed="one row for each entity",
+            remedy="look for two feature rows with the same key and timestamp in a source table",
+        )
+
+
+@contextmanager
+def _feast_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except DriftgateError:
+        raise
+    except DBAPIError as error:
+        raise translate(error, what) from error
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise FeastRepositoryError(
+            f"Feast failed while {what}: {str(error).splitlines()[0]}",
+            remedy="correct the sources of the Feast repository, then `driftgate apply`",
+        ) from error
+    except psycopg.Error as error:
+        wrapped = DBAPIError("", None, error, connection_invalidated=False)
+        raise translate(wrapped, what) from error
+    except Exception as error:
+        raise FeastRepositoryError(
+            f"Feast failed while {what}: {type(error).__name__}: {str(error)[:600]}",
+            remedy="check the repository with `driftgate feast plan`",
+        ) from error

@@ -1,0 +1,129 @@
+"""The labels of a period, joined to the month's entities on key and period alone."""
+
+import math
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Engine, Select, Text, cast, func, select
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.types import Date, Double, Integer
+
+from driftgate.database import database_errors
+from driftgate.errors import ConfigurationError, DataError
+from driftgate.features.entities import MonthSize, absent_table, entity_query, table_clause
+from driftgate.monitors import Label, Monitor
+
+LABEL_COLUMN = "label"
+
+_NUMERIC_TYPES = ("smallint", "integer", "bigint", "real", "double precision", "numeric")
+
+
+@dataclass(frozen=True)
+class LabelMonth:
+    """The labels of one month.
+
+    Attributes:
+        entities: entities of the month, all of them, also where features are sampled.
+        labelled: how many of them have a label.
+        mean: mean of the label over `labelled`, the rate for a binary one; NaN where it is not computable.
+        reason: why `mean` is NaN, or empty.
+        binary: whether the label is boolean.
+        path: Arrow IPC file (one column, `label`) of the compared entities, or None where there are no labels.
+    """
+
+    as_of: date
+    entities: int
+    labelled: int
+    mean: float
+    reason: str
+    binary: bool
+    path: Path | None
+
+
+def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) -> LabelMonth:
+    """Read the labels of one month and write those of the compared entities to `out`.
+
+    Raises:
+        ConfigurationError: the label table or column is absent, or neither boolean nor numeric.
+        DataError: an entity has two labels for the period.
+        DatabaseError: a query fails.
+    """
+    label = monitor.label
+    if label is None:
+        return _not_computable(size, "the monitor has no label")
+    if label.timestamp is None:
+        return _not_computable(size, f"the labels in {label.table} are not keyed by period")
+    with database_errors(f"reading the labels of {size.as_of}"):
+        try:
+            binary = _is_binary(engine, label)
+            labels = _labels_of_period(monitor, label, label.timestamp, size.as_of)
+            labelled, mean = _mean_of_month(engine, monitor, size, labels, binary)
+            if labelled == 0 or mean is None or math.isnan(mean):
+                return _not_computable(size, f"no labels for the period {size.as_of} in {label.table}")
+            table = _compared_labels(engine, monitor, size, labels)
+        except ProgrammingError as error:
+            raise absent_table(error, label.table) from error
+    with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return LabelMonth(size.as_of, size.entities, labelled, mean, "", binary, out)
+
+
+def _not_computable(size: MonthSize, reason: str) -> LabelMonth:
+    return LabelMonth(size.as_of, size.entities, 0, math.nan, reason, False, None)
+
+
+def _is_binary(engine: Engine, label: Label) -> bool:
+    """Whether the label is boolean, by PostgreSQL's own word, so that views work like tables."""
+    source = table_clause(label.table, label.column)
+    query = select(cast(func.pg_typeof(source.c[label.column]), Text)).limit(1)
+    with engine.connect() as connection:
+        kind = connection.execute(query).scalar()
+    if kind is not None and kind != "boolean" and kind not in _NUMERIC_TYPES:
+        raise ConfigurationError(
+            f"the label {label.table}.{label.column} is of type {kind}",
+            allowed="boolean or a number",
+            remedy="point label.table at a view that casts it, for example `answer = 'yes' AS churned`",
+        )
+    return kind == "boolean"
+
+
+def _labels_of_period(monitor: Monitor, label: Label, timestamp: str, as_of: date) -> Select[Any]:
+    key = label.key or monitor.entity.key
+    source = table_clause(label.table, key, label.column, timestamp)
+    start, end = cast(as_of, Date), cast(as_of + timedelta(days=1), Date)
+    moment = source.c[timestamp]
+    return select(source.c[key].label("key"), source.c[label.column].label(LABEL_COLUMN)).where(
+        moment >= start, moment < end, source.c[label.column].is_not(None)
+    )
+
+
+def _mean_of_month(
+    engine: Engine, monitor: Monitor, size: MonthSize, labels: Select[Any], binary: bool
+) -> tuple[int, float | None]:
+    whole = MonthSize(size.as_of, size.entities, size.entities)
+    entities, labelled = entity_query(monitor, whole).subquery("entities"), labels.subquery("labels")
+    value = cast(labelled.c[LABEL_COLUMN], Integer) if binary else labelled.c[LABEL_COLUMN]
+    joined = entities.join(labelled, entities.c[monitor.entity.feast_key] == labelled.c.key)
+    query = select(func.count(), func.count(labelled.c.key.distinct()), cast(func.avg(value), Double))
+    with engine.connect() as connection:
+        rows, distinct, mean = connection.execute(query.select_from(joined)).one()
+    if rows != distinct:
+        raise DataError(
+            f"{rows - distinct} entities have more than one label for the period {size.as_of}",
+            allowed="one label for each entity and period",
+            remedy="remove the surplus rows; label.timestamp in monitors.toml must name the period's column",
+        )
+    return rows, mean
+
+
+def _compared_labels(engine: Engine, monitor: Monitor, size: MonthSize, labels: Select[Any]) -> pa.Table:
+    entities, labelled = entity_query(monitor, size).subquery("entities"), labels.subquery("labels")
+    key = entities.c[monitor.entity.feast_key]
+    joined = entities.join(labelled, key == labelled.c.key)
+    with engine.connect() as connection:
+        rows = connection.execute(select(labelled.c[LABEL_COLUMN]).select_from(joined)).scalars().all()
+    values = rows if rows and isinstance(rows[0], bool) else [float(value) for value in rows]
+    return pa.table({LABEL_COLUMN: pa.array(values)})

@@ -1,0 +1,84 @@
+"""What is asked of the feature store, and what it answers."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+from driftgate.database import ConnectionParameters
+
+
+class Kind(StrEnum):
+    """How a declared feature is compared, from its Feast type."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+    TIMESTAMP = "timestamp"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True)
+class DeclaredFeature:
+    """One feature of the feature service. `name` is its column in the retrieved table."""
+
+    name: str
+    view: str
+    dtype: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class FeatureRequest:
+    """One month's features: which repository and service, which entities, and where to put the table.
+
+    Attributes:
+        repo: folder of feature_store.yaml.
+        service: name of the feature service.
+        key: join key, a column of the entity query.
+        entity_sql: query for (key, event_timestamp).
+        as_of: the month; only used to tell whether a view has news in it.
+        previous: the month before, exclusive start of what counts as news; None skips that question.
+        out: Arrow IPC file to write.
+    """
+
+    repo: Path
+    service: str
+    key: str
+    entity_sql: str
+    as_of: date
+    previous: date | None
+    out: Path
+
+
+@dataclass(frozen=True)
+class FeatureMonth:
+    """The answer: an Arrow IPC file with the key and one column for each declared feature that the source has.
+
+    Attributes:
+        declared: every feature of the service, in its order.
+        absent: declared features whose column the source table does not have.
+        stale_views: views whose source has no row in (previous, as_of].
+        rows: rows of the file.
+    """
+
+    as_of: date
+    path: Path
+    rows: int
+    declared: tuple[DeclaredFeature, ...]
+    absent: tuple[str, ...]
+    stale_views: tuple[str, ...]
+
+
+def feast_environment(parameters: ConnectionParameters) -> dict[str, str]:
+    """The variables from which feature_store.yaml is filled; PGTZ makes every session of Feast's run in UTC."""
+    return {
+        "POSTGRES_HOST": parameters.host,
+        "POSTGRES_PORT": str(parameters.port),
+        "POSTGRES_USER": parameters.user,
+        "POSTGRES_PASSWORD": parameters.password,
+        "POSTGRES_DB": parameters.dbname,
+        "POSTGRES_SSLMODE": parameters.sslmode,
+        "FEAST_REGISTRY_URL": parameters.url_text(),
+        "FEAST_USAGE": "False",
+        "PGTZ": "UTC",
+    }

@@ -1,0 +1,143 @@
+"""What is monitored: the typed content of monitors.toml."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from driftgate.errors import ConfigurationError, UsageError, bounded
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+# A table may be qualified by its schema; both parts are quoted before they reach SQL.
+TableName = Annotated[str, Field(pattern=r"^[^.\"\x00]+(\.[^.\"\x00]+)?$")]
+ColumnName = Annotated[str, Field(min_length=1, pattern=r"^[^\"\x00]+$")]
+
+NumericMethod = Literal["wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ks"]
+CategoricalMethod = Literal["jensenshannon", "psi", "kl_div", "hellinger", "two_sample_chisquare"]
+Method = Literal["wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ks", "two_sample_chisquare"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EntityTable(_Section):
+    """The table whose rows say which entities exist at which time."""
+
+    table: TableName = Field(description="Table or view, optionally schema.table")
+    key: ColumnName = Field(description="Column that identifies the entity")
+    timestamp: ColumnName = Field(description="Column of the snapshot time; a date or a timestamp")
+    join_key: ColumnName | None = Field(None, description="Feast join key, where it is not called like the column")
+
+    @property
+    def feast_key(self) -> str:
+        """The name under which Feast expects the key."""
+        return self.join_key or self.key
+
+
+class Label(_Section):
+    """What the model predicts. Without a timestamp column, target drift is not computable."""
+
+    table: TableName = Field(description="Table or view of the labels")
+    column: ColumnName = Field(description="The label: boolean, or numeric")
+    key: ColumnName | None = Field(None, description="Column of the entity key; by default that of the entity table")
+    timestamp: ColumnName | None = Field(None, description="Column of the period; equals the snapshot's date")
+
+
+class ColumnRule(_Section):
+    """Overrides for one feature."""
+
+    method: Method | None = Field(None, description="Drift method, instead of the one chosen by type and size")
+    threshold: float | None = Field(None, ge=0.0, description="Drift from this score on; for a p-value, below it")
+
+
+class Monitor(_Section):
+    """One monitor: where its entities, features and labels are, and when to retrain."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="The table's heading in monitors.toml")
+    entity: EntityTable
+    feature_service: str = Field(min_length=1, description="Feast feature service; its features are the denominator")
+    label: Label | None = None
+    threshold: Share = Field(0.3, description="Retrain when at least this share of the features drifts")
+    target_threshold: float | None = Field(None, gt=0.0, description="Retrain when the target drifts at least this far")
+    missing_threshold: Share = Field(
+        0.1, gt=0.0, description="A feature drifts when its share of missing values moves by this much"
+    )
+    on_incomparable: Literal["fail", "count_as_drift"] = Field(
+        "fail", description="What a feature that cannot be compared does to the run"
+    )
+    min_rows: int = Field(100, ge=2, description="Values a feature needs in each month to be compared")
+    max_report_rows: int = Field(
+        100_000, ge=1000, description="Above this many entities a side, a seeded sample of this size is compared"
+    )
+    sample_seed: int = Field(0, ge=0, description="Seed of that sample")
+    feast_repo: Path | None = Field(None, description="Feast repository of this monitor, instead of FEAST_REPO")
+    report_folder: str | None = Field(None, description="Folder below REPORT_DIR; by default the monitor's name")
+    columns: dict[str, ColumnRule] = Field(default_factory=dict, description="Overrides by feature")
+
+    @model_validator(mode="after")
+    def _report_folder_stays_inside(self) -> Self:
+        folder = Path(self.report_folder or self.name)
+        if folder.is_absolute() or ".." in folder.parts:
+            raise ValueError(f"report_folder {str(folder)!r} must stay below REPORT_DIR")
+        return self
+
+    def with_threshold(self, threshold: float | None) -> "Monitor":
+        """The same monitor with another drift-share threshold; None keeps the configured one.
+
+        Raises:
+            UsageError: the threshold is not a number in [0, 1].
+        """
+        if threshold is None:
+            return self
+        if not 0.0 <= threshold <= 1.0:
+            raise UsageError(
+                f"threshold {threshold} is not a share",
+                allowed="a number from 0 to 1",
+                remedy="for 30 percent of the features write 0.3",
+            )
+        return self.model_copy(update={"threshold": threshold})
+
+
+def read_monitors(path: Path) -> dict[str, Monitor]:
+    """All monitors of a file, by name. A relative `feast_repo` is taken from the file's folder.
+
+    Raises:
+        ConfigurationError: the file is missing, is not TOML, or holds a key or value that is not allowed.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"there is no monitors file at {path}", remedy="create it, or set DRIFTGATE_MONITORS to where it is"
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}", remedy="correct the file") from error
+    return {name: _monitor(path, name, table) for name, table in tables.items()}
+
+
+def read_monitor(path: Path, name: str) -> Monitor:
+    """The monitor called `name`.
+
+    Raises:
+        ConfigurationError: the file is unusable.
+        UsageError: the file has no such monitor; the message names those it has.
+    """
+    monitors = read_monitors(path)
+    if name not in monitors:
+        raise UsageError(f"there is no monitor {name!r} in {path}", allowed=bounded(sorted(monitors)))
+    return monitors[name]
+
+
+def _monitor(path: Path, name: str, table: object) -> Monitor:
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}: {name} is not a table", remedy=f"begin it with [{name}]")
+    try:
+        monitor = Monitor.model_validate({**table, "name": name})
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise ConfigurationError(f"{path}: monitor {name!r} is not usable\n  - " + "\n  - ".join(lines[:20])) from error
+    if monitor.feast_repo is not None and not monitor.feast_repo.is_absolute():
+        monitor = monitor.model_copy(update={"feast_repo": (path.parent / monitor.feast_repo).resolve()})
+    return monitor

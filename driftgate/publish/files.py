@@ -1,0 +1,66 @@
+"""Report files, written whole or not at all."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from driftgate.errors import OutputError
+from driftgate.monitors import Monitor
+
+_REMEDY = "make the folder writable for this user, or set REPORT_DIR to one that is"
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """The three files of one run."""
+
+    html: Path
+    json: Path
+    record: Path
+
+
+def report_paths(report_dir: Path, monitor: Monitor, as_of_ref: date, as_of_cur: date) -> ReportPaths:
+    """Where the files of a pair of months go."""
+    folder = report_dir / (monitor.report_folder or monitor.name)
+    pair = f"{as_of_ref}_vs_{as_of_cur}"
+    return ReportPaths(folder / f"drift_{pair}.html", folder / f"drift_{pair}.json", folder / f"decision_{pair}.json")
+
+
+def require_writable(folder: Path) -> None:
+    """Create the folder where it is missing and prove that a file can be made in it.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-"):
+            pass
+    except OSError as error:
+        raise OutputError(f"reports cannot be written to {folder}: {error.strerror}", remedy=_REMEDY) from error
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part; readable for everyone.
+
+    Raises:
+        OutputError: the folder is not writable or the disk is full; the old file is untouched.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
+        ) as handle:
+            temporary = handle.name
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror}", remedy=_REMEDY) from error

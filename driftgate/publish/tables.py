@@ -1,0 +1,121 @@
+"""The tables of past runs: one row in monitor_runs, and its columns in monitor_columns, for each pair of months."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Engine,
+    ForeignKeyConstraint,
+    Integer,
+    Table,
+    Text,
+    delete,
+    insert,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from driftgate.database import create_tables, database_errors, metadata
+from driftgate.publish.record import Run, decision_record
+
+_KEY = ("monitor", "as_of_ref", "as_of_cur")
+
+monitor_runs = Table(
+    "monitor_runs",
+    metadata,
+    Column("monitor", Text, primary_key=True),
+    Column("as_of_ref", Date, primary_key=True),
+    Column("as_of_cur", Date, primary_key=True),
+    Column("decided_at", DateTime(timezone=True), nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reasons", JSONB, nullable=False),
+    Column("drift_share", Double, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("drifted_features", Integer, nullable=False),
+    Column("declared_features", Integer, nullable=False),
+    Column("target_ref", Double),
+    Column("target_cur", Double),
+    Column("target_drift", Double),
+    Column("target_threshold", Double),
+    Column("target_reason", Text, nullable=False),
+    Column("rows_ref", Integer, nullable=False),
+    Column("rows_cur", Integer, nullable=False),
+    Column("compared_rows_ref", Integer, nullable=False),
+    Column("compared_rows_cur", Integer, nullable=False),
+    Column("report_html", Text, nullable=False),
+    Column("report_json", Text, nullable=False),
+    Column("record", JSONB, nullable=False),
+)
+
+monitor_columns = Table(
+    "monitor_columns",
+    metadata,
+    Column("monitor", Text, primary_key=True),
+    Column("as_of_ref", Date, primary_key=True),
+    Column("as_of_cur", Date, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("view", Text, nullable=False),
+    Column("dtype", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("score", Double),
+    Column("threshold", Double),
+    Column("drifted", Boolean, nullable=False),
+    Column("drifted_by", Text, nullable=False),
+    Column("values_ref", Integer, nullable=False),
+    Column("values_cur", Integer, nullable=False),
+    Column("missing_share_ref", Double),
+    Column("missing_share_cur", Double),
+    Column("missing_share_change", Double),
+    ForeignKeyConstraint(_KEY, [monitor_runs.c[name] for name in _KEY], ondelete="CASCADE"),
+)
+
+
+def save_run(engine: Engine, run: Run) -> None:
+    """Write the run and its columns in one transaction, in place of an earlier run of the same pair.
+
+    Raises:
+        DatabaseError: nothing was written.
+    """
+    create_tables(engine)
+    record = decision_record(run)
+    key = {
+        "monitor": run.monitor.name,
+        "as_of_ref": run.drift.as_of_ref,
+        "as_of_cur": run.drift.as_of_cur,
+    }
+    same_pair = [monitor_runs.c[name] == value for name, value in key.items()]
+    with database_errors("saving the run"), engine.begin() as connection:
+        # Two runs of one pair at once: the second waits here and replaces the first.
+        connection.exec_driver_sql("LOCK TABLE monitor_runs IN SHARE ROW EXCLUSIVE MODE")
+        connection.execute(delete(monitor_runs).where(*same_pair))
+        connection.execute(insert(monitor_runs), [{**key, **_run_row(record, run.decided_at)}])
+        connection.execute(insert(monitor_columns), [{**key, **item} for item in record["columns"]])
+
+
+def _run_row(record: Mapping[str, Any], decided_at: datetime) -> dict[str, Any]:
+    target, inputs = record["target"], record["inputs"]
+    return {
+        **{
+            name: record[name]
+            for name in ("verdict", "reasons", "drift_share", "threshold", "drifted_features", "declared_features")
+        },
+        **{
+            name: inputs[name] for name in ("rows_ref", "rows_cur", "compared_rows_ref", "compared_rows_cur")
+        },
+        "decided_at": decided_at,
+        "target_ref": target["ref"],
+        "target_cur": target["cur"],
+        "target_drift": target["abs_diff"],
+        "target_threshold": target["threshold"],
+        "target_reason": target["reason"],
+        "report_html": record["reports"]["html"],
+        "report_json": record["reports"]["json"],
+        "record": record,
+    }

@@ -1,0 +1,79 @@
+"""Settings from the environment. Only flows and services build them; library functions receive values."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from driftgate.errors import ConfigurationError
+
+_MARKER = Path("flows/monitors.toml")
+
+
+class DatabaseSettings(BaseSettings):
+    """The PostgreSQL server. Without POSTGRES_HOST an embedded one is started under DRIFTGATE_HOME."""
+
+    model_config = SettingsConfigDict(env_prefix="POSTGRES_", frozen=True, env_ignore_empty=True)
+
+    host: str | None = Field(None, description="PostgreSQL host; unset means the embedded server")
+    port: int = Field(5432, ge=1, le=65535, description="PostgreSQL port")
+    user: str = Field("driftgate", description="PostgreSQL role")
+    password: SecretStr = Field(SecretStr(""), description="Password of that role")
+    db: str = Field("driftgate", description="Database that holds features, labels and results")
+    sslmode: str = Field(
+        "prefer",
+        pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$",
+        description="TLS mode of the connection, as libpq understands it",
+    )
+
+
+class Settings(BaseSettings):
+    """Where things are. Relative paths are taken from the project's root, see `project_root`."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
+
+    report_dir: Path = Field(Path("reports/evidently"), description="Folder of the HTML and JSON reports")
+    feast_repo: Path = Field(Path("feature_repo"), description="Folder of the Feast repository")
+    driftgate_home: Path = Field(
+        Path(".driftgate"), description="Embedded database, Prefect home and other state of this machine"
+    )
+    driftgate_monitors: Path = Field(_MARKER, description="The file that says what is monitored")
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings, exclude=True)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            ConfigurationError: a variable has a value that is not allowed; every such variable is named.
+        """
+        try:
+            settings = cls()
+        except ValidationError as error:
+            raise ConfigurationError(
+                "settings from the environment are not usable: " + _explain(error),
+                remedy="correct or unset these environment variables; the README lists what each accepts",
+            ) from error
+        root = project_root(Path.cwd())
+        paths = {
+            name: (root / Path(getattr(settings, name)).expanduser()).resolve()
+            for name in ("report_dir", "feast_repo", "driftgate_home", "driftgate_monitors")
+        }
+        return settings.model_copy(update=paths)
+
+
+def project_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds flows/monitors.toml, else `start` itself."""
+    for folder in (start, *start.parents):
+        if (folder / _MARKER).is_file():
+            return folder
+    return start
+
+
+def _explain(error: ValidationError) -> str:
+    prefix = "POSTGRES_" if error.title == "DatabaseSettings" else ""
+    return "; ".join(
+        f"{prefix}{'_'.join(str(part) for part in item['loc'])}".upper() + f": {item['msg']}"
+        for item in error.errors()
+    )

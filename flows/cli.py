@@ -1,0 +1,154 @@
+"""The command line. Only light imports at the top: what is slow starts beside each other, see `_prefect`."""
+
+import atexit
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from driftgate.errors import DriftgateError
+from driftgate.planning import Request, check_request, plan_run
+from driftgate.settings import Settings
+from driftgate.snapshots.dates import parse_as_of
+from flows.runtime import Runtime, feature_worker, import_in_background
+
+app = typer.Typer(
+    help="Has the data under the model moved, and must it be retrained?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD [default: newest but one]")]
+AsOfCur = Annotated[str | None, typer.Option(help="Month to judge, YYYY-MM-DD [default: newest]")]
+
+
+@app.command()
+def monitor(
+    as_of_ref: AsOfRef = None,
+    as_of_cur: AsOfCur = None,
+    threshold: Annotated[float | None, typer.Option(help="Drift share from which to retrain, 0 to 1")] = None,
+    monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")] = "churn",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the decision record instead of the lines")] = False,
+) -> None:
+    """Compare two months and decide whether to retrain."""
+    request = Request(_date(as_of_ref), _date(as_of_cur), threshold, monitor)
+    check_request(request)
+    wait_for_prefect = _start_prefect()
+    here = Runtime.from_environment()
+    feature_worker(here.parameters)
+    settings = here.settings
+    plan_run(here.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
+    from flows.monitor_flow import monitor_month
+
+    import_in_background("driftgate.drift.evidently_adapter")
+    wait_for_prefect()
+    run = monitor_month(request.as_of_ref, request.as_of_cur, request.threshold, request.monitor)
+    from driftgate.publish.record import record_text
+    from driftgate.publish.text import decision_line, target_line
+
+    lines = [record_text(run).rstrip()] if as_json else [target_line(run.target), decision_line(run)]
+    print(*lines, sep="\n")
+
+
+@app.command()
+def ingest(
+    folder: Annotated[Path, typer.Argument(help="Folder of the month's CSV files")],
+    as_of: Annotated[str, typer.Option(help="Day on which they were taken, YYYY-MM-DD")],
+) -> None:
+    """Load one month of source tables; safe to repeat."""
+    day = parse_as_of(as_of)
+    wait_for_prefect = _start_prefect()
+    Runtime.from_environment()
+    from flows.ingest_flow import ingest_month
+
+    wait_for_prefect()
+    report = ingest_month(folder.resolve(), day)
+    rows = ", ".join(f"{name} {count:,}" for name, count in report["rows"].items())
+    print(f"[Ingest] as_of={day} newest={report['newest']} rows: {rows}")
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Option(help="Folder to write the months to")],
+    months: Annotated[int, typer.Option(help="How many months")] = 3,
+    users: Annotated[int, typer.Option(help="Users in each month")] = 7043,
+    seed: Annotated[int, typer.Option(help="Same seed, same data")] = 0,
+) -> None:
+    """Write sample months: the second barely drifts, the third clearly does."""
+    from driftgate.snapshots.sample import write_sample_months
+
+    for month in write_sample_months(out.resolve(), months, users, seed):
+        print(f"[Sample] {month.folder} as_of={month.as_of}")
+
+
+@app.command()
+def months(monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")] = "churn") -> None:
+    """List the months that are loaded, oldest first."""
+    from driftgate.features.entities import loaded_months
+    from driftgate.monitors import read_monitor
+
+    here = Runtime.from_environment()
+    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    for month in loaded_months(here.engine, chosen.entity):
+        print(month)
+
+
+@app.command()
+def apply() -> None:
+    """Apply the Feast repository, also where its files have not changed."""
+    from driftgate.features.applying import ensure_applied
+
+    here = Runtime.from_environment()
+    ensure_applied(here.engine, here.parameters, here.settings.feast_repo, force=True)
+    print(f"[Feast] applied {here.settings.feast_repo}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def feast(context: typer.Context) -> None:
+    """Run the feast command on the repository, with its environment set: `driftgate feast feature-views list`."""
+    from driftgate.features.applying import run_feast
+
+    here = Runtime.from_environment()
+    raise typer.Exit(run_feast(here.parameters, here.settings.feast_repo, context.args).returncode)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
+    logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="driftgate")
+    except DriftgateError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    sys.exit(0)
+
+
+def _start_prefect() -> Callable[[], None]:
+    """Set Prefect up, with a server of its own where PREFECT_API_URL names none; call the result to wait for it."""
+    home = Settings.load().driftgate_home
+    os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    if os.environ.get("PREFECT_API_URL"):
+        return lambda: None
+    from flows.local_server import LocalServer
+
+    server = LocalServer()
+    # Handlers run last in, first out: registered before Prefect is imported, this runs after Prefect has sent the
+    # last logs and events. Without a server to send them to it would wait for a minute.
+    atexit.register(server.close)
+    os.environ["PREFECT_API_URL"] = server.url
+    return server.wait
+
+
+def _date(text: str | None) -> date | None:
+    return parse_as_of(text) if text is not None else None
+
+
+if __name__ == "__main__":
+    main()

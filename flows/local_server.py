@@ -1,0 +1,114 @@
+"""A Prefect server for one command, where PREFECT_API_URL names none.
+
+It starts as a process of its own, so that it comes up while this process imports what it needs, and it ends with the
+command, however that ends: it watches a pipe that closes when its parent is gone. Runs are kept in PREFECT_HOME.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from types import TracebackType
+from typing import Self
+
+_STARTUP_SECONDS = 180
+
+# One command needs neither schedules nor a web page; each of these costs time at start.
+_LEAN = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_ENABLED": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+}
+
+
+class LocalServer:
+    """A running server. `wait` before using `url`."""
+
+    def __init__(self) -> None:
+        """Start the process; returns at once."""
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(self.port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **_LEAN},
+        )
+
+    def wait(self) -> None:
+        """Return once the server answers.
+
+        Raises:
+            RuntimeError: it ended, or did not answer in three minutes.
+        """
+        deadline = time.monotonic() + _STARTUP_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the local Prefect server ended with status {self._process.returncode}")
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+                    if answer.status == 200:
+                        return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise RuntimeError(f"the local Prefect server did not answer within {_STARTUP_SECONDS} s")
+
+    def close(self) -> None:
+        """End the server."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main() -> None:
+    """Serve on the port given as the only argument until the parent is gone."""
+    import gc
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    gc.disable()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    app = create_app()
+    gc.enable()
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lifespan="on")
+
+
+if __name__ == "__main__":
+    # The folder of this file is no package root; without this, `import flows` would fail and siblings shadow names.
+    sys.path.pop(0)
+    main()

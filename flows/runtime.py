@@ -1,0 +1,87 @@
+"""What a flow runs on: settings, database, and the processes that start early because they start slowly."""
+
+import atexit
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+from sqlalchemy import Engine
+
+from driftgate.database import ConnectionParameters, connect
+from driftgate.features.worker import FeatureWorker
+from driftgate.settings import DatabaseSettings, Settings
+
+_workers: dict[ConnectionParameters, FeatureWorker] = {}
+_workers_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Settings and database of this process."""
+
+    settings: Settings
+    parameters: ConnectionParameters
+    engine: Engine
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the environment; start or join the embedded PostgreSQL where no server is configured.
+
+        Raises:
+            ConfigurationError: a variable is wrong.
+            DatabaseError: the embedded server does not start.
+        """
+        settings = Settings.load()
+        parameters = connection_parameters(settings.database, settings.driftgate_home)
+        return cls(settings, parameters, connect(parameters))
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for what steps hand to each other; gone afterwards."""
+        parent = self.settings.driftgate_home / "scratch"
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=parent, prefix="run-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+
+
+def connection_parameters(database: DatabaseSettings, home: Path) -> ConnectionParameters:
+    """The configured server, or the embedded one."""
+    if database.host is None:
+        from driftgate.database.embedded import embedded_parameters
+
+        return embedded_parameters(home, database.db)
+    return ConnectionParameters(
+        database.host,
+        database.port,
+        database.user,
+        database.password.get_secret_value(),
+        database.db,
+        database.sslmode,
+    )
+
+
+def feature_worker(parameters: ConnectionParameters) -> FeatureWorker:
+    """The feature process for a database, started at the first call and kept until this process ends."""
+    with _workers_lock:
+        worker = _workers.get(parameters)
+        if worker is None or not worker.alive:
+            worker = _workers[parameters] = FeatureWorker(parameters)
+        return worker
+
+
+@atexit.register
+def close_workers() -> None:
+    """End every feature process."""
+    with _workers_lock:
+        while _workers:
+            _workers.popitem()[1].close()
+
+
+def import_in_background(module: str) -> None:
+    """Begin a slow import now; whoever imports it later waits only for the rest."""
+    threading.Thread(target=import_module, args=(module,), daemon=True, name=f"import-{module}").start()
