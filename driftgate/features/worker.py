@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from driftgate.database import ConnectionParameters
 from driftgate.errors import DriftgateError
@@ -81,7 +81,7 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
     gc.enable()
     gc.freeze()
-    stores: dict[Path, feast_adapter.FeatureStore] = {}
+    stores: dict[Path, Any] = {}
     while True:
         try:
             request: FeatureRequest = pickle.load(requests)

@@ -106,9 +106,7 @@ def _run_row(record: Mapping[str, Any], decided_at: datetime) -> dict[str, Any]:
             name: record[name]
             for name in ("verdict", "reasons", "drift_share", "threshold", "drifted_features", "declared_features")
         },
-        **{
-            name: inputs[name] for name in ("rows_ref", "rows_cur", "compared_rows_ref", "compared_rows_cur")
-        },
+        **{name: inputs[name] for name in ("rows_ref", "rows_cur", "compared_rows_ref", "compared_rows_cur")},
         "decided_at": decided_at,
         "target_ref": target["ref"],
         "target_cur": target["cur"],

@@ -59,7 +59,7 @@ def ingest_month(
     from driftgate.snapshots.validate import validate_month
     from driftgate.snapshots.write import write_month
 
-    report = progress or (lambda message: None)
+    report = progress or (lambda _message: None)
     started = time.monotonic()
     _check_folder(folder)
     prepare_database(engine)

@@ -51,7 +51,7 @@ def write_month(
         DatabaseError: a statement was refused; the database is as it was.
         DatabaseUnavailableError: the server went away; the database is as it was.
     """
-    report = progress or (lambda message: None)
+    report = progress or (lambda _message: None)
     tables = _in_key_order(tables)
     replaced: list[Table] = []
     with database_errors(f"writing the month of {as_of}"), engine.begin() as connection:

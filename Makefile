@@ -1,0 +1,55 @@
+# Everything happens in .venv; nothing is installed system-wide.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test check format lock bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: .venv/.ready ## Create .venv with the locked packages
+
+.venv/.ready: requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed and $(PYTHON) is another; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@echo "installing the locked packages"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements-dev.lock || \
+	  { echo "uv could not install; trying pip" >&2; \
+	    $(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements-dev.lock; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: setup ## See it work: sample months, two pairs judged, reports
+	@$(BIN)/driftgate demo
+
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest
+
+check: setup ## Lint, format, types, layering
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: setup ## Resolve the dependencies anew
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --python-version 3.11 pyproject.toml --output-file requirements.lock
+	@$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links --python-version 3.11 --extra dev --constraint requirements.lock pyproject.toml \
+	  --output-file requirements-dev.lock
+
+bench: setup ## What it costs, against the textbook way
+	@$(BIN)/python -m benchmarks.run
+
+clean: ## Remove .venv and the state of this machine (reports stay)
+	rm -rf .venv .driftgate .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
