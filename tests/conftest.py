@@ -1,5 +1,6 @@
 """One PostgreSQL for the whole run, and a database of its own for each test that asks for one."""
 
+import atexit
 import shutil
 import tempfile
 import uuid
@@ -10,30 +11,37 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from driftgate.database import ConnectionParameters, connect
+from driftgate.database import ConnectionParameters, connect, prepare_database
 from driftgate.database.embedded import embedded_parameters
+from driftgate.features.applying import ensure_applied
+from driftgate.snapshots import ingest_month
+from driftgate.snapshots.folders import month_folders
+from driftgate.snapshots.sample import write_sample_months
+from flows.local_server import LocalServer
+from flows.runtime import close_workers
+
+ROOT = Path(__file__).resolve().parents[1]
+FEATURE_REPO = ROOT / "feature_repo"
+SEEDS = ROOT.parent / "shared" / "data" / "seeds"
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[ConnectionParameters]:
+def server() -> ConnectionParameters:
     """The maintenance database of an embedded PostgreSQL."""
     # The path of a Unix socket may have about a hundred characters, which pytest's own folders exceed.
     home = Path(tempfile.mkdtemp(prefix="dg"))
-    yield embedded_parameters(home, "postgres")
-    shutil.rmtree(home, ignore_errors=True)
+    # The server stops at exit by a list it keeps in its folder. What was registered first runs last, so it still can.
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return embedded_parameters(home, "postgres")
 
 
 @pytest.fixture
 def parameters(server: ConnectionParameters) -> Iterator[ConnectionParameters]:
     """A fresh database."""
     name = f"test_{uuid.uuid4().hex}"
-    admin = connect(server).execution_options(isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    _admin(server, f"CREATE DATABASE {name}")
     yield replace(server, dbname=name)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.dispose()
+    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -41,4 +49,87 @@ def database(parameters: ConnectionParameters) -> Iterator[Engine]:
     """An engine on a fresh database."""
     engine = connect(parameters)
     yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three sample months of 2,000 users: the second barely drifts, the third clearly does."""
+    out = tmp_path_factory.mktemp("sample")
+    write_sample_months(out, months=3, users=2000, seed=1)
+    return out
+
+
+@pytest.fixture(scope="session")
+def _loaded_template(server: ConnectionParameters, sample: Path) -> ConnectionParameters:
+    """A database with the sample months and the applied Feast repository, to make copies of."""
+    template = replace(server, dbname="loaded_template")
+    _admin(server, "CREATE DATABASE loaded_template")
+    engine = connect(template)
+    for folder, day in month_folders(sample):
+        ingest_month(engine, folder, day)
+    ensure_applied(engine, template, FEATURE_REPO)
+    engine.dispose()
+    return template
+
+
+@pytest.fixture
+def loaded(server: ConnectionParameters, _loaded_template: ConnectionParameters) -> Iterator[ConnectionParameters]:
+    """A copy of a database that holds the three sample months with the Feast repository applied; yours to spoil."""
+    name = f"loaded_{uuid.uuid4().hex}"
+    _admin(server, f"CREATE DATABASE {name} TEMPLATE {_loaded_template.dbname}")
+    copy = replace(server, dbname=name)
+    engine = connect(copy)
+    prepare_database(engine)  # a copy does not carry the settings of its database
+    engine.dispose()
+    yield copy
+    close_workers()
+    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def loaded_engine(loaded: ConnectionParameters) -> Iterator[Engine]:
+    """An engine on `loaded`."""
+    engine = connect(loaded)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Prefect server with a home of its own, for this process and for those it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        server = LocalServer()
+        # After Prefect's own handlers, which still want to send logs; see flows/cli.py.
+        atexit.register(server.close)
+        patch.setenv("PREFECT_API_URL", server.url)
+        server.wait()
+        yield server.url
+
+
+@pytest.fixture
+def environment(loaded: ConnectionParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of a user whose settings point at `loaded`, set in this process too; reports in tmp_path."""
+    values = {
+        "POSTGRES_HOST": loaded.host,
+        "POSTGRES_PORT": str(loaded.port),
+        "POSTGRES_USER": loaded.user,
+        "POSTGRES_PASSWORD": loaded.password,
+        "POSTGRES_DB": loaded.dbname,
+        "REPORT_DIR": str(tmp_path / "reports"),
+        "FEAST_REPO": str(FEATURE_REPO),
+        "DRIFTGATE_HOME": str(tmp_path / "home"),
+        "DRIFTGATE_MONITORS": str(ROOT / "flows" / "monitors.toml"),
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return values
+
+
+def _admin(server: ConnectionParameters, statement: str) -> None:
+    engine = connect(server).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
     engine.dispose()

@@ -89,7 +89,7 @@ def user_ids(numbers: model.Array, seed: int) -> Any:
     Multiplying by a number that shares no factor with the count of identifiers, modulo that count, sends distinct
     numbers to distinct identifiers; below 2**27 subscribers the product stays within 63 bits.
     """
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     offset, factor = (model.Streams(seed, 0).uniform("user_id", 2) * (_ID_COUNT, 2**36)).astype(np.int64).tolist()
     while math.gcd(factor, _ID_COUNT) != 1:

@@ -90,8 +90,8 @@ def _is_in(ids: Any, users: Any) -> Any:
     """A boolean Series: which of the ids are among the users. Both stay in Arrow's memory."""
     import numpy as np
     import pandas as pd
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.compute as pc  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     own = pa.chunked_array(ids.array.__arrow_array__())
     # Files of one export mostly list the same users in the same order, and comparing is far cheaper than hashing.

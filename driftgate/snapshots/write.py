@@ -7,8 +7,8 @@ from datetime import date
 from typing import Any
 
 import psycopg2
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg2 import sql
 from pyarrow import csv as arrow_csv
 from sqlalchemy import Connection, Engine, Table, delete, func, select, text

@@ -1,0 +1,65 @@
+"""Fill an empty database: the months below DRIFTGATE_DATA, or sample months where there are none."""
+
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from prefect.variables import Variable
+
+from driftgate.database import ConnectionParameters, connect
+from driftgate.errors import DriftgateError
+from driftgate.settings import Settings
+from driftgate.snapshots.folders import as_of_of
+from driftgate.snapshots.loaded import loaded_days
+
+# Kept on the server, so that a first load that was interrupted is finished at the next start. A later start loads
+# nothing: which months follow is for the schedule, or a person, to say.
+_STATE = "driftgate_first_load"
+_DONE = "done"
+
+
+def main() -> None:
+    """Load months into an empty database, or finish the load that was begun."""
+    settings = Settings.load()
+    state = Variable.get(_STATE)
+    if state == _DONE or (state is None and _holds_months(settings)):
+        return
+    source = state or ("data" if _month_folders(settings.driftgate_data) else "sample")
+    Variable.set(_STATE, source, overwrite=True)
+    if source == "data":
+        _driftgate("load", str(settings.driftgate_data))
+    else:
+        print(f"[Load] no month folder below {settings.driftgate_data}: loading sample months")
+        with TemporaryDirectory() as folder:
+            _driftgate("sample", "--out", folder)
+            _driftgate("load", folder)
+    Variable.set(_STATE, _DONE, overwrite=True)
+
+
+def _holds_months(settings: Settings) -> bool:
+    database = settings.database
+    assert database.host is not None
+    parameters = ConnectionParameters(
+        database.host, database.port, database.user, database.password.get_secret_value(), database.db, database.sslmode
+    )
+    return bool(loaded_days(connect(parameters)))
+
+
+def _month_folders(parent: Path) -> list[Path]:
+    folders = parent.iterdir() if parent.is_dir() else ()
+    return [folder for folder in folders if folder.is_dir() and as_of_of(folder.name)]
+
+
+def _driftgate(*arguments: str) -> None:
+    status = subprocess.run(["driftgate", *arguments], check=False).returncode
+    if status != 0:
+        sys.exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except DriftgateError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

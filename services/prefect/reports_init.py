@@ -1,0 +1,44 @@
+"""Make /reports/evidently writable for the user of the prefect container. Runs once, as root, before it starts.
+
+The reports must be deletable by the owner of the folder, whoever that is, so the folder keeps its owner. Files in it
+stay as they are.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+FOLDER = Path("/reports/evidently")
+
+# Without the sticky bit: one user may replace a report that another wrote. The group bit hands the folder's group on.
+OPEN_MODE = 0o2777
+
+
+def may_write(status: os.stat_result, uid: int, gid: int) -> bool:
+    """Whether this user may make and delete files in a folder with this owner, group and mode.
+
+    >>> may_write(os.stat_result((0o40755, 0, 0, 2, 1001, 1001, 0, 0, 0, 0)), 1001, 1001)
+    True
+    >>> may_write(os.stat_result((0o40755, 0, 0, 2, 1001, 1001, 0, 0, 0, 0)), 1000, 1000)
+    False
+    """
+    if status.st_uid == uid:
+        needed = stat.S_IWUSR | stat.S_IXUSR
+    elif status.st_gid == gid:
+        needed = stat.S_IWGRP | stat.S_IXGRP
+    else:
+        needed = stat.S_IWOTH | stat.S_IXOTH
+    return status.st_mode & needed == needed
+
+
+def main() -> None:
+    """Create the folder where it is missing, and open it where it is closed to that user."""
+    uid, gid = int(os.environ["DRIFTGATE_UID"]), int(os.environ["DRIFTGATE_GID"])
+    FOLDER.mkdir(exist_ok=True)
+    if uid != 0 and not may_write(FOLDER.stat(), uid, gid):
+        FOLDER.chmod(OPEN_MODE)
+        print(f"{FOLDER} is now writable for user {uid}")
+
+
+if __name__ == "__main__":
+    main()

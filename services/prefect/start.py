@@ -1,0 +1,169 @@
+"""Entry point of the prefect container: server, deployments, first months, worker; then watch over both processes.
+
+When the server or the worker ends, so does the container, with an error status, and Docker starts it again.
+"""
+
+import signal
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from children import Children
+from healthy import READY_FILE, SERVER
+from sqlalchemy import URL, text
+
+from driftgate.database import ConnectionParameters, connect, database_errors
+from driftgate.errors import DatabaseUnavailableError, DriftgateError, OutputError
+from driftgate.publish.files import require_writable
+from driftgate.settings import Settings
+
+PREFECT_DATABASE = "prefect"
+WORK_POOL = "driftgate"
+
+_DATABASE_SECONDS = 120
+_SERVER_SECONDS = 300
+_STOP_SECONDS = 8.0
+
+
+def main() -> None:
+    """Run until a child ends or the container is told to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    children = Children()
+    try:
+        _start(children)
+        children.wait_until(lambda: False)
+    except DriftgateError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    finally:
+        # A second signal must not cut this short.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        READY_FILE.unlink(missing_ok=True)
+        children.stop(_STOP_SECONDS)
+
+
+def _start(children: Children) -> None:
+    settings = Settings.load()
+    check_reports(settings.report_dir)
+    parameters = database_parameters(settings)
+    wait_for_database(parameters)
+    create_prefect_database(parameters)
+    children.start(
+        "server",
+        ["prefect", "server", "start", "--host", "0.0.0.0"],
+        {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database_url(parameters)},
+    )
+    wait_for_server(children)
+    children.run("deployment of the flows", [sys.executable, "-m", "flows.deploy", WORK_POOL])
+    children.start(
+        "worker",
+        ["prefect", "worker", "start", "--pool", WORK_POOL, "--name", WORK_POOL, "--with-healthcheck"],
+        {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": "8080"},
+    )
+    children.run("first load", [sys.executable, str(Path(__file__).with_name("first_load.py"))])
+    READY_FILE.touch()
+    print("Ready: run `docker compose exec prefect python monitor_flow.py`; the UI is on port 4200")
+
+
+def check_reports(folder: Path) -> None:
+    """Prove that reports can be written, before anything slow starts.
+
+    Raises:
+        OutputError: they cannot.
+    """
+    try:
+        require_writable(folder)
+    except OutputError as error:
+        raise OutputError(
+            error.received,
+            remedy="on the host: `chmod 2777 reports/evidently`, or run as the folder's owner with "
+            "DRIFTGATE_UID=$(id -u) and DRIFTGATE_GID=$(id -g) in .env",
+        ) from error
+
+
+def database_parameters(settings: Settings) -> ConnectionParameters:
+    """The server that the environment names."""
+    database = settings.database
+    password = database.password.get_secret_value()
+    return ConnectionParameters(
+        database.host or "postgres", database.port, database.user, password, database.db, database.sslmode
+    )
+
+
+def wait_for_database(parameters: ConnectionParameters) -> None:
+    """Wait for PostgreSQL: when Docker itself restarts, it does not start containers in their order.
+
+    Raises:
+        DatabaseError: it refuses this user, or does not come up in two minutes.
+    """
+    engine = connect(parameters)
+    deadline = time.monotonic() + _DATABASE_SECONDS
+    while True:
+        try:
+            with database_errors("connecting", parameters), engine.connect():
+                return
+        except DatabaseUnavailableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+def create_prefect_database(parameters: ConnectionParameters) -> None:
+    """Create the Prefect server's own database beside ours, where it is missing.
+
+    Raises:
+        DatabaseError: the role may not.
+    """
+    engine = connect(parameters).execution_options(isolation_level="AUTOCOMMIT")
+    with database_errors(f"creating the database {PREFECT_DATABASE}", parameters), engine.connect() as connection:
+        known = connection.execute(
+            text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": PREFECT_DATABASE}
+        ).scalar()
+        if not known:
+            connection.execute(text(f"CREATE DATABASE {PREFECT_DATABASE}"))
+    engine.dispose()
+
+
+def prefect_database_url(parameters: ConnectionParameters) -> str:
+    """The address of that database as Prefect reads it, with the password quoted.
+
+    >>> prefect_database_url(ConnectionParameters("db", 5432, "u", "p@:/%#", "d"))
+    'postgresql+asyncpg://u:p%40%3A%2F%25%23@db:5432/prefect'
+    """
+    url = URL.create(
+        "postgresql+asyncpg",
+        username=parameters.user,
+        password=parameters.password,
+        host=parameters.host,
+        port=parameters.port,
+        database=PREFECT_DATABASE,
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def wait_for_server(children: Children) -> None:
+    """Wait until the Prefect server answers.
+
+    Raises:
+        DriftgateError: it ended, or did not answer in five minutes.
+    """
+    deadline = time.monotonic() + _SERVER_SECONDS
+    children.wait_until(lambda: _answers(SERVER) or time.monotonic() > deadline)
+    if time.monotonic() > deadline:
+        raise DriftgateError(
+            f"the Prefect server did not answer at {SERVER} within {_SERVER_SECONDS} s",
+            remedy="see its messages above; the container starts again by itself",
+        )
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()
