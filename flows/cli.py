@@ -15,7 +15,7 @@ from driftgate.errors import DriftgateError
 from driftgate.planning import Request, check_request, plan_run
 from driftgate.settings import Settings
 from driftgate.snapshots.dates import parse_as_of
-from flows.runtime import Runtime, feature_worker, import_in_background
+from flows.runtime import Runtime, start_workers
 
 if TYPE_CHECKING:
     from driftgate.snapshots import IngestReport
@@ -44,12 +44,11 @@ def monitor(
     check_request(request)
     wait_for_prefect = _start_prefect()
     here = Runtime.from_environment()
-    feature_worker(here.parameters)
+    start_workers(here.parameters)
     settings = here.settings
     plan_run(here.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
     from flows.monitor_flow import monitor_month
 
-    import_in_background("driftgate.drift.evidently_adapter")
     wait_for_prefect()
     run = monitor_month(request.as_of_ref, request.as_of_cur, request.threshold, request.monitor)
     from driftgate.publish.record import record_text
@@ -114,8 +113,7 @@ def demo() -> None:
     os.environ.pop("POSTGRES_HOST", None)
     wait_for_prefect = _start_prefect()
     here = Runtime.from_environment()
-    feature_worker(here.parameters)
-    import_in_background("driftgate.drift.evidently_adapter")
+    start_workers(here.parameters)
     from flows.demo import run_demo
 
     wait_for_prefect()

@@ -7,9 +7,10 @@ from typing import Any
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
 
 from flows.ingest_flow import ingest_month
 from flows.monitor_flow import monitor_month
@@ -33,12 +34,13 @@ def deploy(work_pool: str) -> None:
         with suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=work_pool, type="process"))
         for flow, cron in SCHEDULES:
-            wanted: RunnerDeployment = flow.to_deployment(
+            wanted = flow.to_deployment(
                 NAME,
                 schedule=Cron(cron, timezone="UTC"),
                 work_pool_name=work_pool,
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )
+            assert isinstance(wanted, RunnerDeployment)
             _create_or_renew(client, wanted)
 
 

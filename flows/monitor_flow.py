@@ -21,7 +21,7 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 
 from driftgate.decision import Decision, Policy, decide
-from driftgate.drift.comparison import Comparison, Side, compare, target_drift
+from driftgate.drift.comparison import Comparison, Side, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.features.entities import MonthSize, entity_sql
@@ -34,7 +34,7 @@ from driftgate.publish.tables import save_run
 from driftgate.publish.text import column_rows, decision_line, target_line, verdict_markdown
 from flows import plain_errors
 from flows.retries import DATABASE_RETRIES
-from flows.runtime import Runtime, feature_worker, import_in_background
+from flows.runtime import Runtime, drift_worker, feature_worker, start_workers
 
 plain_errors.install()
 
@@ -93,7 +93,7 @@ def ledger_step(plan: Plan, ref: FeatureMonth, cur: FeatureMonth) -> Ledger:
 @task(name="drift", **_STEP)
 def drift_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger) -> Comparison:
     """The Evidently report, its scores, and both report files."""
-    comparison = compare(ref, cur, ledger, plan.monitor)
+    comparison = drift_worker().compare(ref, cur, ledger, plan.monitor)
     write_atomic(plan.paths.html, comparison.html)
     write_atomic(plan.paths.json, comparison.json)
     return comparison
@@ -153,8 +153,7 @@ def monitor_month(
         DriftgateError: there is no verdict; the message says why and what to do.
     """
     here = Runtime.from_environment()
-    feature_worker(here.parameters)
-    import_in_background("driftgate.drift.evidently_adapter")
+    start_workers(here.parameters)
     plan = plan_step(here, Request(as_of_ref, as_of_cur, threshold, monitor))
     with here.scratch() as folder:
         ref, cur = _read_both(here, plan, folder)

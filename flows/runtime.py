@@ -2,21 +2,24 @@
 
 import atexit
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Self, TypeVar, cast
 
 from sqlalchemy import Engine
 
 from driftgate.database import ConnectionParameters, connect
+from driftgate.drift.worker import DriftWorker
 from driftgate.features.worker import FeatureWorker
 from driftgate.settings import DatabaseSettings, Settings
+from driftgate.worker import Worker
 
-_workers: dict[ConnectionParameters, FeatureWorker] = {}
+W = TypeVar("W", bound=Worker)
+
+_workers: dict[ConnectionParameters | None, Worker] = {}
 _workers_lock = threading.Lock()
 
 
@@ -65,23 +68,33 @@ def connection_parameters(database: DatabaseSettings, home: Path) -> ConnectionP
     )
 
 
+def start_workers(parameters: ConnectionParameters) -> None:
+    """Start the processes that take long to start; returns at once."""
+    drift_worker()
+    feature_worker(parameters)
+
+
 def feature_worker(parameters: ConnectionParameters) -> FeatureWorker:
     """The feature process for a database, started at the first call and kept until this process ends."""
+    return _kept(parameters, lambda: FeatureWorker(parameters))
+
+
+def drift_worker() -> DriftWorker:
+    """The comparing process, started at the first call and kept until this process ends."""
+    return _kept(None, DriftWorker)
+
+
+def _kept(key: ConnectionParameters | None, start: Callable[[], W]) -> W:
     with _workers_lock:
-        worker = _workers.get(parameters)
+        worker = _workers.get(key)
         if worker is None or not worker.alive:
-            worker = _workers[parameters] = FeatureWorker(parameters)
-        return worker
+            worker = _workers[key] = start()
+        return cast(W, worker)
 
 
 @atexit.register
 def close_workers() -> None:
-    """End every feature process."""
+    """End every process that was started."""
     with _workers_lock:
         while _workers:
             _workers.popitem()[1].close()
-
-
-def import_in_background(module: str) -> None:
-    """Begin a slow import now; whoever imports it later waits only for the rest."""
-    threading.Thread(target=import_module, args=(module,), daemon=True, name=f"import-{module}").start()

@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,16 @@ def open_store(repo: Path) -> FeatureStore:
         store = FeatureStore(repo_path=str(repo))
         store.registry.list_projects()
         return store
+
+
+@cache
+def _store(repo: Path) -> FeatureStore:
+    return open_store(repo)
+
+
+def answer(request: FeatureRequest) -> FeatureMonth:
+    """`read_month` in the repository that the request names, which is opened once."""
+    return read_month(_store(request.repo), request)
 
 
 def read_month(store: FeatureStore, request: FeatureRequest) -> FeatureMonth:

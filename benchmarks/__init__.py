@@ -1,0 +1,1 @@
+"""What Driftgate costs, against the textbook way, in one run."""

@@ -1,0 +1,76 @@
+"""One command as a whole: wall and CPU seconds and peak memory of the process and all it starts."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_SAMPLE_SECONDS = 0.05
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took; `memory_mib` is the peak of the unshared memory of all its processes together."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    memory_mib: float
+
+
+def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Cost:
+    """Run the command to its end. PostgreSQL, which it only talks to, is not counted.
+
+    Raises:
+        RuntimeError: it failed; its output is in `log`.
+    """
+    with log.open("w") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=output, stderr=output)
+        peak = _Peak(process.pid)
+        peak.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        peak.stop()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}; see {log}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, peak.mib)
+
+
+class _Peak(threading.Thread):
+    """Samples the memory of a process tree."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.mib = 0.0
+        self._pid = pid
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        while not self._done.wait(_SAMPLE_SECONDS):
+            try:
+                root = psutil.Process(self._pid)
+                total = sum(_unshared(item) for item in [root, *root.children(recursive=True)])
+            except psutil.NoSuchProcess:
+                continue
+            self.mib = max(self.mib, total / _MIB)
+
+    def stop(self) -> None:
+        self._done.set()
+        self.join()
+
+
+def _unshared(process: psutil.Process) -> int:
+    try:
+        if process.name() == "postgres":
+            return 0
+        memory = process.memory_info()
+    except psutil.Error:
+        return 0
+    return int(memory.rss - getattr(memory, "shared", 0))

@@ -1,0 +1,175 @@
+"""`make bench`: Driftgate and the textbook way on the same data, each as a whole process, in pairs.
+
+    python -m benchmarks.run --users 7043 100000 1000000 --pairs 3
+
+Prints medians and the median of the pairwise ratios, and writes benchmarks/results.json.
+"""
+
+import argparse
+import io
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from benchmarks.measure import Cost, measure
+from driftgate.database import ConnectionParameters, connect, prepare_database
+from driftgate.database.embedded import embedded_parameters
+from driftgate.features.applying import ensure_applied
+from driftgate.features.types import feast_environment
+from driftgate.snapshots import SOURCE_TABLES
+from driftgate.snapshots.ingest import ingest_month
+from driftgate.snapshots.sample import write_sample_months
+
+ROOT = Path(__file__).resolve().parents[1]
+LARGE_USERS = 500_000
+
+
+def main() -> None:
+    """Run every size, print as it goes."""
+    parser = argparse.ArgumentParser(description="What Driftgate costs, against the textbook way")
+    parser.add_argument("--users", type=int, nargs="+", default=[7043, 100_000, 1_000_000])
+    parser.add_argument("--pairs", type=int, default=3, help="pairs of runs; one pair from 500,000 users on")
+    options = parser.parse_args()
+    results: dict[str, object] = {"cores": os.cpu_count()}
+    with tempfile.TemporaryDirectory(prefix="dgbench") as folder:
+        home = Path(folder)
+        server = embedded_parameters(home / "home")
+        for users in options.users:
+            results[str(users)] = bench_size(home / str(users), server, users, options.pairs)
+    (ROOT / "benchmarks" / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+def bench_size(folder: Path, server: ConnectionParameters, users: int, pairs: int) -> dict[str, object]:
+    """One size: load, then pairs of runs from a cold start and with a Prefect server that is already up."""
+    pairs = 1 if users >= LARGE_USERS else pairs
+    say(f"\n{users:,} users")
+    parameters = replace(server, dbname=f"bench_{users}")
+    ingest = load(folder, server, parameters, users)
+    environment = {
+        **feast_environment(parameters),
+        "FEAST_REPO": str(ROOT / "feature_repo"),
+        "PYTHONWARNINGS": "ignore",
+    }
+    cold = [pair(folder, environment, number) for number in range(pairs)]
+    report("cold start", cold)
+    with prefect_server(folder) as url:
+        warm = [ours(folder, {**environment, "PREFECT_API_URL": url}, f"warm{number}") for number in range(pairs)]
+    warm_pairs = [(mine, textbook) for mine, (_, textbook) in zip(warm, cold, strict=True)]
+    report("Prefect server already up, textbook as above", warm_pairs)
+    return {"ingest": ingest, "cold": as_rows(cold), "server_up": as_rows(warm_pairs)}
+
+
+def pair(folder: Path, environment: Mapping[str, str], number: int) -> tuple[Cost, Cost]:
+    """One run of each; which goes first alternates, so that neither always finds warm caches."""
+    order = [ours, textbook] if number % 2 == 0 else [textbook, ours]
+    costs = {way: way(folder, environment, f"cold{number}") for way in order}
+    return costs[ours], costs[textbook]
+
+
+def ours(folder: Path, environment: Mapping[str, str], name: str) -> Cost:
+    """`python monitor_flow.py` in a home that has never seen Prefect."""
+    home = folder / f"ours-{name}"
+    own = {"DRIFTGATE_HOME": str(home), "REPORT_DIR": str(home / "reports")}
+    command = [sys.executable, str(ROOT / "flows" / "monitor_flow.py")]
+    return measure(command, {**environment, **own}, folder / f"ours-{name}.log")
+
+
+def textbook(folder: Path, environment: Mapping[str, str], name: str) -> Cost:
+    """The textbook script in a home that has never seen Prefect."""
+    home = folder / f"textbook-{name}"
+    own = {"PREFECT_HOME": str(home), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
+    script = str(ROOT / "benchmarks" / "textbook.py")
+    command = [sys.executable, script, "2024-01-31", "2024-02-29", str(home / "reports")]
+    return measure(command, {**environment, **own}, folder / f"textbook-{name}.log")
+
+
+def load(folder: Path, server: ConnectionParameters, parameters: ConnectionParameters, users: int) -> dict[str, float]:
+    """Two sample months in a database of their own, and what loading took against a bare COPY of the same files."""
+    months = write_sample_months(folder / "months", months=2, users=users)
+    admin = connect(server).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {parameters.dbname}")
+    engine = connect(parameters)
+    prepare_database(engine)
+    bare = bare_copy(engine, months[0].folder)
+    seconds = [ingest_month(engine, month.folder, month.as_of).seconds for month in months]
+    ensure_applied(engine, parameters, ROOT / "feature_repo")
+    engine.dispose()
+    shutil.rmtree(folder / "months")
+    say(
+        f"  ingest: {seconds[0]:.1f} s for the first month, {seconds[1]:.1f} s for the second; "
+        f"bare COPY of the first {bare:.1f} s, ratio {seconds[0] / bare:.1f}"
+    )
+    return {"first_seconds": seconds[0], "second_seconds": seconds[1], "bare_copy_seconds": bare}
+
+
+def bare_copy(engine: object, folder: Path) -> float:
+    """Seconds to COPY the six files, as they are, into empty tables with the same columns and a primary key."""
+    started = time.perf_counter()
+    connection = engine.raw_connection()  # type: ignore[attr-defined]
+    with connection.cursor() as cursor:
+        for source in SOURCE_TABLES:
+            path = folder / source.file_name
+            header = path.open().readline().strip()
+            like = source.name if source.has_base_table else source.name
+            cursor.execute(f"CREATE TABLE bare_{source.name} AS SELECT {header} FROM {like} LIMIT 0")
+            cursor.execute(f"ALTER TABLE bare_{source.name} ADD PRIMARY KEY (user_id)")
+            with path.open("rb") as handle:
+                cursor.copy_expert(
+                    f"COPY bare_{source.name} FROM STDIN (FORMAT csv, HEADER)", io.BufferedReader(handle)
+                )
+    connection.commit()
+    seconds = time.perf_counter() - started
+    with connection.cursor() as cursor:
+        for source in SOURCE_TABLES:
+            cursor.execute(f"DROP TABLE bare_{source.name}")
+    connection.commit()
+    connection.close()
+    return seconds
+
+
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[str]:
+    """A Prefect server of its own."""
+    from flows.local_server import LocalServer
+
+    os.environ["PREFECT_HOME"] = str(folder / "prefect")
+    with LocalServer() as server:
+        server.wait()
+        yield server.url
+    del os.environ["PREFECT_HOME"]
+
+
+def report(title: str, costs: list[tuple[Cost, Cost]]) -> None:
+    """Medians of both, and the median of the ratios of the pairs."""
+    say(f"  {title} ({len(costs)} pair(s))")
+    for name, unit in (("wall_seconds", "s"), ("cpu_seconds", "s"), ("memory_mib", "MiB")):
+        mine = [getattr(left, name) for left, _ in costs]
+        theirs = [getattr(right, name) for _, right in costs]
+        ratio = statistics.median(left / right for left, right in zip(mine, theirs, strict=True))
+        say(
+            f"    {name:13} Driftgate {statistics.median(mine):8.1f} {unit}   "
+            f"textbook {statistics.median(theirs):8.1f} {unit}   ratio {ratio:.2f}"
+        )
+
+
+def as_rows(costs: list[tuple[Cost, Cost]]) -> list[dict[str, object]]:
+    """The pairs for the results file."""
+    return [{"driftgate": asdict(left), "textbook": asdict(right)} for left, right in costs]
+
+
+def say(line: str) -> None:
+    """Print at once, also into a pipe."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""The process that has Evidently imported, and compares months."""
+
+from driftgate.drift.comparison import Comparison, Side
+from driftgate.drift.ledger import Ledger
+from driftgate.monitors import Monitor
+from driftgate.worker import Worker
+
+
+class DriftWorker(Worker):
+    """A comparing process."""
+
+    def __init__(self) -> None:
+        """Start it; returns at once, while it imports Evidently."""
+        super().__init__("driftgate.drift.evidently_adapter")
+
+    def compare(self, ref: Side, cur: Side, ledger: Ledger, monitor: Monitor) -> Comparison:
+        """Compare two months; see `comparison.compare` for what is raised."""
+        comparison = self.call("driftgate.drift.comparison:compare", ref, cur, ledger, monitor)
+        assert isinstance(comparison, Comparison)
+        return comparison

@@ -1,0 +1,127 @@
+"""A process beside this one that has a slow package imported, and calls functions of ours.
+
+Feast and Evidently each take seconds of one core to import. Each gets a process of its own that is started first and
+asked last, so that they import beside each other and beside everything else. The processes talk in pickles over their
+standard streams with the parent that started them, and with nobody else.
+"""
+
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from importlib import import_module
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from driftgate.errors import DriftgateError
+
+
+class Worker:
+    """A running process. Use as a context manager; calls from several threads are served in turn."""
+
+    def __init__(self, module: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start the process; returns at once, while it imports `module`.
+
+        Args:
+            module: dotted name of the module that is slow to import.
+            environment: variables to add to those of this process.
+        """
+        self.module = module
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "driftgate.worker", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+        )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still answer."""
+        return self._process.poll() is None
+
+    def call(self, function: str, *arguments: Any) -> Any:
+        """Call `package.module:function` over there; arguments and result must be picklable.
+
+        Raises:
+            DriftgateError: as the function raised it, or because the process ended before it answered.
+        """
+        with self._lock:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            try:
+                pickle.dump((function, arguments), self._process.stdin)
+                self._process.stdin.flush()
+                result, error = pickle.load(self._process.stdout)
+            except (EOFError, OSError, ValueError, pickle.UnpicklingError) as cause:
+                raise self._ended(cause) from cause
+        if error is not None:
+            raise error
+        return result
+
+    def _ended(self, cause: Exception) -> DriftgateError:
+        self._process.kill()
+        status = self._process.wait()
+        return DriftgateError(
+            f"the process for {self.module} ended with status {status} before it answered ({cause})",
+            remedy="see its message above; -9 can mean that the machine ran out of memory",
+        )
+
+    def close(self) -> None:
+        """End the process; safe to call twice."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None and not stream.closed:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue
+        self._process.terminate()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _serve(module: str, calls: BinaryIO, answers: BinaryIO) -> None:
+    # Importing allocates a great many objects that all stay; collecting among them costs a sixth of the time.
+    gc.disable()
+    import_module(module)
+    gc.enable()
+    gc.freeze()
+    while True:
+        try:
+            function, arguments = pickle.load(calls)
+        except EOFError:
+            return
+        where, _, name = function.partition(":")
+        answer: tuple[Any, DriftgateError | None]
+        try:
+            answer = (getattr(import_module(where), name)(*arguments), None)
+        except DriftgateError as error:
+            answer = (None, error)
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+def main() -> None:
+    """Serve calls until the parent closes the stream. Whatever libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    _serve(sys.argv[1], sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

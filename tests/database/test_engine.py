@@ -1,0 +1,316 @@
+"""Connections: the URL text, the kinds of failure, UTC sessions, and a database prepared for point-in-time joins."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from driftgate.database import ConnectionParameters, connect, create_tables, database_errors, prepare_database
+from driftgate.database.engine import translate
+from driftgate.errors import DatabaseError, DatabaseUnavailableError
+
+HOSTILE = [
+    "",
+    "plain",
+    "p@ss:w/rd?&#[]%",
+    "%41%zz",
+    "two words + plus",
+    "quote'double\"back\\slash",
+    "$HOME ${HOME} `id`",
+    "{{ jinja }} {% raw %}",
+    "ünïcødé Пароль 密码",
+    "line\nbreak\ttab",
+    "=&sslmode=disable&host=evil",
+]
+
+
+def parameters_of(url_text: str) -> tuple[object, ...]:
+    url = make_url(url_text)
+    return (url.query["host"], url.query["port"], url.username, url.password or "", url.database)
+
+
+@pytest.mark.parametrize("password", HOSTILE)
+@pytest.mark.parametrize("host", ["db.example.org", "10.0.0.1", "::1", "/tmp/a folder/with+odd&signs"])
+def test_the_url_text_round_trips(host: str, password: str) -> None:
+    given_parameters = ConnectionParameters(host, 6543, "us:er@x", password, "data/base?", "require")
+    url_text = given_parameters.url_text()
+    assert parameters_of(url_text) == (host, "6543", "us:er@x", password, "data/base?")
+    assert make_url(url_text).query["sslmode"] == "require"
+    url = given_parameters.url()
+    assert (url.query["host"], url.username, url.password or "", url.database) == (
+        host,
+        "us:er@x",
+        password,
+        "data/base?",
+    )
+
+
+@given(*[st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1)] * 4)
+def test_any_text_round_trips(host: str, user: str, password: str, dbname: str) -> None:
+    url_text = ConnectionParameters(host, 5432, user, password, dbname).url_text()
+    assert parameters_of(url_text) == (host, "5432", user, password, dbname)
+
+
+@pytest.mark.parametrize("password", HOSTILE[1:])
+def test_passwords_are_not_shown(password: str) -> None:
+    shown = ConnectionParameters("h", 1, "u", password, "d")
+    assert password not in repr(shown) and password not in str(shown)
+
+
+def test_the_url_text_connects(parameters: ConnectionParameters) -> None:
+    engine = create_engine(parameters.url_text())
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT current_database()")).scalar_one() == parameters.dbname
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def careful(server: ConnectionParameters) -> Iterator[ConnectionParameters]:
+    """A role that must give a password, which the embedded server asks of nobody else."""
+    engine = connect(server).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE ROLE careful LOGIN PASSWORD 'right@/:?'")
+        hba = Path(connection.exec_driver_sql("SHOW hba_file").scalar_one())
+        before = hba.read_text()
+        hba.write_text("local all careful scram-sha-256\n" + before)
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+        yield replace(server, user="careful", password="right@/:?")
+        hba.write_text(before)
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+        connection.exec_driver_sql("DROP ROLE careful")
+    engine.dispose()
+
+
+def failure(parameters: ConnectionParameters) -> DatabaseError:
+    engine = connect(parameters)
+    with (
+        pytest.raises(DatabaseError) as caught,
+        database_errors("looking", parameters),
+        engine.connect(),
+    ):
+        pass
+    engine.dispose()
+    return caught.value
+
+
+def test_the_right_password_is_accepted(careful: ConnectionParameters) -> None:
+    for url in (careful.url(), careful.url_text()):
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT current_user")).scalar_one() == "careful"
+        engine.dispose()
+
+
+@pytest.mark.parametrize("password", ["wrong", ""])
+def test_a_wrong_password_is_not_worth_a_retry(careful: ConnectionParameters, password: str) -> None:
+    error = failure(replace(careful, password=password))
+    assert not error.transient
+    assert "POSTGRES_PASSWORD" in error.remedy
+    assert str(careful.host) in str(error)
+
+
+def test_an_unknown_database_is_not_worth_a_retry(server: ConnectionParameters) -> None:
+    error = failure(replace(server, dbname="no_such_database"))
+    assert not error.transient
+    assert "no_such_database" in str(error) and "POSTGRES_DB" in error.remedy
+
+
+def test_an_unknown_role_is_not_worth_a_retry(server: ConnectionParameters) -> None:
+    error = failure(replace(server, user="nobody_of_that_name"))
+    assert not error.transient
+    assert "nobody_of_that_name" in str(error)
+
+
+@pytest.mark.parametrize("refusal", ["NOLOGIN", "no right to connect", "template"])
+def test_a_role_that_may_not_connect_is_not_worth_a_retry(parameters: ConnectionParameters, refusal: str) -> None:
+    admin = connect(parameters).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE guest {'NOLOGIN' if refusal == 'NOLOGIN' else 'LOGIN'}")
+        connection.exec_driver_sql(f"REVOKE CONNECT ON DATABASE {parameters.dbname} FROM PUBLIC")
+    try:
+        wanted = replace(parameters, user="guest")
+        if refusal == "template":
+            wanted = replace(parameters, dbname="template0")
+        assert not failure(wanted).transient
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql("DROP ROLE guest")
+        admin.dispose()
+
+
+def test_an_empty_socket_folder_is_worth_a_retry(server: ConnectionParameters) -> None:
+    with TemporaryDirectory() as folder:
+        error = failure(replace(server, host=folder))
+    assert isinstance(error, DatabaseUnavailableError) and error.transient
+
+
+def test_a_closed_port_is_worth_a_retry(server: ConnectionParameters) -> None:
+    error = failure(replace(server, host="127.0.0.1", port=1))
+    assert isinstance(error, DatabaseUnavailableError) and error.transient
+    assert "POSTGRES_HOST" in error.remedy and "127.0.0.1:1" in str(error)
+
+
+# What libpq says for a host name with two addresses, the first of which nobody listens on.
+TWO_ADDRESSES = (
+    'connection to server at "localhost" (::1), port 5432 failed: Connection refused\n'
+    "\tIs the server running on that host and accepting TCP/IP connections?\n"
+    'connection to server at "localhost" (127.0.0.1), port 5432 failed: FATAL:  {}\n'
+)
+
+
+@pytest.mark.parametrize(
+    "refusal", ['password authentication failed for user "u"', 'database "d" does not exist', 'role "u" does not exist']
+)
+def test_a_refusal_at_the_second_address_is_seen(refusal: str) -> None:
+    driver = psycopg2.OperationalError(TWO_ADDRESSES.format(refusal))
+    error = translate(OperationalError("", None, driver), "looking")
+    assert not error.transient
+    assert refusal in str(error)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "FATAL:  the database system is starting up",
+        "FATAL:  the database system is shutting down",
+        "FATAL:  sorry, too many clients already",
+        "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+        "Connection refused",
+        "server closed the connection unexpectedly",
+        "timeout expired",
+    ],
+)
+def test_what_passes_by_itself_is_worth_a_retry(answer: str) -> None:
+    driver = psycopg2.OperationalError(f'connection to server at "db" (10.0.0.2), port 5432 failed: {answer}\n')
+    assert translate(OperationalError("", None, driver), "looking").transient
+
+
+def test_a_session_that_is_ended_is_worth_a_retry(database: Engine) -> None:
+    with database.connect() as victim, database.connect() as other:
+        pid = victim.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        with pytest.raises(DatabaseUnavailableError), database_errors("looking"):
+            victim.execute(text("SELECT 1"))
+
+
+def test_a_refused_statement_is_not_worth_a_retry(database: Engine) -> None:
+    with (
+        pytest.raises(DatabaseError, match="failed while looking around") as caught,
+        database_errors("looking around"),
+        database.connect() as connection,
+    ):
+        connection.execute(text("SELECT 1 / 0"))
+    assert not caught.value.transient
+    assert caught.value.__cause__ is not None
+
+
+def test_sessions_run_in_utc(database: Engine) -> None:
+    with database.connect() as connection:
+        connection.exec_driver_sql("ALTER ROLE postgres SET timezone = 'Asia/Tokyo'")
+        connection.commit()
+    try:
+        database.dispose()
+        with database.connect() as connection:
+            assert connection.execute(text("SHOW timezone")).scalar_one() == "UTC"
+    finally:
+        with database.begin() as connection:
+            connection.exec_driver_sql("ALTER ROLE postgres RESET timezone")
+
+
+def settings_of(engine: Engine) -> dict[str, str]:
+    with engine.connect() as connection:
+        names = ("enable_nestloop", "work_mem", "timezone")
+        return {name: connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names}
+
+
+def tables_of(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        return set(connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars())
+
+
+def test_preparing_is_idempotent(database: Engine) -> None:
+    prepare_database(database)
+    first = settings_of(database), tables_of(database)
+    with database.begin() as connection:
+        before = connection.execute(text("SELECT xmin::text FROM pg_db_role_setting")).scalars().all()
+    prepare_database(database)
+    with database.connect() as connection:
+        after = connection.execute(text("SELECT xmin::text FROM pg_db_role_setting")).scalars().all()
+    assert first == (settings_of(database), tables_of(database))
+    assert before == after, "the settings were written again although they were there"
+    assert first[0] == {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "UTC"}
+    assert "feast_applied" in first[1]
+
+
+def test_preparing_at_once(parameters: ConnectionParameters) -> None:
+    engines = [connect(parameters) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(prepare_database, engines))
+        list(pool.map(create_tables, engines))
+    assert settings_of(engines[0])["enable_nestloop"] == "off"
+    for engine in engines:
+        engine.dispose()
+
+
+def test_preparing_a_database_with_an_awkward_name(server: ConnectionParameters) -> None:
+    name = 'Awk"ward name %'
+    admin = connect(server).execution_options(isolation_level="AUTOCOMMIT")
+    quoted = '"Awk""ward name %"'
+    with admin.connect() as connection:
+        connection.execute(text("CREATE DATABASE " + quoted))
+    engine = connect(replace(server, dbname=name))
+    try:
+        prepare_database(engine)
+        assert settings_of(engine)["enable_nestloop"] == "off"
+    finally:
+        engine.dispose()
+        with admin.connect() as connection:
+            connection.execute(text("DROP DATABASE " + quoted))
+        admin.dispose()
+
+
+def test_a_role_without_the_right_is_only_warned(
+    parameters: ConnectionParameters, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin = connect(parameters)
+    with admin.begin() as connection:
+        connection.exec_driver_sql("CREATE ROLE tenant LOGIN")
+        connection.exec_driver_sql("GRANT CREATE, USAGE ON SCHEMA public TO tenant")
+    tenant = connect(replace(parameters, user="tenant"))
+    try:
+        with caplog.at_level(logging.WARNING, "driftgate.database.engine"):
+            prepare_database(tenant)
+        assert "enable_nestloop" in caplog.text
+        assert "feast_applied" in tables_of(tenant)
+        assert settings_of(tenant)["enable_nestloop"] == "on"
+    finally:
+        tenant.dispose()
+        with admin.begin() as connection:
+            connection.exec_driver_sql("DROP OWNED BY tenant CASCADE")
+            connection.exec_driver_sql("DROP ROLE tenant")
+        admin.dispose()
+
+
+def test_a_role_without_any_right_gets_an_error(parameters: ConnectionParameters) -> None:
+    admin = connect(parameters)
+    with admin.begin() as connection:
+        connection.exec_driver_sql("CREATE ROLE visitor LOGIN")
+    visitor = connect(replace(parameters, user="visitor"))
+    try:
+        with pytest.raises(DatabaseError, match="permission denied") as caught:
+            prepare_database(visitor)
+        assert not caught.value.transient
+    finally:
+        visitor.dispose()
+        with admin.begin() as connection:
+            connection.exec_driver_sql("DROP ROLE visitor")
+        admin.dispose()
