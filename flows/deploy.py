@@ -56,7 +56,7 @@ def _create_or_renew(client: SyncPrefectClient, wanted: RunnerDeployment) -> Non
         DeploymentUpdate(
             entrypoint=wanted.entrypoint,
             description=wanted.description,
-            parameter_openapi_schema=wanted._parameter_openapi_schema,
+            parameter_openapi_schema=wanted._parameter_openapi_schema.model_dump(exclude_unset=True),
         ),
     )
     sys.stdout.write(f"[Deploy] {wanted.full_name}: renewed\n")

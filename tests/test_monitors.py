@@ -1,0 +1,208 @@
+"""monitors.toml: what is read, and what is refused with the place in the message."""
+
+import math
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql
+
+from driftgate.errors import ConfigurationError, UsageError
+from driftgate.features.entities import table_clause
+from driftgate.monitors import Monitor, read_monitor, read_monitors
+
+SHIPPED = Path(__file__).resolve().parents[1] / "flows" / "monitors.toml"
+ENTITY = '[m.entity]\ntable = "t"\nkey = "id"\ntimestamp = "at"\n'
+
+
+def write(folder: Path, top: str = "", rest: str = "", entity: str = ENTITY) -> Path:
+    path = folder / "monitors.toml"
+    path.write_text(f'[m]\nfeature_service = "s"\n{top}\n{entity}{rest}', encoding="utf-8")
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        read_monitors(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_shipped_file_is_valid() -> None:
+    monitors = read_monitors(SHIPPED)
+    churn = monitors["churn"]
+    assert (churn.name, churn.threshold, churn.target_threshold) == ("churn", 0.3, None)
+    assert churn.entity.feast_key == "user_id"
+    assert churn.label is not None and churn.label.timestamp == "period_start"
+    assert churn.on_incomparable == "fail"
+
+
+def test_little_has_to_be_said(tmp_path: Path) -> None:
+    monitor = read_monitor(write(tmp_path), "m")
+    assert monitor == Monitor.model_validate(
+        {"name": "m", "feature_service": "s", "entity": {"table": "t", "key": "id", "timestamp": "at"}}
+    )
+    assert monitor.label is None
+    assert monitor.feast_repo is None
+    assert monitor.columns == {}
+
+
+@pytest.mark.parametrize(
+    ("top", "rest", "where"),
+    [
+        ("treshold = 0.3", "", "treshold"),
+        ("", "colour = 'red'", "entity.colour"),
+        ("", "[m.label]\ntable = 't'\ncolumn = 'c'\nperiod = 'p'", "label.period"),
+        ("", "[m.columns.fee]\nmethods = 'ks'", "columns.fee.methods"),
+        ("name = 'other'", "", "name"),
+    ],
+)
+def test_an_unknown_key_is_refused(tmp_path: Path, top: str, rest: str, where: str) -> None:
+    assert f"{where}: " in refusal(write(tmp_path, top, rest))
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        "threshold = 1.1",
+        "threshold = -0.01",
+        "threshold = nan",
+        "threshold = inf",
+        "threshold = 'high'",
+        "threshold = '0.3'",
+        "threshold = true",
+        "threshold = [0.3]",
+        "target_threshold = 0.0",
+        "target_threshold = nan",
+        "target_threshold = inf",
+        "missing_threshold = 0.0",
+        "missing_threshold = 1.5",
+        "on_incomparable = 'ignore'",
+        "min_rows = 1",
+        "min_rows = 10.5",
+        "min_rows = '200'",
+        "max_report_rows = 999",
+        "sample_seed = -1",
+        "report_folder = 3",
+        "feast_repo = 3",
+    ],
+)
+def test_a_value_that_is_not_allowed_is_refused(tmp_path: Path, top: str) -> None:
+    assert f"- {top.split()[0]}: " in refusal(write(tmp_path, top))
+
+
+@pytest.mark.parametrize(
+    "rule", ["method = 'chisquare'", "method = 'KS'", "threshold = -0.1", "threshold = nan", "threshold = '0.1'"]
+)
+def test_a_column_rule_that_is_not_allowed_is_refused(tmp_path: Path, rule: str) -> None:
+    assert f"columns.fee.{rule.split()[0]}" in refusal(write(tmp_path, rest=f"[m.columns.fee]\n{rule}"))
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, "threshold = 2.0\nmin_rows = 0\nunheard = 1"))
+    assert [name in message for name in ("threshold: ", "min_rows: ", "unheard: ")] == [True] * 3
+
+
+def test_a_missing_part_is_named(tmp_path: Path) -> None:
+    (tmp_path / "monitors.toml").write_text("[m]\n[m.entity]\ntable = 't'\nkey = 'id'\n")
+    message = refusal(tmp_path / "monitors.toml")
+    assert "feature_service: " in message
+    assert "entity.timestamp: " in message
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.0, 1.0])
+def test_the_ends_of_a_share_are_allowed(tmp_path: Path, value: float) -> None:
+    assert read_monitor(write(tmp_path, f"threshold = {value}"), "m").threshold == value
+
+
+@pytest.mark.parametrize("folder", ["..", "../up", "a/../../up", "/tmp/elsewhere", "a/.."])
+def test_a_report_folder_stays_below_the_reports(tmp_path: Path, folder: str) -> None:
+    assert "must stay below REPORT_DIR" in refusal(write(tmp_path, f"report_folder = '{folder}'"))
+
+
+@pytest.mark.parametrize("folder", [".", "a", "a/b", "..a"])
+def test_a_report_folder_below_the_reports_is_allowed(tmp_path: Path, folder: str) -> None:
+    assert read_monitor(write(tmp_path, f"report_folder = '{folder}'"), "m").report_folder == folder
+
+
+@pytest.mark.parametrize("name", ["", "a.b.c", ".", "a.", ".b", 'a"b', 'a".b', "a\\u0000b"])
+def test_a_table_name_that_cannot_be_quoted_is_refused(tmp_path: Path, name: str) -> None:
+    quoted = '"' + name.replace('"', '\\"') + '"'
+    message = refusal(write(tmp_path, entity=ENTITY.replace('"t"', quoted)))
+    assert "entity.table: " in message
+    assert "label.table: " in refusal(write(tmp_path, rest=f"[m.label]\ntable = {quoted}\ncolumn = 'c'"))
+
+
+@pytest.mark.parametrize("name", ["", 'a"b', "a\\u0000b"])
+@pytest.mark.parametrize("field", ["key", "timestamp", "join_key"])
+def test_a_column_name_that_cannot_be_quoted_is_refused(tmp_path: Path, field: str, name: str) -> None:
+    entity = {"table": "t", "key": "id", "timestamp": "at"} | {field: name.replace('"', '\\"')}
+    lines = "[m.entity]\n" + "".join(f'{key} = "{value}"\n' for key, value in entity.items())
+    assert f"entity.{field}: " in refusal(write(tmp_path, entity=lines))
+
+
+def test_a_hostile_name_that_can_be_quoted_stays_one_name(tmp_path: Path) -> None:
+    path = write(tmp_path, entity=ENTITY.replace('"t"', '"crm.users; DROP TABLE users --"'))
+    entity = read_monitor(path, "m").entity
+    query = select(table_clause(entity.table, "id'; --"))
+    text = str(query.compile(dialect=postgresql.dialect()))
+    assert text == 'SELECT crm."users; DROP TABLE users --"."id\'; --" \nFROM crm."users; DROP TABLE users --"'
+
+
+def test_a_relative_feast_repository_is_taken_from_the_files_folder(tmp_path: Path) -> None:
+    (tmp_path / "flows").mkdir()
+    path = write(tmp_path / "flows", "feast_repo = '../shop/feature_repo'")
+    assert read_monitor(path, "m").feast_repo == tmp_path / "shop" / "feature_repo"
+    path = write(tmp_path / "flows", "feast_repo = '/elsewhere'")
+    assert read_monitor(path, "m").feast_repo == Path("/elsewhere")
+
+
+def test_an_unknown_monitor_names_the_known_ones(tmp_path: Path) -> None:
+    path = write(tmp_path, rest='[other]\nfeature_service = "s"\n' + ENTITY.replace("[m.", "[other."))
+    with pytest.raises(UsageError) as caught:
+        read_monitor(path, "chrun")
+    assert "'chrun'" in caught.value.received
+    assert caught.value.allowed == "m, other"
+
+
+def test_an_empty_file_has_no_monitor(tmp_path: Path) -> None:
+    (tmp_path / "monitors.toml").touch()
+    with pytest.raises(UsageError) as caught:
+        read_monitor(tmp_path / "monitors.toml", "m")
+    assert caught.value.allowed == "none"
+
+
+@pytest.mark.parametrize("name", ["../up", "a b", "a/b", "-a", "", "a.b"])
+def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "monitors.toml"
+    path.write_text(f'["{name}"]\nfeature_service = "s"\nentity = {{table = "t", key = "k", timestamp = "at"}}\n')
+    assert "name: " in refusal(path)
+
+
+def test_a_key_outside_every_monitor_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "monitors.toml").write_text("threshold = 0.3\n")
+    assert "begin it with [threshold]" in refusal(tmp_path / "monitors.toml")
+
+
+def test_a_missing_file_says_which_variable_moves_it(tmp_path: Path) -> None:
+    assert "DRIFTGATE_MONITORS" in refusal(tmp_path / "monitors.toml")
+
+
+@pytest.mark.parametrize("content", [b"[m", b"\xff\xfe", b"a = 1\na = 2\n"])
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "monitors.toml").write_bytes(content)
+    refusal(tmp_path / "monitors.toml")
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    refusal(tmp_path)
+
+
+def test_a_threshold_is_replaced_for_one_run(tmp_path: Path) -> None:
+    monitor = read_monitor(write(tmp_path, "threshold = 0.4"), "m")
+    assert monitor.with_threshold(None) is monitor
+    assert monitor.with_threshold(0.0).threshold == 0.0
+    assert monitor.threshold == 0.4
+    for wrong in (-0.1, 1.1, math.nan, math.inf):
+        with pytest.raises(UsageError, match="not a share"):
+            monitor.with_threshold(wrong)

@@ -1,0 +1,142 @@
+"""Settings from the environment: defaults, values, refusals, and secrets that stay secret."""
+
+import pickle
+import traceback
+from pathlib import Path
+
+import pytest
+
+from driftgate.errors import ConfigurationError
+from driftgate.settings import DatabaseSettings, Settings, project_root
+
+NAMES = (
+    *(f"POSTGRES_{field.upper()}" for field in DatabaseSettings.model_fields),
+    *(field.upper() for field in Settings.model_fields),
+)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project root with nothing set, as the current folder."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "monitors.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_defaults(project: Path) -> None:
+    settings = Settings.load()
+    assert settings.report_dir == project / "reports" / "evidently"
+    assert settings.feast_repo == project / "feature_repo"
+    assert settings.driftgate_home == project / ".driftgate"
+    assert settings.driftgate_data == project / "data"
+    assert settings.driftgate_monitors == project / "flows" / "monitors.toml"
+    database = settings.database
+    assert (database.host, database.port, database.user, database.db) == (None, 5432, "driftgate", "driftgate")
+    assert (database.password.get_secret_value(), database.sslmode) == ("", "prefer")
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"HOST": "db", "PORT": "6543", "USER": "ada", "PASSWORD": "p@ss", "DB": "features", "SSLMODE": "require"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"POSTGRES_{name}", value)
+    monkeypatch.setenv("REPORT_DIR", "/reports/evidently")
+    settings = Settings.load()
+    database = settings.database
+    assert (database.host, database.port, database.user) == ("db", 6543, "ada")
+    assert (database.db, database.sslmode) == ("features", "require")
+    assert database.password.get_secret_value() == "p@ss"
+    assert settings.report_dir == Path("/reports/evidently")
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(name, "")
+    settings = Settings.load()
+    assert settings.database.host is None
+    assert settings.database.port == 5432
+    assert settings.report_dir == project / "reports" / "evidently"
+
+
+@pytest.mark.parametrize("value", ["streamflow", "postgresql://u:hush@h/d", '{"host": "elsewhere"}', "["])
+def test_a_variable_called_database_belongs_to_somebody_else(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE", value)
+    monkeypatch.setenv("POSTGRES_HOST", "db")
+    assert Settings.load().database.host == "db"
+
+
+def test_bad_values_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_PORT", "many")
+    monkeypatch.setenv("POSTGRES_SSLMODE", "maybe")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    assert "POSTGRES_PORT: " in str(caught.value)
+    assert "POSTGRES_SSLMODE: " in str(caught.value)
+    assert caught.value.exit_code == 3
+    assert "README" in caught.value.remedy
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "5432.5", "5432; DROP"])
+def test_a_port_out_of_range_is_refused(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_PORT", port)
+    with pytest.raises(ConfigurationError, match="POSTGRES_PORT"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("port", ["1", "65535"])
+def test_the_ends_of_the_range_are_allowed(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_PORT", port)
+    assert Settings.load().database.port == int(port)
+
+
+def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_PASSWORD", "hush-hush")
+    settings = Settings.load()
+    shown = [settings, settings.database, settings.database.password]
+    for thing in shown:
+        assert "hush-hush" not in f"{thing!r} {thing}"
+    assert "hush-hush" not in settings.model_dump_json() + settings.database.model_dump_json()
+    assert pickle.loads(pickle.dumps(settings)).database.password.get_secret_value() == "hush-hush"
+    monkeypatch.setenv("POSTGRES_PORT", "many")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+    assert "hush-hush" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings.load().report_dir = Path("elsewhere")
+
+
+def test_relative_paths_are_taken_from_the_project_root(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = project / "flows" / "deep"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    monkeypatch.setenv("REPORT_DIR", "here/../there")
+    monkeypatch.setenv("DRIFTGATE_HOME", "~/state")
+    monkeypatch.setenv("HOME", "/home/ada")
+    settings = Settings.load()
+    assert settings.report_dir == project / "there"
+    assert settings.driftgate_home == Path("/home/ada/state")
+    assert settings.driftgate_monitors == project / "flows" / "monitors.toml"
+
+
+def test_the_project_root_is_the_nearest_with_a_monitors_file(project: Path, tmp_path: Path) -> None:
+    inner = project / "a" / "b"
+    (inner / "flows").mkdir(parents=True)
+    assert project_root(inner) == project
+    (inner / "flows" / "monitors.toml").touch()
+    assert project_root(inner / "flows") == inner
+
+
+def test_without_a_monitors_file_the_start_is_the_root(tmp_path_factory: pytest.TempPathFactory) -> None:
+    nowhere = tmp_path_factory.mktemp("nowhere")
+    assert project_root(nowhere) == nowhere
+
+
+@pytest.mark.parametrize("kind", [Settings, DatabaseSettings])
+def test_every_setting_is_described(kind: type[Settings] | type[DatabaseSettings]) -> None:
+    undescribed = [name for name, field in kind.model_fields.items() if not field.description and name != "database"]
+    assert undescribed == []
