@@ -91,13 +91,22 @@ class Monitor(_Section):
         """
         if threshold is None:
             return self
-        if not 0.0 <= threshold <= 1.0:
-            raise UsageError(
-                f"threshold {threshold} is not a share",
-                allowed="a number from 0 to 1",
-                remedy="for 30 percent of the features write 0.3",
-            )
+        require_share(threshold)
         return self.model_copy(update={"threshold": threshold})
+
+
+def require_share(threshold: float) -> None:
+    """Check that a threshold given by a caller is a share.
+
+    Raises:
+        UsageError: it is not a number in [0, 1].
+    """
+    if not 0.0 <= threshold <= 1.0:
+        raise UsageError(
+            f"threshold {threshold} is not a share",
+            allowed="a number from 0 to 1",
+            remedy="for 30 percent of the features write 0.3",
+        )
 
 
 def read_monitors(path: Path) -> dict[str, Monitor]:

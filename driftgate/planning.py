@@ -1,16 +1,17 @@
 """A run before it runs: everything that can be checked cheaply is checked here, before anything slow starts."""
 
-import math
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from driftgate.errors import FeastRepositoryError, UsageError
+from driftgate.errors import UsageError
 from driftgate.features.entities import MonthSize, choose_months, loaded_months, measure_month
-from driftgate.monitors import Monitor, read_monitor
+from driftgate.features.repository import require_repository
+from driftgate.monitors import Monitor, read_monitor, require_share
 from driftgate.publish.files import ReportPaths, report_paths, require_writable
+from driftgate.publish.tables import create_result_tables
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,8 @@ def check_request(request: Request) -> None:
             allowed="the reference month is the older one",
             remedy=f"swap them: as_of_ref={cur} as_of_cur={ref}",
         )
-    if threshold is not None and not (math.isfinite(threshold) and 0.0 <= threshold <= 1.0):
-        raise UsageError(
-            f"threshold {threshold} is not a share",
-            allowed="a number from 0 to 1",
-            remedy="for 30 percent of the features write 0.3",
-        )
+    if threshold is not None:
+        require_share(threshold)
 
 
 def plan_run(engine: Engine, request: Request, monitors: Path, feast_repo: Path, report_dir: Path) -> Plan:
@@ -73,14 +70,12 @@ def plan_run(engine: Engine, request: Request, monitors: Path, feast_repo: Path,
     check_request(request)
     monitor = read_monitor(monitors, request.monitor).with_threshold(request.threshold)
     repo = monitor.feast_repo or feast_repo
-    if not (repo / "feature_store.yaml").is_file():
-        raise FeastRepositoryError(
-            f"there is no Feast repository at {repo} (no feature_store.yaml)",
-            remedy="set FEAST_REPO, or feast_repo in monitors.toml, to the folder that holds it",
-        )
+    require_repository(repo)
     months = loaded_months(engine, monitor.entity)
     ref, cur = choose_months(months, request.as_of_ref, request.as_of_cur)
     check_request(Request(ref, cur))
     paths = report_paths(report_dir, monitor, ref, cur)
+    plan = Plan(monitor, repo, measure_month(engine, monitor, ref), measure_month(engine, monitor, cur), paths)
     require_writable(paths.html.parent)
-    return Plan(monitor, repo, measure_month(engine, monitor, ref), measure_month(engine, monitor, cur), paths)
+    create_result_tables(engine)
+    return plan

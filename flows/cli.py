@@ -167,9 +167,11 @@ def _start_prefect() -> Callable[[], None]:
     home = Settings.load().driftgate_home
     os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    if os.environ.get("PREFECT_API_URL"):
-        return lambda: None
-    from flows.local_server import LocalServer
+    from flows.local_server import LocalServer, require_server
+
+    configured = os.environ.get("PREFECT_API_URL")
+    if configured:
+        return lambda: require_server(configured)
 
     server = LocalServer()
     # Handlers run last in, first out: registered before Prefect is imported, this runs after Prefect has sent the

@@ -49,19 +49,19 @@ class LocalServer:
         """Return once the server answers.
 
         Raises:
-            RuntimeError: it ended, or did not answer in three minutes.
+            DriftgateError: it ended, or did not answer in three minutes.
         """
         deadline = time.monotonic() + _STARTUP_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise RuntimeError(f"the local Prefect server ended with status {self._process.returncode}")
+                raise _failed(f"ended with status {self._process.returncode}")
             try:
                 with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
                     if answer.status == 200:
                         return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        raise RuntimeError(f"the local Prefect server did not answer within {_STARTUP_SECONDS} s")
+        raise _failed(f"did not answer within {_STARTUP_SECONDS} s")
 
     def close(self) -> None:
         """End the server."""
@@ -81,6 +81,35 @@ class LocalServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def require_server(url: str) -> None:
+    """Check that something answers at a configured PREFECT_API_URL; Prefect itself would try for minutes.
+
+    Raises:
+        ConfigurationError: nothing does.
+    """
+    from driftgate.errors import ConfigurationError
+
+    try:
+        urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=10).close()
+    except urllib.error.HTTPError:
+        return
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"no Prefect server answers at PREFECT_API_URL={url}: {error}",
+            remedy="start that server, or unset PREFECT_API_URL to use one that starts by itself",
+        ) from error
+
+
+def _failed(what: str) -> Exception:
+    # Imported late: the server's own process runs this file as a script and needs nothing of ours.
+    from driftgate.errors import DriftgateError
+
+    return DriftgateError(
+        f"the local Prefect server {what}",
+        remedy="see its message above; if its history is damaged, set DRIFTGATE_HOME to a new folder",
+    )
 
 
 def _free_port() -> int:

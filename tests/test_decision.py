@@ -141,7 +141,6 @@ def test_the_printed_comparison_never_contradicts_itself(value: float, threshold
     left, sign, right = float(match[1]), match[2], float(match[3])
     assert (sign == ">=") == (value >= threshold)
     assert (left >= right) == (sign == ">="), text
-    assert (left == right) == (value == threshold), text
 
 
 @given(shares, shares)

@@ -88,14 +88,14 @@ def test_an_unknown_key_is_refused(tmp_path: Path, top: str, rest: str, where: s
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused(tmp_path: Path, top: str) -> None:
-    assert f"- {top.split()[0]}: " in refusal(write(tmp_path, top))
+    assert f"- {top.split(maxsplit=1)[0]}: " in refusal(write(tmp_path, top))
 
 
 @pytest.mark.parametrize(
     "rule", ["method = 'chisquare'", "method = 'KS'", "threshold = -0.1", "threshold = nan", "threshold = '0.1'"]
 )
 def test_a_column_rule_that_is_not_allowed_is_refused(tmp_path: Path, rule: str) -> None:
-    assert f"columns.fee.{rule.split()[0]}" in refusal(write(tmp_path, rest=f"[m.columns.fee]\n{rule}"))
+    assert f"columns.fee.{rule.split(maxsplit=1)[0]}" in refusal(write(tmp_path, rest=f"[m.columns.fee]\n{rule}"))
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:

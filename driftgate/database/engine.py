@@ -1,12 +1,12 @@
 """Connections to PostgreSQL, and its failures told apart: what a retry can mend, and what only a person can."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from driftgate.database.tables import metadata
@@ -133,15 +133,15 @@ def prepare_database(engine: Engine) -> None:
     engine.dispose()
 
 
-def create_tables(engine: Engine) -> None:
-    """Create every table of ours that is missing; safe to repeat and to run at once.
+def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None:
+    """Create the given tables, or every table of ours, where missing; safe to repeat and to run at once.
 
     Raises:
         DatabaseError: the role may not, or the database cannot be reached.
     """
     with database_errors("creating tables"), engine.begin() as connection:
         connection.execute(_TAKE_SCHEMA_LOCK, {"key": _SCHEMA_LOCK})
-        metadata.create_all(connection)
+        metadata.create_all(connection, tables=tables)
 
 
 def _set_planner(connection: Connection) -> None:

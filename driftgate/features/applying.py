@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from driftgate.database import ConnectionParameters, database_errors, metadata, prepare_database
 from driftgate.errors import FeastRepositoryError
+from driftgate.features.repository import require_repository
 from driftgate.features.types import feast_environment
 
 _log = logging.getLogger(__name__)
@@ -32,11 +33,7 @@ def repository_fingerprint(repo: Path) -> str:
     Raises:
         FeastRepositoryError: there is no feature_store.yaml.
     """
-    if not (repo / "feature_store.yaml").is_file():
-        raise FeastRepositoryError(
-            f"there is no Feast repository at {repo} (no feature_store.yaml)",
-            remedy="set FEAST_REPO to the folder that holds it",
-        )
+    require_repository(repo)
     digest = hashlib.sha256()
     for path in sorted([*repo.rglob("*.py"), *repo.rglob("*.yaml")]):
         content = path.read_bytes()

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from driftgate.database.engine import translate
 from driftgate.errors import DataError, DriftgateError, FeastRepositoryError, bounded
 from driftgate.features.entities import EVENT_TIMESTAMP
+from driftgate.features.repository import require_repository
 from driftgate.features.types import DeclaredFeature, FeatureMonth, FeatureRequest, Kind
 
 _KINDS = {
@@ -33,11 +34,7 @@ def open_store(repo: Path) -> FeatureStore:
         FeastRepositoryError: the folder or its feature_store.yaml is missing or unusable.
         DatabaseError: the registry's database refuses or cannot be reached.
     """
-    if not (repo / "feature_store.yaml").is_file():
-        raise FeastRepositoryError(
-            f"there is no Feast repository at {repo} (no feature_store.yaml)",
-            remedy="set FEAST_REPO, or feast_repo in monitors.toml, to the folder that holds it",
-        )
+    require_repository(repo)
     with _feast_errors(f"opening the Feast repository {repo}"):
         store = FeatureStore(repo_path=str(repo))
         store.registry.list_projects()

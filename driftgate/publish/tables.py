@@ -77,13 +77,21 @@ monitor_columns = Table(
 )
 
 
+def create_result_tables(engine: Engine) -> None:
+    """Create these two tables where they are missing, and no others.
+
+    Raises:
+        DatabaseError: the role may not, or the database cannot be reached.
+    """
+    create_tables(engine, [monitor_runs, monitor_columns])
+
+
 def save_run(engine: Engine, run: Run) -> None:
     """Write the run and its columns in one transaction, in place of an earlier run of the same pair.
 
     Raises:
-        DatabaseError: nothing was written.
+        DatabaseError: nothing was written; the tables must be there, see `create_result_tables`.
     """
-    create_tables(engine)
     record = decision_record(run)
     key = {
         "monitor": run.monitor.name,

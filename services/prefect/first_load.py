@@ -6,9 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prefect.variables import Variable
+from prefect_database import database_parameters
 
-from driftgate.database import ConnectionParameters, connect
+from driftgate.database import connect
 from driftgate.errors import DriftgateError
+from driftgate.features.applying import ensure_applied
 from driftgate.settings import Settings
 from driftgate.snapshots.folders import as_of_of
 from driftgate.snapshots.loaded import loaded_days
@@ -22,8 +24,10 @@ _DONE = "done"
 def main() -> None:
     """Load months into an empty database, or finish the load that was begun."""
     settings = Settings.load()
+    parameters = database_parameters(settings)
+    engine = connect(parameters)
     state = Variable.get(_STATE)
-    if state == _DONE or (state is None and _holds_months(settings)):
+    if state == _DONE or (state is None and loaded_days(engine)):
         return
     source = state or ("data" if _month_folders(settings.driftgate_data) else "sample")
     Variable.set(_STATE, source, overwrite=True)
@@ -34,16 +38,9 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             _driftgate("sample", "--out", folder)
             _driftgate("load", folder)
+    # A load that was interrupted after its last month has not come to this.
+    ensure_applied(engine, parameters, settings.feast_repo)
     Variable.set(_STATE, _DONE, overwrite=True)
-
-
-def _holds_months(settings: Settings) -> bool:
-    database = settings.database
-    assert database.host is not None
-    parameters = ConnectionParameters(
-        database.host, database.port, database.user, database.password.get_secret_value(), database.db, database.sslmode
-    )
-    return bool(loaded_days(connect(parameters)))
 
 
 def _month_folders(parent: Path) -> list[Path]:

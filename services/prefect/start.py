@@ -11,17 +11,14 @@ from pathlib import Path
 
 from children import Children
 from healthy import READY_FILE, SERVER
-from sqlalchemy import URL, text
+from prefect_database import create_prefect_database, database_parameters, prefect_database_url, wait_for_database
 
-from driftgate.database import ConnectionParameters, connect, database_errors
-from driftgate.errors import DatabaseUnavailableError, DriftgateError, OutputError
+from driftgate.errors import DriftgateError, OutputError
 from driftgate.publish.files import require_writable
 from driftgate.settings import Settings
 
-PREFECT_DATABASE = "prefect"
 WORK_POOL = "driftgate"
 
-_DATABASE_SECONDS = 120
 _SERVER_SECONDS = 300
 _STOP_SECONDS = 8.0
 
@@ -80,66 +77,6 @@ def check_reports(folder: Path) -> None:
             remedy="on the host: `chmod 2777 reports/evidently`, or run as the folder's owner with "
             "DRIFTGATE_UID=$(id -u) and DRIFTGATE_GID=$(id -g) in .env",
         ) from error
-
-
-def database_parameters(settings: Settings) -> ConnectionParameters:
-    """The server that the environment names."""
-    database = settings.database
-    password = database.password.get_secret_value()
-    return ConnectionParameters(
-        database.host or "postgres", database.port, database.user, password, database.db, database.sslmode
-    )
-
-
-def wait_for_database(parameters: ConnectionParameters) -> None:
-    """Wait for PostgreSQL: when Docker itself restarts, it does not start containers in their order.
-
-    Raises:
-        DatabaseError: it refuses this user, or does not come up in two minutes.
-    """
-    engine = connect(parameters)
-    deadline = time.monotonic() + _DATABASE_SECONDS
-    while True:
-        try:
-            with database_errors("connecting", parameters), engine.connect():
-                return
-        except DatabaseUnavailableError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
-
-
-def create_prefect_database(parameters: ConnectionParameters) -> None:
-    """Create the Prefect server's own database beside ours, where it is missing.
-
-    Raises:
-        DatabaseError: the role may not.
-    """
-    engine = connect(parameters).execution_options(isolation_level="AUTOCOMMIT")
-    with database_errors(f"creating the database {PREFECT_DATABASE}", parameters), engine.connect() as connection:
-        known = connection.execute(
-            text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": PREFECT_DATABASE}
-        ).scalar()
-        if not known:
-            connection.execute(text(f"CREATE DATABASE {PREFECT_DATABASE}"))
-    engine.dispose()
-
-
-def prefect_database_url(parameters: ConnectionParameters) -> str:
-    """The address of that database as Prefect reads it, with the password quoted.
-
-    >>> prefect_database_url(ConnectionParameters("db", 5432, "u", "p@:/%#", "d"))
-    'postgresql+asyncpg://u:p%40%3A%2F%25%23@db:5432/prefect'
-    """
-    url = URL.create(
-        "postgresql+asyncpg",
-        username=parameters.user,
-        password=parameters.password,
-        host=parameters.host,
-        port=parameters.port,
-        database=PREFECT_DATABASE,
-    )
-    return url.render_as_string(hide_password=False)
 
 
 def wait_for_server(children: Children) -> None:

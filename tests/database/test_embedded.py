@@ -85,6 +85,9 @@ class Command:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.kill()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @contextmanager
@@ -157,8 +160,18 @@ def test_a_killed_command_does_not_keep_the_server_running(home: Path) -> None:
     assert postmaster(home) is None
 
 
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has nothing to do with any of this."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+        yield process
+        process.kill()
+
+
 @pytest.mark.parametrize("reused", [False, True], ids=["its id is free", "its id belongs to another process now"])
-def test_a_killed_server_is_recovered_with_its_data(home: Path, reused: bool) -> None:
+def test_a_killed_server_is_recovered_with_its_data(
+    home: Path, bystander: subprocess.Popen[bytes], reused: bool
+) -> None:
     with Command(home) as command:
         command.line()
         command.run("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
@@ -172,7 +185,7 @@ def test_a_killed_server_is_recovered_with_its_data(home: Path, reused: bool) ->
     if reused:
         # As after a restart of the machine, or of a container, where ids are few and soon used again.
         lines = lock_file.read_text().splitlines()
-        lock_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+        lock_file.write_text("\n".join([str(bystander.pid), *lines[1:]]) + "\n")
 
     with Command(home) as next_one:
         next_one.line()
@@ -180,6 +193,7 @@ def test_a_killed_server_is_recovered_with_its_data(home: Path, reused: bool) ->
         assert next_one.run("SELECT count(*) FROM kept") == "[1000]"
         next_one.end()
     assert postmaster(home) is None
+    assert bystander.poll() is None
 
 
 def test_a_list_of_users_cut_short_by_a_crash_is_no_obstacle(home: Path) -> None:

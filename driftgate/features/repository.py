@@ -1,0 +1,18 @@
+"""The folder of a Feast repository."""
+
+from pathlib import Path
+
+from driftgate.errors import FeastRepositoryError
+
+
+def require_repository(repo: Path) -> None:
+    """Check that the folder holds a Feast repository.
+
+    Raises:
+        FeastRepositoryError: there is no feature_store.yaml.
+    """
+    if not (repo / "feature_store.yaml").is_file():
+        raise FeastRepositoryError(
+            f"there is no Feast repository at {repo} (no feature_store.yaml)",
+            remedy="set FEAST_REPO, or feast_repo in monitors.toml, to the folder that holds it",
+        )

@@ -1,0 +1,88 @@
+"""Months made of a few Arrow columns, written where a test says."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from driftgate.drift.comparison import Side
+from driftgate.features.entities import MonthSize
+from driftgate.features.labels import LABEL_COLUMN, LabelMonth
+from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
+from driftgate.monitors import Monitor
+
+JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
+_KINDS = {
+    **dict.fromkeys(("INT32", "INT64", "FLOAT32", "FLOAT64", "DECIMAL"), Kind.NUMERIC),
+    **dict.fromkeys(("BOOL", "STRING", "UUID"), Kind.CATEGORICAL),
+    "UNIX_TIMESTAMP": Kind.TIMESTAMP,
+}
+
+Columns = Mapping[str, Any]
+Types = Mapping[str, str]
+
+
+def monitor(**overrides: Any) -> Monitor:
+    """A monitor `m` with a label; keywords replace its fields."""
+    return Monitor.model_validate(
+        {
+            "name": "m",
+            "feature_service": "service_v1",
+            "entity": {"table": "entities", "key": "user_id", "timestamp": "as_of"},
+            "label": {"table": "labels", "column": "churned", "timestamp": "period_start"},
+            **overrides,
+        }
+    )
+
+
+def declare(types: Types) -> tuple[DeclaredFeature, ...]:
+    """Features by name and Feast type, all of the view `view`."""
+    return tuple(
+        DeclaredFeature(name, "view", dtype, _KINDS.get(dtype, Kind.UNSUPPORTED)) for name, dtype in types.items()
+    )
+
+
+def write_arrow(path: Path, columns: Columns) -> Path:
+    """An Arrow IPC file of these columns."""
+    table = pa.table(
+        {name: values if isinstance(values, pa.Array) else pa.array(values) for name, values in columns.items()}
+    )
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
+def month(folder: Path, as_of: date, columns: Columns, types: Types, stale: Sequence[str] = ()) -> FeatureMonth:
+    """One month of features; a declared column that `columns` lacks is absent."""
+    path = write_arrow(folder / f"features_{as_of}.arrow", columns)
+    rows = len(next(iter(columns.values())))
+    absent = tuple(name for name in types if name not in columns)
+    return FeatureMonth(as_of, path, rows, declare(types), absent, tuple(stale))
+
+
+def pair(folder: Path, ref: Columns, cur: Columns, types: Types) -> tuple[FeatureMonth, FeatureMonth]:
+    """Two months of the same declared features."""
+    return month(folder, JANUARY, ref, types), month(folder, FEBRUARY, cur, types)
+
+
+def labels(folder: Path, as_of: date, values: Any, entities: int | None = None) -> LabelMonth:
+    """A month of labels: booleans or numbers, for the first of the entities."""
+    path = write_arrow(folder / f"labels_{as_of}.arrow", {LABEL_COLUMN: values})
+    numbers = np.asarray(values, dtype=float)
+    binary = isinstance(values[0], bool | np.bool_)
+    return LabelMonth(as_of, entities or len(values), len(values), float(numbers.mean()), "", binary, path)
+
+
+def no_labels(as_of: date, entities: int, reason: str) -> LabelMonth:
+    """A month whose label mean is not computable."""
+    return LabelMonth(as_of, entities, 0, float("nan"), reason, False, None)
+
+
+def side(features: FeatureMonth, label: LabelMonth | None = None, entities: int | None = None) -> Side:
+    """One side of a comparison; more entities than rows make it a sample."""
+    whole = entities or features.rows
+    size = MonthSize(features.as_of, whole, features.rows)
+    return Side(size, features, label or no_labels(features.as_of, whole, "the monitor has no label"))

@@ -1,0 +1,75 @@
+"""Finished runs, made without comparing anything."""
+
+import math
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from driftgate.decision import Policy, decide
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
+from driftgate.monitors import Monitor
+from driftgate.publish.files import report_paths
+from driftgate.publish.record import Run
+
+JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
+TARGET = TargetDrift(ref=1869 / 7043, cur=1701 / 7043, labelled_ref=1.0, labelled_cur=1.0)
+NO_TARGET = TargetDrift(math.nan, 0.24, 0.0, 1.0, "2024-01-31: no labels for the period 2024-01-31 in labels")
+
+
+def monitor(**overrides: Any) -> Monitor:
+    """The monitor `churn`; keywords replace its fields."""
+    return Monitor.model_validate(
+        {
+            "name": "churn",
+            "feature_service": "churn_v1",
+            "report_folder": ".",
+            "entity": {"table": "entities", "key": "user_id", "timestamp": "as_of"},
+            "label": {"table": "labels", "column": "churn_label", "timestamp": "period_start"},
+            **overrides,
+        }
+    )
+
+
+def column(name: str, score: float = 0.01, **overrides: Any) -> ColumnResult:
+    """A compared column that drifts from 0.1 on."""
+    drifted = score >= 0.1
+    fields: dict[str, Any] = {
+        "values_ref": 100,
+        "values_cur": 90,
+        "missing_ref": 0.0,
+        "missing_cur": 0.1,
+        "method": "wasserstein",
+        "score": score,
+        "threshold": 0.1,
+        "drifted": drifted,
+        "drifted_by": "values" if drifted else "",
+    }
+    return ColumnResult(name, "view", "FLOAT64", ColumnState.COMPARED, **(fields | overrides))
+
+
+def lost(name: str) -> ColumnResult:
+    """A column that could not be compared."""
+    return ColumnResult(
+        name, "view", "INT64", ColumnState.MISSING, detail="no such column", drifted=True, drifted_by="not comparable"
+    )
+
+
+def finished(
+    *columns: ColumnResult,
+    target: TargetDrift = TARGET,
+    months: tuple[date, date] = (JANUARY, FEBRUARY),
+    compared: int = 7043,
+    **overrides: Any,
+) -> Run:
+    """A run over these columns; by default fourteen, of which one drifts."""
+    policy = monitor(**overrides)
+    columns = columns or tuple(column(f"f{n:02d}", 0.5 if n == 3 else 0.01) for n in range(14))
+    drift = DriftResult(*months, 7043, 7043, compared, compared, columns, (("user_id", "identifier"),))
+    return Run(
+        monitor=policy,
+        drift=drift,
+        target=target,
+        decision=decide(drift, target, Policy(policy.threshold, policy.target_threshold)),
+        paths=report_paths(Path("/reports"), policy, *months),
+        decided_at=datetime(2024, 4, 1, 12, tzinfo=UTC),
+    )
