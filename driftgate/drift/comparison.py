@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass, replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from driftgate.drift.banner import with_banner
 from driftgate.drift.ledger import Ledger, read_table
 from driftgate.drift.methods import choose_method
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift
@@ -50,7 +50,7 @@ def compare(ref: Side, cur: Side, ledger: Ledger, monitor: Monitor) -> Compariso
     tests = [ColumnTest(item.name, ledger.kinds[item.name], item.method, item.threshold) for item in ledger.comparable]
     frames = [_frame(read_table(side.features), tests) for side in (ref, cur)]
     label = _add_label(frames, ref.labels, cur.labels, monitor)
-    report = run_report(frames[0], frames[1], tests, label)
+    report = run_report(frames[0], frames[1], tests, label, monitor.threshold)
     columns = tuple(_judge(item, report.scores, monitor) for item in ledger.columns)
     drift = DriftResult(
         as_of_ref=ref.size.as_of,
@@ -136,37 +136,3 @@ def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, m
         labels = pd.Series(_values(column, kind)).reindex(range(len(frames[position])))
         frames[position] = frames[position].assign(**{name: labels})
     return ColumnTest(name, kind, method, threshold)
-
-
-def with_banner(html: str, drift: DriftResult, monitor: Monitor) -> str:
-    """Put what was compared at the head of the page: months, rows, share, and every column's state."""
-    rows = "".join(
-        f"<tr><td>{escape(item.name)}</td><td>{item.state}</td><td>{escape(item.method)}</td>"
-        f"<td>{_number(item.score)}</td><td>{_number(item.threshold)}</td>"
-        f"<td>{_number(item.missing_ref)} &rarr; {_number(item.missing_cur)}</td>"
-        f"<td>{escape(item.drifted_by)}</td></tr>"
-        for item in drift.worst_first
-    )
-    sample = (
-        f"<p><b>A seeded sample is compared</b> (seed {monitor.sample_seed}): {drift.compared_rows_ref:,} of "
-        f"{drift.rows_ref:,} and {drift.compared_rows_cur:,} of {drift.rows_cur:,} entities.</p>"
-        if drift.sampled
-        else ""
-    )
-    banner = (
-        "<section style='font-family:sans-serif;margin:24px auto;max-width:1200px'>"
-        f"<h1>Drift of {escape(monitor.name)}: {drift.as_of_ref} against {drift.as_of_cur}</h1>"
-        f"<p>{len(drift.drifted)} of {len(drift.columns)} declared features drift "
-        f"(drift_share {drift.drift_share:.2f}, threshold {monitor.threshold:.2f}). "
-        f"{drift.rows_ref:,} entities in the reference month, {drift.rows_cur:,} in the current one.</p>{sample}"
-        "<details><summary>Column ledger, worst first</summary>"
-        "<table cellpadding='4' style='border-collapse:collapse;font-size:14px'>"
-        "<tr align='left'><th>feature</th><th>state</th><th>method</th><th>score</th><th>threshold</th>"
-        f"<th>missing share</th><th>drifts by</th></tr>{rows}</table></details></section>"
-    )
-    head, body, rest = html.partition("<body>")
-    return f"{head}{body}{banner}{rest}" if body else banner + html
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4g}"

@@ -61,12 +61,17 @@ class EvidentlyReport:
 
 
 def run_report(
-    ref: pd.DataFrame, cur: pd.DataFrame, features: Sequence[ColumnTest], label: ColumnTest | None
+    ref: pd.DataFrame,
+    cur: pd.DataFrame,
+    features: Sequence[ColumnTest],
+    label: ColumnTest | None,
+    drift_share: float = 0.5,
 ) -> EvidentlyReport:
     """Run the data summary and drift presets over the features, and the label's own drift.
 
     Args:
         ref, cur: one column for each test; numbers as float64, categories as str, missing as NaN or None.
+        drift_share: the share that the page calls dataset drift; no score depends on it.
 
     Raises:
         MissingSignalError: Evidently left a column out, or gave a score that is no number.
@@ -78,15 +83,16 @@ def run_report(
     )
     names = [test.name for test in features]
     metrics: list[Any] = [
-        DataSummaryPreset(columns=[test.name for test in tests]),
         DataDriftPreset(
             columns=names,
+            drift_share=drift_share,
             per_column_method={test.name: test.method for test in features},
             per_column_threshold={test.name: test.threshold for test in features},
         ),
     ]
     if label:
         metrics.append(ValueDrift(column=label.name, method=label.method, threshold=label.threshold))
+    metrics.append(DataSummaryPreset(columns=[test.name for test in tests]))
     with _quiet():
         snapshot = Report(metrics).run(
             Dataset.from_pandas(cur, data_definition=definition), Dataset.from_pandas(ref, data_definition=definition)

@@ -1,0 +1,80 @@
+"""The head of a report page: what was compared, and how far each column is from its threshold, at a glance."""
+
+import math
+from html import escape
+
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult
+from driftgate.monitors import Monitor
+
+# A bar is full at this many times the threshold.
+_FULL = 3.0
+
+_STYLE = """
+.driftgate{font-family:Roboto,Helvetica,Arial,sans-serif;color:#222;margin:24px auto;max-width:1180px;padding:0 16px}
+.driftgate h1{font-size:26px;margin:0 0 4px}
+.driftgate p{margin:4px 0 14px}
+.driftgate table{border-collapse:collapse;width:100%;font-size:14px}
+.driftgate th{text-align:left;font-weight:500;color:#666;padding:4px 8px}
+.driftgate td{padding:3px 8px;border-top:1px solid #eee;white-space:nowrap}
+.driftgate .bar{position:relative;width:260px;height:14px;background:#f2f2f2}
+.driftgate .bar i{position:absolute;left:0;top:0;bottom:0;background:#9aa5b1}
+.driftgate .bar b{position:absolute;top:-2px;bottom:-2px;width:2px;background:#222}
+.driftgate .drifted .bar i{background:#ed0400}
+.driftgate .drifted td:first-child{font-weight:600}
+"""
+
+
+def with_banner(html: str, drift: DriftResult, monitor: Monitor) -> str:
+    """Put the banner at the head of an HTML page; what comes from data is escaped."""
+    head, body, rest = html.partition("<body>")
+    banner = _banner(drift, monitor)
+    return f"{head}{body}{banner}{rest}" if body else banner + html
+
+
+def _banner(drift: DriftResult, monitor: Monitor) -> str:
+    rows = "".join(_row(item) for item in drift.worst_first)
+    sample = (
+        f"<p><b>A seeded sample is compared</b> (seed {monitor.sample_seed}): {drift.compared_rows_ref:,} of "
+        f"{drift.rows_ref:,} and {drift.compared_rows_cur:,} of {drift.rows_cur:,} entities.</p>"
+        if drift.sampled
+        else ""
+    )
+    excluded = (
+        "<p>Not features, and not counted: "
+        + ", ".join(f"{escape(name)} ({escape(reason)})" for name, reason in drift.excluded)
+        + ".</p>"
+        if drift.excluded
+        else ""
+    )
+    return (
+        f"<style>{_STYLE}</style><section class='driftgate'>"
+        f"<h1>{escape(monitor.name)}: {drift.as_of_cur} against {drift.as_of_ref}</h1>"
+        f"<p><b>{len(drift.drifted)} of {len(drift.columns)}</b> declared features drift: drift_share "
+        f"{drift.drift_share:.2f}, threshold {monitor.threshold:.2f}. {drift.rows_ref:,} entities then, "
+        f"{drift.rows_cur:,} now.</p>{sample}{excluded}"
+        "<table><tr><th>feature</th><th>distance from its threshold (line)</th><th>score</th><th>threshold</th>"
+        f"<th>method</th><th>missing then</th><th>now</th><th>drifts by</th></tr>{rows}</table></section>"
+    )
+
+
+def _row(item: ColumnResult) -> str:
+    kind = " class='drifted'" if item.drifted else ""
+    what = item.method if item.state is ColumnState.COMPARED else f"{item.state}: {item.detail}"
+    return (
+        f"<tr{kind}><td>{escape(item.name)}</td><td>{_bar(item)}</td><td>{_number(item.score)}</td>"
+        f"<td>{_number(item.threshold)}</td><td>{escape(what)}</td><td>{_share(item.missing_ref)}</td>"
+        f"<td>{_share(item.missing_cur)}</td><td>{escape(item.drifted_by)}</td></tr>"
+    )
+
+
+def _bar(item: ColumnResult) -> str:
+    filled = min(item.severity, _FULL) / _FULL * 100
+    return f"<div class='bar'><i style='width:{filled:.1f}%'></i><b style='left:{100 / _FULL:.1f}%'></b></div>"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
+
+
+def _share(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.1%}"
