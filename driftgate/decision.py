@@ -74,4 +74,6 @@ def compared(name: str, value: float, threshold: float) -> str:
         left, right = f"{value:.{digits}f}", f"{threshold:.{digits}f}"
         if value == threshold or left != right:
             break
+    else:
+        left, right = repr(value), repr(threshold)
     return f"{name}={left} {sign} {right}"

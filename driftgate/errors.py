@@ -21,7 +21,8 @@ family; `transient` says whether trying again can mend the fault.
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-_MAX_MESSAGE_CHARS = 4000
+_MAX_RECEIVED_CHARS = 3000
+_MAX_ADVICE_CHARS = 500
 
 
 def bounded(items: Iterable[object], limit: int = 12) -> str:
@@ -58,18 +59,20 @@ class DriftgateError(Exception):
         super().__init__(received, allowed, remedy)
 
     def __str__(self) -> str:
-        parts = [self.received]
+        parts = [_cut(self.received, _MAX_RECEIVED_CHARS)]
         if self.allowed:
-            parts.append(f"Allowed: {self.allowed}")
+            parts.append(f"Allowed: {_cut(self.allowed, _MAX_ADVICE_CHARS)}")
         if self.remedy:
-            parts.append(f"Next: {self.remedy}")
-        message = "\n  ".join(parts)
-        if len(message) > _MAX_MESSAGE_CHARS:
-            message = message[:_MAX_MESSAGE_CHARS] + " ... (cut)"
-        return message
+            parts.append(f"Next: {_cut(self.remedy, _MAX_ADVICE_CHARS)}")
+        return "\n  ".join(parts)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args, self.__dict__.copy()))
+
+
+def _cut(text: str, most: int) -> str:
+    """At most so many characters. Each part of a message is cut by itself, so that what to do next is always there."""
+    return text if len(text) <= most else f"{text[:most]} ... (cut)"
 
 
 def _rebuild(kind: type[DriftgateError], args: Sequence[str], state: dict[str, object]) -> DriftgateError:

@@ -10,8 +10,8 @@ from driftgate.errors import ConfigurationError, UsageError, bounded
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # A table may be qualified by its schema; both parts are quoted before they reach SQL.
-TableName = Annotated[str, Field(pattern=r"^[^.\"\x00]+(\.[^.\"\x00]+)?$")]
-ColumnName = Annotated[str, Field(min_length=1, pattern=r"^[^\"\x00]+$")]
+TableName = Annotated[str, Field(pattern=r"^[^.\"\x00-\x1f]+(\.[^.\"\x00-\x1f]+)?\z")]
+ColumnName = Annotated[str, Field(min_length=1, pattern=r"^[^\"\x00-\x1f]+\z")]
 
 NumericMethod = Literal["wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ks"]
 CategoricalMethod = Literal["jensenshannon", "psi", "kl_div", "hellinger", "two_sample_chisquare"]
@@ -19,7 +19,7 @@ Method = Literal["wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class EntityTable(_Section):
@@ -72,14 +72,16 @@ class Monitor(_Section):
         100_000, ge=1000, description="Above this many entities a side, a seeded sample of this size is compared"
     )
     sample_seed: int = Field(0, ge=0, description="Seed of that sample")
-    feast_repo: Path | None = Field(None, description="Feast repository of this monitor, instead of FEAST_REPO")
+    feast_repo: Path | None = Field(
+        None, strict=False, description="Feast repository of this monitor, instead of FEAST_REPO"
+    )
     report_folder: str | None = Field(None, description="Folder below REPORT_DIR; by default the monitor's name")
     columns: dict[str, ColumnRule] = Field(default_factory=dict, description="Overrides by feature")
 
     @model_validator(mode="after")
     def _report_folder_stays_inside(self) -> Self:
         folder = Path(self.report_folder or self.name)
-        if folder.is_absolute() or ".." in folder.parts:
+        if folder.is_absolute() or ".." in folder.parts or not str(folder).isprintable():
             raise ValueError(f"report_folder {str(folder)!r} must stay below REPORT_DIR")
         return self
 
@@ -142,11 +144,19 @@ def read_monitor(path: Path, name: str) -> Monitor:
 def _monitor(path: Path, name: str, table: object) -> Monitor:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: {name} is not a table", remedy=f"begin it with [{name}]")
+    if "name" in table:
+        raise ConfigurationError(
+            f"{path}: monitor {name!r} is not usable\n  - name: a monitor is named by its heading",
+            remedy="remove the key, or rename the heading",
+        )
     try:
         monitor = Monitor.model_validate({**table, "name": name})
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise ConfigurationError(f"{path}: monitor {name!r} is not usable\n  - " + "\n  - ".join(lines[:20])) from error
+        raise ConfigurationError(
+            f"{path}: monitor {name!r} is not usable\n  - " + "\n  - ".join(lines[:20]),
+            remedy="correct these keys; the README explains each",
+        ) from error
     if monitor.feast_repo is not None and not monitor.feast_repo.is_absolute():
         monitor = monitor.model_copy(update={"feast_repo": (path.parent / monitor.feast_repo).resolve()})
     return monitor

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from driftgate.errors import ConfigurationError
@@ -40,7 +40,13 @@ class Settings(BaseSettings):
     )
     driftgate_data: Path = Field(Path("data"), description="Folder of the month folders that `driftgate load` loads")
     driftgate_monitors: Path = Field(_MARKER, description="The file that says what is monitored")
-    database: DatabaseSettings = Field(default_factory=DatabaseSettings, exclude=True)
+    # A field would be filled from DATABASE, a variable that other programs set.
+    _database: DatabaseSettings = PrivateAttr(default_factory=DatabaseSettings)
+
+    @property
+    def database(self) -> DatabaseSettings:
+        """The PostgreSQL server."""
+        return self._database
 
     @classmethod
     def load(cls) -> Self:
@@ -73,7 +79,8 @@ def project_root(start: Path) -> Path:
 
 
 def _explain(error: ValidationError) -> str:
-    prefix = "POSTGRES_" if error.title == "DatabaseSettings" else ""
-    return "; ".join(
-        f"{prefix}{'_'.join(str(part) for part in item['loc'])}".upper() + f": {item['msg']}" for item in error.errors()
-    )
+    return "; ".join(f"{_variable(str(item['loc'][0]))}: {item['msg']}" for item in error.errors())
+
+
+def _variable(field: str) -> str:
+    return f"{'POSTGRES_' if field in DatabaseSettings.model_fields else ''}{field}".upper()

@@ -94,7 +94,7 @@ def test_a_share_equal_to_the_threshold_triggers(drifted: int, declared: int, th
     assert decision.verdict is Verdict.RETRAINING_TRIGGERED
 
 
-@given(st.integers(0, 100), st.integers(1, 100))
+@given(st.integers(0, 100), st.integers(1, 5))
 def test_a_threshold_written_as_a_decimal_is_reached_by_the_same_fraction(percent: int, scale: int) -> None:
     threshold = float(f"{percent / 100:.2f}")
     decision = decide(drift(percent * scale, 100 * scale), target(0.0), Policy(threshold))

@@ -26,7 +26,8 @@ _STYLE = """
 
 def with_banner(html: str, drift: DriftResult, monitor: Monitor) -> str:
     """Put the banner at the head of an HTML page; what comes from data is escaped."""
-    head, body, rest = html.partition("<body>")
+    # With its line break: within a JSON string, which may hold any text, there is none.
+    head, body, rest = html.partition("</head>\n    <body>\n")
     banner = _banner(drift, monitor)
     return f"{head}{body}{banner}{rest}" if body else banner + html
 

@@ -97,11 +97,12 @@ def _excluded(declared: Sequence[DeclaredFeature], monitor: Monitor) -> list[tup
     label = {monitor.label.column} if monitor.label else set()
     reasons = []
     for item in declared:
-        if item.name in identifiers:
+        plain = item.name.removeprefix(f"{item.view}__")
+        if plain in identifiers:
             reasons.append((item.name, "identifier"))
-        elif item.name in times or item.kind is Kind.TIMESTAMP:
+        elif plain in times or item.kind is Kind.TIMESTAMP:
             reasons.append((item.name, "timestamp"))
-        elif item.name in label:
+        elif plain in label:
             reasons.append((item.name, "label"))
     return reasons
 
@@ -122,8 +123,8 @@ def _entry(item: DeclaredFeature, tables: tuple[pa.Table, pa.Table], monitor: Mo
         blank,
         values_ref=len(pair[0]),
         values_cur=len(pair[1]),
-        missing_ref=1 - len(pair[0]) / tables[0].num_rows,
-        missing_cur=1 - len(pair[1]) / tables[1].num_rows,
+        missing_ref=(tables[0].num_rows - len(pair[0])) / tables[0].num_rows,
+        missing_cur=(tables[1].num_rows - len(pair[1])) / tables[1].num_rows,
     )
     return _with_test(entry, item, pair, monitor, stale)
 
@@ -153,6 +154,8 @@ def _refuse(entry: ColumnResult, state: ColumnState, detail: str) -> ColumnResul
 
 
 def _fits(item: DeclaredFeature, actual: Any) -> bool:
+    if pa.types.is_null(actual):
+        return True  # no value, so no wrong one: the column is all null
     if item.kind is Kind.NUMERIC:
         return bool(pa.types.is_integer(actual) or pa.types.is_floating(actual) or pa.types.is_decimal(actual))
     if item.dtype == "BOOL":

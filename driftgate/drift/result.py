@@ -86,7 +86,7 @@ class TargetDrift:
     @property
     def computable(self) -> bool:
         """Whether the difference is a number."""
-        return not math.isnan(self.abs_diff)
+        return math.isfinite(self.abs_diff)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
 
     Raises:
         ConfigurationError: the label table or column is absent, or neither boolean nor numeric.
-        DataError: an entity has two labels for the period.
+        DataError: an entity has two labels for the period, or a label is NaN or infinite.
         DatabaseError: a query fails.
     """
     label = monitor.label
@@ -61,8 +61,9 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
             binary = _is_binary(engine, label)
             labels = _labels_of_period(monitor, label, label.timestamp, size.as_of)
             labelled, mean = _mean_of_month(engine, monitor, size, labels, binary)
-            if labelled == 0 or mean is None or math.isnan(mean):
+            if labelled == 0 or mean is None:
                 return _not_computable(size, f"no labels for the period {size.as_of} in {label.table}")
+            _require_finite(label, size, mean)
             table = _compared_labels(engine, monitor, size, labels)
         except ProgrammingError as error:
             raise absent_table(error, label.table) from error
@@ -73,6 +74,15 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
 
 def _not_computable(size: MonthSize, reason: str) -> LabelMonth:
     return LabelMonth(size.as_of, size.entities, 0, math.nan, reason, False, None)
+
+
+def _require_finite(label: Label, size: MonthSize, mean: float) -> None:
+    if not math.isfinite(mean):
+        raise DataError(
+            f"the labels {label.table}.{label.column} of the period {size.as_of} hold NaN or infinity",
+            allowed="finite numbers, or NULL where there is no label",
+            remedy="correct these rows",
+        )
 
 
 def _is_binary(engine: Engine, label: Label) -> bool:

@@ -61,6 +61,8 @@ def write_atomic(path: Path, text: str) -> None:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}", remedy=_REMEDY) from error
+    finally:
+        # Gone already where it became the file.
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror}", remedy=_REMEDY) from error

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
 from driftgate.publish.record import Run
@@ -9,7 +10,7 @@ from driftgate.publish.record import Run
 
 def target_line(target: TargetDrift) -> str:
     """`[Target drift] ...`, with the reason behind it where the difference is not computable."""
-    why = f" ({target.reason})" if target.reason else ""
+    why = f" ({' '.join(target.reason.split())})" if target.reason else ""
     return f"[Target drift] ref_rate={target.ref:.4f} cur_rate={target.cur:.4f} abs_diff={target.abs_diff:.4f}{why}"
 
 
@@ -67,10 +68,15 @@ def column_rows(columns: Sequence[ColumnResult]) -> list[dict[str, object]]:
 def _markdown_table(columns: Sequence[ColumnResult]) -> list[str]:
     head = ["| feature | drifts by | score | threshold | method |", "|---|---|---|---|---|"]
     return head + [
-        f"| {item.name} | {item.drifted_by} | {_plain(item.score)} | {_plain(item.threshold)} | "
-        f"{item.method or item.detail} |"
+        f"| {_cell(item.name)} | {item.drifted_by} | {_plain(item.score)} | {_plain(item.threshold)} | "
+        f"{_cell(item.method or item.detail)} |"
         for item in columns
     ]
+
+
+def _cell(text: str) -> str:
+    """Text that neither ends its cell nor is taken for HTML."""
+    return escape(" ".join(text.split()), quote=False).replace("|", "&#124;")
 
 
 def _plain(value: float) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftgate.drift.comparison import Comparison, compare, target_drift, with_banner
+from driftgate.drift.banner import with_banner
+from driftgate.drift.comparison import Comparison, compare, target_drift
 from driftgate.drift.ledger import build_ledger, require_comparable
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.features.labels import LabelMonth
@@ -19,7 +20,7 @@ ROWS = 200
 NUMBERS = [float(n) for n in range(ROWS)]
 SAME = {"f": NUMBERS}
 NUMERIC = {"f": "FLOAT64"}
-SVG = "<img src=x onerror=alert(1)>"
+IMAGE = "<img src=x onerror=alert(1)>"
 
 
 def run(
@@ -182,12 +183,11 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 
 
 def test_the_page_has_one_banner_in_its_body(plain: Comparison) -> None:
-    assert plain.html.count("<h1>Drift of m: 2024-01-31 against 2024-02-29</h1>") == 1
+    assert plain.html.count("<h1>m: 2024-02-29 against 2024-01-31</h1>") == 1
     page = Page(plain.html)
     assert page.tags.count("body") == page.tags.count("h1") == 1
     assert page.tags.index("h1") > page.tags.index("body")
-    assert "0 of 2 declared features drift (drift_share 0.00, threshold 0.30)" in page.text
-    assert "Column ledger, worst first" in page.text
+    assert "0 of 2 declared features drift: drift_share 0.00, threshold 0.30. 200 entities then, 200 now." in page.text
     assert "A seeded sample" not in page.text
 
 
@@ -196,7 +196,7 @@ def test_the_json_parses_and_names_the_columns(plain: Comparison) -> None:
     assert {"f", "g"} <= {metric["config"].get("column") for metric in metrics}
 
 
-@pytest.mark.parametrize("name", [SVG, "a & b", "<body>", "</script><script>alert(1)</script>", "'\"`"])
+@pytest.mark.parametrize("name", [IMAGE, "a & b", "<body>", "</script><script>alert(1)</script>", "'\"`"])
 def test_a_hostile_column_name_stays_text(tmp_path: Path, plain: Comparison, name: str) -> None:
     columns = {name: NUMBERS, "g": ["a", "b"] * (ROWS // 2)}
     comparison = run(tmp_path, columns, columns, {name: "FLOAT64", "g": "STRING"})
@@ -214,8 +214,23 @@ def test_a_hostile_category_stays_text(tmp_path: Path, plain: Comparison) -> Non
 
 def test_a_page_without_a_body_still_gets_the_banner(plain: Comparison) -> None:
     page = with_banner("<p>report</p>", plain.drift, monitor())
-    assert page.startswith("<section")
-    assert page.endswith("<p>report</p>")
+    assert page.endswith("</section><p>report</p>")
+    assert page.count("<h1>") == 1
+
+
+def test_the_page_says_what_is_excluded_and_what_was_not_compared(tmp_path: Path) -> None:
+    ref = {"user_id": NUMBERS, "same": NUMBERS, "gone": NUMBERS}
+    cur = {"user_id": NUMBERS, "same": NUMBERS}
+    types = dict.fromkeys(ref, "FLOAT64")
+    text = Page(run(tmp_path, ref, cur, types, on_incomparable="count_as_drift").html).text
+    assert "1 of 2 declared features drift: drift_share 0.50" in text
+    assert "Not features, and not counted: user_id (identifier)." in text
+    assert "missing: the source of view has no such column (current month)" in text
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_any_share_will_do_as_threshold(tmp_path: Path, threshold: float) -> None:
+    assert f"threshold {threshold:.2f}" in Page(run(tmp_path, SAME, SAME, NUMERIC, threshold=threshold).html).text
 
 
 def test_a_sample_is_said_to_be_one(tmp_path: Path) -> None:

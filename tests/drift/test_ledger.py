@@ -230,6 +230,13 @@ def test_identifiers_times_and_the_label_are_no_features(tmp_path: Path) -> None
     assert result.kinds == {"fee": Kind.NUMERIC}
 
 
+def test_a_name_that_is_prefixed_with_its_view_is_still_no_feature(tmp_path: Path) -> None:
+    columns = {"view__user_id": NUMBERS, "view__as_of": NUMBERS, "view__churned": NUMBERS, "view__fee": NUMBERS}
+    result = ledger(tmp_path, columns, columns, dict.fromkeys(columns, "INT64"))
+    assert [column.name for column in result.columns] == ["view__fee"]
+    assert [reason for _, reason in result.excluded] == ["identifier", "timestamp", "label"]
+
+
 def test_columns_that_are_not_declared_are_not_looked_at(tmp_path: Path) -> None:
     columns = {"user_id": NUMBERS, "f": NUMBERS, "surprise": NUMBERS}
     assert [column.name for column in ledger(tmp_path, columns, columns, {"f": "INT64"}).columns] == ["f"]

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftgate.publish.record import Run, decision_record, record_text, without_nan
@@ -15,7 +15,7 @@ from tests.publish.runs import NO_TARGET, TARGET, column, finished, lost
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
@@ -27,6 +27,7 @@ def read(run: Run) -> dict[str, Any]:
     return json.loads(record_text(run), parse_constant=refuse)
 
 
+@settings(max_examples=40)
 @given(values)
 def test_any_value_without_nan_is_strict_json(value: Any) -> None:
     text = json.dumps(without_nan(value), allow_nan=False)
