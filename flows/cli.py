@@ -82,9 +82,11 @@ def load(
         os.environ["DRIFTGATE_DATA"] = str(folder.resolve())
     wait_for_prefect = _start_prefect()
     here = Runtime.from_environment()
+    from driftgate.features.applying import ensure_applied
     from driftgate.snapshots.loaded import new_months
 
     if not new_months(here.engine, here.settings.driftgate_data):
+        ensure_applied(here.engine, here.parameters, here.settings.feast_repo)
         print(f"[Load] every month below {here.settings.driftgate_data} is loaded")
         return
     from flows.ingest_flow import ingest_month

@@ -41,7 +41,10 @@ def apply_step(here: Runtime) -> bool:
 @task(name="find-new-months", cache_policy=NO_CACHE, persist_result=False, **DATABASE_RETRIES)
 def find_step(here: Runtime) -> list[tuple[Path, date]]:
     """The month folders below DRIFTGATE_DATA that are not loaded."""
-    return new_months(here.engine, here.settings.driftgate_data)
+    months = new_months(here.engine, here.settings.driftgate_data)
+    if not months:
+        get_run_logger().warning("no new month below %s; nothing is loaded", here.settings.driftgate_data)
+    return months
 
 
 @flow(name="ingest_month", flow_run_name=_run_name, persist_result=False)

@@ -1,5 +1,6 @@
 """What is asked of the feature store, and what it answers."""
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -77,6 +78,8 @@ def feast_environment(parameters: ConnectionParameters) -> dict[str, str]:
         "POSTGRES_USER": parameters.user,
         "POSTGRES_PASSWORD": parameters.password,
         "POSTGRES_DB": parameters.dbname,
+        # Quoted for YAML, whatever is in it.
+        "FEAST_PASSWORD_YAML": json.dumps(parameters.password, ensure_ascii=False),
         "POSTGRES_SSLMODE": parameters.sslmode,
         "FEAST_REGISTRY_URL": parameters.url_text(),
         "FEAST_USAGE": "False",

@@ -1,6 +1,7 @@
 """Report files, written whole or not at all."""
 
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from datetime import date
@@ -35,7 +36,7 @@ def require_writable(folder: Path) -> None:
         OutputError: it cannot.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-"):
             pass
     except OSError as error:
@@ -50,7 +51,7 @@ def write_atomic(path: Path, text: str) -> None:
     """
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
         ) as handle:
@@ -66,3 +67,14 @@ def write_atomic(path: Path, text: str) -> None:
         # Gone already where it became the file.
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder with the mode of the one it is in, so that whoever may delete reports there may do so here."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    mode = stat.S_IMODE(folder.parent.stat().st_mode) & ~stat.S_ISVTX
+    if mode & stat.S_IWOTH:
+        folder.chmod(mode)

@@ -5,7 +5,7 @@ import time
 from sqlalchemy import URL, text
 
 from driftgate.database import ConnectionParameters, connect, database_errors
-from driftgate.errors import DatabaseUnavailableError
+from driftgate.errors import DatabaseError, DatabaseUnavailableError
 from driftgate.settings import Settings
 
 PREFECT_DATABASE = "prefect"
@@ -38,6 +38,12 @@ def wait_for_database(parameters: ConnectionParameters) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
+        except DatabaseError as error:
+            raise DatabaseError(
+                error.received,
+                remedy="a volume keeps the user and password of its first start: set POSTGRES_USER and "
+                "POSTGRES_PASSWORD to those, or drop all that is loaded with `docker compose down -v`",
+            ) from error
 
 
 def create_prefect_database(parameters: ConnectionParameters) -> None:

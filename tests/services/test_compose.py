@@ -1,0 +1,195 @@
+"""What docker-compose.yml promises, read from the file, and the scripts in the container; no Docker is needed."""
+
+import doctest
+import re
+import sys
+import time
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from driftgate.errors import DriftgateError
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+ONE_SHOT = {
+    name
+    for service in SERVICES.values()
+    for name, needed in service.get("depends_on", {}).items()
+    if needed["condition"] == "service_completed_successfully"
+}
+LONG_RUNNING = sorted(set(SERVICES) - ONE_SHOT)
+# Their entry points take the volume as root and then become a user of their own.
+DROP_ROOT_THEMSELVES = {"postgres"}
+
+
+def mounts(service: str) -> dict[str, str]:
+    """Source and options by target."""
+    parts = (entry.split(":") for entry in SERVICES[service].get("volumes", []))
+    return {target: f"{source}:{':'.join(options)}" for source, target, *options in parts}
+
+
+def plain(value: str) -> str:
+    """The value with every `${NAME:-default}` replaced by its default."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
+
+
+def dockerfile_lines(keyword: str) -> list[str]:
+    text = (ROOT / SERVICES["prefect"]["build"]["dockerfile"]).read_text(encoding="utf-8")
+    return [line.removeprefix(keyword).strip() for line in text.splitlines() if line.startswith(f"{keyword} ")]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_published_to_this_machine_only(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert str(port).startswith("127.0.0.1:"), port
+
+
+def test_the_database_is_not_published() -> None:
+    assert "ports" not in SERVICES["postgres"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_is_privileged(name: str) -> None:
+    service = SERVICES[name]
+    assert not service.get("privileged", False)
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "SYS_ADMIN" not in service.get("cap_add", [])
+    assert not any("docker.sock" in volume for volume in service.get("volumes", []))
+    assert service.get("network_mode") != "host"
+
+
+@pytest.mark.parametrize("name", LONG_RUNNING)
+def test_no_long_running_service_is_root(name: str) -> None:
+    if name in DROP_ROOT_THEMSELVES:
+        assert {"SETUID", "SETGID"} <= set(SERVICES[name]["cap_add"])
+    else:
+        assert plain(SERVICES[name]["user"]).split(":")[0] not in ("0", "root")
+
+
+@pytest.mark.parametrize("name", sorted(ONE_SHOT))
+def test_what_runs_as_root_ends_at_once_and_reaches_nothing(name: str) -> None:
+    service = SERVICES[name]
+    assert service["network_mode"] == "none"
+    assert service["read_only"] is True
+    assert "restart" not in service
+    assert list(mounts(name)) == ["/reports"]
+
+
+@pytest.mark.parametrize("name", LONG_RUNNING)
+def test_long_running_services_restart_and_say_when_they_are_healthy(name: str) -> None:
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert SERVICES[name]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_images_are_pinned_by_tag(name: str) -> None:
+    image, _, tag = SERVICES[name]["image"].partition(":")
+    assert image
+    assert tag not in ("", "latest")
+
+
+def test_the_base_image_is_pinned_and_the_user_is_not_root() -> None:
+    assert {line.split()[0] for line in dockerfile_lines("FROM")} == {"python:3.11-slim"}
+    assert dockerfile_lines("USER")[-1] not in ("0", "root")
+
+
+def test_nothing_is_installed_without_its_hash() -> None:
+    for command in dockerfile_lines("RUN"):
+        if command.startswith("pip"):
+            assert "--require-hashes" in command or "--no-index" in command or "--no-build-isolation" in command
+
+
+def test_the_build_backend_is_locked_as_pyproject_asks() -> None:
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(re.search(r'requires = \["(.+?)"\]', (ROOT / "pyproject.toml").read_text())[1])
+    locked = re.findall(r"^([\w-]+)==(\S+)", (ROOT / "services/prefect/build.lock").read_text(), re.M)
+    assert wanted.specifier.contains(dict(locked)[wanted.name])
+
+
+def test_no_password_reaches_the_image() -> None:
+    assert not [line for keyword in ("ENV", "ARG") for line in dockerfile_lines(keyword) if "PASSWORD" in line.upper()]
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    assert not any(line.startswith("!.env") for line in ignored)
+
+
+def test_the_flows_are_mounted_where_the_commands_expect_them() -> None:
+    prefect = mounts("prefect")
+    assert prefect["/reports"] == "./reports:"
+    assert prefect["/opt/prefect/flows"] == "./flows:ro"
+    assert prefect["/opt/prefect/feature_repo"] == "./feature_repo:ro"
+    assert prefect["/data"] == "./data:ro"
+    assert SERVICES["prefect"]["working_dir"] == "/opt/prefect/flows"
+
+
+def test_the_settings_name_mounted_folders() -> None:
+    environment = SERVICES["prefect"]["environment"]
+    places = [*mounts("prefect"), *(entry.split(":")[0] for entry in SERVICES["prefect"]["tmpfs"])]
+    for name in ("REPORT_DIR", "FEAST_REPO", "DRIFTGATE_HOME", "DRIFTGATE_DATA", "DRIFTGATE_MONITORS", "PREFECT_HOME"):
+        assert any(Path(environment[name]).is_relative_to(place) for place in places), name
+
+
+def test_both_containers_get_the_same_database_and_password() -> None:
+    for name in ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"):
+        assert SERVICES["postgres"]["environment"][name] == SERVICES["prefect"]["environment"][name]
+    assert mounts("postgres") == {"/var/lib/postgresql/data": "postgres:"}
+    assert "postgres" in COMPOSE["volumes"]
+
+
+def test_every_variable_has_a_default_and_stands_in_the_example() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    used = re.findall(r"(?<!\$)\$\{(\w+)(:-[^}]+)?\}", text)
+    assert all(default for _, default in used)
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert {name for name, _ in used} == set(re.findall(r"^#?([A-Z_]+)=", example, re.M))
+
+
+def script(name: str) -> ModuleType:
+    """A script of the container, which is in no package."""
+    spec = spec_from_file_location(f"container_{name}", ROOT / "services" / "prefect" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["reports_init", "prefect_database"])
+def test_the_examples_in_the_scripts_run(name: str) -> None:
+    failed, tried = doctest.testmod(script(name))
+    assert tried > 0
+    assert failed == 0
+
+
+def test_a_child_that_ends_is_an_error_with_its_status() -> None:
+    children = script("children").Children()
+    children.start("server", [sys.executable, "-c", "raise SystemExit(3)"])
+    with pytest.raises(DriftgateError, match="the server ended with status 3"):
+        children.wait_until(lambda: False)
+    children.stop(1)
+
+
+def test_a_command_that_fails_is_an_error_and_leaves_the_others_running() -> None:
+    children = script("children").Children()
+    children.start("server", ["sleep", "60"])
+    children.run("first load", ["true"])
+    with pytest.raises(DriftgateError, match="first load failed with status 1"):
+        children.run("first load", ["false"])
+    children.wait_until(lambda: True)
+    children.stop(1)
+
+
+def test_stopping_ends_a_child_that_ignores_the_signal() -> None:
+    children = script("children").Children()
+    children.start("worker", ["sh", "-c", "trap '' TERM; sleep 60 & wait; wait"])
+    time.sleep(0.2)
+    began = time.monotonic()
+    children.stop(0.3)
+    assert time.monotonic() - began < 5
