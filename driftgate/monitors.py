@@ -125,7 +125,18 @@ def read_monitors(path: Path) -> dict[str, Monitor]:
         ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}", remedy="correct the file") from error
-    return {name: _monitor(path, name, table) for name, table in tables.items()}
+    monitors = {name: _monitor(path, name, table) for name, table in tables.items()}
+    folders: dict[Path, str] = {}
+    for name, monitor in monitors.items():
+        folder = Path(monitor.report_folder or name)
+        if folder in folders:
+            raise ConfigurationError(
+                f"{path}: the monitors {folders[folder]!r} and {name!r} both write to report_folder {str(folder)!r}",
+                allowed="a folder of its own for each monitor, as their files are named alike",
+                remedy="remove report_folder from one of them",
+            )
+        folders[folder] = name
+    return monitors
 
 
 def read_monitor(path: Path, name: str) -> Monitor:

@@ -33,6 +33,8 @@ class Plan:
     ref: MonthSize
     cur: MonthSize
     paths: ReportPaths
+    before_cur: date | None = None
+    """The newest loaded month before `cur`: a view whose rows end there has no news, also where `ref` is older."""
 
 
 def check_request(request: Request) -> None:
@@ -75,7 +77,8 @@ def plan_run(engine: Engine, request: Request, monitors: Path, feast_repo: Path,
     ref, cur = choose_months(months, request.as_of_ref, request.as_of_cur)
     check_request(Request(ref, cur))
     paths = report_paths(report_dir, monitor, ref, cur)
-    plan = Plan(monitor, repo, measure_month(engine, monitor, ref), measure_month(engine, monitor, cur), paths)
+    sizes = [measure_month(engine, monitor, month) for month in (ref, cur)]
+    plan = Plan(monitor, repo, sizes[0], sizes[1], paths, max(month for month in months if month < cur))
     require_writable(paths.html.parent)
     create_result_tables(engine)
     return plan

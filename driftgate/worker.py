@@ -68,8 +68,12 @@ class Worker:
         return result
 
     def _ended(self, cause: Exception) -> DriftgateError:
-        self._process.kill()
-        status = self._process.wait()
+        try:
+            # It may still be writing its traceback; killing it first would report -9 for every fault.
+            status = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
         return DriftgateError(
             f"the process for {self.module} ended with status {status} before it answered ({cause})",
             remedy="see its message above; -9 can mean that the machine ran out of memory",

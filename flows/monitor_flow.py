@@ -24,6 +24,7 @@ from driftgate.decision import Decision, Policy, decide
 from driftgate.drift.comparison import Comparison, Side, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.result import DriftResult, TargetDrift
+from driftgate.errors import DataError
 from driftgate.features.entities import MonthSize, entity_sql
 from driftgate.features.labels import LabelMonth, read_labels
 from driftgate.features.types import FeatureMonth, FeatureRequest
@@ -72,6 +73,13 @@ def features_step(here: Runtime, plan: Plan, size: MonthSize, previous: date | N
             out=folder / f"features_{size.as_of}.arrow",
         )
     )
+    if month.rows != size.compared:
+        raise DataError(
+            f"the month {size.as_of} had {size.compared} entities to compare when the run began, and {month.rows} when "
+            "its features were read",
+            allowed="a month that stays as it is while it is judged",
+            remedy="run again once the load that is under way has ended",
+        )
     get_run_logger().info("%s: %s rows of %d declared features", size.as_of, f"{month.rows:,}", len(month.declared))
     return month
 
@@ -92,11 +100,8 @@ def ledger_step(plan: Plan, ref: FeatureMonth, cur: FeatureMonth) -> Ledger:
 
 @task(name="drift", **_STEP)
 def drift_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger) -> Comparison:
-    """The Evidently report, its scores, and both report files."""
-    comparison = drift_worker().compare(ref, cur, ledger, plan.monitor)
-    write_atomic(plan.paths.html, comparison.html)
-    write_atomic(plan.paths.json, comparison.json)
-    return comparison
+    """The Evidently report and its scores."""
+    return drift_worker().compare(ref, cur, ledger, plan.monitor)
 
 
 @task(name="target-drift", **_STEP)
@@ -114,8 +119,10 @@ def decide_step(plan: Plan, drift: DriftResult, target: TargetDrift) -> Decision
 
 
 @task(name="publish", **_STEP, **DATABASE_RETRIES)
-def publish_step(here: Runtime, run: Run) -> None:
-    """Record, tables and artifacts."""
+def publish_step(here: Runtime, run: Run, comparison: Comparison) -> None:
+    """Report files, record, tables and artifacts; nothing of an earlier run is touched before there is a decision."""
+    write_atomic(run.paths.html, comparison.html)
+    write_atomic(run.paths.json, comparison.json)
     write_atomic(run.paths.record, record_text(run))
     save_run(here.engine, run)
     key = f"{run.monitor.name}-{run.drift.as_of_ref}-{run.drift.as_of_cur}".lower().replace("_", "-")
@@ -162,14 +169,14 @@ def monitor_month(
         target = target_step(ref.labels, cur.labels)
     decision = decide_step(plan, comparison.drift, target)
     run = Run(plan.monitor, comparison.drift, target, decision, plan.paths, datetime.now(UTC))
-    publish_step(here, run)
+    publish_step(here, run, comparison)
     get_run_logger().info(decision_line(run))
     return run
 
 
 def _read_both(here: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:
     """Features and labels of both months, read beside each other."""
-    months = [(plan.ref, None), (plan.cur, plan.ref.as_of)]
+    months = [(plan.ref, None), (plan.cur, plan.before_cur or plan.ref.as_of)]
     features: list[PrefectFuture[FeatureMonth]] = [
         features_step.submit(here, plan, size, previous, folder) for size, previous in months
     ]

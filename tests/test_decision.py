@@ -35,7 +35,9 @@ def test_it_triggers_exactly_where_a_threshold_is_reached(
     count: tuple[int, int], threshold: float, diff: float, target_threshold: float | None
 ) -> None:
     decision = decide(drift(*count), target(diff), Policy(threshold, target_threshold))
-    reached = count[0] / count[1] >= threshold or (target_threshold is not None and diff >= target_threshold)
+    reached = count[0] / count[1] >= threshold or (
+        target_threshold is not None and diff >= target_threshold * (1 - 1e-9)
+    )
     assert (decision.verdict is Verdict.RETRAINING_TRIGGERED) == reached
     assert len(decision.reasons) == (1 if target_threshold is None else 2)
     if reached:

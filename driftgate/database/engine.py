@@ -23,6 +23,7 @@ _PLANNER_SETTINGS = {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "
 
 _WRONG_CREDENTIALS = ("authentication failed", "no password supplied", "pg_hba.conf")
 _ABSENT = ("does not exist",)
+_TLS = ("certificate", "SSL was required", "sslmode")
 _TRANSIENT_STATES = ("08", "40001", "40P01", "53", "57P01", "57P02", "57P03")
 
 
@@ -95,12 +96,16 @@ def database_errors(what: str, parameters: ConnectionParameters | None = None) -
 def translate(error: DBAPIError, what: str, parameters: ConnectionParameters | None = None) -> DatabaseError:
     """The Driftgate error for a driver error; transient only where trying again can succeed."""
     state = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None) or ""
-    message = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    # One line for each address of the host that was tried; the server's own word is not always in the first.
+    lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+    message = next((line for line in lines if "FATAL:" in line), lines[0])
     where = f" ({parameters})" if parameters else ""
     received = f"PostgreSQL{where} failed while {what}: {message[:500]}"
     connecting = not state and not error.connection_invalidated and _is_operational(error)
     if connecting and any(part in message for part in _WRONG_CREDENTIALS):
         return DatabaseError(received, remedy="correct POSTGRES_USER and POSTGRES_PASSWORD")
+    if connecting and "FATAL:" not in message and any(part in message for part in _TLS):
+        return DatabaseError(received, remedy="correct POSTGRES_SSLMODE, or provide the certificate")
     if connecting and any(part in message for part in _ABSENT):
         return DatabaseError(received, remedy="create that role or database, or correct POSTGRES_USER and POSTGRES_DB")
     if connecting or error.connection_invalidated or state.startswith(_TRANSIENT_STATES):

@@ -180,6 +180,37 @@ def _two_sample_chisquare(
     return p_value, p_value < threshold
 
 
+def _scale_free_wasserstein(
+    reference: pd.Series, current: pd.Series, feature_type: ColumnType, threshold: float
+) -> tuple[float, bool]:
+    """Wasserstein distance over the reference's standard deviation, in any unit of measurement.
+
+    Evidently's own divides by at least 0.001, so that a feature measured in hundred-thousandths can never drift, and
+    its standard deviation overflows from 1e154 on, which makes every distance 0. Elsewhere the two are equal.
+    """
+    from scipy.stats import wasserstein_distance
+
+    ref, cur = reference.to_numpy(dtype=float), current.to_numpy(dtype=float)
+    exponent = int(np.frexp(max(np.abs(ref).max(), np.abs(cur).max()))[1])
+    # By a power of two, so that not a bit is lost.
+    ref, cur = np.ldexp(ref, -exponent), np.ldexp(cur, -exponent)
+    spread = float(np.std(ref))
+    if spread < 1e-12:
+        # A constant has no spread to measure by: Evidently's floor, or a thousandth of the largest value.
+        spread = float(np.ldexp(0.001, -max(exponent, 0)))
+    score = float(wasserstein_distance(ref, cur)) / spread
+    return score, score >= threshold
+
+
+register_stattest(
+    StatTest(
+        name="wasserstein",
+        display_name="Wasserstein distance (normed)",
+        allowed_feature_types=[ColumnType.Numerical],
+        default_threshold=0.1,
+    ),
+    _scale_free_wasserstein,
+)
 register_stattest(
     StatTest(
         name="two_sample_chisquare",

@@ -136,10 +136,14 @@ def _with_test(
         if values == 0:
             return _refuse(entry, ColumnState.ALL_NULL, f"no value at all in the {when} month")
     if stale:
-        return _refuse(entry, ColumnState.STALE, f"{item.view} has no row newer than the reference month")
+        return _refuse(entry, ColumnState.STALE, f"{item.view} has no row of this month, only earlier ones")
     fewest = min(entry.values_ref, entry.values_cur)
     if fewest < monitor.min_rows:
         return _refuse(entry, ColumnState.NOT_ENOUGH_ROWS, f"{fewest} values, {monitor.min_rows} needed")
+    if pair[0].type != pair[1].type:
+        # What an on-demand view computes is int64 in a month without NULLs and double in one with.
+        common = pa.float64() if item.kind is Kind.NUMERIC else pa.string()
+        pair = [column.cast(common, safe=False) for column in pair]
     distinct = pc.count_distinct(pa.chunked_array([*pair[0].chunks, *pair[1].chunks])).as_py()
     if item.kind is Kind.CATEGORICAL and distinct > max(_IDENTIFIER_VALUES, _IDENTIFIER_SHARE * fewest):
         return _refuse(entry, ColumnState.UNSUPPORTED, f"{distinct} distinct values: an identifier, not a category")

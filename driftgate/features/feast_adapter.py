@@ -74,7 +74,7 @@ def read_month(store: FeatureStore, request: FeatureRequest) -> FeatureMonth:
 def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:
     """Every feature of the service, in its order; a name that two views share is prefixed with its view."""
     fields = [(view, field) for view in service.feature_view_projections for field in view.features]
-    repeated = _has_repeats(field.name for _, field in fields)
+    repeated = _needs_prefixes(service)
     return tuple(
         DeclaredFeature(
             name=f"{view.name_to_use()}__{field.name}" if repeated else field.name,
@@ -86,8 +86,14 @@ def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:
     )
 
 
-def _has_repeats(names: Iterator[str]) -> bool:
-    return any(count > 1 for count in Counter(names).values())
+def _needs_prefixes(service: FeatureService) -> bool:
+    names = Counter(field.name for view in service.feature_view_projections for field in view.features)
+    return any(count > 1 for count in names.values())
+
+
+def _plain(item: DeclaredFeature, service: FeatureService) -> str:
+    """The name in its view; a feature may itself be called like its view and two underscores."""
+    return item.name.removeprefix(f"{item.view}__") if _needs_prefixes(service) else item.name
 
 
 def _type_name(dtype: Any) -> str:
@@ -109,7 +115,7 @@ def _service(store: FeatureStore, request: FeatureRequest) -> FeatureService:
 def _retrieve(
     store: FeatureStore, service: FeatureService, declared: Sequence[DeclaredFeature], request: FeatureRequest
 ) -> tuple[pa.Table, tuple[str, ...]]:
-    full_names = any("__" in item.name and item.name.startswith(f"{item.view}__") for item in declared)
+    full_names = _needs_prefixes(service)
     arguments = {"entity_df": request.entity_sql, "full_feature_names": full_names}
     try:
         return _table(store, features=service, **arguments), ()
@@ -123,7 +129,7 @@ def _retrieve(
             f"no source of {request.service!r} has any of its declared columns",
             remedy="correct the sources of the Feast repository",
         )
-    references = [f"{item.view}:{item.name.removeprefix(f'{item.view}__')}" for item in present]
+    references = [f"{item.view}:{_plain(item, service)}" for item in present]
     return _table(store, features=references, **arguments), absent
 
 
@@ -151,21 +157,20 @@ def _absent_columns(
         source = {column for column, _ in view.batch_source.get_table_column_names_and_types(store.config)}
         columns[name] = {mapping.get(column, column) for column in source}
     return tuple(
-        item.name
-        for item in declared
-        if item.view in columns and item.name.removeprefix(f"{item.view}__") not in columns[item.view]
+        item.name for item in declared if item.view in columns and _plain(item, service) not in columns[item.view]
     )
 
 
 def _stale_views(store: FeatureStore, service: FeatureService, request: FeatureRequest) -> Iterator[str]:
-    """Views without any row in (previous, as_of]: their features can only be older than the month."""
+    """Views without any row in the days (previous, as_of]: their features can only be older than the month."""
     from feast.infra.utils.postgres.connection_utils import _get_conn
 
     with _get_conn(store.config.offline_store) as connection:
         for name, view in _views(store, service):
             source = view.batch_source
             query = psycopg.sql.SQL(
-                "SELECT EXISTS (SELECT 1 FROM {table} AS source WHERE {time} > %s AND {time} < %s + interval '1 day')"
+                "SELECT EXISTS (SELECT 1 FROM {table} AS source "
+                "WHERE {time} >= %s + interval '1 day' AND {time} < %s + interval '1 day')"
             ).format(
                 table=psycopg.sql.SQL(source.get_table_query_string()),
                 time=psycopg.sql.Identifier(source.timestamp_field),

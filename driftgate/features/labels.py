@@ -64,6 +64,9 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
             if labelled == 0 or mean is None:
                 return _not_computable(size, f"no labels for the period {size.as_of} in {label.table}")
             _require_finite(label, size, mean)
+            if labelled < min(monitor.min_rows, size.entities):
+                reason = f"{labelled} labels for the period {size.as_of} in {label.table}, {monitor.min_rows} needed"
+                return _not_computable(size, reason, labelled)
             table = _compared_labels(engine, monitor, size, labels)
         except ProgrammingError as error:
             raise absent_table(error, label.table) from error
@@ -72,8 +75,8 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
     return LabelMonth(size.as_of, size.entities, labelled, mean, "", binary, out)
 
 
-def _not_computable(size: MonthSize, reason: str) -> LabelMonth:
-    return LabelMonth(size.as_of, size.entities, 0, math.nan, reason, False, None)
+def _not_computable(size: MonthSize, reason: str, labelled: int = 0) -> LabelMonth:
+    return LabelMonth(size.as_of, size.entities, labelled, math.nan, reason, False, None)
 
 
 def _require_finite(label: Label, size: MonthSize, mean: float) -> None:

@@ -154,7 +154,7 @@ def test_a_view_without_news_is_stale_and_no_other_is(tmp_path: Path) -> None:
     cur = month(tmp_path, FEBRUARY, columns, {"f": "INT64"}, stale=["view", "another"])
     (column,) = build_ledger(ref, cur, monitor()).columns
     assert column.state is ColumnState.STALE
-    assert column.detail == "view has no row newer than the reference month"
+    assert column.detail == "view has no row of this month, only earlier ones"
 
 
 @pytest.mark.parametrize("dtype", ["BYTES", "Array(INT64)", "MAP"])
