@@ -71,11 +71,15 @@ class Settings(BaseSettings):
 
 
 def project_root(start: Path) -> Path:
-    """The nearest folder at or above `start` that holds flows/monitors.toml, else `start` itself."""
+    """The nearest folder at or above `start` that holds flows/monitors.toml, else the checkout this code is in.
+
+    Where neither is one, `start` itself.
+    """
     for folder in (start, *start.parents):
         if (folder / _MARKER).is_file():
             return folder
-    return start
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout if (checkout / "pyproject.toml").is_file() else start
 
 
 def _explain(error: ValidationError) -> str:

@@ -36,6 +36,8 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
+            # A terminal's Ctrl-C goes to this process alone, which then ends the child in good order.
+            start_new_session=True,
         )
 
     @property

@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -27,8 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD [default: newest but one]")]
-AsOfCur = Annotated[str | None, typer.Option(help="Month to judge, YYYY-MM-DD [default: newest]")]
+AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD by default the newest but one")]
+AsOfCur = Annotated[str | None, typer.Option(help="Month to judge, YYYY-MM-DD by default the newest")]
 
 
 @app.command()
@@ -75,7 +76,7 @@ def ingest(
 
 @app.command()
 def load(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of month folders [default: DRIFTGATE_DATA]")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Folder of month folders; by default DRIFTGATE_DATA")] = None,
 ) -> None:
     """Load every month folder that is not loaded yet; named like 2024-01-31 or month_000."""
     if folder is not None:
@@ -135,13 +136,15 @@ def months(monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")
 
 
 @app.command()
-def apply() -> None:
+def apply(monitor: Annotated[str, typer.Option(help="Monitor whose repository it is")] = "churn") -> None:
     """Apply the Feast repository, also where its files have not changed."""
     from driftgate.features.applying import ensure_applied
+    from driftgate.monitors import read_monitor
 
     here = Runtime.from_environment()
-    ensure_applied(here.engine, here.parameters, here.settings.feast_repo, force=True)
-    print(f"[Feast] applied {here.settings.feast_repo}")
+    repo = read_monitor(here.settings.driftgate_monitors, monitor).feast_repo or here.settings.feast_repo
+    ensure_applied(here.engine, here.parameters, repo, force=True)
+    print(f"[Feast] applied {repo}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -156,12 +159,21 @@ def feast(context: typer.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
     logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
+    signal.signal(signal.SIGTERM, _end_in_order)
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="driftgate")
     except DriftgateError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was decided or written in part; run the command again", file=sys.stderr)
+        sys.exit(130)
     sys.exit(0)
+
+
+def _end_in_order(signal_number: int, _frame: object) -> NoReturn:
+    """SIGTERM ends the process as Ctrl-C does, so that the servers it started end as well."""
+    raise SystemExit(128 + signal_number)
 
 
 def _start_prefect() -> Callable[[], None]:

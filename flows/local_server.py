@@ -43,6 +43,8 @@ class LocalServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env={**os.environ, **_LEAN},
+            # A terminal's Ctrl-C must not end it before the run that it cuts off is recorded.
+            start_new_session=True,
         )
 
     def wait(self) -> None:

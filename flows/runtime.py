@@ -87,7 +87,10 @@ def drift_worker() -> DriftWorker:
 def _kept(key: ConnectionParameters | None, start: Callable[[], W]) -> W:
     with _workers_lock:
         worker = _workers.get(key)
-        if worker is None or not worker.alive:
+        if worker is not None and not worker.alive:
+            worker.close()
+            worker = None
+        if worker is None:
             worker = _workers[key] = start()
         return cast(W, worker)
 

@@ -18,6 +18,7 @@ from driftgate.errors import DatabaseError
 
 _ADMIN = "postgres"
 _PORT = 5432
+_NO_PROCESS = 2**22 + 1  # above the highest process id of Linux and macOS
 
 
 def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionParameters:
@@ -31,8 +32,9 @@ def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionPara
         home.mkdir(parents=True, exist_ok=True)
         server = _server(folder)
     except Exception as error:
+        cause = (str(error) or type(error).__name__).splitlines()[0]
         raise DatabaseError(
-            f"the embedded PostgreSQL under {folder} does not start: {str(error).splitlines()[:1]}",
+            f"the embedded PostgreSQL under {folder} does not start: {cause}",
             remedy=f"see {folder / 'log'}; set DRIFTGATE_HOME to a writable local folder, "
             "or set POSTGRES_HOST to use a server of your own",
         ) from error
@@ -54,6 +56,7 @@ def _server(folder: Path) -> Any:
     postgres_server.PostgresServer._lock = lock
     with lock:
         _forget_dead_users(folder / ".handle_pids.json")
+        _forget_dead_server(folder)
     return get_server(folder, cleanup_mode="stop")
 
 
@@ -61,8 +64,34 @@ def _forget_dead_users(handles: Path) -> None:
     """Drop processes that were killed from the list of users, or the server would never stop."""
     if not handles.is_file():
         return
-    pids = json.loads(handles.read_text() or "[]")
+    try:
+        pids = json.loads(handles.read_text())
+    except ValueError:  # cut short by a crash
+        pids = []
     handles.write_text(json.dumps([pid for pid in pids if _is_alive(pid)]))
+
+
+def _forget_dead_server(folder: Path) -> None:
+    """Mark the lock file of a server that was killed: its process id may be another process's by now.
+
+    The rest of the file is kept, because PostgreSQL finds in it whether sessions of that server are still there.
+    """
+    import psutil
+
+    lock_file = folder / "postmaster.pid"
+    if not lock_file.is_file():
+        return
+    lines = lock_file.read_text().splitlines()
+    try:
+        process = psutil.Process(int(lines[0]))
+        alive = process.status() != psutil.STATUS_ZOMBIE and str(folder.resolve()) in process.cmdline()
+    except (IndexError, ValueError, psutil.NoSuchProcess):
+        alive = False
+    if alive:
+        return
+    lock_file.write_text("\n".join([str(_NO_PROCESS), *lines[1:]]) + "\n")
+    if len(lines) > 4:
+        (Path(lines[4]) / f".s.PGSQL.{lines[3]}.lock").unlink(missing_ok=True)
 
 
 def _is_alive(pid: int) -> bool:
@@ -82,7 +111,7 @@ def _ensure_database(admin: ConnectionParameters, dbname: str) -> None:
             there = connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": dbname})
             if there.first() is None:
                 quoted = connection.execute(text("SELECT quote_ident(:name)"), {"name": dbname}).scalar_one()
-                connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
+                connection.exec_driver_sql(f"CREATE DATABASE {quoted.replace('%', '%%')}")
     except (IntegrityError, ProgrammingError) as error:
         # Another command created it in the same moment.
         if getattr(error.orig, "pgcode", None) not in ("42P04", "23505"):

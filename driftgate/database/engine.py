@@ -23,6 +23,8 @@ _PLANNER_SETTINGS = {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "
 
 _WRONG_CREDENTIALS = ("authentication failed", "no password supplied", "pg_hba.conf")
 _ABSENT = ("does not exist",)
+# Refusals of a connection that pass by themselves; every other one is for a person to mend.
+_PASSING = ("starting up", "shutting down", "recovery", "too many", "connection slots", "accepting", "terminating")
 _TLS = ("certificate", "SSL was required", "sslmode")
 _TRANSIENT_STATES = ("08", "40001", "40P01", "53", "57P01", "57P02", "57P03")
 
@@ -53,11 +55,14 @@ class ConnectionParameters:
         """The same URL as text with the password in it, for a configuration file that is filled from the environment.
 
         >>> ConnectionParameters("db", 5432, "u", "p@ss", "d").url_text()
-        'postgresql+psycopg2://u:p%40ss@/d?host=db&port=5432&sslmode=prefer'
+        'postgresql+psycopg2://u:p%40ss@/?host=db&port=5432&dbname=d&sslmode=prefer'
         """
-        query = urlencode({"host": self.host, "port": self.port, "sslmode": self.sslmode}, safe="/")
+        # In the path SQLAlchemy 2.0 would not decode the name of the database.
+        query = urlencode(
+            {"host": self.host, "port": self.port, "dbname": self.dbname, "sslmode": self.sslmode}, safe="/"
+        )
         user, password = quote(self.user, safe=""), quote(self.password, safe="")
-        return f"postgresql+psycopg2://{user}:{password}@/{quote(self.dbname, safe='')}?{query}"
+        return f"postgresql+psycopg2://{user}:{password}@/?{query}"
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host}:{self.port}/{self.dbname}"
@@ -108,6 +113,8 @@ def translate(error: DBAPIError, what: str, parameters: ConnectionParameters | N
         return DatabaseError(received, remedy="correct POSTGRES_SSLMODE, or provide the certificate")
     if connecting and any(part in message for part in _ABSENT):
         return DatabaseError(received, remedy="create that role or database, or correct POSTGRES_USER and POSTGRES_DB")
+    if connecting and "FATAL:" in message and not any(part in message for part in _PASSING):
+        return DatabaseError(received, remedy="the server refuses this connection; see the cause above")
     if connecting or error.connection_invalidated or state.startswith(_TRANSIENT_STATES):
         return DatabaseUnavailableError(
             received,
@@ -156,10 +163,12 @@ def _set_planner(connection: Connection) -> None:
             "WHERE s.setrole = 0 AND d.datname = current_database()"
         )
     ).scalars()
-    missing = {f"{name}={value}" for name, value in _PLANNER_SETTINGS.items()} - set(present)
+    # PostgreSQL keeps its own spelling of a name, such as TimeZone.
+    known = {setting.lower() for setting in present}
+    missing = {f"{name}={value}".lower() for name, value in _PLANNER_SETTINGS.items()} - known
     if not missing:
         return
-    quoted = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
+    quoted = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one().replace("%", "%%")
     try:
         with connection.begin_nested():
             for name, value in _PLANNER_SETTINGS.items():

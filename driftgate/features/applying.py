@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ _APPLY_TIMEOUT_SECONDS = 600
 feast_applied = Table(
     "feast_applied",
     metadata,
-    Column("repo", Text, primary_key=True),
+    Column("project", Text, primary_key=True),
+    Column("repo", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("applied_at", DateTime(timezone=True), nullable=False),
 )
@@ -53,10 +55,11 @@ def ensure_applied(engine: Engine, parameters: ConnectionParameters, repo: Path,
         DatabaseError: the database refuses or cannot be reached.
     """
     fingerprint = repository_fingerprint(repo)
+    project = _project(repo)
     prepare_database(engine)
     with database_errors("looking up the applied repository"), engine.connect() as connection:
         known = connection.execute(
-            select(feast_applied.c.fingerprint).where(feast_applied.c.repo == str(repo))
+            select(feast_applied.c.fingerprint).where(feast_applied.c.project == project)
         ).scalar_one_or_none()
     if known == fingerprint and not force:
         return False
@@ -67,13 +70,17 @@ def ensure_applied(engine: Engine, parameters: ConnectionParameters, repo: Path,
             f"feast apply failed for {repo}:\n    " + "\n    ".join(_last_lines(result.stderr or result.stdout)),
             remedy="correct the repository; `driftgate feast plan` shows what it would change",
         )
-    row = {"repo": str(repo), "fingerprint": fingerprint, "applied_at": func.now()}
+    row = {"project": project, "repo": str(repo), "fingerprint": fingerprint, "applied_at": func.now()}
     statement = insert(feast_applied).values(row)
     with database_errors("recording the applied repository"), engine.begin() as connection:
         connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["repo"],
-                set_={"fingerprint": statement.excluded.fingerprint, "applied_at": statement.excluded.applied_at},
+                index_elements=["project"],
+                set_={
+                    "repo": statement.excluded.repo,
+                    "fingerprint": statement.excluded.fingerprint,
+                    "applied_at": statement.excluded.applied_at,
+                },
             )
         )
     return True
@@ -95,6 +102,12 @@ def run_feast(
         timeout=_APPLY_TIMEOUT_SECONDS if capture else None,
         check=False,
     )
+
+
+def _project(repo: Path) -> str:
+    """The Feast project, whose definitions in the registry every folder of that project replaces."""
+    found = re.search(r"^project:\s*[\"']?([\w-]+)", (repo / "feature_store.yaml").read_text(), re.MULTILINE)
+    return found[1] if found else str(repo)
 
 
 def _last_lines(text: str) -> list[str]:

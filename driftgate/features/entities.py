@@ -87,7 +87,7 @@ def choose_months(months: list[date], as_of_ref: date | None, as_of_cur: date | 
     if as_of_ref is None:
         older = [month for month in months if as_of_cur and month < as_of_cur]
         as_of_ref = older[-1] if older else None
-    for wanted in (as_of_ref, as_of_cur):
+    for wanted in (as_of_cur, as_of_ref) if as_of_ref is None else (as_of_ref, as_of_cur):
         if wanted not in months:
             raise UnknownMonthError(
                 f"no month is loaded for as_of {wanted}" if wanted else "there is no older month to compare with",
@@ -110,7 +110,10 @@ def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
     key = source.c[entity.key]
     query = select(func.count(), func.count(key), func.count(key.distinct())).where(_in_month(source, entity, as_of))
     with database_errors(f"counting the entities of {as_of}"), engine.connect() as connection:
-        rows, keyed, distinct = connection.execute(query).one()
+        try:
+            rows, keyed, distinct = connection.execute(query).one()
+        except ProgrammingError as error:
+            raise absent_table(error, entity.table) from error
     if rows == 0:
         raise UnknownMonthError(f"the month {as_of} has no rows in {entity.table}", remedy="load it again")
     if keyed != rows or distinct != rows:

@@ -15,7 +15,7 @@ from feast.errors import FeastObjectNotFoundException
 from sqlalchemy.exc import DBAPIError
 
 from driftgate.database.engine import translate
-from driftgate.errors import DataError, DriftgateError, FeastRepositoryError, bounded
+from driftgate.errors import DataError, DriftgateError, FeastRepositoryError, OutputError, bounded
 from driftgate.features.entities import EVENT_TIMESTAMP
 from driftgate.features.repository import require_repository
 from driftgate.features.types import DeclaredFeature, FeatureMonth, FeatureRequest, Kind
@@ -66,8 +66,13 @@ def read_month(store: FeatureStore, request: FeatureRequest) -> FeatureMonth:
         stale = tuple(_stale_views(store, service, request)) if request.previous else ()
     _check_rows(table, request)
     table = table.drop_columns([EVENT_TIMESTAMP])
-    with pa.OSFile(str(request.out), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    try:
+        with pa.OSFile(str(request.out), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+    except OSError as error:
+        raise OutputError(
+            f"{request.out} cannot be written: {error}", remedy="make room, or set DRIFTGATE_HOME to another folder"
+        ) from error
     return FeatureMonth(request.as_of, request.out, table.num_rows, declared, absent, stale)
 
 
@@ -108,7 +113,7 @@ def _service(store: FeatureStore, request: FeatureRequest) -> FeatureService:
         raise FeastRepositoryError(
             f"the feature service {request.service!r} is not in the registry of {request.repo}",
             allowed=known,
-            remedy="apply the repository (`driftgate apply`), or correct feature_service in monitors.toml",
+            remedy="apply the repository (`driftgate apply --monitor NAME`), or correct feature_service",
         ) from error
 
 
@@ -172,7 +177,7 @@ def _stale_views(store: FeatureStore, service: FeatureService, request: FeatureR
                 "SELECT EXISTS (SELECT 1 FROM {table} AS source "
                 "WHERE {time} >= %s + interval '1 day' AND {time} < %s + interval '1 day')"
             ).format(
-                table=psycopg.sql.SQL(source.get_table_query_string()),
+                table=psycopg.sql.SQL(source.get_table_query_string().replace("%", "%%")),
                 time=psycopg.sql.Identifier(source.timestamp_field),
             )
             row = connection.execute(query, (request.previous, request.as_of)).fetchone()

@@ -91,10 +91,11 @@ def _require_finite(label: Label, size: MonthSize, mean: float) -> None:
 def _is_binary(engine: Engine, label: Label) -> bool:
     """Whether the label is boolean, by PostgreSQL's own word, so that views work like tables."""
     source = table_clause(label.table, label.column)
-    query = select(cast(func.pg_typeof(source.c[label.column]), Text)).limit(1)
+    # As a scalar subquery a NULL of the column's type stands in where the table is empty.
+    value = select(source.c[label.column]).limit(1).scalar_subquery()
     with engine.connect() as connection:
-        kind = connection.execute(query).scalar()
-    if kind is not None and kind != "boolean" and kind not in _NUMERIC_TYPES:
+        kind = connection.execute(select(cast(func.pg_typeof(value), Text))).scalar_one()
+    if kind != "boolean" and kind not in _NUMERIC_TYPES:
         raise ConfigurationError(
             f"the label {label.table}.{label.column} is of type {kind}",
             allowed="boolean or a number",

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg2
@@ -17,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from driftgate.database import ConnectionParameters, connect, create_tables, database_errors, prepare_database
 from driftgate.database.engine import translate
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
+from tests.database.roles import role_with_password
 
 HOSTILE = [
     "",
@@ -35,7 +35,9 @@ HOSTILE = [
 
 def parameters_of(url_text: str) -> tuple[object, ...]:
     url = make_url(url_text)
-    return (url.query["host"], url.query["port"], url.username, url.password or "", url.database)
+    # Where the database's name stands is the writer's choice; in the path not every SQLAlchemy decodes it.
+    database = url.query.get("dbname") or url.database
+    return (url.query["host"], url.query["port"], url.username, url.password or "", database)
 
 
 @pytest.mark.parametrize("password", HOSTILE)
@@ -75,19 +77,8 @@ def test_the_url_text_connects(parameters: ConnectionParameters) -> None:
 
 @pytest.fixture(scope="module")
 def careful(server: ConnectionParameters) -> Iterator[ConnectionParameters]:
-    """A role that must give a password, which the embedded server asks of nobody else."""
-    engine = connect(server).execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("CREATE ROLE careful LOGIN PASSWORD 'right@/:?'")
-        hba = Path(connection.exec_driver_sql("SHOW hba_file").scalar_one())
-        before = hba.read_text()
-        hba.write_text("local all careful scram-sha-256\n" + before)
-        connection.exec_driver_sql("SELECT pg_reload_conf()")
-        yield replace(server, user="careful", password="right@/:?")
-        hba.write_text(before)
-        connection.exec_driver_sql("SELECT pg_reload_conf()")
-        connection.exec_driver_sql("DROP ROLE careful")
-    engine.dispose()
+    with role_with_password(server, "careful") as parameters:
+        yield parameters
 
 
 def failure(parameters: ConnectionParameters) -> DatabaseError:

@@ -38,7 +38,7 @@ offline_store:
 entity_key_serialization_version: 3
 """
 
-CASES = '''
+CASES = """
 from datetime import timedelta
 from feast import Entity, FeatureService, FeatureView, Field, ValueType
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
@@ -74,11 +74,12 @@ services = {
     "lost_table": [table_fv], "twice": [twice_fv], "old": [old_fv, readings_fv], "shared": [left_fv, right_fv],
 }
 globals().update({name: FeatureService(name=name, features=views) for name, views in services.items()})
-'''
+"""
 
 TABLES = """
 CREATE TABLE things (thing_id text, as_of date);
-INSERT INTO things SELECT 't' || n, day FROM generate_series(1, 6) n, (VALUES (date '2024-01-31'), ('2024-02-29')) d (day);
+INSERT INTO things
+SELECT 't' || n, day FROM generate_series(1, 6) n, (VALUES (date '2024-01-31'), ('2024-02-29')) d (day);
 
 CREATE TABLE kinds (thing_id text, as_of date, small int, large bigint, narrow real, wide double precision,
                     price numeric(12, 2), word text, flag boolean, moment timestamptz, list bigint[], blob bytea);
@@ -125,7 +126,7 @@ def noise():
         print("noise", flush=True)
         os.write(1, b"noise below Python")
         time.sleep(0.05)
-if "driftgate.features.worker" in sys.orig_argv:
+if "driftgate.features.feast_adapter" in sys.orig_argv:
     threading.Thread(target=noise, daemon=True).start()
 """
 

@@ -7,11 +7,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import Engine, text
 
-from driftgate.errors import (
-    DatabaseError,
-    DatabaseUnavailableError,
-    FeastRepositoryError,
-)
+from driftgate.errors import DatabaseError, DatabaseUnavailableError, DataError, FeastRepositoryError
 from driftgate.features.types import FeatureRequest, Kind
 from flows.runtime import feature_worker
 from tests.features.conftest import CUR, Cases, Read, sql, store_text
@@ -115,14 +111,16 @@ def test_names_that_two_views_share_are_told_apart(read: Read) -> None:
     assert rows["t2"] == {"left_fv__large": None, "right_fv__large": None}
 
 
-def test_a_feature_row_that_is_there_twice_gives_one_row(read: Read) -> None:
-    month, rows = read("twice")
-    assert month.rows == 6
-    assert {row["n"] for row in rows.values()} == {7}
+def test_a_feature_row_that_is_there_twice_is_refused(read: Read) -> None:
+    with pytest.raises(DataError, match="12 rows for 6 entities") as caught:
+        read("twice")
+    assert "same key and timestamp" in caught.value.remedy
 
 
 def test_an_entity_without_any_feature_row_is_kept(read: Read) -> None:
-    query = "SELECT * FROM (VALUES ('t1', timestamptz '2024-02-29Z'), ('new', '2024-02-29Z')) e (thing_id, event_timestamp)"
+    query = (
+        "SELECT * FROM (VALUES ('t1', timestamptz '2024-02-29Z'), ('new', '2024-02-29Z')) e (thing_id, event_timestamp)"
+    )
     _, rows = read("readings", entity_sql=query)
     assert rows == {"t1": {"celsius": 2.0}, "new": {"celsius": None}}
 

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, text
 from driftgate.errors import DriftgateError, FeastRepositoryError
 from driftgate.features.types import FeatureRequest
 from driftgate.features.worker import FeatureWorker
+from driftgate.worker import Worker
 from flows.runtime import feature_worker
 from tests.features.conftest import Cases, Read
 
@@ -32,7 +34,6 @@ def test_what_feast_prints_goes_to_standard_error(
         assert "noise below Python" in printed.err and "noise of a child" in printed.err
         assert printed.out == ""
 
-        # While it reads, it is killed: a lock keeps it waiting long enough.
         _kill(worker)
         with pytest.raises(DriftgateError, match="ended with status -9") as caught:
             worker.read_month(request_for("kinds"))
@@ -42,7 +43,7 @@ def test_what_feast_prints_goes_to_standard_error(
 
 
 def _kill(worker: FeatureWorker) -> None:
-    os.kill(worker._process.pid, signal.SIGKILL)
+    os.kill(worker.pid, signal.SIGKILL)
 
 
 def test_a_process_killed_in_the_middle_is_told_and_replaced(
@@ -51,9 +52,9 @@ def test_a_process_killed_in_the_middle_is_told_and_replaced(
     read("kinds")
     worker = feature_worker(cases.parameters)
     assert feature_worker(cases.parameters) is worker
-    from concurrent.futures import ThreadPoolExecutor
-
-    waiting = text("SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE relname = 'kinds' AND NOT granted")
+    waiting = text(
+        "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE relname = 'kinds' AND NOT granted"
+    )
     with ThreadPoolExecutor(2) as pool, cases_engine.connect() as lock, cases_engine.connect() as look:
         lock.exec_driver_sql("LOCK TABLE kinds")
         answers = [pool.submit(worker.read_month, request_for("kinds")) for _ in range(2)]
@@ -67,15 +68,25 @@ def test_a_process_killed_in_the_middle_is_told_and_replaced(
     assert feature_worker(cases.parameters) is not worker
 
 
-def test_a_file_that_cannot_be_written_is_an_error_and_the_process_lives_on(read: Read, tmp_path: Path, cases: Cases) -> None:
+def test_a_file_that_cannot_be_written_is_an_error_and_the_process_lives_on(
+    read: Read, tmp_path: Path, cases: Cases
+) -> None:
     with pytest.raises(DriftgateError, match="no_such_folder"):
         read("kinds", out=tmp_path / "no_such_folder" / "x.arrow")
     assert feature_worker(cases.parameters).alive
 
 
+def test_a_fault_over_there_is_told_by_its_own_exit_status(capfd: pytest.CaptureFixture[str]) -> None:
+    with Worker("json") as worker:
+        assert worker.call("json:loads", "[1, 2]") == [1, 2]
+        with pytest.raises(DriftgateError, match="the process for json ended with status 1 "):
+            worker.call("json:loads", "[1, 2")
+    assert "JSONDecodeError" in capfd.readouterr().err
+
+
 def test_closing_ends_the_process_and_may_be_repeated(cases: Cases) -> None:
     worker = FeatureWorker(cases.parameters)
-    pid = worker._process.pid
+    pid = worker.pid
     worker.close()
     worker.close()
     assert not worker.alive

@@ -232,8 +232,8 @@ def test_two_loads_at_once_take_turns(tmp_path: Path, database: Engine) -> None:
         assert len({who for who, _ in steps[start:end]}) == 1
     together = contents(database)
     assert [row[1] for row in together["payments_agg_90d"]] == [3] * 300
-    for day in folders:
-        ingest_month(database, folders[day], day)
+    for day, folder in folders.items():
+        ingest_month(database, folder, day)
     assert contents(database) == together
 
 

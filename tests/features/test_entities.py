@@ -1,0 +1,220 @@
+"""The entities of a month: which months there are, which pair is meant, and a sample that is the same in both."""
+
+from datetime import date
+
+import pytest
+from sqlalchemy import Engine, text
+
+from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, UsageError
+from driftgate.features.entities import (
+    MonthSize,
+    choose_months,
+    entity_query,
+    entity_sql,
+    loaded_months,
+    measure_month,
+)
+from driftgate.monitors import EntityTable, Monitor
+from driftgate.planning import Request, check_request
+from tests.features.conftest import sql
+
+JAN, FEB, MAR, APR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
+
+
+def monitor(table: str = "things", key: str = "id", timestamp: str = "at", **other: object) -> Monitor:
+    join_key = other.pop("join_key", None)
+    entity = EntityTable(table=table, key=key, timestamp=timestamp, join_key=join_key)  # type: ignore[arg-type]
+    return Monitor(name="m", entity=entity, feature_service="s", **other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("months", "ref", "cur", "expected"),
+    [
+        ([JAN, FEB], None, None, (JAN, FEB)),
+        ([JAN, FEB, MAR], None, None, (FEB, MAR)),
+        ([JAN, FEB, MAR], JAN, None, (JAN, MAR)),
+        ([JAN, FEB, MAR], None, FEB, (JAN, FEB)),
+        ([JAN, FEB, MAR], JAN, MAR, (JAN, MAR)),
+        ([JAN, FEB, MAR], JAN, FEB, (JAN, FEB)),
+    ],
+)
+def test_the_pair_that_is_meant(
+    months: list[date], ref: date | None, cur: date | None, expected: tuple[date, date]
+) -> None:
+    assert choose_months(months, ref, cur) == expected
+
+
+@pytest.mark.parametrize(
+    ("months", "ref", "cur", "named"),
+    [
+        ([], None, None, "0 is loaded"),
+        ([JAN], None, None, "1 is loaded"),
+        ([], JAN, None, "2024-01-31"),
+        ([], None, JAN, "2024-01-31"),
+        ([], JAN, FEB, "no month is loaded"),
+        ([JAN, FEB], APR, None, "2024-04-30"),
+        ([JAN, FEB], None, APR, "2024-04-30"),
+        ([FEB, MAR], None, JAN, "2024-01-31"),
+        ([JAN, FEB], JAN, APR, "2024-04-30"),
+        ([JAN, FEB], MAR, APR, "no month is loaded"),
+        ([FEB, MAR], None, FEB, "older month"),
+    ],
+)
+def test_a_month_that_is_not_there(months: list[date], ref: date | None, cur: date | None, named: str) -> None:
+    with pytest.raises(UnknownMonthError) as caught:
+        choose_months(months, ref, cur)
+    assert named in caught.value.received
+    assert all(str(month) in str(caught.value) for month in months)
+
+
+@pytest.mark.parametrize(("ref", "cur"), [(JAN, JAN), (FEB, JAN)])
+def test_a_pair_that_is_no_pair(ref: date, cur: date) -> None:
+    with pytest.raises(UsageError):
+        check_request(Request(ref, cur))
+
+
+def test_the_newest_month_as_reference_is_no_pair() -> None:
+    with pytest.raises(UsageError, match="both 2024-02-29"):
+        check_request(Request(*choose_months([JAN, FEB], FEB, None)))
+
+
+@pytest.mark.parametrize("threshold", [-0.01, 1.01, float("nan"), float("inf"), float("-inf")])
+def test_a_threshold_that_is_no_share(threshold: float) -> None:
+    with pytest.raises(UsageError, match="not a share"):
+        check_request(Request(threshold=threshold))
+
+
+@pytest.mark.parametrize("threshold", [None, 0.0, 0.3, 1.0])
+def test_a_threshold_that_is_a_share(threshold: float | None) -> None:
+    check_request(Request(threshold=threshold))
+
+
+COLUMN_TYPES = {
+    "date": ["2024-01-31", "2024-02-29", "2024-03-01"],
+    "timestamp": ["2024-01-31 23:59:59.999", "2024-02-29 00:00", "2024-03-01 00:00"],
+    # In UTC these are 2024-01-31 15:00, 2024-02-29 00:00 and 2024-03-01 00:30.
+    "timestamptz": ["2024-02-01 00:00+09", "2024-02-28 19:00-05", "2024-02-29 19:30-05"],
+}
+
+
+@pytest.mark.parametrize("kind", COLUMN_TYPES)
+def test_months_by_type_of_the_timestamp(database: Engine, kind: str) -> None:
+    first, second, third = COLUMN_TYPES[kind]
+    sql(
+        database,
+        f"CREATE TABLE things (id text, at {kind}); INSERT INTO things VALUES "
+        f"('a', '{first}'), ('b', '{first}'), ('a', '{second}'), ('a', '{third}'), ('c', NULL)",
+    )
+    here = monitor()
+    assert loaded_months(database, here.entity) == [JAN, FEB, date(2024, 3, 1)]
+    assert measure_month(database, here, JAN) == MonthSize(JAN, 2, 2)
+    assert measure_month(database, here, FEB) == MonthSize(FEB, 1, 1)
+    with database.connect() as connection:
+        query = f"SELECT {{}}, event_timestamp AT TIME ZONE 'UTC' FROM ({entity_sql(here, MonthSize(FEB, 1, 1))}) e"
+        assert (
+            connection.execute(text(query.format("id"))).all()
+            == connection.execute(text("SELECT 'a', timestamp '2024-02-29'")).all()
+        )
+        # The query as text, which goes to Feast, and the query that the labels are joined to, give the same rows.
+        rows = connection.execute(text(entity_sql(here, MonthSize(JAN, 2, 2)))).all()
+        assert sorted(rows) == sorted(connection.execute(entity_query(here, MonthSize(JAN, 2, 2))).all())
+        assert len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "timestamp"),
+    [
+        ("Things", "Thing Id", "As Of"),
+        ("crm.things", "id", "at"),
+        ("My Schema.My Table", "SELECT", "order"),
+        ("things", "id%", "at;--"),
+        ("dbo.users", "user'id", "a:b"),
+    ],
+)
+def test_names_that_must_be_quoted(database: Engine, table: str, key: str, timestamp: str) -> None:
+    schema, _, plain = table.rpartition(".")
+    quoted = (f'"{schema}".' if schema else "") + f'"{plain}"'
+    if schema:
+        sql(database, f'CREATE SCHEMA "{schema}"')
+    sql(database, f'CREATE TABLE {quoted} ("{key}" text, "{timestamp}" date)')
+    sql(database, f"INSERT INTO {quoted} SELECT 'u' || n, '2024-01-31' FROM generate_series(1, 1500) n")
+    here = monitor(table, key, timestamp, join_key="thing", max_report_rows=1000)
+    assert loaded_months(database, here.entity) == [JAN]
+    size = measure_month(database, here, JAN)
+    assert size == MonthSize(JAN, 1500, 1000) and size.sampled
+    with database.connect() as connection:
+        result = connection.exec_driver_sql(entity_sql(here, size).replace("%", "%%"))
+        assert list(result.keys()) == ["thing", "event_timestamp"]
+        assert len(result.all()) == 1000
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "named"),
+    [
+        ("('a', '2024-02-29')", UnknownMonthError, "2024-01-31 has no rows"),
+        ("('a', '2024-01-31'), (NULL, '2024-01-31')", DataError, "1 without id, 0 repeating"),
+        ("('a', '2024-01-31'), ('a', '2024-01-31'), ('a', '2024-01-31')", DataError, "0 without id, 2 repeating"),
+        ("(NULL, '2024-01-31')", DataError, "1 without id"),
+    ],
+)
+def test_a_month_whose_rows_cannot_be_told_apart(
+    database: Engine, rows: str, error: type[DataError], named: str
+) -> None:
+    sql(database, f"CREATE TABLE things (id text, at date); INSERT INTO things VALUES {rows}")
+    with pytest.raises(error, match=named):
+        measure_month(database, monitor(), JAN)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"table": "nothing"}, {"table": "no.things"}, {"timestamp": "when"}, {"key": "name"}]
+)
+def test_a_table_that_is_not_as_described_is_a_matter_of_configuration(database: Engine, wrong: dict[str, str]) -> None:
+    sql(database, "CREATE TABLE things (id text, at date); INSERT INTO things VALUES ('a', '2024-01-31')")
+    here = monitor(**wrong)
+    with pytest.raises(ConfigurationError, match=next(iter(wrong.values()))) as caught:
+        loaded_months(database, here.entity)
+        measure_month(database, here, JAN)
+    assert "monitors.toml" in str(caught.value)
+
+
+def sample_of(database: Engine, here: Monitor, month: date, source: str = "things") -> set[object]:
+    size = measure_month(database, here, month)
+    with database.connect() as connection:
+        keys = connection.execute(text(entity_sql(here, size))).scalars().all()
+    assert len(keys) == len(set(keys)) == size.compared
+    return set(keys)
+
+
+@pytest.mark.parametrize("kind", ["text", "integer", "uuid"])
+def test_the_sample_depends_on_keys_and_seed_alone(database: Engine, kind: str) -> None:
+    key = {"text": "'u' || n", "integer": "n", "uuid": "md5(n::text)::uuid"}[kind]
+    for name, order in (("things", "n"), ("shuffled", "md5(n::text || 'x')")):
+        sql(
+            database,
+            f"CREATE TABLE {name} AS SELECT {key} AS id, day AS at FROM generate_series(1, 3000) n, "
+            f"(VALUES (date '2024-01-31'), ('2024-02-29')) d (day) ORDER BY {order}",
+        )
+    # A third of the entities left between the months, and as many came.
+    sql(database, "DELETE FROM things WHERE at = '2024-02-29' AND hashtext(id::text) % 3 = 0")
+    here = monitor(max_report_rows=1000)
+    drawn = sample_of(database, here, JAN)
+    assert len(drawn) == 1000
+    assert drawn == sample_of(database, here, JAN)
+    assert drawn == sample_of(database, monitor("shuffled", max_report_rows=1000), JAN)
+    assert drawn == sample_of(database, monitor("shuffled", max_report_rows=1000), FEB)
+    other_seed = sample_of(database, monitor(max_report_rows=1000, sample_seed=7), JAN)
+    assert 200 < len(drawn & other_seed) < 500, "another seed draws other entities, a third of them by chance"
+
+    # Whoever is drawn and still there is drawn again; only the gaps are filled.
+    with database.connect() as connection:
+        left = set(connection.execute(text("SELECT id FROM things WHERE at = '2024-02-29'")).scalars())
+    assert drawn & left <= sample_of(database, here, FEB)
+
+
+def test_a_month_that_is_small_enough_is_read_whole(database: Engine) -> None:
+    sql(database, "CREATE TABLE things AS SELECT n AS id, date '2024-01-31' AS at FROM generate_series(1, 1000) n")
+    here = monitor(max_report_rows=1000)
+    size = measure_month(database, here, JAN)
+    assert not size.sampled
+    assert "LIMIT" not in entity_sql(here, size)
+    assert len(sample_of(database, here, JAN)) == 1000

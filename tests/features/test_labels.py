@@ -1,0 +1,189 @@
+"""The labels of a period: joined on key and period alone, and never made up."""
+
+import math
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import Engine
+
+from driftgate.errors import ConfigurationError, DataError
+from driftgate.features.entities import measure_month
+from driftgate.features.labels import LABEL_COLUMN, LabelMonth, read_labels
+from driftgate.monitors import EntityTable, Label, Monitor
+from tests.features.conftest import sql
+
+JAN, FEB = date(2024, 1, 31), date(2024, 2, 29)
+
+THINGS = """
+CREATE TABLE things AS SELECT 'u' || n AS id, day AS at FROM generate_series(1, 4) n,
+    (VALUES (date '2024-01-31'), ('2024-02-29')) d (day);
+CREATE TABLE labels (id text, period date, yes boolean, amount double precision, exact numeric(9, 2), small smallint,
+    word text, at timestamptz);
+"""
+
+
+@pytest.fixture
+def engine(database: Engine) -> Engine:
+    sql(database, THINGS)
+    return database
+
+
+def fill(engine: Engine, *rows: str) -> None:
+    sql(engine, f"INSERT INTO labels (id, period, yes, amount, at) VALUES {', '.join(rows)}")
+
+
+def labels_of(
+    engine: Engine, month: date, out: Path, column: str = "yes", timestamp: str | None = "period", **other: object
+) -> tuple[LabelMonth, list[object]]:
+    label = Label(table="labels", column=column, timestamp=timestamp, **other)  # type: ignore[arg-type]
+    monitor = Monitor(
+        name="m",
+        entity=EntityTable(table="things", key="id", timestamp="at", join_key="thing"),
+        feature_service="s",
+        label=label,
+        min_rows=2,
+        max_report_rows=1000,
+    )
+    answer = read_labels(engine, monitor, measure_month(engine, monitor, month), out / "labels.arrow")
+    if answer.path is None:
+        return answer, []
+    with pa.memory_map(str(answer.path)) as source:
+        return answer, sorted(pa.ipc.open_file(source).read_all().column(LABEL_COLUMN).to_pylist())
+
+
+def test_a_boolean_label(engine: Engine, tmp_path: Path) -> None:
+    fill(engine, *(f"('u{n}', '2024-01-31', {n == 1}, {n}, NULL)" for n in range(1, 5)))
+    answer, values = labels_of(engine, JAN, tmp_path)
+    assert values == [False, False, False, True]
+    assert (answer.binary, answer.mean, answer.entities, answer.labelled, answer.reason) == (True, 0.25, 4, 4, "")
+
+
+@pytest.mark.parametrize("column", ["amount", "exact", "small"])
+def test_a_numeric_label(engine: Engine, tmp_path: Path, column: str) -> None:
+    fill(engine, *(f"('u{n}', '2024-01-31', NULL, {n}, NULL)" for n in range(1, 5)))
+    sql(engine, "UPDATE labels SET exact = amount, small = amount")
+    answer, values = labels_of(engine, JAN, tmp_path, column)
+    assert values == [1.0, 2.0, 3.0, 4.0]
+    assert (answer.binary, answer.mean) == (False, 2.5)
+
+
+@pytest.mark.parametrize("column", ["word", "at"])
+def test_a_label_that_is_neither_is_refused(engine: Engine, tmp_path: Path, column: str) -> None:
+    sql(engine, "INSERT INTO labels VALUES ('u1', '2024-01-31', NULL, NULL, NULL, NULL, 'yes', now())")
+    with pytest.raises(ConfigurationError, match=f"labels.{column} is of type") as caught:
+        labels_of(engine, JAN, tmp_path, column)
+    assert "boolean or a number" in caught.value.allowed
+
+
+@pytest.mark.parametrize("wrong", [{"column": "maybe"}, {"timestamp": "when"}, {"key": "name"}])
+def test_a_column_that_is_not_there_is_a_matter_of_configuration(
+    engine: Engine, tmp_path: Path, wrong: dict[str, str]
+) -> None:
+    fill(engine, "('u1', '2024-01-31', true, 1, NULL)")
+    with pytest.raises(ConfigurationError, match=next(iter(wrong.values()))):
+        labels_of(engine, JAN, tmp_path, **wrong)
+
+
+def test_a_period_without_labels_is_not_a_number_with_a_reason(engine: Engine, tmp_path: Path) -> None:
+    fill(engine, "('u1', '2024-01-31', true, 1, NULL)", "('u1', '2024-02-29', NULL, NULL, NULL)")
+    answer, values = labels_of(engine, FEB, tmp_path)
+    assert math.isnan(answer.mean) and values == []
+    assert (answer.labelled, answer.path) == (0, None)
+    assert "2024-02-29" in answer.reason and "labels" in answer.reason
+
+
+def test_an_empty_label_table_is_not_a_number_with_a_reason(engine: Engine, tmp_path: Path) -> None:
+    answer, _ = labels_of(engine, JAN, tmp_path)
+    assert math.isnan(answer.mean) and "no labels" in answer.reason
+
+
+def test_labels_that_are_not_keyed_by_period_are_not_a_number_with_a_reason(engine: Engine, tmp_path: Path) -> None:
+    fill(engine, *(f"('u{n}', NULL, true, 1, NULL)" for n in range(1, 5)))
+    answer, _ = labels_of(engine, JAN, tmp_path, timestamp=None)
+    assert math.isnan(answer.mean) and answer.path is None
+    assert "not keyed by period" in answer.reason
+
+
+def test_labels_of_another_period_never_leak(engine: Engine, tmp_path: Path) -> None:
+    sql(engine, "INSERT INTO things VALUES ('u5', '2024-01-31'), ('u5', '2024-02-29')")
+    fill(
+        engine,
+        "('u5', '2024-01-31', true, 1, NULL)",
+        "('u5', '2024-02-29', false, 0, NULL)",
+        "('u1', '2024-01-31', true, 1, NULL)",
+        "('u1', '2024-02-29', false, 0, NULL)",
+        "('u2', '2024-01-30', true, 1, NULL)",
+        "('u3', '2024-02-01', true, 1, NULL)",
+        "('u4', NULL, true, 1, NULL)",
+        "('stranger', '2024-01-31', true, 1, NULL)",
+    )
+    january, values = labels_of(engine, JAN, tmp_path)
+    assert (january.labelled, january.mean, values) == (2, 1.0, [True, True])
+    february, values = labels_of(engine, FEB, tmp_path)
+    assert (february.labelled, february.mean, values) == (2, 0.0, [False, False])
+
+
+def test_some_labels_are_enough_and_counted(engine: Engine, tmp_path: Path) -> None:
+    fill(
+        engine,
+        "('u1', '2024-01-31', true, 1, NULL)",
+        "('u2', '2024-01-31', false, 0, NULL)",
+        "('u3', '2024-01-31', NULL, NULL, NULL)",
+    )
+    answer, values = labels_of(engine, JAN, tmp_path)
+    assert (answer.entities, answer.labelled, answer.mean, values) == (4, 2, 0.5, [False, True])
+
+
+def test_two_labels_for_one_period_are_refused(engine: Engine, tmp_path: Path) -> None:
+    fill(engine, "('u1', '2024-01-31', true, 1, NULL)", "('u1', '2024-01-31', false, 0, NULL)")
+    with pytest.raises(DataError, match="1 entities have more than one label"):
+        labels_of(engine, JAN, tmp_path)
+
+
+def test_two_labels_of_a_stranger_are_nobodys_business(engine: Engine, tmp_path: Path) -> None:
+    fill(engine, "('u1', '2024-01-31', true, 1, NULL)", *["('stranger', '2024-01-31', true, 1, NULL)"] * 2)
+    assert labels_of(engine, JAN, tmp_path)[0].labelled == 1
+
+
+def test_the_period_of_a_timestamp_is_its_day_in_utc(engine: Engine, tmp_path: Path) -> None:
+    fill(
+        engine,
+        "('u1', NULL, true, 1, '2024-02-01 08:59+09')",
+        "('u2', NULL, true, 1, '2024-02-01 09:00+09')",
+        "('u3', NULL, true, 1, '2024-01-30 19:00-05')",
+    )
+    assert labels_of(engine, JAN, tmp_path, timestamp="at")[0].labelled == 2
+
+
+def test_a_label_table_with_another_key_name(engine: Engine, tmp_path: Path) -> None:
+    fill(engine, "('u1', '2024-01-31', true, 1, NULL)")
+    sql(engine, 'ALTER TABLE labels RENAME COLUMN id TO "Customer Id"')
+    assert labels_of(engine, JAN, tmp_path, key="Customer Id")[0].labelled == 1
+
+
+def test_a_label_that_is_no_number_is_refused(engine: Engine, tmp_path: Path) -> None:
+    fill(engine, "('u1', '2024-01-31', true, 'NaN', NULL)", "('u2', '2024-01-31', true, 1, NULL)")
+    with pytest.raises(DataError, match="NaN or infinity"):
+        labels_of(engine, JAN, tmp_path, "amount")
+
+
+def test_a_monitor_without_a_label(engine: Engine, tmp_path: Path) -> None:
+    monitor = Monitor(name="m", entity=EntityTable(table="things", key="id", timestamp="at"), feature_service="s")
+    answer = read_labels(engine, monitor, measure_month(engine, monitor, JAN), tmp_path / "labels.arrow")
+    assert math.isnan(answer.mean) and answer.reason == "the monitor has no label"
+
+
+def test_where_entities_are_sampled_the_rate_is_of_all_and_the_file_of_the_sample(
+    database: Engine, tmp_path: Path
+) -> None:
+    sql(
+        database,
+        "CREATE TABLE things AS SELECT n AS id, date '2024-01-31' AS at FROM generate_series(1, 3000) n;"
+        "CREATE TABLE labels AS SELECT id, at AS period, id <= 900 AS yes FROM things",
+    )
+    answer, values = labels_of(database, JAN, tmp_path)
+    assert (answer.entities, answer.labelled, answer.mean) == (3000, 3000, 0.3)
+    assert len(values) == 1000
+    assert 250 < values.count(True) < 350

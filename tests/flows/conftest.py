@@ -1,0 +1,124 @@
+"""A place to run flows in: a database with three months, a real Prefect server, folders of its own."""
+
+import json
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from driftgate.database import ConnectionParameters, connect, prepare_database
+from flows.runtime import close_workers
+from tests.conftest import FEATURE_REPO, ROOT
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a module's flows run.
+
+    Attributes:
+        environment: the settings, which this process has too.
+    """
+
+    parameters: ConnectionParameters
+    engine: Engine
+    reports: Path
+    environment: dict[str, str]
+    api: str
+
+    def ask(self, what: str, **body: Any) -> Any:
+        """Ask the Prefect server."""
+        request = urllib.request.Request(
+            f"{self.api}/{what}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def flow_run(self, name: str) -> dict[str, Any]:
+        """The newest run of that name."""
+        runs = self.ask("flow_runs/filter", flow_runs={"name": {"any_": [name]}}, sort="START_TIME_DESC")
+        return dict(runs[0])
+
+    def task_runs(self, flow_run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Its task runs by name, once their end has been recorded."""
+        deadline = time.monotonic() + 30
+        while True:
+            found = self.ask("task_runs/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
+            if found and all(item["state_type"] in ("COMPLETED", "FAILED") for item in found):
+                return {item["name"].rpartition("-")[0] or item["name"]: item for item in found}
+            assert time.monotonic() < deadline, found
+            time.sleep(0.2)
+
+    def logs(self, flow_run: dict[str, Any], until: str) -> str:
+        """Its log, once a message that contains `until` has arrived."""
+        deadline = time.monotonic() + 30
+        while True:
+            found = self.ask("logs/filter", logs={"flow_run_id": {"any_": [flow_run["id"]]}}, sort="TIMESTAMP_ASC")
+            log = "\n".join(item["message"] for item in found)
+            if until in log:
+                return log
+            assert time.monotonic() < deadline, log
+            time.sleep(0.2)
+
+
+@contextmanager
+def workplace_on(parameters: ConnectionParameters, api: str, folder: Path) -> Iterator[Workplace]:
+    """Settings that point at a database, in this process and for those it starts."""
+    # Prefect keeps the stream that standard error is when it is imported, which must not be one test's own.
+    import flows.ingest_flow
+    import flows.monitor_flow  # noqa: F401
+
+    values = {
+        "POSTGRES_HOST": parameters.host,
+        "POSTGRES_PORT": str(parameters.port),
+        "POSTGRES_USER": parameters.user,
+        "POSTGRES_PASSWORD": parameters.password,
+        "POSTGRES_DB": parameters.dbname,
+        "REPORT_DIR": str(folder / "reports"),
+        "FEAST_REPO": str(FEATURE_REPO),
+        "DRIFTGATE_HOME": str(folder / "home"),
+        "DRIFTGATE_DATA": str(folder / "data"),
+        "DRIFTGATE_MONITORS": str(ROOT / "flows" / "monitors.toml"),
+    }
+    engine = connect(parameters)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(name, value)
+        yield Workplace(parameters, engine, folder / "reports", values, api)
+    close_workers()
+    engine.dispose()
+
+
+@contextmanager
+def new_database(server: ConnectionParameters, template: str = "template1") -> Iterator[ConnectionParameters]:
+    """A database that is dropped afterwards."""
+    name = f"flows_{uuid.uuid4().hex}"
+    admin = connect(server).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield replace(server, dbname=name)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
+
+
+@pytest.fixture(scope="module")
+def workplace(
+    server: ConnectionParameters,
+    _loaded_template: ConnectionParameters,
+    prefect_api: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Workplace]:
+    """Three sample months, the Feast repository applied; shared by the tests of a module."""
+    with (
+        new_database(server, _loaded_template.dbname) as parameters,
+        workplace_on(parameters, prefect_api, tmp_path_factory.mktemp("workplace")) as place,
+    ):
+        prepare_database(place.engine)
+        yield place

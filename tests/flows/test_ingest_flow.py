@@ -1,0 +1,80 @@
+"""Loading months as a flow: one, or every new one; a month that is wrong fails the run and changes nothing."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from driftgate.errors import DataError, InvalidMonthError, UsageError
+from tests.flows.conftest import Workplace
+from tests.snapshots.months import contents, write_month_folder
+
+APR, MAY, JUN = date(2024, 4, 30), date(2024, 5, 31), date(2024, 6, 30)
+
+
+def months(place: Workplace) -> list[tuple[date, int]]:
+    query = "SELECT as_of, count(*) FROM subscriptions_profile_snapshots WHERE as_of > :day GROUP BY 1 ORDER BY 1"
+    with place.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query), {"day": date(2024, 3, 31)})]
+
+
+def test_one_month_then_the_new_ones_then_none(workplace: Workplace) -> None:
+    from flows.ingest_flow import ingest_month
+
+    data = Path(workplace.environment["DRIFTGATE_DATA"])
+    (report,) = ingest_month(write_month_folder(data / "2024-04-30"))
+    assert (report.as_of, report.newest, report.rows["users"]) == (APR, True, 3)
+    assert months(workplace) == [(APR, 3)]
+    run = workplace.flow_run(f"{data / '2024-04-30'} as of its name")
+    assert run["state_type"] == "COMPLETED"
+    (artifact,) = workplace.ask("artifacts/filter", artifacts={"key": {"any_": ["ingest-2024-04-30"]}})
+    assert artifact["data"].startswith("# 2024-04-30 loaded in ")
+    assert "plan_stream_tv 1" in artifact["data"], "the NULLs are told"
+
+    write_month_folder(data / "2024-05-31", users=["u1", "u2"], level=2)
+    write_month_folder(data / "2024-06-30", users=["u1"], level=3)
+    write_month_folder(data / "notes")
+    assert [report.as_of for report in ingest_month()] == [MAY, JUN]
+    assert months(workplace) == [(APR, 3), (MAY, 2), (JUN, 1)]
+
+    assert ingest_month() == []
+    again = ingest_month(data / "2024-04-30", APR)
+    assert [(report.as_of, report.newest) for report in again] == [(APR, False)]
+    assert months(workplace) == [(APR, 3), (MAY, 2), (JUN, 1)]
+
+
+def test_a_wrong_month_fails_the_run_and_changes_nothing(
+    workplace: Workplace, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from flows.ingest_flow import ingest_month
+
+    folder = write_month_folder(
+        tmp_path / "wrong", files={"labels": None, "payments_agg_90d": "user_id,failed_payments_90d\nu1,many\n"}
+    )
+    before = contents(workplace.engine)
+    with pytest.raises(InvalidMonthError) as caught:
+        ingest_month(folder, JUN)
+    assert len(caught.value.failures) >= 2
+    assert contents(workplace.engine) == before
+    run = workplace.flow_run(f"{folder} as of {JUN}")
+    assert run["state_type"] == "FAILED"
+    steps = workplace.task_runs(run)
+    assert {name: step["run_count"] for name, step in steps.items()} == {"load": 1}
+    assert "Traceback" not in workplace.logs(run, until="Finished in state Failed")
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_a_folder_whose_name_says_no_date(workplace: Workplace, tmp_path: Path) -> None:
+    from flows.ingest_flow import ingest_month
+
+    with pytest.raises(UsageError, match="says no date"):
+        ingest_month(write_month_folder(tmp_path / "spring"))
+
+
+def test_no_month_folder_at_all(workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.ingest_flow import ingest_month
+
+    monkeypatch.setenv("DRIFTGATE_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="no month folder"):
+        ingest_month()

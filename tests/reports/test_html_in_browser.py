@@ -1,0 +1,142 @@
+"""The report in a browser without a network: everything it needs is in the one file."""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import Engine
+
+from driftgate.database import ConnectionParameters, connect
+from driftgate.drift.comparison import Comparison, Side
+from driftgate.drift.ledger import build_ledger
+from driftgate.drift.worker import DriftWorker
+from driftgate.features.entities import MonthSize, entity_sql, measure_month
+from driftgate.features.labels import read_labels
+from driftgate.features.types import FeatureRequest
+from driftgate.features.worker import FeatureWorker
+from driftgate.monitors import Monitor, read_monitor
+from tests.conftest import FEATURE_REPO, ROOT
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+REF, CUR = date(2024, 2, 29), date(2024, 3, 31)
+BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+OFFLINE = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--window-size=1400,1000",
+]
+
+
+@pytest.fixture(scope="module")
+def comparison(_loaded_template: ConnectionParameters, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """The pair of sample months that drifts. Nothing is written to the database."""
+    folder = tmp_path_factory.mktemp("comparison")
+    engine = connect(_loaded_template)
+    monitor = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
+    with DriftWorker() as drift, FeatureWorker(_loaded_template) as features:
+        sides = [_side(features, engine, monitor, day, folder) for day in (REF, CUR)]
+        ledger = build_ledger(sides[0].features, sides[1].features, monitor)
+        result = drift.compare(sides[0], sides[1], ledger, monitor)
+    engine.dispose()
+    return result
+
+
+def _side(worker: FeatureWorker, engine: Engine, monitor: Monitor, day: date, folder: Path) -> Side:
+    size: MonthSize = measure_month(engine, monitor, day)
+    request = FeatureRequest(
+        repo=FEATURE_REPO,
+        service=monitor.feature_service,
+        key=monitor.entity.feast_key,
+        entity_sql=entity_sql(monitor, size),
+        as_of=day,
+        previous=None,
+        out=folder / f"features_{day}.arrow",
+    )
+    labels = read_labels(engine, monitor, size, folder / f"labels_{day}.arrow")
+    return Side(size, worker.read_month(request), labels)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> "Iterator[Chrome]":
+    if not (BROWSER.is_file() and DRIVER.is_file()):
+        if os.environ.get("DRIFTGATE_TEST_BROWSER") == "required":
+            pytest.fail(f"DRIFTGATE_TEST_BROWSER is 'required', and {BROWSER} or {DRIVER} is missing")
+        pytest.skip(f"{BROWSER} or {DRIVER} is missing; on Debian: apt-get install chromium chromium-driver")
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for argument in (*OFFLINE, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options=options, service=Service(str(DRIVER)))
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd(
+        "Network.emulateNetworkConditions",
+        {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
+    )
+    yield driver
+    driver.quit()
+
+
+# The heading of the card that each plot is in, and how many bars it drew.
+PLOTS = """
+return [...document.querySelectorAll('.js-plotly-plot')].map(plot => {
+  const bars = [...plot.querySelectorAll('.point')].length;
+  let card = plot.parentElement;
+  while (card.parentElement && !card.innerText.includes('missing')) card = card.parentElement;
+  return [card.innerText.split('\\n')[0].trim(), plot.getBoundingClientRect().width > 100 ? bars : 0];
+})
+"""
+
+
+def test_the_page_is_complete_without_a_network(browser: "Chrome", comparison: Comparison, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    page = tmp_path / "report.html"
+    page.write_text(comparison.html, encoding="utf-8")
+    browser.get(page.as_uri())
+    features = {item.name for item in comparison.drift.columns}
+    assert len(features) == 14
+    wait = WebDriverWait(browser, 60)
+    wait.until(lambda driver: len(driver.execute_script(PLOTS)) > len(features))
+
+    drawn = dict(browser.execute_script(PLOTS))
+    assert features <= set(drawn), "a feature has no plot"
+    assert all(drawn[name] >= 2 for name in features), "a plot is empty"
+
+    banner = browser.find_element(By.CSS_SELECTOR, "body > section").text
+    assert "2024-02-29" in banner and "2024-03-31" in banner
+    assert f"{len(comparison.drift.drifted)} of 14 declared features drift" in banner
+    assert all(name in browser.page_source for name in features)
+
+    rows = browser.find_elements(By.CSS_SELECTOR, "[aria-label='Detail panel visibility toggle']")
+    assert rows, "the drift table is empty"
+    before = len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"))
+    browser.execute_script("arguments[0].click()", rows[0])
+    wait.until(lambda driver: len(driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")) > before)
+
+    log = browser.get_log("browser")
+    assert [entry for entry in log if entry["level"] == "SEVERE"] == []
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(comparison: Comparison) -> None:
+    for tag in ("script", "link", "img", "iframe"):
+        for name in ("src", "href"):
+            assert not re.search(rf"<{tag}[^>]*\s{name}=[\"']?(https?:)?//", comparison.html)
