@@ -119,8 +119,7 @@ def bare_copy(engine: object, folder: Path) -> float:
         for source in SOURCE_TABLES:
             path = folder / source.file_name
             header = path.open().readline().strip()
-            like = source.name if source.has_base_table else source.name
-            cursor.execute(f"CREATE TABLE bare_{source.name} AS SELECT {header} FROM {like} LIMIT 0")
+            cursor.execute(f"CREATE TABLE bare_{source.name} AS SELECT {header} FROM {source.name} LIMIT 0")
             cursor.execute(f"ALTER TABLE bare_{source.name} ADD PRIMARY KEY (user_id)")
             with path.open("rb") as handle:
                 cursor.copy_expert(

@@ -31,8 +31,9 @@ class Worker:
         """
         self.module = module
         self._lock = threading.Lock()
+        # -P: the working directory may hold a file that is called like a package.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "driftgate.worker", module],
+            [sys.executable, "-P", "-m", "driftgate.worker", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **(environment or {})},

@@ -165,9 +165,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except DriftgateError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted: nothing was decided or written in part; run the command again", file=sys.stderr)
-        sys.exit(130)
     sys.exit(0)
 
 

@@ -24,14 +24,14 @@ from driftgate.decision import Decision, Policy, decide
 from driftgate.drift.comparison import Comparison, Side, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.result import DriftResult, TargetDrift
-from driftgate.errors import DataError
+from driftgate.errors import DataError, NoVerdictError
 from driftgate.features.entities import MonthSize, entity_sql
 from driftgate.features.labels import LabelMonth, read_labels
 from driftgate.features.types import FeatureMonth, FeatureRequest
 from driftgate.planning import Plan, Request, plan_run
-from driftgate.publish.files import write_atomic
+from driftgate.publish.files import withdraw_reports, write_atomic
 from driftgate.publish.record import Run, record_text
-from driftgate.publish.tables import save_run
+from driftgate.publish.tables import save_run, withdraw_run
 from driftgate.publish.text import column_rows, decision_line, target_line, verdict_markdown
 from flows import plain_errors
 from flows.retries import DATABASE_RETRIES
@@ -132,6 +132,14 @@ def publish_step(here: Runtime, run: Run, comparison: Comparison) -> None:
     )
 
 
+@task(name="withdraw", **_STEP, **DATABASE_RETRIES)
+def withdraw_step(here: Runtime, plan: Plan) -> None:
+    """An earlier verdict on data that can no longer be judged must not stay and look current."""
+    withdraw_run(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
+    withdraw_reports(plan.paths)
+    get_run_logger().warning("no verdict; what an earlier run of this pair left is removed")
+
+
 def _run_name() -> str:
     given = runtime.flow_run.parameters
     pair = [str(given.get(name) or "newest") for name in ("as_of_ref", "as_of_cur")]
@@ -162,16 +170,24 @@ def monitor_month(
     here = Runtime.from_environment()
     start_workers(here.parameters)
     plan = plan_step(here, Request(as_of_ref, as_of_cur, threshold, monitor))
+    try:
+        comparison, target, decision = _judge(here, plan)
+    except (NoVerdictError, DataError):
+        withdraw_step(here, plan)
+        raise
+    run = Run(plan.monitor, comparison.drift, target, decision, plan.paths, datetime.now(UTC))
+    publish_step(here, run, comparison)
+    get_run_logger().info(decision_line(run))
+    return run
+
+
+def _judge(here: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Decision]:
     with here.scratch() as folder:
         ref, cur = _read_both(here, plan, folder)
         ledger = ledger_step(plan, ref.features, cur.features)
         comparison = drift_step(plan, ref, cur, ledger)
         target = target_step(ref.labels, cur.labels)
-    decision = decide_step(plan, comparison.drift, target)
-    run = Run(plan.monitor, comparison.drift, target, decision, plan.paths, datetime.now(UTC))
-    publish_step(here, run, comparison)
-    get_run_logger().info(decision_line(run))
-    return run
+    return comparison, target, decide_step(plan, comparison.drift, target)
 
 
 def _read_both(here: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:

@@ -1,7 +1,7 @@
 """The tables of past runs: one row in monitor_runs, and its columns in monitor_columns, for each pair of months."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -105,6 +105,21 @@ def save_run(engine: Engine, run: Run) -> None:
         connection.execute(delete(monitor_runs).where(*same_pair))
         connection.execute(insert(monitor_runs), [{**key, **_run_row(record, run.decided_at)}])
         connection.execute(insert(monitor_columns), [{**key, **item} for item in record["columns"]])
+
+
+def withdraw_run(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date) -> None:
+    """Remove an earlier run of the pair: it no longer holds once the pair can no longer be judged.
+
+    Raises:
+        DatabaseError: nothing was removed.
+    """
+    pair = (
+        (monitor_runs.c.monitor, monitor),
+        (monitor_runs.c.as_of_ref, as_of_ref),
+        (monitor_runs.c.as_of_cur, as_of_cur),
+    )
+    with database_errors("withdrawing the earlier run"), engine.begin() as connection:
+        connection.execute(delete(monitor_runs).where(*(column == value for column, value in pair)))
 
 
 def _run_row(record: Mapping[str, Any], decided_at: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from driftgate.errors import ConfigurationError, UnknownMonthError
 from driftgate.publish.record import Run
@@ -193,3 +193,20 @@ def test_a_wrong_configuration_is_not_tried_again(label: Path, workplace: Workpl
     steps = workplace.ask("task_runs/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
     counts = {step["name"]: step["run_count"] for step in steps if step["name"].startswith("labels")}
     assert set(counts.values()) == {1}
+
+
+@pytest.mark.usefixtures("prefect_api", "environment")
+def test_a_verdict_that_no_longer_holds_is_withdrawn(loaded_engine: Engine, tmp_path: Path) -> None:
+    from driftgate.errors import IncomparableColumnsError
+    from flows.monitor_flow import monitor_month
+
+    monitor_month(MONTHS[0], MONTHS[1])
+    with loaded_engine.begin() as connection:
+        connection.execute(text("UPDATE usage_agg_30d_snapshots SET watch_hours_30d = NULL WHERE as_of = '2024-02-29'"))
+    with pytest.raises(IncomparableColumnsError):
+        monitor_month(MONTHS[0], MONTHS[1])
+
+    with loaded_engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM monitor_runs")).scalar_one() == 0
+        assert connection.execute(text("SELECT count(*) FROM monitor_columns")).scalar_one() == 0
+    assert list((tmp_path / "reports").glob("*2024-01-31*")) == []
