@@ -131,9 +131,9 @@ def test_the_project_root_is_the_nearest_with_a_monitors_file(project: Path, tmp
     assert project_root(inner / "flows") == inner
 
 
-def test_without_a_monitors_file_the_start_is_the_root(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_without_a_monitors_file_the_root_is_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> None:
     nowhere = tmp_path_factory.mktemp("nowhere")
-    assert project_root(nowhere) == nowhere
+    assert project_root(nowhere) == Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("kind", [Settings, DatabaseSettings])
