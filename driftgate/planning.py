@@ -33,7 +33,7 @@ class Plan:
     ref: MonthSize
     cur: MonthSize
     paths: ReportPaths
-    before_cur: date | None = None
+    before_cur: date
     """The newest loaded month before `cur`: a view whose rows end there has no news, also where `ref` is older."""
 
 

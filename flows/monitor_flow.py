@@ -192,7 +192,7 @@ def _judge(here: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Decision
 
 def _read_both(here: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:
     """Features and labels of both months, read beside each other."""
-    months = [(plan.ref, None), (plan.cur, plan.before_cur or plan.ref.as_of)]
+    months = [(plan.ref, None), (plan.cur, plan.before_cur)]
     features: list[PrefectFuture[FeatureMonth]] = [
         features_step.submit(here, plan, size, previous, folder) for size, previous in months
     ]

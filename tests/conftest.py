@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,13 +36,36 @@ def server() -> ConnectionParameters:
     return embedded_parameters(home, "postgres")
 
 
+@contextmanager
+def new_database(server: ConnectionParameters, template: str = "template1") -> Iterator[ConnectionParameters]:
+    """A copy of a database, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex}"
+    _admin(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield replace(server, dbname=name)
+    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def user_environment(parameters: ConnectionParameters, folder: Path) -> dict[str, str]:
+    """The settings of a user of that database who keeps everything else in `folder`."""
+    return {
+        "POSTGRES_HOST": parameters.host,
+        "POSTGRES_PORT": str(parameters.port),
+        "POSTGRES_USER": parameters.user,
+        "POSTGRES_PASSWORD": parameters.password,
+        "POSTGRES_DB": parameters.dbname,
+        "REPORT_DIR": str(folder / "reports"),
+        "FEAST_REPO": str(FEATURE_REPO),
+        "DRIFTGATE_HOME": str(folder / "home"),
+        "DRIFTGATE_DATA": str(folder / "data"),
+        "DRIFTGATE_MONITORS": str(ROOT / "flows" / "monitors.toml"),
+    }
+
+
 @pytest.fixture
 def parameters(server: ConnectionParameters) -> Iterator[ConnectionParameters]:
     """A fresh database."""
-    name = f"test_{uuid.uuid4().hex}"
-    _admin(server, f"CREATE DATABASE {name}")
-    yield replace(server, dbname=name)
-    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(server) as fresh:
+        yield fresh
 
 
 @pytest.fixture
@@ -76,15 +100,12 @@ def _loaded_template(server: ConnectionParameters, sample: Path) -> ConnectionPa
 @pytest.fixture
 def loaded(server: ConnectionParameters, _loaded_template: ConnectionParameters) -> Iterator[ConnectionParameters]:
     """A copy of a database that holds the three sample months with the Feast repository applied; yours to spoil."""
-    name = f"loaded_{uuid.uuid4().hex}"
-    _admin(server, f"CREATE DATABASE {name} TEMPLATE {_loaded_template.dbname}")
-    copy = replace(server, dbname=name)
-    engine = connect(copy)
-    prepare_database(engine)  # a copy does not carry the settings of its database
-    engine.dispose()
-    yield copy
-    close_workers()
-    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(server, _loaded_template.dbname) as copy:
+        engine = connect(copy)
+        prepare_database(engine)  # a copy does not carry the settings of its database
+        engine.dispose()
+        yield copy
+        close_workers()
 
 
 @pytest.fixture
@@ -112,17 +133,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def environment(loaded: ConnectionParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The environment of a user whose settings point at `loaded`, set in this process too; reports in tmp_path."""
-    values = {
-        "POSTGRES_HOST": loaded.host,
-        "POSTGRES_PORT": str(loaded.port),
-        "POSTGRES_USER": loaded.user,
-        "POSTGRES_PASSWORD": loaded.password,
-        "POSTGRES_DB": loaded.dbname,
-        "REPORT_DIR": str(tmp_path / "reports"),
-        "FEAST_REPO": str(FEATURE_REPO),
-        "DRIFTGATE_HOME": str(tmp_path / "home"),
-        "DRIFTGATE_MONITORS": str(ROOT / "flows" / "monitors.toml"),
-    }
+    values = user_environment(loaded, tmp_path)
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     return values

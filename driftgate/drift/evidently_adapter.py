@@ -1,6 +1,5 @@
 """The one module that imports evidently: a report of two frames, and its drift scores read as typed results."""
 
-import gc
 import math
 import re
 import warnings
@@ -30,9 +29,6 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-# Importing allocates a great many objects that all stay; collecting among them costs a sixth of the time.
-_collecting = gc.isenabled()
-gc.disable()
 with _quiet():
     from evidently import DataDefinition, Dataset, Report
     from evidently.core.metric_types import CountValue, SingleValue
@@ -40,8 +36,6 @@ with _quiet():
     from evidently.legacy.core import ColumnType
     from evidently.metrics import ValueDrift
     from evidently.presets import DataDriftPreset, DataSummaryPreset
-if _collecting:
-    gc.enable()
 
 
 @dataclass(frozen=True)

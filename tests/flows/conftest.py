@@ -3,10 +3,9 @@
 import json
 import time
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from sqlalchemy import Engine
 
 from driftgate.database import ConnectionParameters, connect, prepare_database
 from flows.runtime import close_workers
-from tests.conftest import FEATURE_REPO, ROOT
+from tests.conftest import new_database, user_environment
 
 
 @dataclass(frozen=True)
@@ -74,18 +73,7 @@ def workplace_on(parameters: ConnectionParameters, api: str, folder: Path) -> It
     import flows.ingest_flow
     import flows.monitor_flow  # noqa: F401
 
-    values = {
-        "POSTGRES_HOST": parameters.host,
-        "POSTGRES_PORT": str(parameters.port),
-        "POSTGRES_USER": parameters.user,
-        "POSTGRES_PASSWORD": parameters.password,
-        "POSTGRES_DB": parameters.dbname,
-        "REPORT_DIR": str(folder / "reports"),
-        "FEAST_REPO": str(FEATURE_REPO),
-        "DRIFTGATE_HOME": str(folder / "home"),
-        "DRIFTGATE_DATA": str(folder / "data"),
-        "DRIFTGATE_MONITORS": str(ROOT / "flows" / "monitors.toml"),
-    }
+    values = user_environment(parameters, folder)
     engine = connect(parameters)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
@@ -93,19 +81,6 @@ def workplace_on(parameters: ConnectionParameters, api: str, folder: Path) -> It
         yield Workplace(parameters, engine, folder / "reports", values, api)
     close_workers()
     engine.dispose()
-
-
-@contextmanager
-def new_database(server: ConnectionParameters, template: str = "template1") -> Iterator[ConnectionParameters]:
-    """A database that is dropped afterwards."""
-    name = f"flows_{uuid.uuid4().hex}"
-    admin = connect(server).execution_options(isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield replace(server, dbname=name)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.dispose()
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from driftgate.database import ConnectionParameters, prepare_database
 from driftgate.publish.record import Run
 from driftgate.publish.text import decision_line, target_line
 from driftgate.snapshots import ingest_month
-from tests.conftest import SEEDS
-from tests.flows.conftest import Workplace, new_database, workplace_on
+from tests.conftest import SEEDS, new_database
+from tests.flows.conftest import Workplace, workplace_on
 from tests.snapshots.months import contents
 
 pytestmark = pytest.mark.skipif(not SEEDS.is_dir(), reason=f"the real months are not at {SEEDS}")

@@ -12,7 +12,8 @@ from driftgate.drift.result import ColumnState
 from driftgate.features.applying import ensure_applied
 from driftgate.publish.record import Run
 from driftgate.publish.text import target_line
-from tests.flows.conftest import Workplace, new_database, workplace_on
+from tests.conftest import new_database
+from tests.flows.conftest import Workplace, workplace_on
 
 STORE = """
 project: parcels
