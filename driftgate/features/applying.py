@@ -6,9 +6,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Column, DateTime, Engine, Table, Text, func, select
+from sqlalchemy import Column, Connection, DateTime, Engine, Table, Text, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from driftgate.database import ConnectionParameters, database_errors, metadata, prepare_database
@@ -18,6 +20,8 @@ from driftgate.features.types import feast_environment
 
 _log = logging.getLogger(__name__)
 _APPLY_TIMEOUT_SECONDS = 600
+# Any constant will do, as long as every process that applies takes the same one.
+_APPLY_LOCK = 7_340_116
 
 feast_applied = Table(
     "feast_applied",
@@ -57,12 +61,36 @@ def ensure_applied(engine: Engine, parameters: ConnectionParameters, repo: Path,
     fingerprint = repository_fingerprint(repo)
     project = _project(repo)
     prepare_database(engine)
-    with database_errors("looking up the applied repository"), engine.connect() as connection:
-        known = connection.execute(
-            select(feast_applied.c.fingerprint).where(feast_applied.c.project == project)
-        ).scalar_one_or_none()
-    if known == fingerprint and not force:
-        return False
+    # Two applications at once would both create the registry's tables, and one would fail.
+    with database_errors("applying the Feast repository"), engine.connect() as connection, _only_one(connection):
+        if not force and _known(connection, project) == fingerprint:
+            return False
+        _apply(parameters, repo)
+        _record(connection, project, repo, fingerprint)
+    return True
+
+
+@contextmanager
+def _only_one(connection: Connection) -> Iterator[None]:
+    """Hold a lock of the session, not of a transaction: feast takes seconds, and an open transaction blocks vacuum."""
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _APPLY_LOCK})
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _APPLY_LOCK})
+        connection.commit()
+
+
+def _known(connection: Connection, project: str) -> str | None:
+    known = connection.execute(select(feast_applied.c.fingerprint).where(feast_applied.c.project == project))
+    fingerprint = known.scalar_one_or_none()
+    connection.commit()
+    return fingerprint
+
+
+def _apply(parameters: ConnectionParameters, repo: Path) -> None:
     _log.info("applying the Feast repository %s", repo)
     result = run_feast(parameters, repo, ["apply"], capture=True)
     if result.returncode != 0:
@@ -70,20 +98,22 @@ def ensure_applied(engine: Engine, parameters: ConnectionParameters, repo: Path,
             f"feast apply failed for {repo}:\n    " + "\n    ".join(_last_lines(result.stderr or result.stdout)),
             remedy="correct the repository; `driftgate feast plan` shows what it would change",
         )
+
+
+def _record(connection: Connection, project: str, repo: Path, fingerprint: str) -> None:
     row = {"project": project, "repo": str(repo), "fingerprint": fingerprint, "applied_at": func.now()}
     statement = insert(feast_applied).values(row)
-    with database_errors("recording the applied repository"), engine.begin() as connection:
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["project"],
-                set_={
-                    "repo": statement.excluded.repo,
-                    "fingerprint": statement.excluded.fingerprint,
-                    "applied_at": statement.excluded.applied_at,
-                },
-            )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["project"],
+            set_={
+                "repo": statement.excluded.repo,
+                "fingerprint": statement.excluded.fingerprint,
+                "applied_at": statement.excluded.applied_at,
+            },
         )
-    return True
+    )
+    connection.commit()
 
 
 def run_feast(
