@@ -59,6 +59,9 @@ class Monitor(_Section):
     entity: EntityTable
     feature_service: str = Field(min_length=1, description="Feast feature service; its features are the denominator")
     label: Label | None = None
+    model: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Registered model that reads these features"
+    )
     threshold: Share = Field(0.3, description="Retrain when at least this share of the features drifts")
     target_threshold: float | None = Field(None, gt=0.0, description="Retrain when the target drifts at least this far")
     missing_threshold: Share = Field(

@@ -40,6 +40,13 @@ class Settings(BaseSettings):
     )
     driftgate_data: Path = Field(Path("data"), description="Folder of the month folders that `driftgate load` loads")
     driftgate_monitors: Path = Field(_MARKER, description="The file that says what is monitored")
+    prediction_dir: Path = Field(Path("predictions"), description="Folder of the CSV files of batch predictions")
+    mlflow_artifacts: Path = Field(
+        Path(".driftgate/mlartifacts"), description="Folder of the trained models, the same for all who train or serve"
+    )
+    pushgateway_url: str | None = Field(
+        None, description="Pushgateway that gets the metrics of flows; unset means none"
+    )
     # A field would be filled from DATABASE, a variable that other programs set.
     _database: DatabaseSettings = PrivateAttr(default_factory=DatabaseSettings)
 
@@ -65,7 +72,8 @@ class Settings(BaseSettings):
         root = project_root(Path.cwd())
         paths = {
             name: (root / Path(getattr(settings, name)).expanduser()).resolve()
-            for name in ("report_dir", "feast_repo", "driftgate_home", "driftgate_data", "driftgate_monitors")
+            for name, field in cls.model_fields.items()
+            if field.annotation is Path
         }
         return settings.model_copy(update=paths)
 

@@ -1,11 +1,10 @@
 """The command line. Only light imports at the top: what is slow starts beside each other, see `_prefect`."""
 
-import atexit
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -14,8 +13,9 @@ import typer
 
 from driftgate.errors import DriftgateError
 from driftgate.planning import Request, check_request, plan_run
-from driftgate.settings import Settings
 from driftgate.snapshots.dates import parse_as_of
+from flows import history_commands, model_commands, serve_commands
+from flows.local_server import start_prefect
 from flows.runtime import Runtime, start_workers
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+for group in (model_commands, serve_commands, history_commands):
+    app.add_typer(group.commands)
 
 AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD by default the newest but one")]
 AsOfCur = Annotated[str | None, typer.Option(help="Month to judge, YYYY-MM-DD by default the newest")]
@@ -43,7 +46,7 @@ def monitor(
     """Compare two months and decide whether to retrain."""
     request = Request(_date(as_of_ref), _date(as_of_cur), threshold, monitor)
     check_request(request)
-    wait_for_prefect = _start_prefect()
+    wait_for_prefect = start_prefect()
     here = Runtime.from_environment()
     start_workers(here.parameters)
     settings = here.settings
@@ -66,7 +69,7 @@ def ingest(
 ) -> None:
     """Load one month of source tables; safe to repeat."""
     day = parse_as_of(as_of)
-    wait_for_prefect = _start_prefect()
+    wait_for_prefect = start_prefect()
     Runtime.from_environment()
     from flows.ingest_flow import ingest_month
 
@@ -81,7 +84,7 @@ def load(
     """Load every month folder that is not loaded yet; named like 2024-01-31 or month_000."""
     if folder is not None:
         os.environ["DRIFTGATE_DATA"] = str(folder.resolve())
-    wait_for_prefect = _start_prefect()
+    wait_for_prefect = start_prefect()
     here = Runtime.from_environment()
     from driftgate.features.applying import ensure_applied
     from driftgate.snapshots.loaded import new_months
@@ -114,7 +117,7 @@ def sample(
 def demo() -> None:
     """Show the whole path on sample months, in the embedded database; safe to repeat."""
     os.environ.pop("POSTGRES_HOST", None)
-    wait_for_prefect = _start_prefect()
+    wait_for_prefect = start_prefect()
     here = Runtime.from_environment()
     start_workers(here.parameters)
     from flows.demo import run_demo
@@ -171,25 +174,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _end_in_order(signal_number: int, _frame: object) -> NoReturn:
     """SIGTERM ends the process as Ctrl-C does, so that the servers it started end as well."""
     raise SystemExit(128 + signal_number)
-
-
-def _start_prefect() -> Callable[[], None]:
-    """Set Prefect up, with a server of its own where PREFECT_API_URL names none; call the result to wait for it."""
-    home = Settings.load().driftgate_home
-    os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    from flows.local_server import LocalServer, require_server
-
-    configured = os.environ.get("PREFECT_API_URL")
-    if configured:
-        return lambda: require_server(configured)
-
-    server = LocalServer()
-    # Handlers run last in, first out: registered before Prefect is imported, this runs after Prefect has sent the
-    # last logs and events. Without a server to send them to it would wait for a minute.
-    atexit.register(server.close)
-    os.environ["PREFECT_API_URL"] = server.url
-    return server.wait
 
 
 def _print_loads(reports: "Sequence[IngestReport]") -> None:

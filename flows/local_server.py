@@ -4,6 +4,7 @@ It starts as a process of its own, so that it comes up while this process import
 command, however that ends: it watches a pipe that closes when its parent is gone. Runs are kept in PREFECT_HOME.
 """
 
+import atexit
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -83,6 +85,29 @@ class LocalServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def start_prefect() -> Callable[[], None]:
+    """Set Prefect up, with a server of its own where PREFECT_API_URL names none; call the result to wait for it.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    from driftgate.settings import Settings
+
+    home = Settings.load().driftgate_home
+    os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    configured = os.environ.get("PREFECT_API_URL")
+    if configured:
+        return lambda: require_server(configured)
+
+    server = LocalServer()
+    # Handlers run last in, first out: registered before Prefect is imported, this runs after Prefect has sent the
+    # last logs and events. Without a server to send them to it would wait for a minute.
+    atexit.register(server.close)
+    os.environ["PREFECT_API_URL"] = server.url
+    return server.wait
 
 
 def require_server(url: str) -> None:

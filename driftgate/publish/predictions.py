@@ -1,0 +1,106 @@
+"""The log of predictions: every score that was served or computed, and one summary row for each batch."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Date, DateTime, Double, Engine, Index, Integer, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from driftgate.database import create_tables, database_errors, metadata
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("prediction_id", Uuid, primary_key=True),
+    Column("time", DateTime(timezone=True), nullable=False),
+    Column("source", Text, nullable=False, comment="api or batch"),
+    Column("user_id", Text, nullable=False),
+    Column("prediction", Integer, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("as_of", Date, comment="of a batch"),
+    Column("request_id", Text, comment="of the API"),
+    Column("features", JSONB, comment="as served by the API"),
+)
+Index("predictions_by_time", predictions.c.time)
+
+prediction_monitoring = Table(
+    "prediction_monitoring",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("time", DateTime(timezone=True), nullable=False),
+    Column("as_of", Date, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("mean", Double, nullable=False),
+    Column("p05", Double, nullable=False),
+    Column("p50", Double, nullable=False),
+    Column("p95", Double, nullable=False),
+    Column("positive_share", Double, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One score.
+
+    Attributes:
+        prediction_id: made by whoever scored, so that writing the same prediction twice leaves one row.
+        source: "api" or "batch".
+        features: as served; NaN and infinities are stored as null.
+    """
+
+    prediction_id: UUID
+    time: datetime
+    source: str
+    user_id: str
+    prediction: int
+    probability: float
+    model_version: str
+    as_of: date | None = None
+    request_id: str | None = None
+    features: Mapping[str, Any] | None = None
+
+
+def create_prediction_tables(engine: Engine) -> None:
+    """Create the two tables where they are missing, and no others.
+
+    Raises:
+        DatabaseError: the role may not, or the database cannot be reached.
+    """
+    create_tables(engine, [predictions, prediction_monitoring])
+
+
+def save_predictions(engine: Engine, rows: Sequence[Prediction]) -> None:
+    """Write the rows in one transaction; those that are there already stay as they are.
+
+    Raises:
+        DatabaseError: nothing was written; the tables must be there, see `create_prediction_tables`.
+    """
+    if not rows:
+        return
+    statement = insert(predictions).on_conflict_do_nothing(index_elements=["prediction_id"])
+    with database_errors("logging predictions"), engine.begin() as connection:
+        connection.execute(statement, [_row(item) for item in rows])
+
+
+def _row(item: Prediction) -> dict[str, Any]:
+    row = dict(vars(item))
+    if item.features is not None:
+        row["features"] = {name: _jsonable(value) for name, value in item.features.items()}
+    return row
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    try:
+        json.dumps(value)
+    except TypeError:
+        return str(value)
+    return value

@@ -1,0 +1,1 @@
+"""The watched model: training set, split, pipeline, registry."""

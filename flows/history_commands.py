@@ -1,0 +1,5 @@
+"""Commands over many runs: backfill, runs, show."""
+
+import typer
+
+commands = typer.Typer()

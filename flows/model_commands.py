@@ -1,0 +1,5 @@
+"""Commands of the watched model: train, predict."""
+
+import typer
+
+commands = typer.Typer()

@@ -1,0 +1,5 @@
+"""Commands of the service: materialize, serve."""
+
+import typer
+
+commands = typer.Typer()
