@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
+from driftgate.performance.result import Performance, PerformanceState, not_measured
 
 
 class Verdict(StrEnum):
@@ -17,67 +19,226 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """When to retrain. Both thresholds are reached by values equal to them."""
+    """When to retrain, and what a trigger does.
+
+    Attributes:
+        drift_share, target_drift: reached by values equal to them; None for no say.
+        performance_drop: exceeded by a greater fall of the AUC whose interval excludes zero.
+        retrain: "simulated", "deployment" or "off".
+        confirmations, window: so many of the last so many runs, this one included, must signal.
+        cooldown_days: days of data after a trigger in which there is no other.
+    """
 
     drift_share: float
     target_drift: float | None = None
-    simulated: bool = True
+    performance_drop: float = 0.05
+    retrain: str = "simulated"
+    confirmations: int = 1
+    window: int = 1
+    cooldown_days: int = 0
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier month's run said.
+
+    Attributes:
+        signalled: whether a signal was beyond its threshold.
+        triggered: whether that led to a trigger.
+    """
+
+    as_of_cur: date
+    signalled: bool
+    triggered: bool
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known from before: one run for each earlier month, newest first, and the champion's training month."""
+
+    earlier: tuple[Earlier, ...] = ()
+    champion_trained_on: date | None = None
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One figure that can trigger, held against its threshold.
+
+    Attributes:
+        name: the figure.
+        key: of the threshold in monitors.toml.
+        value: NaN where there is none yet.
+        text: the comparison in words.
+        certain: whether a threshold low enough would be reached; not so for a fall that may be chance.
+    """
+
+    name: str
+    key: str
+    value: float
+    threshold: float
+    reached: bool
+    text: str
+    certain: bool = True
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The verdict with the comparisons it rests on, the deciding one first."""
+    """The verdict with the comparisons it rests on, the deciding ones first.
+
+    Attributes:
+        signals: every figure that could trigger.
+        held_back: why a signal did not become a trigger, or empty.
+        retrain: what a trigger does.
+    """
 
     verdict: Verdict
-    reasons: tuple[str, ...]
-    simulated: bool = True
+    signals: tuple[Signal, ...]
+    held_back: str = ""
+    retrain: str = "simulated"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """In words."""
+        held = (f"held back: {self.held_back}",) if self.held_back else ()
+        return held + tuple(signal.text for signal in self.signals)
+
+    @property
+    def signalled(self) -> bool:
+        """Whether a figure is beyond its threshold."""
+        return any(signal.reached for signal in self.signals)
+
+    @property
+    def triggered(self) -> bool:
+        """Whether to retrain."""
+        return self.verdict is Verdict.RETRAINING_TRIGGERED
 
     @property
     def label(self) -> str:
         """The verdict as it is printed: a trigger that starts nothing says so."""
-        suffix = " (SIMULATED)" if self.simulated and self.verdict is Verdict.RETRAINING_TRIGGERED else ""
-        return f"{self.verdict}{suffix}"
+        suffix = {"simulated": " (SIMULATED)", "off": " (RETRAIN OFF)"}.get(self.retrain, "")
+        return f"{self.verdict}{suffix if self.triggered else ''}"
 
 
-def decide(drift: DriftResult, target: TargetDrift, policy: Policy) -> Decision:
-    """Decide from the share of drifted features and, where the policy has a threshold for it, the target drift.
+def decide(
+    drift: DriftResult,
+    target: TargetDrift,
+    policy: Policy,
+    performance: Performance | None = None,
+    history: History | None = None,
+) -> Decision:
+    """Decide from the share of drifted features, the target drift where it has a threshold, and the performance.
 
     Raises:
         MissingSignalError: the verdict hangs on a target drift that is not computable.
     """
-    share = drift.drift_share
-    reached = [share >= policy.drift_share]
-    reasons = [compared("drift_share", share, policy.drift_share)]
-    if policy.target_drift is not None and target.computable:
-        # Of two rates that were subtracted: 0.30 - 0.25 is a bit below 0.05.
-        close = math.isclose(target.abs_diff, policy.target_drift, rel_tol=1e-9)
-        diff = policy.target_drift if close else target.abs_diff
-        reached.append(diff >= policy.target_drift)
-        reasons.append(compared("target_drift", diff, policy.target_drift))
-    if not any(reached) and policy.target_drift is not None and not target.computable:
+    performance = performance or not_measured(PerformanceState.OFF, "")
+    signals = [
+        _reached_from("drift_share", "threshold", drift.drift_share, policy.drift_share),
+        *_target_signals(target, policy),
+        *_performance_signals(performance, policy),
+    ]
+    signalled = any(signal.reached for signal in signals)
+    if not signalled and policy.target_drift is not None and not target.computable and not target.pending:
         raise MissingSignalError(
             f"target_threshold is {policy.target_drift} and the target drift is not computable: {target.reason}",
             remedy="load the labels of both periods, or remove target_threshold from the monitor",
         )
-    verdict = Verdict.RETRAINING_TRIGGERED if any(reached) else Verdict.NO_ACTION
-    if any(reached):
-        reasons.sort(key=lambda reason: ">=" not in reason)
-    return Decision(verdict, tuple(reasons), policy.simulated)
+    held = _held_back(policy, history or History(), drift.as_of_cur) if signalled else ""
+    verdict = Verdict.RETRAINING_TRIGGERED if signalled and not held else Verdict.NO_ACTION
+    # Stable: among the reached ones the share of features stays first.
+    signals.sort(key=lambda signal: not signal.reached)
+    return Decision(verdict, tuple(signals), held, policy.retrain)
 
 
-def compared(name: str, value: float, threshold: float) -> str:
+def _target_signals(target: TargetDrift, policy: Policy) -> list[Signal]:
+    if policy.target_drift is None:
+        return []
+    if not target.computable:
+        text = f"target_drift {target.reason}"
+        return [Signal("target_drift", "target_threshold", math.nan, policy.target_drift, False, text)]
+    # Of two rates that were subtracted: 0.30 - 0.25 is a bit below 0.05.
+    close = math.isclose(target.abs_diff, policy.target_drift, rel_tol=1e-9)
+    value = policy.target_drift if close else target.abs_diff
+    return [_reached_from("target_drift", "target_threshold", value, policy.target_drift)]
+
+
+def _performance_signals(performance: Performance, policy: Policy) -> list[Signal]:
+    if performance.state is PerformanceState.OFF:
+        return []
+    threshold = policy.performance_drop
+    if not performance.measured:
+        text = f"auc_drop {performance.reason}"
+        return [Signal("auc_drop", "performance_drop", math.nan, threshold, False, text)]
+    drop, (low, high) = performance.drop, performance.drop_interval
+    reached = drop > threshold and low > 0.0
+    text = f"{compared('auc_drop', drop, threshold, '>')} [{low:.2f}, {high:.2f}]"
+    if drop > threshold and not reached:
+        text += " which holds 0"
+    return [Signal("auc_drop", "performance_drop", drop, threshold, reached, text, certain=low > 0.0)]
+
+
+def _held_back(policy: Policy, history: History, as_of_cur: date) -> str:
+    """Why a signal does not become a trigger, or empty."""
+    trained = history.champion_trained_on
+    if trained is not None and trained >= as_of_cur:
+        return f"the champion was trained on {trained} and knows this shift"
+    earlier = history.earlier[: policy.window - 1]
+    signals = 1 + sum(run.signalled for run in earlier)
+    if signals < policy.confirmations:
+        return f"{signals} of the last {policy.window} runs signals, {policy.confirmations} needed"
+    for run in history.earlier:
+        days = (as_of_cur - run.as_of_cur).days
+        if run.triggered and days < policy.cooldown_days:
+            return f"{run.as_of_cur} triggered {days} days before, cooldown_days is {policy.cooldown_days}"
+    return ""
+
+
+def _reached_from(name: str, key: str, value: float, threshold: float) -> Signal:
+    return Signal(name, key, value, threshold, value >= threshold, compared(name, value, threshold))
+
+
+def compared(name: str, value: float, threshold: float, sign: str = ">=") -> str:
     """The comparison in words, with as many digits as it takes for the two numbers not to look alike.
+
+    Args:
+        name: of the figure.
+        value, threshold: two numbers.
+        sign: what triggers, ">=" or ">".
 
     >>> compared("drift_share", 1 / 14, 0.3)
     'drift_share=0.07 < 0.30'
     >>> compared("drift_share", 0.2999, 0.3)
     'drift_share=0.2999 < 0.3000'
+    >>> compared("auc_drop", 0.05, 0.05, ">")
+    'auc_drop=0.05 <= 0.05'
     """
-    sign = ">=" if value >= threshold else "<"
+    holds = value > threshold or (value == threshold and sign == ">=")
+    shown = sign if holds else {">=": "<", ">": "<="}[sign]
     for digits in range(2, 12):
         left, right = f"{value:.{digits}f}", f"{threshold:.{digits}f}"
         if value == threshold or left != right:
             break
     else:
         left, right = repr(value), repr(threshold)
-    return f"{name}={left} {sign} {right}"
+    return f"{name}={left} {shown} {right}"
+
+
+def flips(decision: Decision) -> tuple[str, ...]:
+    """What would have to be set otherwise for the other verdict, the smallest change first; empty where nothing would.
+
+    For NO_ACTION one of the changes is enough. For a trigger all of them are needed. A decision that was held back does
+    not hang on a threshold.
+    """
+    if decision.held_back:
+        return ()
+    changes: list[tuple[float, str]] = []
+    for signal in decision.signals:
+        if signal.reached != decision.triggered or not math.isfinite(signal.value):
+            continue
+        change = abs(signal.value - signal.threshold)
+        if decision.triggered:
+            changes.append((change, f"{signal.key} above {signal.value:.4f} (now {signal.threshold:g})"))
+        elif signal.certain and signal.value > 0:
+            word = "below" if signal.key == "performance_drop" else "of at most"
+            changes.append((change, f"{signal.key} {word} {signal.value:.4f} (now {signal.threshold:g})"))
+    return tuple(text for _, text in sorted(changes))

@@ -64,6 +64,21 @@ class Monitor(_Section):
     )
     threshold: Share = Field(0.3, description="Retrain when at least this share of the features drifts")
     target_threshold: float | None = Field(None, gt=0.0, description="Retrain when the target drifts at least this far")
+    performance: Literal["auto", "off"] = Field(
+        "auto", description="Whether the model is held against the current month's labels"
+    )
+    performance_drop: float = Field(
+        0.05, gt=0.0, le=1.0, description="Retrain when the AUC falls by more, and surely so (95% interval)"
+    )
+    min_label_share: Share = Field(
+        0.9, gt=0.0, description="Below this share of labelled entities what needs labels is pending"
+    )
+    retrain: Literal["simulated", "deployment", "off"] = Field(
+        "simulated", description="What a trigger does: a message, a run of train_and_compare, or nothing but an event"
+    )
+    confirmations: int = Field(1, ge=1, description="So many of the last `confirmation_window` runs must signal")
+    confirmation_window: int = Field(1, ge=1, description="How many runs are looked at, this one included")
+    cooldown_days: int = Field(0, ge=0, description="Days of data after a trigger in which there is no other")
     missing_threshold: Share = Field(
         0.1, gt=0.0, description="A feature drifts when its share of missing values moves by this much"
     )
@@ -86,6 +101,20 @@ class Monitor(_Section):
         folder = Path(self.report_folder or self.name)
         if folder.is_absolute() or ".." in folder.parts or not str(folder).isprintable():
             raise ValueError(f"report_folder {str(folder)!r} must stay below REPORT_DIR")
+        return self
+
+    @model_validator(mode="after")
+    def _retraining_has_a_model(self) -> Self:
+        if self.retrain == "deployment" and self.model is None:
+            raise ValueError('retrain = "deployment" needs a key `model` that says which model to train')
+        return self
+
+    @model_validator(mode="after")
+    def _confirmations_fit(self) -> Self:
+        if self.confirmations > self.confirmation_window:
+            raise ValueError(
+                f"confirmations {self.confirmations} of confirmation_window {self.confirmation_window} never come true"
+            )
         return self
 
     def with_threshold(self, threshold: float | None) -> "Monitor":

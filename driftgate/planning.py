@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from driftgate.decision import Policy
 from driftgate.errors import UsageError
 from driftgate.features.entities import MonthSize, choose_months, loaded_months, measure_month
 from driftgate.features.repository import require_repository
@@ -82,3 +83,16 @@ def plan_run(engine: Engine, request: Request, monitors: Path, feast_repo: Path,
     require_writable(paths.html.parent)
     create_result_tables(engine)
     return plan
+
+
+def policy_of(monitor: Monitor) -> Policy:
+    """When the monitor wants a retraining."""
+    return Policy(
+        drift_share=monitor.threshold,
+        target_drift=monitor.target_threshold,
+        performance_drop=monitor.performance_drop,
+        retrain=monitor.retrain,
+        confirmations=monitor.confirmations,
+        window=monitor.confirmation_window,
+        cooldown_days=monitor.cooldown_days,
+    )

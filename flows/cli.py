@@ -14,7 +14,7 @@ import typer
 from driftgate.errors import DriftgateError
 from driftgate.planning import Request, check_request, plan_run
 from driftgate.snapshots.dates import parse_as_of
-from flows import history_commands, model_commands, serve_commands
+from flows import history_commands, model_commands, retrain_commands, serve_commands
 from flows.local_server import start_prefect
 from flows.runtime import Runtime, start_workers
 
@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for group in (model_commands, serve_commands, history_commands):
+for group in (model_commands, retrain_commands, serve_commands, history_commands):
     app.add_typer(group.commands)
 
 AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD by default the newest but one")]
@@ -56,9 +56,9 @@ def monitor(
     wait_for_prefect()
     run = monitor_month(request.as_of_ref, request.as_of_cur, request.threshold, request.monitor)
     from driftgate.publish.record import record_text
-    from driftgate.publish.text import decision_line, target_line
+    from driftgate.publish.text import result_lines
 
-    lines = [record_text(run).rstrip()] if as_json else [target_line(run.target), decision_line(run)]
+    lines = [record_text(run).rstrip()] if as_json else result_lines(run)
     print(*lines, sep="\n")
 
 

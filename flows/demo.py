@@ -4,7 +4,7 @@ import os
 import sys
 from itertools import pairwise
 
-from driftgate.publish.text import decision_line, target_line
+from driftgate.publish.text import result_lines
 from driftgate.snapshots.folders import month_folders
 from driftgate.snapshots.sample import write_sample_months
 from flows.ingest_flow import ingest_month
@@ -24,8 +24,8 @@ def run_demo(here: Runtime) -> None:
     runs = [monitor_month(ref, cur) for ref, cur in pairwise(days)]
     for run in runs:
         say(f"\n{run.drift.as_of_ref} against {run.drift.as_of_cur}")
-        say(target_line(run.target))
-        say(decision_line(run))
+        for line in result_lines(run):
+            say(line)
     newest = runs[-1]
     say(
         f"\nOpen {newest.paths.html} in a browser to see every feature then and now.\n"

@@ -12,15 +12,25 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from flows.backfill_flow import backfill_months, monitor_new_months
 from flows.ingest_flow import ingest_month
 from flows.monitor_flow import monitor_month
+from flows.predict_flow import predict_month
+from flows.retrain_flow import retrain_after_approval, train_and_compare
+from flows.train_flow import train_month
 
-NAME = "monthly"
+SCHEDULED, UNSCHEDULED = "monthly", "on-demand"
 
-# A month is exported in the night after its last day. It is loaded before it is judged.
-SCHEDULES: list[tuple[Flow[..., Any], str]] = [
+# A month is exported in the night after its last day. It is loaded before it is judged and scored.
+DEPLOYMENTS: list[tuple[Flow[..., Any], str | None]] = [
     (ingest_month, "0 5 2 * *"),
-    (monitor_month, "0 6 2 * *"),
+    (monitor_new_months, "0 6 2 * *"),
+    (predict_month, "0 7 2 * *"),
+    (monitor_month, None),
+    (backfill_months, None),
+    (train_month, None),
+    (train_and_compare, None),
+    (retrain_after_approval, None),
 ]
 
 
@@ -33,10 +43,10 @@ def deploy(work_pool: str) -> None:
     with get_client(sync_client=True) as client:
         with suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=work_pool, type="process"))
-        for flow, cron in SCHEDULES:
+        for flow, cron in DEPLOYMENTS:
             wanted = flow.to_deployment(
-                NAME,
-                schedule=Cron(cron, timezone="UTC"),
+                SCHEDULED if cron else UNSCHEDULED,
+                schedule=Cron(cron, timezone="UTC") if cron else None,
                 work_pool_name=work_pool,
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )

@@ -2,15 +2,16 @@
 
 import math
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from driftgate.decision import Decision, Policy, Verdict, compared, decide
+from driftgate.decision import Earlier, History, Policy, Verdict, compared, decide, flips
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
+from driftgate.performance.result import Change, Performance, PerformanceState, not_measured
 
 shares = st.floats(0, 1)
 # A threshold as people write it, or as arithmetic leaves it.
@@ -82,7 +83,7 @@ def test_a_target_that_is_not_computable_is_an_error_unless_the_features_trigger
     if count[0] / count[1] >= threshold:
         decision = decide(drift(*count), target(math.nan), policy)
         assert decision.verdict is Verdict.RETRAINING_TRIGGERED
-        assert len(decision.reasons) == 1
+        assert decision.reasons[1] == "target_drift no labels for the period"
     else:
         with pytest.raises(MissingSignalError, match="no labels for the period"):
             decide(drift(*count), target(math.nan), policy)
@@ -119,15 +120,120 @@ def test_the_sign_of_the_target_drift_does_not_matter() -> None:
     assert decide(drift(0, 3), falling, Policy(1.0, 0.5)).verdict is Verdict.RETRAINING_TRIGGERED
 
 
-def test_only_a_trigger_that_starts_nothing_says_so() -> None:
-    assert Decision(Verdict.RETRAINING_TRIGGERED, ()).label == "RETRAINING_TRIGGERED (SIMULATED)"
-    assert Decision(Verdict.RETRAINING_TRIGGERED, (), simulated=False).label == "RETRAINING_TRIGGERED"
-    assert (
-        Decision(Verdict.NO_ACTION, ()).label == Decision(Verdict.NO_ACTION, (), simulated=False).label == "NO_ACTION"
+@pytest.mark.parametrize(
+    ("retrain", "label"),
+    [
+        ("simulated", "RETRAINING_TRIGGERED (SIMULATED)"),
+        ("deployment", "RETRAINING_TRIGGERED"),
+        ("off", "RETRAINING_TRIGGERED (RETRAIN OFF)"),
+    ],
+)
+def test_only_a_trigger_that_starts_nothing_says_so(retrain: str, label: str) -> None:
+    assert decide(drift(3, 3), target(0), Policy(0.3, retrain=retrain)).label == label
+    assert decide(drift(0, 3), target(0), Policy(0.3, retrain=retrain)).label == "NO_ACTION"
+
+
+def test_labels_that_may_still_come_are_a_reason_and_no_error() -> None:
+    pending = TargetDrift(0.2, math.nan, 1.0, 0.43, "2024-02-29: pending, 43% labelled", pending=True)
+    decision = decide(drift(1, 14), pending, Policy(0.3, 0.05))
+    assert decision.verdict is Verdict.NO_ACTION
+    assert decision.reasons == ("drift_share=0.07 < 0.30", "target_drift 2024-02-29: pending, 43% labelled")
+
+
+def performance(drop: float, low: float, high: float) -> Performance:
+    auc = Change(0.8, 0.8 - drop, -high, -low)
+    return Performance(PerformanceState.MEASURED, version="1", trained_on=date(2024, 1, 31), measures={"auc": auc})
+
+
+@pytest.mark.parametrize(
+    ("drop", "low", "high", "reason"),
+    [
+        (0.32, 0.29, 0.35, "auc_drop=0.32 > 0.05 [0.29, 0.35]"),
+        (0.06, -0.01, 0.13, "auc_drop=0.06 > 0.05 [-0.01, 0.13] which holds 0"),
+        (0.02, 0.01, 0.03, "auc_drop=0.02 <= 0.05 [0.01, 0.03]"),
+        (-0.2, -0.3, -0.1, "auc_drop=-0.20 <= 0.05 [-0.30, -0.10]"),
+    ],
+)
+def test_the_auc_triggers_where_it_falls_and_surely_so(drop: float, low: float, high: float, reason: str) -> None:
+    decision = decide(drift(1, 14), target(0.0), Policy(0.3), performance(drop, low, high))
+    assert decision.triggered == (drop == 0.32)
+    assert reason in decision.reasons
+    assert (decision.reasons[0] == reason) == decision.triggered
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1), st.floats(0.01, 0.99))
+def test_the_auc_triggers_exactly_by_drop_and_interval(drop: float, below: float, above: float, least: float) -> None:
+    found = performance(drop, drop - abs(below), drop + above)
+    low = found.drop_interval[0]
+    decision = decide(drift(0, 3), target(0.0), Policy(0.3, performance_drop=least), found)
+    assert decision.triggered == (found.drop > least and low > 0)
+
+
+def test_a_performance_that_is_pending_is_a_reason() -> None:
+    waiting = not_measured(PerformanceState.PENDING, "pending, 43% labelled")
+    decision = decide(drift(0, 3), target(0.0), Policy(0.3), waiting)
+    assert decision.reasons == ("drift_share=0.00 < 0.30", "auc_drop pending, 43% labelled")
+
+
+JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)  # FEBRUARY is the month that `drift` judges
+
+
+@pytest.mark.parametrize("trained_on", [FEBRUARY, date(2024, 3, 31)])
+def test_what_the_champion_was_trained_on_does_not_trigger_again(trained_on: date) -> None:
+    decision = decide(drift(3, 3), target(0.0), Policy(0.3), history=History(champion_trained_on=trained_on))
+    assert decision.verdict is Verdict.NO_ACTION
+    assert decision.signalled
+    assert decision.reasons[0] == f"held back: the champion was trained on {trained_on} and knows this shift"
+    older = decide(drift(3, 3), target(0.0), Policy(0.3), history=History(champion_trained_on=JANUARY))
+    assert older.triggered and not older.held_back
+
+
+@given(st.lists(st.booleans(), max_size=8), st.integers(1, 6), st.integers(1, 6))
+def test_confirmations_count_signals_in_the_window(signals: list[bool], needed: int, window: int) -> None:
+    assume(needed <= window)
+    months = [date(2024, 1, 31) - timedelta(days=30 * n) for n in range(len(signals))]
+    earlier = tuple(Earlier(month, signal, False) for month, signal in zip(months, signals, strict=True))
+    decision = decide(
+        drift(3, 3), target(0.0), Policy(0.3, confirmations=needed, window=window), None, History(earlier)
     )
-    triggered = decide(drift(3, 3), target(0), Policy(0.3, simulated=False))
-    assert triggered.label == "RETRAINING_TRIGGERED"
-    assert decide(drift(3, 3), target(0), Policy(0.3)).label == "RETRAINING_TRIGGERED (SIMULATED)"
+    assert decision.triggered == (1 + sum(signals[: window - 1]) >= needed)
+    quiet = decide(drift(0, 3), target(0.0), Policy(0.3, confirmations=needed, window=window), None, History(earlier))
+    assert not quiet.triggered and not quiet.held_back
+
+
+@pytest.mark.parametrize(("cooldown", "triggers"), [(0, True), (29, True), (30, False), (90, False)])
+def test_the_cooldown_is_counted_in_days_of_data_since_a_trigger(cooldown: int, triggers: bool) -> None:
+    history = History((Earlier(JANUARY, True, True),))  # 29 days before
+    decision = decide(drift(3, 3), target(0.0), Policy(0.3, cooldown_days=cooldown), None, history)
+    assert decision.triggered == triggers
+    only_signalled = History((Earlier(JANUARY, True, False),))
+    assert decide(drift(3, 3), target(0.0), Policy(0.3, cooldown_days=cooldown), None, only_signalled).triggered
+
+
+def test_flips_name_the_smallest_change_first_and_every_one_that_a_trigger_needs() -> None:
+    calm = decide(drift(1, 10), target(0.04), Policy(0.3, 0.05), performance(0.04, 0.01, 0.07))
+    assert flips(calm) == (
+        "performance_drop below 0.0400 (now 0.05)",
+        "target_threshold of at most 0.0400 (now 0.05)",
+        "threshold of at most 0.1000 (now 0.3)",
+    )
+    alarmed = decide(drift(9, 10), target(0.04), Policy(0.3, 0.05), performance(0.32, 0.29, 0.35))
+    assert flips(alarmed) == ("performance_drop above 0.3200 (now 0.05)", "threshold above 0.9000 (now 0.3)")
+
+
+@given(counts, st.floats(0.001, 1), amounts, st.floats(0.001, 10))
+def test_a_named_flip_flips(count: tuple[int, int], threshold: float, diff: float, target_threshold: float) -> None:
+    decision = decide(drift(*count), target(diff), Policy(threshold, target_threshold))
+    changed = {"threshold": threshold, "target_threshold": target_threshold}
+    values = {signal.key: signal.value for signal in decision.signals}
+    for text in flips(decision):
+        key = text.split()[0]
+        changed[key] = math.nextafter(values[key], math.inf) * (1 + 1e-8) if decision.triggered else values[key]
+        if not decision.triggered:
+            break
+    assume(flips(decision))
+    other = decide(drift(*count), target(diff), Policy(changed["threshold"], changed["target_threshold"]))
+    assert other.triggered != decision.triggered
 
 
 @given(st.floats(0, 1e9), st.floats(0, 1e9))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from driftgate.database.tables import metadata
@@ -146,7 +146,9 @@ def prepare_database(engine: Engine) -> None:
 
 
 def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None:
-    """Create the given tables, or every table of ours, where missing; safe to repeat and to run at once.
+    """Create the given tables, or every table of ours, where missing, and columns that an older table lacks.
+
+    Safe to repeat and to run at once.
 
     Raises:
         DatabaseError: the role may not, or the database cannot be reached.
@@ -154,6 +156,20 @@ def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None
     with database_errors("creating tables"), engine.begin() as connection:
         connection.execute(_TAKE_SCHEMA_LOCK, {"key": _SCHEMA_LOCK})
         metadata.create_all(connection, tables=tables)
+        for table in metadata.tables.values() if tables is None else tables:
+            _add_columns(connection, table)
+
+
+def _add_columns(connection: Connection, table: Table) -> None:
+    """Columns that an earlier release's table lacks; each is nullable, so that its rows stay as they are."""
+    present = {column["name"] for column in inspect(connection).get_columns(table.name, schema=table.schema)}
+    quote = connection.dialect.identifier_preparer
+    for column in table.columns:
+        if column.name not in present:
+            kind = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(
+                f"ALTER TABLE {quote.format_table(table)} ADD COLUMN IF NOT EXISTS {quote.format_column(column)} {kind}"
+            )
 
 
 def _set_planner(connection: Connection) -> None:

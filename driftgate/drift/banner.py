@@ -9,10 +9,14 @@ from driftgate.monitors import Monitor
 # A bar is full at this many times the threshold.
 _FULL = 3.0
 
+# Replaced once there is a verdict; nothing from data can hold it, because what comes from data is escaped.
+VERDICT_MARK = "<!--verdict-->"
+
 _STYLE = """
 .driftgate{font-family:Roboto,Helvetica,Arial,sans-serif;color:#222;margin:24px auto;max-width:1180px;padding:0 16px}
 .driftgate h1{font-size:26px;margin:0 0 4px}
 .driftgate p{margin:4px 0 14px}
+.driftgate .verdict{font-size:18px}
 .driftgate table{border-collapse:collapse;width:100%;font-size:14px}
 .driftgate th{text-align:left;font-weight:500;color:#666;padding:4px 8px}
 .driftgate td{padding:3px 8px;border-top:1px solid #eee;white-space:nowrap}
@@ -49,12 +53,22 @@ def _banner(drift: DriftResult, monitor: Monitor) -> str:
     )
     return (
         f"<style>{_STYLE}</style><section class='driftgate'>"
-        f"<h1>{escape(monitor.name)}: {drift.as_of_cur} against {drift.as_of_ref}</h1>"
+        f"<h1>{escape(monitor.name)}: {drift.as_of_cur} against {drift.as_of_ref}</h1>{VERDICT_MARK}"
         f"<p><b>{len(drift.drifted)} of {len(drift.columns)}</b> declared features drift: drift_share "
         f"{drift.drift_share:.2f}, threshold {monitor.threshold:.2f}. {drift.rows_ref:,} entities then, "
-        f"{drift.rows_cur:,} now.</p>{sample}{excluded}"
+        f"{drift.rows_cur:,} now.</p>{sample}{excluded}{_prediction(drift.prediction)}"
         "<table><tr><th>feature</th><th>distance from its threshold (line)</th><th>score</th><th>threshold</th>"
         f"<th>method</th><th>missing then</th><th>now</th><th>drifts by</th></tr>{rows}</table></section>"
+    )
+
+
+def _prediction(item: ColumnResult | None) -> str:
+    if item is None:
+        return ""
+    moved = "have moved" if item.drifted else "have not moved"
+    return (
+        f"<p>The champion's scores {moved}: {escape(item.method)} {item.score:.4f}, threshold {item.threshold:.4f}. "
+        "They are compared like a feature and not counted as one.</p>"
     )
 
 

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from driftgate.drift.banner import with_banner
-from driftgate.drift.ledger import Ledger, read_table
+from driftgate.drift.ledger import Ledger, read_file, read_table
 from driftgate.drift.methods import choose_method
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift
 from driftgate.features.entities import MonthSize
@@ -39,8 +40,16 @@ class Side:
     labels: LabelMonth
 
 
-def compare(ref: Side, cur: Side, ledger: Ledger, monitor: Monitor) -> Comparison:
-    """Compare every comparable feature, and the label where both periods have one.
+def compare(
+    ref: Side, cur: Side, ledger: Ledger, monitor: Monitor, scores: tuple[Path, Path] | None = None
+) -> Comparison:
+    """Compare every comparable feature, the label where both periods have one, and the model's scores where given.
+
+    Args:
+        ref, cur: both months.
+        ledger: what can be compared, and how.
+        monitor: thresholds.
+        scores: for each month an Arrow IPC file with a column `score`.
 
     Raises:
         MissingSignalError: Evidently gives no usable score for a column.
@@ -49,8 +58,8 @@ def compare(ref: Side, cur: Side, ledger: Ledger, monitor: Monitor) -> Compariso
 
     tests = [ColumnTest(item.name, ledger.kinds[item.name], item.method, item.threshold) for item in ledger.comparable]
     frames = [_frame(read_table(side.features), tests) for side in (ref, cur)]
-    label = _add_label(frames, ref.labels, cur.labels, monitor)
-    report = run_report(frames[0], frames[1], tests, label, monitor.threshold)
+    apart = [_add_label(frames, ref.labels, cur.labels, monitor), _add_scores(frames, scores)]
+    report = run_report(frames[0], frames[1], tests, [test for test in apart if test], monitor.threshold)
     columns = tuple(_judge(item, report.scores, monitor) for item in ledger.columns)
     drift = DriftResult(
         as_of_ref=ref.size.as_of,
@@ -61,6 +70,7 @@ def compare(ref: Side, cur: Side, ledger: Ledger, monitor: Monitor) -> Compariso
         compared_rows_cur=cur.features.rows,
         columns=columns,
         excluded=ledger.excluded,
+        prediction=_judge_scores(apart[1], report.scores, scores),
     )
     return Comparison(drift, with_banner(report.html, drift, monitor), report.json)
 
@@ -74,6 +84,32 @@ def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
         labelled_ref=ref.labelled / ref.entities,
         labelled_cur=cur.labelled / cur.entities,
         reason="; ".join(reasons),
+        pending=cur.pending and not ref.reason,
+    )
+
+
+def _judge_scores(
+    test: "ColumnTest | None", scores: dict[str, float], paths: tuple[Path, Path] | None
+) -> ColumnResult | None:
+    if test is None or paths is None:
+        return None
+    rows = [read_file(path).num_rows for path in paths]
+    score = scores[test.name]
+    drifted = is_drift(test.method, score, test.threshold)
+    return ColumnResult(
+        name=test.name,
+        view="",
+        dtype="FLOAT64",
+        state=ColumnState.COMPARED,
+        values_ref=rows[0],
+        values_cur=rows[1],
+        missing_ref=0.0,
+        missing_cur=0.0,
+        method=test.method,
+        score=score,
+        threshold=test.threshold,
+        drifted=drifted,
+        drifted_by="values" if drifted else "",
     )
 
 
@@ -125,10 +161,7 @@ def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, m
     if ref.path is None or cur.path is None or monitor.label is None:
         return None
     kind = Kind.CATEGORICAL if ref.binary else Kind.NUMERIC
-    columns = []
-    for month in (ref, cur):
-        with pa.memory_map(str(month.path)) as source:
-            columns.append(pa.ipc.open_file(source).read_all().column(LABEL_COLUMN))
+    columns = [read_file(path).column(LABEL_COLUMN) for path in (ref.path, cur.path)]
     if min(map(len, columns)) < 2:
         return None
     distinct = pa.compute.count_distinct(pa.chunked_array([*columns[0].chunks, *columns[1].chunks])).as_py()
@@ -138,3 +171,20 @@ def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, m
         labels = pd.Series(_values(column, kind)).reindex(range(len(frames[position])))
         frames[position] = frames[position].assign(**{name: labels})
     return ColumnTest(name, kind, method, threshold)
+
+
+def _add_scores(frames: "list[pd.DataFrame]", scores: tuple[Path, Path] | None) -> "ColumnTest | None":
+    """Put the model's scores into both frames as a column of its own, under a name that no feature has."""
+    from driftgate.drift.evidently_adapter import ColumnTest
+
+    if scores is None:
+        return None
+    name = "prediction"
+    while name in frames[0].columns:
+        name += "_"
+    columns = [read_file(path).column("score") for path in scores]
+    for position, column in enumerate(columns):
+        frames[position] = frames[position].assign(**{name: _values(column, Kind.NUMERIC)})
+    distinct = pa.compute.count_distinct(pa.chunked_array([*columns[0].chunks, *columns[1].chunks])).as_py()
+    method, threshold = choose_method(name, Kind.NUMERIC, len(columns[0]), len(columns[1]), distinct, None)
+    return ColumnTest(name, Kind.NUMERIC, method, threshold)

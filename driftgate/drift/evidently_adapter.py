@@ -61,19 +61,21 @@ def run_report(
     ref: pd.DataFrame,
     cur: pd.DataFrame,
     features: Sequence[ColumnTest],
-    label: ColumnTest | None,
+    apart: Sequence[ColumnTest],
     drift_share: float = 0.5,
 ) -> EvidentlyReport:
-    """Run the data summary and drift presets over the features, and the label's own drift.
+    """Run the data summary and drift presets over the features, and the drift of what is no feature by itself.
 
     Args:
+        features: count in the share of drifted columns.
+        apart: the label and the model's scores, which do not.
         ref, cur: one column for each test; numbers as float64, categories as str, missing as NaN or None.
         drift_share: the share that the page calls dataset drift; no score depends on it.
 
     Raises:
         MissingSignalError: Evidently left a column out, or gave a score that is no number.
     """
-    tests = [*features, *([label] if label else [])]
+    tests = [*features, *apart]
     definition = DataDefinition(
         numerical_columns=[test.name for test in tests if test.kind is Kind.NUMERIC],
         categorical_columns=[test.name for test in tests if test.kind is not Kind.NUMERIC],
@@ -87,8 +89,7 @@ def run_report(
             per_column_threshold={test.name: test.threshold for test in features},
         ),
     ]
-    if label:
-        metrics.append(ValueDrift(column=label.name, method=label.method, threshold=label.threshold))
+    metrics += [ValueDrift(column=test.name, method=test.method, threshold=test.threshold) for test in apart]
     metrics.append(DataSummaryPreset(columns=[test.name for test in tests]))
     with _quiet():
         snapshot = Report(metrics).run(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -45,7 +46,12 @@ class Ledger:
 
 def read_table(month: FeatureMonth) -> pa.Table:
     """The month's features as an Arrow table, memory-mapped."""
-    with pa.memory_map(str(month.path)) as source:
+    return read_file(month.path)
+
+
+def read_file(path: Path) -> pa.Table:
+    """An Arrow IPC file as a table, memory-mapped."""
+    with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 
 

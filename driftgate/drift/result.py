@@ -70,6 +70,7 @@ class TargetDrift:
         ref, cur: rate of a binary label, mean of a numeric one; NaN where not computable.
         labelled_ref, labelled_cur: share of entities with a label, in [0, 1].
         reason: why the difference is not computable, or empty.
+        pending: whether it is only the current month's labels that are not all there yet.
     """
 
     ref: float
@@ -77,6 +78,7 @@ class TargetDrift:
     labelled_ref: float
     labelled_cur: float
     reason: str = ""
+    pending: bool = False
 
     @property
     def abs_diff(self) -> float:
@@ -101,6 +103,8 @@ class DriftResult:
     compared_rows_cur: int
     columns: tuple[ColumnResult, ...]
     excluded: tuple[tuple[str, str], ...] = ()
+    prediction: ColumnResult | None = None
+    """The model's scores, compared like a column and not counted as one; None where there is no champion."""
 
     @property
     def drifted(self) -> tuple[ColumnResult, ...]:

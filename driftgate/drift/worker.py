@@ -1,5 +1,7 @@
 """The process that has Evidently imported, and compares months."""
 
+from pathlib import Path
+
 from driftgate.drift.comparison import Comparison, Side
 from driftgate.drift.ledger import Ledger
 from driftgate.monitors import Monitor
@@ -13,8 +15,10 @@ class DriftWorker(Worker):
         """Start it; returns at once, while it imports Evidently."""
         super().__init__("driftgate.drift.evidently_adapter")
 
-    def compare(self, ref: Side, cur: Side, ledger: Ledger, monitor: Monitor) -> Comparison:
+    def compare(
+        self, ref: Side, cur: Side, ledger: Ledger, monitor: Monitor, scores: tuple[Path, Path] | None = None
+    ) -> Comparison:
         """Compare two months; see `comparison.compare` for what is raised."""
-        comparison = self.call("driftgate.drift.comparison:compare", ref, cur, ledger, monitor)
+        comparison = self.call("driftgate.drift.comparison:compare", ref, cur, ledger, monitor, scores)
         assert isinstance(comparison, Comparison)
         return comparison

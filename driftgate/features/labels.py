@@ -1,7 +1,7 @@
 """The labels of a period, joined to the month's entities on key and period alone."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,9 @@ class LabelMonth:
         mean: mean of the label over `labelled`, the rate for a binary one; NaN where it is not computable.
         reason: why `mean` is NaN, or empty.
         binary: whether the label is boolean.
-        path: Arrow IPC file (one column, `label`) of the compared entities, or None where there are no labels.
+        pending: whether too few labels are there yet, see `min_label_share`.
+        path: Arrow IPC file of the compared entities that have a label, its columns the join key and `label`; None
+            where there are no labels.
     """
 
     as_of: date
@@ -41,6 +43,7 @@ class LabelMonth:
     reason: str
     binary: bool
     path: Path | None
+    pending: bool = False
 
 
 def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) -> LabelMonth:
@@ -61,9 +64,10 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
             binary = _is_binary(engine, label)
             labels = _labels_of_period(monitor, label, label.timestamp, size.as_of)
             labelled, mean = _mean_of_month(engine, monitor, size, labels, binary)
-            if labelled == 0 or mean is None:
-                return _not_computable(size, f"no labels for the period {size.as_of} in {label.table}")
-            _require_finite(label, size, mean)
+            if mean is not None:
+                _require_finite(label, size, mean)
+            if labelled < monitor.min_label_share * size.entities or mean is None:
+                return _pending(size, label, labelled)
             if labelled < min(monitor.min_rows, size.entities):
                 reason = f"{labelled} labels for the period {size.as_of} in {label.table}, {monitor.min_rows} needed"
                 return _not_computable(size, reason, labelled)
@@ -77,6 +81,14 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
 
 def _not_computable(size: MonthSize, reason: str, labelled: int = 0) -> LabelMonth:
     return LabelMonth(size.as_of, size.entities, labelled, math.nan, reason, False, None)
+
+
+def _pending(size: MonthSize, label: Label, labelled: int) -> LabelMonth:
+    # Rounded down, so that 89.9% does not read like enough.
+    reason = f"pending, {100 * labelled // size.entities}% labelled"
+    if labelled == 0:
+        reason += f": no labels for the period {size.as_of} in {label.table}"
+    return replace(_not_computable(size, reason, labelled), pending=True)
 
 
 def _require_finite(label: Label, size: MonthSize, mean: float) -> None:
@@ -138,6 +150,8 @@ def _compared_labels(engine: Engine, monitor: Monitor, size: MonthSize, labels: 
     key = entities.c[monitor.entity.feast_key]
     joined = entities.join(labelled, key == labelled.c.key)
     with engine.connect() as connection:
-        rows = connection.execute(select(labelled.c[LABEL_COLUMN]).select_from(joined)).scalars().all()
-    values = rows if rows and isinstance(rows[0], bool) else [float(value) for value in rows]
-    return pa.table({LABEL_COLUMN: pa.array(values)})
+        rows = connection.execute(select(key, labelled.c[LABEL_COLUMN]).select_from(joined)).all()
+    keys, values = [row[0] for row in rows], [row[1] for row in rows]
+    if not (values and isinstance(values[0], bool)):
+        values = [float(value) for value in values]
+    return pa.table({monitor.entity.feast_key: pa.array(keys), LABEL_COLUMN: pa.array(values)})

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from driftgate.decision import Decision
 from driftgate.drift.result import ColumnResult, DriftResult, TargetDrift
 from driftgate.monitors import Monitor
+from driftgate.performance.result import Performance, PerformanceState, not_measured
 from driftgate.publish.files import ReportPaths
 
 _PACKAGES = ("driftgate", "evidently", "feast", "pandas", "prefect")
@@ -25,6 +26,7 @@ class Run:
     decision: Decision
     paths: ReportPaths
     decided_at: datetime
+    performance: Performance = field(default_factory=lambda: not_measured(PerformanceState.OFF, ""))
 
 
 def decision_record(run: Run) -> dict[str, Any]:
@@ -35,6 +37,10 @@ def decision_record(run: Run) -> dict[str, Any]:
         "decided_at": run.decided_at.astimezone(UTC).isoformat(),
         "verdict": run.decision.label,
         "reasons": list(run.decision.reasons),
+        "signalled": run.decision.signalled,
+        "held_back": run.decision.held_back,
+        "signals": [vars(signal) for signal in run.decision.signals],
+        "retrain": run.decision.retrain,
         "drift_share": drift.drift_share,
         "threshold": monitor.threshold,
         "drifted_features": len(drift.drifted),
@@ -47,7 +53,10 @@ def decision_record(run: Run) -> dict[str, Any]:
             "labelled_share_ref": target.labelled_ref,
             "labelled_share_cur": target.labelled_cur,
             "reason": target.reason,
+            "pending": target.pending,
         },
+        "performance": _performance(run.performance, monitor),
+        "prediction": _column(drift.prediction) if drift.prediction else None,
         "inputs": _inputs(run),
         "columns": [_column(item) for item in drift.worst_first],
         "excluded": [{"name": name, "reason": reason} for name, reason in drift.excluded],
@@ -94,6 +103,26 @@ def _inputs(run: Run) -> dict[str, Any]:
         "on_incomparable": monitor.on_incomparable,
         "missing_threshold": monitor.missing_threshold,
         "min_rows": monitor.min_rows,
+        "min_label_share": monitor.min_label_share,
+        "confirmations": monitor.confirmations,
+        "confirmation_window": monitor.confirmation_window,
+        "cooldown_days": monitor.cooldown_days,
+    }
+
+
+def _performance(found: Performance, monitor: Monitor) -> dict[str, Any]:
+    return {
+        "state": str(found.state),
+        "reason": found.reason,
+        "champion": found.version,
+        "trained_on": str(found.trained_on) if found.trained_on else None,
+        "users_ref": found.users_ref,
+        "users_cur": found.users_cur,
+        "threshold": monitor.performance_drop,
+        "measures": {
+            name: {**vars(change), "difference": change.difference} for name, change in found.measures.items()
+        },
+        "relations": [{**vars(item), "lost": item.lost} for item in found.relations],
     }
 
 

@@ -50,6 +50,22 @@ monitor_runs = Table(
     Column("report_html", Text, nullable=False),
     Column("report_json", Text, nullable=False),
     Column("record", JSONB, nullable=False),
+    Column("signalled", Boolean),
+    Column("held_back", Text),
+    Column("retrain", Text),
+    Column("labelled_share_ref", Double),
+    Column("labelled_share_cur", Double),
+    Column("performance_state", Text),
+    Column("performance_reason", Text),
+    Column("performance_threshold", Double),
+    Column("champion_version", Text),
+    Column("auc_ref", Double),
+    Column("auc_cur", Double),
+    Column("auc_drop", Double),
+    Column("auc_drop_low", Double),
+    Column("auc_drop_high", Double),
+    Column("prediction_score", Double),
+    Column("prediction_drifted", Boolean),
 )
 
 monitor_columns = Table(
@@ -125,10 +141,22 @@ def withdraw_run(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date)
 def _run_row(record: Mapping[str, Any], decided_at: datetime) -> dict[str, Any]:
     target, inputs = record["target"], record["inputs"]
     return {
+        **_performance_row(record),
         **{
             name: record[name]
-            for name in ("verdict", "reasons", "drift_share", "threshold", "drifted_features", "declared_features")
+            for name in (
+                "verdict",
+                "reasons",
+                "signalled",
+                "held_back",
+                "retrain",
+                "drift_share",
+                "threshold",
+                "drifted_features",
+                "declared_features",
+            )
         },
+        **{name: target[name] for name in ("labelled_share_ref", "labelled_share_cur")},
         **{name: inputs[name] for name in ("rows_ref", "rows_cur", "compared_rows_ref", "compared_rows_cur")},
         "decided_at": decided_at,
         "target_ref": target["ref"],
@@ -139,4 +167,22 @@ def _run_row(record: Mapping[str, Any], decided_at: datetime) -> dict[str, Any]:
         "report_html": record["reports"]["html"],
         "report_json": record["reports"]["json"],
         "record": record,
+    }
+
+
+def _performance_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    found, prediction = record["performance"], record["prediction"] or {}
+    auc = found["measures"].get("auc")
+    return {
+        "performance_state": found["state"],
+        "performance_reason": found["reason"],
+        "performance_threshold": found["threshold"],
+        "champion_version": found["champion"],
+        "auc_ref": auc and auc["ref"],
+        "auc_cur": auc and auc["cur"],
+        "auc_drop": auc and -auc["difference"],
+        "auc_drop_low": auc and -auc["high"],
+        "auc_drop_high": auc and -auc["low"],
+        "prediction_score": prediction.get("score"),
+        "prediction_drifted": prediction.get("drifted"),
     }

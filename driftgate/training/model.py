@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgate.errors import DataError, bounded
+
+THRESHOLD = 0.5
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -34,6 +38,24 @@ class TrainedModel:
             Shape (n,), in [0, 1].
 
         Raises:
-            DataError: a feature of the model is absent.
+            DataError: a feature of the model is absent, columns differ in length, or a value is not of its type.
         """
-        raise NotImplementedError
+        missing = [name for name in self.features if name not in columns]
+        if missing:
+            raise DataError(
+                f"{self.name} version {self.version} reads features that are absent: {bounded(missing)}",
+                allowed=bounded(self.features, 40),
+                remedy="give every feature; None stands for a value that is missing",
+            )
+        # Step by step: the pipeline's own predict_proba checks its metadata routing at every call.
+        encoder, classifier = (step for _, step in self.pipeline.steps)
+        matrix = encoder.transform(columns)
+        if len(matrix) == 0:
+            return np.empty(0)
+        scores: NDArray[np.float64] = classifier.predict_proba(matrix)[:, 1]
+        return scores
+
+
+def predictions_of(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """1 from a probability of 0.5 on, else 0; shape (n,)."""
+    return (probabilities >= THRESHOLD).astype(np.int64)

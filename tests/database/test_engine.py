@@ -306,3 +306,15 @@ def test_a_role_without_any_right_gets_an_error(parameters: ConnectionParameters
         with admin.begin() as connection:
             connection.exec_driver_sql("DROP ROLE visitor")
         admin.dispose()
+
+
+def test_a_table_of_an_earlier_release_gains_its_columns_and_keeps_its_rows(database: Engine) -> None:
+    from sqlalchemy import Column, Integer, MetaData, Table, Text
+
+    new = Table("grown", MetaData(), Column("id", Integer, primary_key=True), Column("Odd name", Text))
+    with database.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE grown (id integer PRIMARY KEY); INSERT INTO grown VALUES (1)")
+    create_tables(database, [new])
+    create_tables(database, [new])
+    with database.connect() as connection:
+        assert connection.exec_driver_sql('SELECT id, "Odd name" FROM grown').all() == [(1, None)]

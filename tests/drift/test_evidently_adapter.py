@@ -33,7 +33,7 @@ def categories(*shares: float, rows: int = ROWS) -> pd.Series:
 
 def score(then: pd.Series, now: pd.Series, kind: Kind, method: str, threshold: float = 0.1) -> float:
     frames = [pd.DataFrame({"f": values}) for values in (then, now)]
-    return run_report(*frames, [ColumnTest("f", kind, method, threshold)], None).scores["f"]
+    return run_report(*frames, [ColumnTest("f", kind, method, threshold)], []).scores["f"]
 
 
 def frequencies(values: pd.Series, keys: Sequence[object]) -> list[float]:
@@ -86,7 +86,7 @@ def test_missing_values_are_left_out() -> None:
 def score_by_method(then: pd.Series, now: pd.Series, threshold: float) -> dict[str, float]:
     """The scores of one pair of columns by every method, from one report."""
     frames = [pd.DataFrame(dict.fromkeys(METHODS, values)) for values in (then, now)]
-    return run_report(*frames, [ColumnTest(name, Kind.NUMERIC, name, threshold) for name in METHODS], None).scores
+    return run_report(*frames, [ColumnTest(name, Kind.NUMERIC, name, threshold) for name in METHODS], []).scores
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
@@ -113,7 +113,7 @@ def test_the_report_holds_every_column_and_parses() -> None:
         ColumnTest("fee", Kind.NUMERIC, "wasserstein", 0.1),
         ColumnTest("plan", Kind.CATEGORICAL, "jensenshannon", 0.1),
     ]
-    report = run_report(then, now, tests, ColumnTest("churned", Kind.CATEGORICAL, "jensenshannon", 0.01))
+    report = run_report(then, now, tests, [ColumnTest("churned", Kind.CATEGORICAL, "jensenshannon", 0.01)])
     assert set(report.scores) == {"fee", "plan", "churned"}
     document = json.loads(report.json)
     assert {"fee", "plan", "churned"} <= {metric["config"].get("column") for metric in document["metrics"]}

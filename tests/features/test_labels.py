@@ -35,7 +35,13 @@ def fill(engine: Engine, *rows: str) -> None:
 
 
 def labels_of(
-    engine: Engine, month: date, out: Path, column: str = "yes", timestamp: str | None = "period", **other: object
+    engine: Engine,
+    month: date,
+    out: Path,
+    column: str = "yes",
+    timestamp: str | None = "period",
+    share: float = 0.1,
+    **other: object,
 ) -> tuple[LabelMonth, list[object]]:
     label = Label(table="labels", column=column, timestamp=timestamp, **other)  # type: ignore[arg-type]
     monitor = Monitor(
@@ -45,6 +51,7 @@ def labels_of(
         label=label,
         min_rows=2,
         max_report_rows=1000,
+        min_label_share=share,
     )
     answer = read_labels(engine, monitor, measure_month(engine, monitor, month), out / "labels.arrow")
     if answer.path is None:
@@ -134,6 +141,16 @@ def test_some_labels_are_enough_and_counted(engine: Engine, tmp_path: Path) -> N
     )
     answer, values = labels_of(engine, JAN, tmp_path)
     assert (answer.entities, answer.labelled, answer.mean, values) == (4, 2, 0.5, [False, True])
+
+
+@pytest.mark.parametrize(("labels", "words"), [(0, "pending, 0% labelled: no labels"), (3, "pending, 75% labelled")])
+def test_too_few_labels_are_pending_and_never_a_number(engine: Engine, tmp_path: Path, labels: int, words: str) -> None:
+    if labels:
+        fill(engine, *(f"('u{n}', '2024-01-31', true, 1, NULL)" for n in range(labels)))
+        sql(engine, "UPDATE labels SET id = 'u4' WHERE id = 'u0'")
+    answer, values = labels_of(engine, JAN, tmp_path, share=0.9)
+    assert answer.pending and answer.reason.startswith(words)
+    assert math.isnan(answer.mean) and (answer.labelled, values) == (labels, [])
 
 
 def test_two_labels_for_one_period_are_refused(engine: Engine, tmp_path: Path) -> None:

@@ -232,17 +232,21 @@ def test_what_is_wrong_leaves_nothing_behind(answers: dict[str, Future[Result]],
     }
 
 
-def test_the_script_ends_in_the_two_lines(answers: dict[str, Future[Result]], workplace: Workplace) -> None:
+def test_the_script_ends_in_three_lines(answers: dict[str, Future[Result]], workplace: Workplace) -> None:
     answer = answers["script"].result()
     assert answer.returncode == 0, answer.stderr
     assert "Traceback" not in answer.stderr
-    *_, target, decision = answer.stdout.splitlines()
-    number = r"\d\.\d{4}"
+    *_, target, performance, decision = answer.stdout.splitlines()
+    number, short = r"\d\.\d{4}", r"\d\.\d\d"
+    figures = rf"ref_auc={short} cur_auc={short} drop=({short} \[{short}, {short}\])"
+    judged = re.fullmatch(rf"\[Performance\] champion=none \(probe\) {figures}", performance)
+    assert judged, performance
     assert re.fullmatch(rf"\[Target drift\] ref_rate={number} cur_rate={number} abs_diff={number}", target)
     html = re.escape(str(workplace.reports / "drift_2024-02-29_vs_2024-03-31.html"))
     found = re.fullmatch(
         rf"\[Evidently\] report_html={html} report_json={html.replace('html', 'json')} drift_share=(\d\.\d\d) -> "
-        rf"RETRAINING_TRIGGERED \(SIMULATED\) drift_share=\1 >= 0\.25 \(target_drift={number}\)",
+        rf"RETRAINING_TRIGGERED \(SIMULATED\) drift_share=\1 >= 0\.25, "
+        rf"auc_drop={re.escape(judged[1].replace(' [', ' > 0.05 ['))} \(target_drift={number}\)",
         decision,
     )
     assert found, decision

@@ -38,6 +38,9 @@ def test_two_pairs_end_in_two_verdicts(runs: dict[str, Run], workplace: Workplac
     assert stormy.decision.label == "RETRAINING_TRIGGERED (SIMULATED)"
     assert (stormy.drift.as_of_ref, stormy.drift.as_of_cur) == (MONTHS[1], MONTHS[2])
     assert stormy.target.abs_diff > calm.target.abs_diff
+    assert calm.performance.measured and calm.performance.drop < 0.05
+    assert stormy.performance.measured and stormy.performance.drop_interval[0] > 0.05
+    assert stormy.performance.version is None, "there is no champion, so a probe was trained"
     record = json.loads((workplace.reports / "decision_2024-01-31_vs_2024-02-29.json").read_text())
     assert record["declared_features"] == len(record["columns"]) == 14
     assert record["verdict"] == "NO_ACTION"
@@ -51,13 +54,14 @@ def test_a_rerun_replaces_the_run_before(runs: dict[str, Run], workplace: Workpl
         columns = connection.execute(text("SELECT count(*) FROM monitor_columns")).scalar_one()
     assert [row[:3] for row in found] == [
         ("NO_ACTION", 1 / 14, 0.3),
-        ("NO_ACTION", runs["stormy"].drift.drift_share, 1.0),
+        ("RETRAINING_TRIGGERED (SIMULATED)", runs["stormy"].drift.drift_share, 1.0),
     ]
     assert found[1].decided_at == runs["again"].decided_at > runs["stormy"].decided_at
     assert columns == 28
     assert runs["again"].drift == runs["stormy"].drift, "the same data give the same result"
     assert runs["again"].paths == runs["stormy"].paths
-    assert json.loads(runs["again"].paths.record.read_text())["verdict"] == "NO_ACTION"
+    record = json.loads(runs["again"].paths.record.read_text())
+    assert [reason.split("=")[0] for reason in record["reasons"]] == ["auc_drop", "drift_share"]
 
 
 def test_nothing_is_left_behind(runs: dict[str, Run], workplace: Workplace) -> None:
@@ -86,7 +90,7 @@ def test_every_step_of_a_good_run_is_in_prefect(runs: dict[str, Run], workplace:
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"]["as_of_ref"] == "2024-01-31"
     steps = workplace.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
-    assert len(steps) == 10
+    assert len(steps) == 13
     assert {step["run_count"] for step in steps} == {1}
     log = workplace.logs(run, until="[Evidently] report_html=")
     assert target_line(runs["calm"].target) in log
@@ -172,7 +176,8 @@ def test_labels_that_are_not_keyed_by_period_give_no_number(label: Path, workpla
     line = target_line(run.target)
     assert line.startswith("[Target drift] ref_rate=nan cur_rate=nan abs_diff=nan (")
     assert "not keyed by period" in line
-    assert decision_line(run).endswith("NO_ACTION drift_share=0.07 < 0.30 (target_drift=nan)")
+    assert " -> NO_ACTION drift_share=0.07 < 0.30, auc_drop not computable: " in decision_line(run)
+    assert decision_line(run).endswith(" (target_drift=nan)")
     record = json.loads(run.paths.record.read_text())
     assert record["target"]["abs_diff"] is None and "not keyed by period" in record["target"]["reason"]
     with workplace.engine.connect() as connection:

@@ -1,0 +1,99 @@
+"""Which months are compared with which, over a history of months. Pure."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from driftgate.errors import UnknownMonthError, UsageError, bounded
+
+Pair = tuple[date, date]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How the reference month of a current month is found.
+
+    Attributes:
+        day: always this month; None where it moves along.
+        back: so many loaded months before, where it moves along.
+    """
+
+    day: date | None = None
+    back: int = 1
+
+
+def parse_reference(text: str) -> Reference:
+    """Read `previous`, `fixed:2024-01-31` or `rolling:12`.
+
+    Raises:
+        UsageError: it is none of these.
+
+    >>> parse_reference("rolling:12")
+    Reference(day=None, back=12)
+    """
+    if text == "previous":
+        return Reference()
+    if found := re.fullmatch(r"rolling:([1-9]\d{0,3})", text):
+        return Reference(back=int(found[1]))
+    if found := re.fullmatch(r"fixed:(\d{4}-\d{2}-\d{2})", text):
+        try:
+            return Reference(day=date.fromisoformat(found[1]))
+        except ValueError:
+            pass
+    raise UsageError(
+        f"reference {text[:80]!r} is not understood",
+        allowed="previous, fixed:YYYY-MM-DD (always that month), rolling:N (N loaded months before)",
+    )
+
+
+def pairs_of(
+    months: Sequence[date], reference: Reference, start: date | None = None, end: date | None = None
+) -> list[Pair]:
+    """Pairs (reference, current) for each current month in [start, end] that has a reference, oldest first.
+
+    Args:
+        months: loaded ones, ascending.
+        reference: how the reference is found.
+        start, end: of the current months; None for no bound.
+
+    Raises:
+        UnknownMonthError: the fixed reference is not among the months.
+        UsageError: start is later than end.
+
+    >>> january, february, march = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
+    >>> months = [january, february, march]
+    >>> len(pairs_of(months, Reference())), len(pairs_of(months, Reference(back=2)))
+    (2, 1)
+    """
+    if start and end and start > end:
+        raise UsageError(f"--from {start} is later than --to {end}", remedy="swap them")
+    if reference.day is not None and reference.day not in months:
+        raise UnknownMonthError(f"no month is loaded for the fixed reference {reference.day}", allowed=bounded(months))
+    found = []
+    for position, current in enumerate(months):
+        if (start and current < start) or (end and current > end):
+            continue
+        if reference.day is not None:
+            if reference.day < current:
+                found.append((reference.day, current))
+        elif position >= reference.back:
+            found.append((months[position - reference.back], current))
+    return found
+
+
+def due_pairs(months: Sequence[date], judged: Iterable[Pair], pending: Iterable[Pair]) -> list[Pair]:
+    """What a schedule has to judge: each month after the newest judged one, and pairs whose labels were not all there.
+
+    Where nothing was ever judged it is the newest month alone: a long history is for a backfill.
+
+    Args:
+        months: loaded ones, ascending.
+        judged: pairs that have a verdict.
+        pending: those of them that wait for labels.
+    """
+    every = pairs_of(months, Reference())
+    newest = max((current for _, current in judged), default=None)
+    fresh = every[-1:] if newest is None else [pair for pair in every if pair[1] > newest]
+    waiting = [pair for pair in pending if pair[0] in months and pair[1] in months]
+    return sorted({*waiting, *fresh}, key=lambda pair: (pair[1], pair[0]))

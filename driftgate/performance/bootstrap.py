@@ -1,0 +1,129 @@
+"""Measures of a model on two sets of users, and how sure their differences are.
+
+Every measure is computed for the real users and for many resampled sets of them, with a weight for each user. A user
+who is in both sets has the same weight in both, so that what the two sets share does not look like noise.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftgate.errors import MissingSignalError
+from driftgate.performance.result import MEASURES, Change
+
+Floats = NDArray[np.float64]
+
+_BINS = 10
+_CHUNK = 16
+_SMALLEST = 1e-15
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Labelled users with a model's scores, all of shape (n,).
+
+    Attributes:
+        keys: one for each user, without repetition.
+        labels: 0 or 1.
+        scores: probability of 1, in [0, 1].
+    """
+
+    keys: NDArray[np.str_]
+    labels: Floats
+    scores: Floats
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability, because a sum or a rank of it would still look like a number.
+
+        Raises:
+            MissingSignalError: a score is NaN or outside [0, 1].
+        """
+        wrong = ~((self.scores >= 0.0) & (self.scores <= 1.0))
+        if wrong.any():
+            raise MissingSignalError(
+                f"{int(wrong.sum())} of {len(wrong)} scores are no probabilities, such as {self.scores[wrong][0]}",
+                allowed="numbers from 0 to 1",
+                remedy="train the model again; `driftgate rollback` serves the one before",
+            )
+
+    @property
+    def both_classes(self) -> bool:
+        """Whether there are users with either label; otherwise there is no AUC."""
+        return bool(0 < self.labels.sum() < len(self.labels))
+
+
+def compare_scores(
+    ref: Scored, cur: Scored, replicates: int = 500, seed: int = 0, level: float = 0.95
+) -> dict[str, Change]:
+    """Each measure on both sides, with a percentile interval of its difference over resampled users.
+
+    The weights are Poisson(1), which is the bootstrap for many users (Hanley & MacGibbon 2006; Chamandy et al. 2012).
+
+    Args:
+        ref, cur: both with either label.
+        replicates: resampled sets.
+        seed: same seed and users, same interval.
+        level: of the interval.
+
+    Returns:
+        Changes by the names in `MEASURES`.
+    """
+    users = np.unique(np.concatenate([ref.keys, cur.keys]))
+    sides = [(_Side(side), np.searchsorted(users, side.keys)) for side in (ref, cur)]
+    plain = [side.measures(np.ones((1, len(rows))))[0] for side, rows in sides]
+    differences = []
+    for weights in _weights(len(users), replicates, seed):
+        drawn = [side.measures(weights[:, rows]) for side, rows in sides]
+        differences.append(drawn[1] - drawn[0])
+    tail = (1 - level) / 2 * 100
+    # A resampled set may by chance hold one class only, and then has no AUC.
+    low, high = np.nanpercentile(np.concatenate(differences), [tail, 100 - tail], axis=0)
+    return {
+        name: Change(float(plain[0][at]), float(plain[1][at]), float(low[at]), float(high[at]))
+        for at, name in enumerate(MEASURES)
+    }
+
+
+def _weights(users: int, replicates: int, seed: int) -> Iterator[Floats]:
+    random = np.random.default_rng(seed)
+    for start in range(0, replicates, _CHUNK):
+        yield random.poisson(1.0, (min(_CHUNK, replicates - start), users)).astype(np.float64)
+
+
+class _Side:
+    """One side, prepared so that a set of weights costs one pass."""
+
+    def __init__(self, scored: Scored) -> None:
+        self._order = np.argsort(scored.scores, kind="stable")
+        labels, scores = scored.labels[self._order], scored.scores[self._order]
+        self._labels = labels
+        # Where a new score begins: equal scores count half in the AUC.
+        self._starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
+        # All but the AUC are sums over users, so that weights enter by one multiplication.
+        inside = np.clip(scores, _SMALLEST, 1 - _SMALLEST)
+        loss = -(labels * np.log(inside) + (1 - labels) * np.log(1 - inside))
+        bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)
+        gaps = np.zeros((len(scores), _BINS))
+        gaps[np.arange(len(scores)), bins] = labels - scores
+        self._columns = np.column_stack([np.ones(len(scores)), labels, loss, (labels - scores) ** 2, gaps])
+
+    def measures(self, weights: Floats) -> Floats:
+        """Shape (replicates, measures) for weights of shape (replicates, n); NaN where a replicate has one class."""
+        weights = weights[:, self._order]
+        sums = weights @ self._columns
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = sums / sums[:, :1]
+            return np.column_stack(
+                [self._auc(weights), means[:, 2], np.abs(means[:, 4:]).sum(axis=1), means[:, 3], means[:, 1]]
+            )
+
+    def _auc(self, weights: Floats) -> Floats:
+        """Weighted Mann-Whitney statistic (Hanley & McNeil 1982): the share of pairs ranked right, ties half."""
+        positive = np.add.reduceat(weights * self._labels, self._starts, axis=1)
+        negative = np.add.reduceat(weights * (1 - self._labels), self._starts, axis=1)
+        below = np.cumsum(negative, axis=1) - negative
+        right: Floats = (positive * (below + negative / 2)).sum(axis=1)
+        share: Floats = right / (positive.sum(axis=1) * negative.sum(axis=1))
+        return share

@@ -1,0 +1,105 @@
+"""Champion against challenger, on the same users, none of whom either has seen in training."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from driftgate.drift.ledger import read_table
+from driftgate.features.types import FeatureMonth
+from driftgate.performance.bootstrap import Scored, compare_scores
+from driftgate.performance.champion import load_judge
+from driftgate.performance.judge import texts
+from driftgate.performance.result import Change
+from driftgate.training.dataset import input_columns
+from driftgate.training.registry import ModelRegistry
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What came out.
+
+    Attributes:
+        champion, challenger: versions; the champion None where there was none.
+        users: on how many the measures rest.
+        measures: by name; `ref` is the champion's, `cur` the challenger's.
+        promote: whether the challenger wins.
+        reason: in words.
+    """
+
+    champion: str | None
+    challenger: str
+    users: int
+    promote: bool
+    reason: str
+    measures: dict[str, Change] = field(default_factory=dict)
+
+
+def hold_contest(
+    registry: ModelRegistry, champion: str, challenger: str, month: FeatureMonth, key: str, delta: float, min_rows: int
+) -> Contest:
+    """Score the challenger's validation users, less those that the champion was trained on, with both.
+
+    Args:
+        registry: of both.
+        champion, challenger: versions.
+        month: features of the challenger's training month, of all its users.
+        key: join key.
+        delta, min_rows: see `contest`.
+
+    Raises:
+        ConfigurationError: a version's files are absent or not those of its training.
+        DataError: the month lacks a feature of the champion.
+        DatabaseError: the registry cannot be asked.
+    """
+    if champion == challenger:
+        return same(champion)
+    old, model = load_judge(registry, registry.version_info(champion))
+    new, _ = load_judge(registry, registry.version_info(challenger))
+    unseen = ~np.isin(new.validation.keys, old.seen)
+    now = Scored(new.validation.keys[unseen], new.validation.labels[unseen], new.validation.scores[unseen])
+    table = read_table(month)
+    rows = np.flatnonzero(np.isin(texts(table.column(key)), now.keys))
+    table = table.take(pa.array(rows))
+    info = registry.version_info(champion)
+    scores = model.probabilities(input_columns(table, info.features)) if len(rows) else np.empty(0)
+    keys = texts(table.column(key))
+    order = np.argsort(keys)
+    then = Scored(now.keys, now.labels, scores[order][np.searchsorted(keys, now.keys, sorter=order)])
+    return contest((champion, then), (challenger, now), delta, min_rows)
+
+
+def contest(
+    champion: tuple[str, Scored], challenger: tuple[str, Scored], delta: float, min_rows: int, seed: int = 0
+) -> Contest:
+    """Hold the two against each other: the challenger wins by an AUC that is surely, and by `delta`, the greater.
+
+    Args:
+        champion, challenger: version, and scores of the same users in the same order.
+        delta: least difference of the AUC that is worth a change.
+        min_rows: users that are needed.
+        seed: of the interval.
+    """
+    (old, then), (new, now) = champion, challenger
+    users = len(now.labels)
+    if users < min_rows or not now.both_classes:
+        reason = f"{users} users that neither has seen, {int(now.labels.sum())} of them positive; {min_rows} are needed"
+        return Contest(old, new, users, False, reason)
+    measures = compare_scores(then, now, seed=seed)
+    auc = measures["auc"]
+    found = (
+        f"auc {auc.cur:.4f} against {auc.ref:.4f}, difference {auc.difference:+.4f} [{auc.low:+.4f}, {auc.high:+.4f}]"
+    )
+    # Written so that NaN promotes nothing.
+    wins = auc.difference >= delta and auc.low > 0.0
+    return Contest(old, new, users, wins, f"{found}, {delta:g} needed", measures)
+
+
+def unopposed(version: str) -> Contest:
+    """The first version: there is no champion to beat."""
+    return Contest(None, version, 0, True, "there was no champion")
+
+
+def same(version: str) -> Contest:
+    """The champion itself was trained on these data."""
+    return Contest(version, version, 0, False, "the champion was trained on the same data")

@@ -1,0 +1,85 @@
+"""A judge's performance on the current month against its own on users it had not seen in training."""
+
+import numpy as np
+
+from driftgate.features.labels import LabelMonth
+from driftgate.features.types import FeatureMonth
+from driftgate.monitors import Monitor
+from driftgate.performance.bootstrap import Scored, compare_scores
+from driftgate.performance.judge import Judge, ScoredMonth, labelled
+from driftgate.performance.relations import relations
+from driftgate.performance.result import Performance, PerformanceState, Relation, not_measured
+
+Month = tuple[FeatureMonth, LabelMonth]
+
+
+def why_not(ref: LabelMonth, cur: LabelMonth, monitor: Monitor, champion: bool) -> Performance | None:
+    """The performance where it can be told before any scoring that there is none, else None.
+
+    Args:
+        ref, cur: labels of both months.
+        monitor: says whether performance is wanted.
+        champion: whether there is a champion; without one the reference's labels are needed too, to train a probe.
+    """
+    if monitor.performance == "off":
+        return not_measured(PerformanceState.OFF, "")
+    needed = [cur] if champion else [ref, cur]
+    if cur.pending and (champion or not ref.reason):
+        return not_measured(PerformanceState.PENDING, cur.reason)
+    for month in needed:
+        if month.reason:
+            return not_measured(PerformanceState.NOT_COMPUTABLE, f"not computable: {month.as_of}: {month.reason}")
+        if not month.binary:
+            return not_measured(PerformanceState.NOT_COMPUTABLE, "not computable: the label is not boolean")
+        if month.mean in (0.0, 1.0):
+            word = "true" if month.mean else "false"
+            return not_measured(
+                PerformanceState.NOT_COMPUTABLE, f"not computable: every label of {month.as_of} is {word}"
+            )
+    return None
+
+
+def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor: Monitor) -> Performance:
+    """Hold the judge's scores of the current month against the labels, for users it has not seen in training.
+
+    Args:
+        judge: the champion or a probe.
+        scores: its scores of the current month.
+        ref, cur: features and labels; what changed in single features is told from both, where both have labels.
+        monitor: how many users are needed, and the join key.
+    """
+    key = monitor.entity.feast_key
+    side = _unseen(judge, scores, cur, key)
+    fewest = min(len(side.labels), len(judge.validation.labels))
+    if fewest < monitor.min_rows or not side.both_classes or not judge.validation.both_classes:
+        return not_measured(
+            PerformanceState.NOT_COMPUTABLE,
+            f"not computable: {len(side.labels)} labelled users that the model has not seen, "
+            f"{int(side.labels.sum())} of them positive; {monitor.min_rows} and both classes are needed",
+        )
+    return Performance(
+        PerformanceState.MEASURED,
+        version=judge.version,
+        trained_on=judge.trained_on,
+        users_ref=len(judge.validation.labels),
+        users_cur=len(side.labels),
+        measures=compare_scores(judge.validation, side, seed=monitor.sample_seed),
+        relations=_relations(ref, cur, key, judge.features),
+    )
+
+
+def _unseen(judge: Judge, scores: ScoredMonth, cur: Month, key: str) -> Scored:
+    _, keys, values = labelled(*cur, key)
+    scored_keys, scored = scores.read()
+    order = np.argsort(scored_keys)
+    found = scored[order][np.searchsorted(scored_keys, keys, sorter=order)]
+    unseen = ~np.isin(keys, judge.seen)
+    return Scored(keys[unseen], values[unseen], found[unseen])
+
+
+def _relations(ref: Month, cur: Month, key: str, features: tuple[str, ...]) -> tuple[Relation, ...]:
+    if ref[1].path is None or ref[1].mean in (0.0, 1.0) or not ref[1].binary:
+        return ()
+    sides = [labelled(*month, key) for month in (ref, cur)]
+    usable = [name for name in features if all(name in table.column_names for table, _, _ in sides)]
+    return relations((sides[0][0], sides[0][2]), (sides[1][0], sides[1][2]), usable)

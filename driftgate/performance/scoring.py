@@ -1,0 +1,117 @@
+"""Both months scored, with the champion or, where there is none, with a probe trained on the reference month."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from driftgate.database import ConnectionParameters
+from driftgate.drift.comparison import Side
+from driftgate.drift.ledger import Ledger
+from driftgate.errors import ConfigurationError, bounded
+from driftgate.monitors import Monitor
+from driftgate.performance.champion import find_champion, load_judge
+from driftgate.performance.evaluate import evaluate, why_not
+from driftgate.performance.judge import Judge, ScoredMonth, fit_probe, score_month
+from driftgate.performance.result import Performance, PerformanceState, not_measured
+from driftgate.training.registry import ModelRegistry
+from driftgate.training.versions import VersionInfo
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What was scored, and with what.
+
+    Attributes:
+        judge: the champion or a probe; None where there is nothing to score with, or no need to.
+        cur: scores of the current month, where there is a judge.
+        ref: scores of the reference month; only by a champion.
+        without: why there will be no performance, or None.
+    """
+
+    judge: Judge | None
+    cur: ScoredMonth | None
+    ref: ScoredMonth | None
+    without: Performance | None
+
+    @property
+    def champion_paths(self) -> tuple[Path, Path] | None:
+        """Files of the champion's scores, reference and current, to compare their distributions."""
+        return (self.ref.path, self.cur.path) if self.ref and self.cur else None
+
+
+def open_registry(parameters: ConnectionParameters, artifacts: Path, monitor: Monitor) -> ModelRegistry | None:
+    """The registry of the monitor's model; None where it names none."""
+    return ModelRegistry(parameters, artifacts, monitor.model) if monitor.model else None
+
+
+def require_registry(parameters: ConnectionParameters, artifacts: Path, monitor: Monitor) -> ModelRegistry:
+    """The registry of the monitor's model.
+
+    Raises:
+        ConfigurationError: the monitor names no model.
+    """
+    registry = open_registry(parameters, artifacts, monitor)
+    if registry is None:
+        raise ConfigurationError(
+            f"the monitor {monitor.name!r} names no model", remedy='give it a key `model = "NAME"` in monitors.toml'
+        )
+    return registry
+
+
+def score_months(
+    registry: ModelRegistry | None, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: Path
+) -> Scoring:
+    """Score the months; files go to `folder`.
+
+    Raises:
+        DataError: a feature holds values of another type than the model was trained on.
+        ConfigurationError: the champion's files are absent or not those of its training.
+        DatabaseError: the registry cannot be asked.
+    """
+    off = why_not(ref.labels, cur.labels, monitor, champion=True)
+    if off is not None and off.state is PerformanceState.OFF:
+        return Scoring(None, None, None, off)
+    info = find_champion(registry, cur.size.as_of) if registry else None
+    if registry is None or info is None:
+        return _with_probe(monitor, ref, cur, ledger, folder)
+    return _with_champion(registry, info, monitor, ref, cur, folder)
+
+
+def measure(scoring: Scoring, monitor: Monitor, ref: Side, cur: Side) -> Performance:
+    """The performance of what was scored."""
+    if scoring.without is not None:
+        return scoring.without
+    assert scoring.judge is not None
+    assert scoring.cur is not None
+    return evaluate(scoring.judge, scoring.cur, (ref.features, ref.labels), (cur.features, cur.labels), monitor)
+
+
+def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: Path) -> Scoring:
+    without = why_not(ref.labels, cur.labels, monitor, champion=False)
+    if without is not None:
+        return Scoring(None, None, None, without)
+    key = monitor.entity.feast_key
+    names = tuple(column.name for column in ledger.comparable)
+    judge, model = fit_probe(ref.features, ref.labels, key, names)
+    return Scoring(judge, score_month(model, cur.features, key, folder / "scores_cur.arrow"), None, None)
+
+
+def _with_champion(
+    registry: ModelRegistry, info: VersionInfo, monitor: Monitor, ref: Side, cur: Side, folder: Path
+) -> Scoring:
+    lost = [
+        name
+        for name in info.feature_names
+        if any(name in side.features.absent or name not in _declared(side) for side in (ref, cur))
+    ]
+    if lost:
+        reason = f"not computable: champion v{info.version} reads features that are absent: {bounded(lost)}"
+        return Scoring(None, None, None, not_measured(PerformanceState.NOT_COMPUTABLE, reason))
+    judge, model = load_judge(registry, info)
+    key = monitor.entity.feast_key
+    now = score_month(model, cur.features, key, folder / "scores_cur.arrow")
+    then = score_month(model, ref.features, key, folder / "scores_ref.arrow")
+    return Scoring(judge, now, then, why_not(ref.labels, cur.labels, monitor, champion=True))
+
+
+def _declared(side: Side) -> set[str]:
+    return {item.name for item in side.features.declared}

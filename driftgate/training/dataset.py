@@ -1,0 +1,162 @@
+"""The training set: a month's point-in-time features beside the labels of the same period."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from driftgate.drift.ledger import read_file, read_table
+from driftgate.errors import DataError
+from driftgate.features.labels import LABEL_COLUMN, LabelMonth
+from driftgate.features.types import FeatureMonth
+from driftgate.training.features import InputKind, ModelFeature, model_features
+from driftgate.training.split import key_text
+
+# Names in the file that no Feast feature bears.
+KEY, LABEL = "__key__", "__label__"
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """An Arrow IPC file, sorted by key: `__key__` (text), `__label__` (0 or 1), and a column for each feature.
+
+    Attributes:
+        rows: labelled users.
+        positives: how many of them have the label 1.
+        unlabelled: users of the month that were left out, because they have no label.
+        fingerprint: SHA-256 of the content, whatever the order of rows.
+    """
+
+    as_of: date
+    path: Path
+    rows: int
+    positives: int
+    unlabelled: int
+    features: tuple[ModelFeature, ...]
+    fingerprint: str
+
+
+def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_rows: int, out: Path) -> TrainingSet:
+    """Join a month's features with its labels, and write them to `out`.
+
+    Args:
+        month: features of every user of the month.
+        labels: of the same period.
+        key: join key.
+        min_rows: labelled users that are needed.
+
+    Raises:
+        DataError: there are no labels, too few, of one class alone, or not binary; or a feature cannot be used.
+    """
+    features = model_features(month)
+    if labels.path is None:
+        raise DataError(
+            f"the month {month.as_of} cannot be trained on: {labels.reason}",
+            remedy="load its labels, or train on an earlier month by --as-of",
+        )
+    table, answers = read_table(month), read_file(labels.path)
+    by_key = dict(zip(_key_texts(answers.column(key)), answers.column(LABEL_COLUMN).to_pylist(), strict=True))
+    keys = _key_texts(table.column(key))
+    found = [by_key.get(item) for item in keys]
+    _require_binary(found, month.as_of, min_rows)
+    columns = {item.name: table.column(item.name) for item in features}
+    whole = pa.table(
+        {KEY: keys, LABEL: pa.array([None if value is None else int(value) for value in found], pa.int8())} | columns
+    )
+    whole = whole.filter(pc.is_valid(whole.column(LABEL))).sort_by(KEY)
+    with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, whole.schema) as writer:
+        writer.write_table(whole)
+    positives = pc.sum(whole.column(LABEL)).as_py()
+    return TrainingSet(
+        month.as_of, out, whole.num_rows, positives, len(keys) - whole.num_rows, features, fingerprint(whole)
+    )
+
+
+def fingerprint(table: pa.Table) -> str:
+    """SHA-256 over names and values of a table that is sorted by a column without repetition.
+
+    Integers of any width are equal, and so are floats; nulls and NaN are told apart from every value.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(table.column_names):
+        column = table.column(name).combine_chunks()
+        digest.update(f"{name}\0{len(column)}\0".encode())
+        digest.update(np.packbits(pc.is_valid(column).to_numpy(zero_copy_only=False)).tobytes())
+        for part in _canonical(column):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def input_columns(table: pa.Table, features: Iterable[ModelFeature]) -> dict[str, Any]:
+    """The columns as a model takes them: float arrays with NaN, lists of text with None; by name.
+
+    Raises:
+        DataError: a column has another type than its feature.
+    """
+    return {item.name: _input(table.column(item.name), item) for item in features}
+
+
+def labels_of(table: pa.Table) -> NDArray[np.int64]:
+    """The labels of a training set, shape (n,)."""
+    values: NDArray[np.int64] = table.column(LABEL).cast(pa.int64()).to_numpy()
+    return values
+
+
+def _input(column: pa.ChunkedArray, item: ModelFeature) -> Any:
+    try:
+        if item.kind is InputKind.CATEGORY:
+            return column.to_pylist()
+        if pa.types.is_boolean(column.type):
+            column = column.cast(pa.uint8())
+        # Beyond 2^53 an integer is rounded; a safe cast would refuse it.
+        return column.cast(pa.float64(), safe=False).to_numpy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"{item.name} is {column.type} in its source, and {item.dtype} in Feast: {str(error)[:200]}",
+            remedy="correct the source's column or its Feast type",
+        ) from error
+
+
+def _key_texts(column: pa.ChunkedArray) -> list[str]:
+    return [key_text(value) for value in column.to_pylist()]
+
+
+def _require_binary(found: list[Any], as_of: date, min_rows: int) -> None:
+    values = [value for value in found if value is not None]
+    other = {value for value in values if value not in (0, 1)}
+    if other:
+        raise DataError(
+            f"the label of {as_of} has values such as {min(other)}",
+            allowed="a boolean, or 0 and 1",
+            remedy="point label.table in monitors.toml at a view that says yes or no",
+        )
+    if len(values) < min_rows or len(set(values)) < 2:
+        raise DataError(
+            f"{len(values)} users of {as_of} have features and a label, {sum(map(int, values))} of them positive",
+            allowed=f"at least {min_rows}, of both classes",
+            remedy="load more of the month, or train on another by --as-of",
+        )
+
+
+def _canonical(column: Any) -> Iterable[bytes]:
+    """Values as bytes, the same for every width of integer or float and whatever lies beneath a null."""
+    kind = column.type
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        yield b"integer"
+        yield column.cast(pa.int64()).fill_null(0).to_numpy().tobytes()
+    elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        yield b"float"
+        # Adding zero makes -0.0 equal to 0.0.
+        yield (column.cast(pa.float64()).fill_null(0.0).to_numpy() + 0.0).tobytes()
+    else:
+        texts = ["" if value is None else str(value) for value in column.to_pylist()]
+        yield b"text"
+        yield np.array([len(value) for value in texts], dtype=np.int64).tobytes()
+        yield "".join(texts).encode()

@@ -1,0 +1,124 @@
+"""How good probabilities are. Pure numpy; each formula names its source."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftgate.errors import DataError
+from driftgate.training.model import predictions_of
+
+Labels = NDArray[Any]
+Probabilities = NDArray[np.float64]
+
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Rows whose probability lies in [low, high), in the last bin [low, high].
+
+    Attributes:
+        rows: how many.
+        mean_probability: of these rows; NaN without any.
+        positive_rate: share of these rows that are positive; NaN without any.
+    """
+
+    low: float
+    high: float
+    rows: int
+    mean_probability: float
+    positive_rate: float
+
+
+def all_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
+    """Every metric of n rows by name; those of calibration too.
+
+    Raises:
+        DataError: no rows, or rows of one class alone, for which AUC is not defined.
+    """
+    _require_both_classes(labels)
+    return {
+        "auc": auc(labels, probabilities),
+        "f1": f1(labels, probabilities),
+        "accuracy": accuracy(labels, probabilities),
+        "log_loss": log_loss(labels, probabilities),
+        "brier": brier(labels, probabilities),
+        "calibration_error": calibration_error(labels, probabilities),
+        "positive_rate": float(np.mean(labels)),
+        "predicted_positive_rate": float(np.mean(predictions_of(probabilities))),
+        "mean_probability": float(np.mean(probabilities)),
+    }
+
+
+def auc(labels: Labels, probabilities: Probabilities) -> float:
+    """Area under the ROC curve: P(score of a positive > score of a negative), ties counted half, in [0, 1].
+
+    By the rank sum of Mann and Whitney (1947): (R - p(p + 1) / 2) / (p n), with R the sum of the positives' mid-ranks.
+
+    Raises:
+        DataError: one class is absent.
+    """
+    positive = _require_both_classes(labels)
+    _, inverse, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
+    mid_ranks = np.cumsum(counts) - (counts - 1) / 2
+    positives = int(positive.sum())
+    rank_sum = float(mid_ranks[inverse][positive].sum())
+    return (rank_sum - positives * (positives + 1) / 2) / (positives * (len(labels) - positives))
+
+
+def f1(labels: Labels, probabilities: Probabilities) -> float:
+    """Harmonic mean of precision and recall at 0.5: 2 TP / (2 TP + FP + FN) (van Rijsbergen 1979); 0 without a TP."""
+    positive, predicted = labels == 1, predictions_of(probabilities) == 1
+    hits = int((positive & predicted).sum())
+    return 2 * hits / (int(positive.sum()) + int(predicted.sum())) if hits else 0.0
+
+
+def accuracy(labels: Labels, probabilities: Probabilities) -> float:
+    """Share of rows whose prediction at 0.5 is the label."""
+    return float(np.mean(predictions_of(probabilities) == labels))
+
+
+def log_loss(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean of -ln(probability given to what happened), in nats (Good 1952); that probability is at least 1e-15."""
+    given = np.where(labels == 1, probabilities, 1 - probabilities)
+    return float(-np.mean(np.log(np.clip(given, 1e-15, 1.0))))
+
+
+def brier(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean squared difference of probability and outcome, in [0, 1] (Brier 1950)."""
+    return float(np.mean((probabilities - labels) ** 2))
+
+
+def calibration_error(labels: Labels, probabilities: Probabilities, bins: int = _BINS) -> float:
+    """Expected calibration error, in [0, 1]: mean over rows of |positive rate - mean probability| of their bin.
+
+    Bins of equal width (Naeini, Cooper and Hauskrecht 2015).
+    """
+    parts = calibration(labels, probabilities, bins)
+    gaps = [part.rows * abs(part.positive_rate - part.mean_probability) for part in parts if part.rows]
+    return sum(gaps) / len(labels)
+
+
+def calibration(labels: Labels, probabilities: Probabilities, bins: int = _BINS) -> list[CalibrationBin]:
+    """The reliability table: `bins` bins of equal width over [0, 1]."""
+    which = np.minimum((probabilities * bins).astype(int), bins - 1)
+    table = []
+    for number in range(bins):
+        inside = which == number
+        rows = int(inside.sum())
+        means = (float(np.mean(values[inside])) if rows else float("nan") for values in (probabilities, labels))
+        table.append(CalibrationBin(number / bins, (number + 1) / bins, rows, *means))
+    return table
+
+
+def _require_both_classes(labels: Labels) -> NDArray[np.bool_]:
+    positive: NDArray[np.bool_] = np.asarray(labels) == 1
+    if positive.all() or not positive.any():
+        raise DataError(
+            f"{len(positive)} rows, {int(positive.sum())} of them positive: the area under the curve is not defined",
+            allowed="rows of both classes",
+            remedy="take a month with more labelled users",
+        )
+    return positive

@@ -1,0 +1,151 @@
+"""One month of one monitor, to train on or to score: everything that can be checked before the work begins."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, bounded
+from driftgate.features.entities import MonthSize, entity_sql, loaded_months, measure_month
+from driftgate.features.labels import read_labels
+from driftgate.features.repository import require_repository
+from driftgate.features.types import FeatureMonth, FeatureRequest
+from driftgate.features.worker import FeatureWorker
+from driftgate.monitors import Monitor, read_monitor
+
+
+@dataclass(frozen=True)
+class MonthPlan:
+    """A month with all its entities.
+
+    Attributes:
+        model: registered model of the monitor.
+        previous: the loaded month before; None for the oldest.
+    """
+
+    monitor: Monitor
+    model: str
+    repo: Path
+    size: MonthSize
+    previous: date | None
+
+    @property
+    def key(self) -> str:
+        """Join key, the column of entities in files of features and labels."""
+        return self.monitor.entity.feast_key
+
+    def read_features(self, worker: FeatureWorker, out: Path) -> FeatureMonth:
+        """Point-in-time features of every entity of the month, written to `out`.
+
+        Raises:
+            FeastRepositoryError: the feature service or a source does not exist.
+            DataError: the month changed since it was planned.
+            DatabaseError: the offline store fails.
+        """
+        month = worker.read_month(
+            FeatureRequest(
+                repo=self.repo,
+                service=self.monitor.feature_service,
+                key=self.key,
+                entity_sql=entity_sql(self.monitor, self.size),
+                as_of=self.size.as_of,
+                previous=self.previous,
+                out=out,
+            )
+        )
+        if month.rows != self.size.entities:
+            raise DataError(
+                f"the month {self.size.as_of} had {self.size.entities} entities when the run began, and {month.rows} "
+                "when its features were read",
+                allowed="a month that stays as it is while it is used",
+                remedy="run again once the load that is under way has ended",
+            )
+        return month
+
+
+def plan_month(engine: Engine, name: str, as_of: date | None, monitors: Path, feast_repo: Path) -> MonthPlan:
+    """Resolve a month to score; by default the newest.
+
+    Raises:
+        UsageError: there is no such monitor.
+        ConfigurationError: the monitor names no model, or monitors.toml or the Feast repository is missing or wrong.
+        UnknownMonthError: the month is not loaded.
+        DataError: the month has surplus rows.
+        DatabaseError: the database refuses or cannot be reached.
+    """
+    monitor, model = _with_model(read_monitor(monitors, name))
+    months = _loaded(engine, monitor)
+    return _plan(engine, monitor, model, feast_repo, months, months[-1] if as_of is None else as_of)
+
+
+def plan_training(
+    engine: Engine, name: str, as_of: date | None, monitors: Path, feast_repo: Path, scratch: Path
+) -> MonthPlan:
+    """Resolve a month to train on; by default the newest whose labels are there.
+
+    Args:
+        scratch: folder for the labels that are read to find that month.
+
+    Raises:
+        as `plan_month`, and
+        ConfigurationError: the monitor has no label that is keyed by period.
+        DataError: no month has labels.
+    """
+    monitor, model = _with_model(read_monitor(monitors, name))
+    if monitor.label is None or monitor.label.timestamp is None:
+        raise ConfigurationError(
+            f"the monitor {name!r} has no label with a timestamp, so that there is nothing to learn",
+            remedy="give it a table [NAME.label] with table, column and timestamp in monitors.toml",
+        )
+    months = _loaded(engine, monitor)
+    if as_of is None:
+        as_of = _newest_labelled(engine, monitor, months, scratch)
+    return _plan(engine, monitor, model, feast_repo, months, as_of)
+
+
+def _with_model(monitor: Monitor) -> tuple[Monitor, str]:
+    if monitor.model is None:
+        raise ConfigurationError(
+            f"the monitor {monitor.name!r} names no model to train or to predict with",
+            remedy='give it a key `model = "NAME"` in monitors.toml',
+        )
+    return monitor, monitor.model
+
+
+def _loaded(engine: Engine, monitor: Monitor) -> list[date]:
+    months = loaded_months(engine, monitor.entity)
+    if not months:
+        raise UnknownMonthError("no month is loaded", remedy="load one with `driftgate ingest DIR --as-of YYYY-MM-DD`")
+    return months
+
+
+def _plan(engine: Engine, monitor: Monitor, model: str, feast_repo: Path, months: list[date], as_of: date) -> MonthPlan:
+    repo = monitor.feast_repo or feast_repo
+    require_repository(repo)
+    if as_of not in months:
+        raise UnknownMonthError(
+            f"no month is loaded for as_of {as_of}",
+            allowed=bounded(months[::-1]),
+            remedy="choose one of these dates, or load the month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
+        )
+    earlier = [month for month in months if month < as_of]
+    return MonthPlan(monitor, model, repo, _whole(engine, monitor, as_of), earlier[-1] if earlier else None)
+
+
+def _whole(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
+    """The month with nothing left to a sample."""
+    size = measure_month(engine, monitor, as_of)
+    return MonthSize(as_of, size.entities, size.entities)
+
+
+def _newest_labelled(engine: Engine, monitor: Monitor, months: list[date], scratch: Path) -> date:
+    reasons = []
+    for as_of in reversed(months):
+        labels = read_labels(engine, monitor, _whole(engine, monitor, as_of), scratch / f"probe_{as_of}.arrow")
+        if labels.path is not None:
+            return as_of
+        reasons.append(f"{as_of}: {labels.reason}")
+    raise DataError(
+        f"no month can be trained on: {bounded(reasons)}", remedy="load the labels of a month, or name one by --as-of"
+    )

@@ -1,0 +1,117 @@
+"""What a registered version was trained on, and where its model lies: kept as JSON beside the version in MLflow."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Self
+
+from driftgate.training.features import InputKind, ModelFeature
+from driftgate.training.split import is_validation
+
+# Tags of a model version. Ours alone, so that reading them depends on nothing that MLflow may change.
+TRAINING_TAG = "driftgate.training"
+IDENTITY_TAG = "driftgate.identity"
+REPLACED_TAG = "driftgate.replaced"
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training, and how well it did.
+
+    Attributes:
+        monitor: heading in monitors.toml that gave entities, features and label.
+        as_of: month of the training set.
+        seed: of the split and of the trees.
+        validation_share: share of entities that the split keeps for validation.
+        fingerprint: SHA-256 of the training set.
+        features: inputs of the model, in order.
+        parameters: of the trees.
+        metrics: of the validation users.
+        train_rows: users it was fitted on.
+        validation_rows: users it was measured on.
+        unlabelled_rows: users of the month that were left out, because they have no label.
+        sklearn: version of scikit-learn; another may not read the model.
+    """
+
+    monitor: str
+    as_of: date
+    seed: int
+    validation_share: float
+    fingerprint: str
+    features: tuple[ModelFeature, ...]
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    train_rows: int
+    validation_rows: int
+    unlabelled_rows: int
+    sklearn: str
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The columns that the model reads, in order."""
+        return tuple(item.name for item in self.features)
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over all that decides the trees: equal identities are the same model."""
+        inputs = [
+            self.monitor,
+            str(self.as_of),
+            self.seed,
+            self.validation_share,
+            self.fingerprint,
+            [asdict(item) for item in self.features],
+            dict(self.parameters),
+            self.sklearn,
+        ]
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+    def fitted_on(self, key: object) -> bool:
+        """Whether the entity, where it had a label in the month `as_of`, is one that the trees have seen."""
+        return not is_validation(key, self.seed, self.validation_share)
+
+    def schema_json(self) -> str:
+        """The inputs as an indented JSON document."""
+        return json.dumps([asdict(item) for item in self.features], indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class VersionInfo(Training):
+    """A registered version.
+
+    Attributes:
+        name: registered model.
+        version: as the registry counts, "1" for the first.
+        run_id: of the MLflow run that made it.
+        model_file: the pickled pipeline, relative to the artifacts folder.
+        model_sha256: of that file.
+        judged_file: Arrow IPC file of the labelled users, relative to the artifacts folder; empty where none was given.
+    """
+
+    name: str
+    version: str
+    run_id: str
+    model_file: str
+    model_sha256: str
+    judged_file: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name and version, as messages say them."""
+        return f"{self.name} version {self.version}"
+
+    @classmethod
+    def read(cls, name: str, version: str, text: str) -> Self:
+        """From the text of the tag `driftgate.training`."""
+        values = json.loads(text)
+        features = tuple(ModelFeature(**{**item, "kind": InputKind(item["kind"])}) for item in values.pop("features"))
+        as_of = date.fromisoformat(values.pop("as_of"))
+        return cls(name=name, version=version, features=features, as_of=as_of, **values)
+
+
+def training_text(training: Training, **files: str) -> str:
+    """The text of the tag `driftgate.training`; `files` are the fields that a version has beside its training."""
+    values = {**asdict(training), "as_of": str(training.as_of), **files}
+    return json.dumps(values, sort_keys=True, allow_nan=False)

@@ -1,0 +1,152 @@
+"""The steps of the monitor, each a Prefect task. They hand files and small records to each other, never frames."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from driftgate.decision import Decision, History, decide
+from driftgate.drift.comparison import Comparison, Side, target_drift
+from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
+from driftgate.drift.result import DriftResult, TargetDrift
+from driftgate.errors import DataError
+from driftgate.features.entities import MonthSize, entity_sql
+from driftgate.features.labels import LabelMonth, read_labels
+from driftgate.features.types import FeatureMonth, FeatureRequest
+from driftgate.performance.champion import champion_month
+from driftgate.performance.result import Performance
+from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
+from driftgate.planning import Plan, Request, plan_run, policy_of
+from driftgate.publish.files import withdraw_reports, write_atomic
+from driftgate.publish.history import earlier_runs
+from driftgate.publish.record import Run, record_text
+from driftgate.publish.tables import save_run, withdraw_run
+from driftgate.publish.text import column_rows, performance_line, target_line, verdict_markdown, with_verdict
+from flows.retries import DATABASE_RETRIES
+from flows.runtime import Runtime, drift_worker, feature_worker
+
+STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+
+
+@task(name="plan", **STEP, **DATABASE_RETRIES)
+def plan_step(here: Runtime, request: Request) -> Plan:
+    """Months, monitor and report folder, checked."""
+    settings = here.settings
+    plan = plan_run(here.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
+    get_run_logger().info(
+        "%s: %s (%s entities) against %s (%s entities)",
+        plan.monitor.name,
+        plan.ref.as_of,
+        f"{plan.ref.entities:,}",
+        plan.cur.as_of,
+        f"{plan.cur.entities:,}",
+    )
+    return plan
+
+
+@task(name="features", task_run_name="features-{size.as_of}", **STEP, **DATABASE_RETRIES)
+def features_step(here: Runtime, plan: Plan, size: MonthSize, previous: date | None, folder: Path) -> FeatureMonth:
+    """Point-in-time features of one month's entities, into an Arrow file."""
+    month = feature_worker(here.parameters).read_month(
+        FeatureRequest(
+            repo=plan.repo,
+            service=plan.monitor.feature_service,
+            key=plan.monitor.entity.feast_key,
+            entity_sql=entity_sql(plan.monitor, size),
+            as_of=size.as_of,
+            previous=previous,
+            out=folder / f"features_{size.as_of}.arrow",
+        )
+    )
+    if month.rows != size.compared:
+        raise DataError(
+            f"the month {size.as_of} had {size.compared} entities to compare when the run began, and {month.rows} when "
+            "its features were read",
+            allowed="a month that stays as it is while it is judged",
+            remedy="run again once the load that is under way has ended",
+        )
+    get_run_logger().info("%s: %s rows of %d declared features", size.as_of, f"{month.rows:,}", len(month.declared))
+    return month
+
+
+@task(name="labels", task_run_name="labels-{size.as_of}", **STEP, **DATABASE_RETRIES)
+def labels_step(here: Runtime, plan: Plan, size: MonthSize, folder: Path) -> LabelMonth:
+    """Labels of one period for that month's entities."""
+    return read_labels(here.engine, plan.monitor, size, folder / f"labels_{size.as_of}.arrow")
+
+
+@task(name="ledger", **STEP)
+def ledger_step(plan: Plan, ref: FeatureMonth, cur: FeatureMonth) -> Ledger:
+    """Account for every declared feature, and refuse what cannot be compared."""
+    ledger = build_ledger(ref, cur, plan.monitor)
+    require_comparable(ledger, plan.monitor)
+    return ledger
+
+
+@task(name="score", **STEP, **DATABASE_RETRIES)
+def score_step(here: Runtime, plan: Plan, ref: Side, cur: Side, ledger: Ledger, folder: Path) -> Scoring:
+    """Score both months with the champion, or train a probe on the reference month."""
+    registry = open_registry(here.parameters, here.settings.mlflow_artifacts, plan.monitor)
+    return score_months(registry, plan.monitor, ref, cur, ledger, folder)
+
+
+@task(name="performance", **STEP)
+def performance_step(plan: Plan, scoring: Scoring, ref: Side, cur: Side) -> Performance:
+    """The scores held against the labels, then and now."""
+    found = measure(scoring, plan.monitor, ref, cur)
+    get_run_logger().info(performance_line(found))
+    return found
+
+
+@task(name="drift", **STEP)
+def drift_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger, scoring: Scoring) -> Comparison:
+    """The Evidently report and its scores."""
+    return drift_worker().compare(ref, cur, ledger, plan.monitor, scoring.champion_paths)
+
+
+@task(name="target-drift", **STEP)
+def target_step(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
+    """The label's rate then and now."""
+    target = target_drift(ref, cur)
+    get_run_logger().info(target_line(target))
+    return target
+
+
+@task(name="decide", **STEP, **DATABASE_RETRIES)
+def decide_step(
+    here: Runtime, plan: Plan, drift: DriftResult, target: TargetDrift, performance: Performance
+) -> Decision:
+    """The verdict, by a pure function of the results, the policy and what was decided before."""
+    monitor = plan.monitor
+    registry = open_registry(here.parameters, here.settings.mlflow_artifacts, monitor)
+    history = History(
+        earlier_runs(here.engine, monitor.name, drift.as_of_cur),
+        champion_month(registry) if registry else None,
+    )
+    return decide(drift, target, policy_of(monitor), performance, history)
+
+
+@task(name="publish", **STEP, **DATABASE_RETRIES)
+def publish_step(here: Runtime, run: Run, comparison: Comparison) -> None:
+    """Report files, record, tables and artifacts; nothing of an earlier run is touched before there is a decision."""
+    write_atomic(run.paths.html, with_verdict(comparison.html, run))
+    write_atomic(run.paths.json, comparison.json)
+    write_atomic(run.paths.record, record_text(run))
+    save_run(here.engine, run)
+    key = f"{run.monitor.name}-{run.drift.as_of_ref}-{run.drift.as_of_cur}".lower().replace("_", "-")
+    create_markdown_artifact(verdict_markdown(run), key=f"verdict-{key}", description=run.decision.label)
+    create_table_artifact(
+        column_rows(run.drift.worst_first), key=f"columns-{key}", description="Every declared feature, worst first"
+    )
+
+
+@task(name="withdraw", **STEP, **DATABASE_RETRIES)
+def withdraw_step(here: Runtime, plan: Plan) -> None:
+    """An earlier verdict on data that can no longer be judged must not stay and look current."""
+    withdraw_run(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
+    withdraw_reports(plan.paths)
+    get_run_logger().warning("no verdict; what an earlier run of this pair left is removed")

@@ -1,0 +1,146 @@
+"""Batch prediction: every user of a month scored by the champion, into files and tables."""
+
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, runtime, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from driftgate.features.types import FeatureMonth
+from driftgate.publish.batch import (
+    Batch,
+    BatchSummary,
+    batch_line,
+    batch_markdown,
+    batch_path,
+    require_prediction_folder,
+    save_batch,
+    save_batch_summary,
+    write_batch_csv,
+)
+from driftgate.publish.predictions import create_prediction_tables
+from driftgate.training.plan import MonthPlan, plan_month
+from driftgate.training.registry import ModelRegistry
+from driftgate.training.scoring import score_month
+from flows import plain_errors
+from flows.retries import DATABASE_RETRIES
+from flows.runtime import Runtime, feature_worker
+
+plain_errors.install()
+
+
+_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+
+
+@task(name="plan", **_STEP, **DATABASE_RETRIES)
+def plan_step(here: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPlan, str]:
+    """The month, and the version that serves; folder and tables are there before anything is scored."""
+    settings = here.settings
+    plan = plan_month(here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo)
+    registry = ModelRegistry(here.parameters, settings.mlflow_artifacts, plan.model)
+    try:
+        version = registry.require_champion()
+    finally:
+        registry.close()
+    require_prediction_folder(batch_path(settings.prediction_dir, plan.monitor, datetime.now(UTC)))
+    create_prediction_tables(here.engine)
+    get_run_logger().info(
+        "%s version %s: %s, %s entities", plan.model, version, plan.size.as_of, f"{plan.size.entities:,}"
+    )
+    return plan, version
+
+
+@task(name="features", **_STEP, **DATABASE_RETRIES)
+def features_step(here: Runtime, plan: MonthPlan, folder: Path) -> FeatureMonth:
+    """Point-in-time features of every entity of the month, into an Arrow file."""
+    return plan.read_features(feature_worker(here.parameters), folder / "features.arrow")
+
+
+@task(name="score", **_STEP, **DATABASE_RETRIES)
+def score_step(here: Runtime, plan: MonthPlan, version: str, features: FeatureMonth, folder: Path) -> Path:
+    """A probability for each row, into an Arrow file."""
+    registry = ModelRegistry(here.parameters, here.settings.mlflow_artifacts, plan.model)
+    try:
+        model, info = registry.load(version), registry.version_info(version)
+    finally:
+        registry.close()
+    out = folder / "scores.arrow"
+    score_month(model, info.features, features, plan.key, out)
+    return out
+
+
+@task(name="write-csv", **_STEP)
+def csv_step(batch: Batch) -> None:
+    """The batch's file, and the same as latest.csv."""
+    write_batch_csv(batch)
+
+
+@task(name="write-rows", **_STEP, **DATABASE_RETRIES)
+def rows_step(here: Runtime, batch: Batch) -> None:
+    """The batch's rows in `predictions`."""
+    save_batch(here.engine, batch)
+
+
+@task(name="summarise", **_STEP, **DATABASE_RETRIES)
+def summary_step(here: Runtime, batch: Batch) -> BatchSummary:
+    """The batch's row in `prediction_monitoring`: last, because it says that everything else is there."""
+    return save_batch_summary(here.engine, batch)
+
+
+def _run_name() -> str:
+    given = runtime.flow_run.parameters
+    return f"predict {given.get('monitor', 'churn')}: {given.get('as_of') or 'newest'}"
+
+
+@flow(name="predict_month", flow_run_name=_run_name, persist_result=False)
+def predict_month(as_of: date | None = None, monitor: str = "churn") -> tuple[Batch, BatchSummary]:
+    """Score every user of a month with the champion. Each run is a batch of its own.
+
+    Args:
+        as_of: the month; by default the newest.
+        monitor: a heading of monitors.toml.
+
+    Returns:
+        What was scored, with its files, and its summary.
+
+    Raises:
+        DriftgateError: there is no summary row, so the batch does not count; the message says why and what to do.
+    """
+    here = Runtime.from_environment()
+    feature_worker(here.parameters)
+    plan, version = plan_step(here, as_of, monitor)
+    with here.scratch() as folder:
+        features = features_step(here, plan, folder)
+        scores = score_step(here, plan, version, features, folder)
+        moment = _free_second(here, plan)
+        batch = Batch(
+            monitor=plan.monitor.name,
+            as_of=plan.size.as_of,
+            model_version=version,
+            time=moment,
+            scores=scores,
+            rows=features.rows,
+            path=batch_path(here.settings.prediction_dir, plan.monitor, moment),
+        )
+        csv_step(batch)
+        rows_step(here, batch)
+        summary = summary_step(here, batch)
+    key = f"predictions-{batch.monitor}-{batch.as_of}".lower().replace("_", "-")
+    create_markdown_artifact(
+        batch_markdown(plan.model, batch, summary), key=key, description=batch_line(batch, summary)
+    )
+    get_run_logger().info(batch_line(batch, summary))
+    return batch, summary
+
+
+def _free_second(here: Runtime, plan: MonthPlan) -> datetime:
+    """Now, in whole seconds; the next second where a batch of this one is there already, as files are named by it."""
+    while True:
+        moment = datetime.now(UTC).replace(microsecond=0)
+        if not batch_path(here.settings.prediction_dir, plan.monitor, moment).exists():
+            return moment
+        time.sleep(max(0.0, (moment + timedelta(seconds=1) - datetime.now(UTC)).total_seconds()))

@@ -1,0 +1,80 @@
+"""What follows a decision: an event for automations, and, where the monitor says so, a retraining."""
+
+from prefect import task
+from prefect.client.orchestration import get_client
+from prefect.deployments import run_deployment
+from prefect.events import emit_event
+from prefect.exceptions import ObjectNotFound
+from prefect.logging import get_run_logger
+
+from driftgate.errors import ConfigurationError
+from driftgate.monitors import Monitor
+from driftgate.publish.record import Run
+from flows.monitor_steps import STEP
+
+RETRAIN_EVENT = "driftgate.decision.retrain"
+NO_ACTION_EVENT = "driftgate.decision.no_action"
+RETRAIN_DEPLOYMENT = "train_and_compare/on-demand"
+
+
+def require_retraining(monitor: Monitor) -> None:
+    """Check, before anything slow, that a trigger could start what the monitor wants it to.
+
+    Raises:
+        ConfigurationError: the deployment is not on this Prefect server.
+    """
+    if monitor.retrain != "deployment":
+        return
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_deployment_by_name(RETRAIN_DEPLOYMENT)
+        except ObjectNotFound as error:
+            raise ConfigurationError(
+                f"{monitor.name!r} retrains by deployment, and {client.api_url} has no {RETRAIN_DEPLOYMENT}",
+                remedy='make it with `python -m flows.deploy`, run in the stack, or set retrain = "simulated"',
+            ) from error
+
+
+@task(name="act", **STEP)
+def act_step(run: Run) -> None:
+    """Tell what was decided, and start a retraining where a trigger is meant to; a rerun starts none a second time."""
+    announce(run)
+    if not run.decision.triggered:
+        return
+    if run.decision.retrain == "deployment":
+        started = run_deployment(
+            RETRAIN_DEPLOYMENT,
+            parameters={"as_of": str(run.drift.as_of_cur), "monitor": run.monitor.name},
+            timeout=0,
+            idempotency_key=_key(run),
+            as_subflow=False,
+        )
+        get_run_logger().warning("retraining started: flow run %s", started.name)
+    else:
+        get_run_logger().warning("%s: nothing is started, retrain = %r", run.decision.label, run.decision.retrain)
+
+
+def announce(run: Run) -> None:
+    """Emit the decision as a Prefect event; its payload is what an automation needs to start a retraining."""
+    emit_event(
+        RETRAIN_EVENT if run.decision.triggered else NO_ACTION_EVENT,
+        resource={
+            "prefect.resource.id": f"driftgate.monitor.{run.monitor.name}",
+            "prefect.resource.name": run.monitor.name,
+            "driftgate.retrain": run.decision.retrain,
+        },
+        payload={
+            "monitor": run.monitor.name,
+            "as_of_ref": str(run.drift.as_of_ref),
+            "as_of_cur": str(run.drift.as_of_cur),
+            "verdict": run.decision.label,
+            "reasons": list(run.decision.reasons),
+            "report_html": str(run.paths.html),
+        },
+    )
+
+
+def _key(run: Run) -> str:
+    """The same for every run of a pair against the same champion."""
+    pair = f"{run.drift.as_of_ref}-{run.drift.as_of_cur}"
+    return f"driftgate-{run.monitor.name}-{pair}-champion-{run.performance.version or 'none'}"

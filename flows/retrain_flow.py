@@ -1,0 +1,110 @@
+"""Retraining: a challenger is trained, held against the champion, and promoted where it surely wins."""
+
+from datetime import date
+from pathlib import Path
+
+from prefect import flow, pause_flow_run, runtime, task
+from prefect.artifacts import create_table_artifact
+from prefect.logging import get_run_logger
+
+from driftgate.errors import UsageError
+from driftgate.performance.contest import Contest, hold_contest, unopposed
+from driftgate.publish.contests import contest_line, contest_metrics, contest_rows
+from driftgate.training.plan import MonthPlan, plan_month
+from driftgate.training.registry import ModelRegistry
+from flows import plain_errors
+from flows.monitor_steps import STEP
+from flows.retries import DATABASE_RETRIES
+from flows.runtime import Runtime, feature_worker
+from flows.train_flow import train_month
+
+plain_errors.install()
+
+
+@task(name="champion", **STEP, **DATABASE_RETRIES)
+def champion_step(here: Runtime, monitor: str, as_of: date | None) -> str | None:
+    """The version that serves before the training; None where there is none."""
+    return _registry(here, _plan(here, monitor, as_of)).champion()
+
+
+@task(name="contest", **STEP, **DATABASE_RETRIES)
+def contest_step(
+    here: Runtime, champion: str, challenger: str, monitor: str, as_of: date, delta: float, folder: Path
+) -> Contest:
+    """Both on the same users, none of whom either has seen in training."""
+    plan = _plan(here, monitor, as_of)
+    month = plan.read_features(feature_worker(here.parameters), folder / "features.arrow")
+    rows = plan.monitor.min_rows
+    return hold_contest(_registry(here, plan), champion, challenger, month, plan.key, delta, rows)
+
+
+@task(name="settle", **STEP, **DATABASE_RETRIES)
+def settle_step(here: Runtime, contest: Contest, monitor: str, as_of: date) -> None:
+    """Record the contest beside the challenger, and promote it where it won."""
+    registry = _registry(here, _plan(here, monitor, as_of))
+    registry.log_metrics(contest.challenger, contest_metrics(contest))
+    if contest.promote and contest.champion is not None:
+        registry.promote(contest.challenger)
+    key = f"contest-{monitor}-{as_of}".lower().replace("_", "-")
+    create_table_artifact(contest_rows(contest), key=key, description=contest_line(contest))
+    get_run_logger().info(contest_line(contest))
+
+
+def _run_name() -> str:
+    given = runtime.flow_run.parameters
+    return f"{given.get('monitor', 'churn')}: train and compare on {given.get('as_of') or 'newest'}"
+
+
+@flow(name="train_and_compare", flow_run_name=_run_name, persist_result=False)
+def train_and_compare(
+    as_of: date | None = None, delta: float = 0.01, monitor: str = "churn", seed: int = 42
+) -> Contest:
+    """Train a challenger on a month, and promote it where it beats the champion surely and by delta.
+
+    Args:
+        as_of: the month; by default the newest whose labels are there.
+        delta: least difference of the AUC that is worth a change.
+        monitor: a heading of monitors.toml.
+        seed: of the split and the trees.
+
+    Returns:
+        Who won, and by how much.
+
+    Raises:
+        DriftgateError: nothing was promoted; the message says why and what to do.
+    """
+    if not 0.0 <= delta <= 1.0:
+        raise UsageError(f"delta {delta} is no difference of an AUC", allowed="a number from 0 to 1")
+    here = Runtime.from_environment()
+    champion = champion_step(here, monitor, as_of)
+    trained = train_month(as_of, seed, monitor)
+    version, month = trained.registered.version, trained.training.as_of
+    if champion is None:
+        contest = unopposed(version)
+    else:
+        with here.scratch() as folder:
+            contest = contest_step(here, champion, version, monitor, month, delta, folder)
+    settle_step(here, contest, monitor, month)
+    return contest
+
+
+@flow(name="retrain_after_approval", persist_result=False)
+def retrain_after_approval(as_of: date | None = None, monitor: str = "churn", hours: float = 72.0) -> Contest:
+    """Wait until a person presses Resume in the Prefect UI, then train and compare.
+
+    Args:
+        as_of: the month; by default the newest whose labels are there.
+        monitor: a heading of monitors.toml.
+        hours: how long to wait; afterwards the run fails and nothing is trained.
+    """
+    get_run_logger().warning("waiting up to %g hours for somebody to resume this run", hours)
+    pause_flow_run(timeout=int(hours * 3600))
+    return train_and_compare(as_of, monitor=monitor)
+
+
+def _plan(here: Runtime, monitor: str, as_of: date | None) -> MonthPlan:
+    return plan_month(here.engine, monitor, as_of, here.settings.driftgate_monitors, here.settings.feast_repo)
+
+
+def _registry(here: Runtime, plan: MonthPlan) -> ModelRegistry:
+    return ModelRegistry(here.parameters, here.settings.mlflow_artifacts, plan.model)

@@ -1,0 +1,130 @@
+"""Training the watched model: a month's features and labels in, a registered version out."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, runtime, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from driftgate.errors import UsageError
+from driftgate.features.labels import LabelMonth, read_labels
+from driftgate.features.types import FeatureMonth
+from driftgate.training.dataset import TrainingSet, build_training_set
+from driftgate.training.fit import Evaluation, FittedModel, evaluate_model, example_of, fit_model, read_pipeline
+from driftgate.training.plan import MonthPlan, plan_training
+from driftgate.training.registry import ModelRegistry, Registered, TrainedVersion
+from driftgate.training.text import training_line, training_markdown
+from flows import plain_errors
+from flows.retries import DATABASE_RETRIES
+from flows.runtime import Runtime, feature_worker
+
+plain_errors.install()
+
+
+_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+
+
+@task(name="plan", **_STEP, **DATABASE_RETRIES)
+def plan_step(here: Runtime, as_of: date | None, monitor: str, folder: Path) -> MonthPlan:
+    """The month and the model, checked."""
+    settings = here.settings
+    plan = plan_training(here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
+    get_run_logger().info("%s: %s, %s entities", plan.model, plan.size.as_of, f"{plan.size.entities:,}")
+    return plan
+
+
+@task(name="features", **_STEP, **DATABASE_RETRIES)
+def features_step(here: Runtime, plan: MonthPlan, folder: Path) -> FeatureMonth:
+    """Point-in-time features of every entity of the month, into an Arrow file."""
+    return plan.read_features(feature_worker(here.parameters), folder / "features.arrow")
+
+
+@task(name="labels", **_STEP, **DATABASE_RETRIES)
+def labels_step(here: Runtime, plan: MonthPlan, folder: Path) -> LabelMonth:
+    """Labels of the same period, into an Arrow file."""
+    return read_labels(here.engine, plan.monitor, plan.size, folder / "labels.arrow")
+
+
+@task(name="dataset", **_STEP)
+def dataset_step(plan: MonthPlan, features: FeatureMonth, labels: LabelMonth, folder: Path) -> TrainingSet:
+    """Both joined on the entity, into an Arrow file."""
+    data = build_training_set(features, labels, plan.key, plan.monitor.min_rows, folder / "training.arrow")
+    get_run_logger().info(
+        "%s labelled users, %s of them positive; %s without a label are left out",
+        f"{data.rows:,}",
+        f"{data.positives:,}",
+        f"{data.unlabelled:,}",
+    )
+    return data
+
+
+@task(name="fit", **_STEP)
+def fit_step(data: TrainingSet, seed: int, folder: Path) -> FittedModel:
+    """The pipeline fitted on the training users, into a file."""
+    return fit_model(data, seed, folder / "model.pkl")
+
+
+@task(name="evaluate", **_STEP)
+def evaluate_step(plan: MonthPlan, data: TrainingSet, fitted: FittedModel, folder: Path) -> Evaluation:
+    """Metrics on the validation users; the scores of all users into an Arrow file."""
+    return evaluate_model(data, fitted, plan.monitor.name, folder / "judged.arrow")
+
+
+@task(name="register", **_STEP, **DATABASE_RETRIES)
+def register_step(
+    here: Runtime, plan: MonthPlan, data: TrainingSet, fitted: FittedModel, evaluation: Evaluation
+) -> Registered:
+    """A version in MLflow, and a page in Prefect."""
+    registry = ModelRegistry(here.parameters, here.settings.mlflow_artifacts, plan.model)
+    try:
+        registered = registry.register(evaluation.training, read_pipeline(fitted), example_of(data), evaluation.judged)
+    finally:
+        registry.close()
+    key = f"training-{plan.monitor.name}-{plan.size.as_of}".lower().replace("_", "-")
+    create_markdown_artifact(
+        training_markdown(TrainedVersion(plan.model, evaluation.training, registered), evaluation.calibration),
+        key=key,
+        description=f"{plan.model} version {registered.version}",
+    )
+    return registered
+
+
+def _run_name() -> str:
+    given = runtime.flow_run.parameters
+    return f"train {given.get('monitor', 'churn')}: {given.get('as_of') or 'newest'} seed {given.get('seed', 42)}"
+
+
+@flow(name="train_month", flow_run_name=_run_name, persist_result=False)
+def train_month(as_of: date | None = None, seed: int = 42, monitor: str = "churn") -> TrainedVersion:
+    """Train the monitor's model on one month and register it; safe to repeat.
+
+    Args:
+        as_of: the month; by default the newest whose labels are there.
+        seed: of the split into training and validation users, and of the trees; not negative.
+        monitor: a heading of monitors.toml.
+
+    Returns:
+        The version, its alias, whether it is new, and its metrics. The first version becomes the champion, later ones
+        challengers.
+
+    Raises:
+        DriftgateError: nothing was registered; the message says why and what to do.
+    """
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"the seed is {seed}", allowed="a whole number from 0 to 4294967295")
+    here = Runtime.from_environment()
+    feature_worker(here.parameters)
+    with here.scratch() as folder:
+        plan = plan_step(here, as_of, monitor, folder)
+        reading = features_step.submit(here, plan, folder)
+        labels = labels_step(here, plan, folder)
+        data = dataset_step(plan, reading.result(), labels, folder)
+        fitted = fit_step(data, seed, folder)
+        evaluation = evaluate_step(plan, data, fitted, folder)
+        registered = register_step(here, plan, data, fitted, evaluation)
+    trained = TrainedVersion(plan.model, evaluation.training, registered)
+    get_run_logger().info(training_line(trained))
+    return trained

@@ -1,0 +1,76 @@
+"""Champion against challenger: who is promoted."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftgate.errors import MissingSignalError
+from driftgate.performance.bootstrap import Scored
+from driftgate.performance.contest import contest, same, unopposed
+from tests.performance.test_bootstrap import scored
+
+
+def pair(champion: float, challenger: float, users: int = 1500) -> tuple[Scored, Scored]:
+    """The same users, scored by a weak and a strong model."""
+    labels = scored(users, 0.0, 1).labels
+    random = np.random.default_rng(2)
+    sides = [
+        Scored(
+            np.arange(users).astype(str),
+            labels,
+            1 / (1 + np.exp(-(strength * labels + random.normal(size=users)))),
+        )
+        for strength in (champion, challenger)
+    ]
+    return sides[0], sides[1]
+
+
+def test_the_better_one_wins() -> None:
+    champion, challenger = pair(0.0, 1.0)
+    found = contest(("1", champion), ("2", challenger), 0.01, 100)
+    assert found.promote
+    assert found.measures["auc"].low > 0
+    assert not contest(("2", challenger), ("1", champion), 0.01, 100).promote
+
+
+def test_equal_ones_stay_and_so_does_a_gain_below_delta() -> None:
+    champion, challenger = pair(1.0, 1.0)
+    assert not contest(("1", champion), ("2", challenger), 0.01, 100).promote
+    assert not contest(("1", champion), ("2", champion), 0.0, 100).promote, "no difference at all is no win"
+    weak, strong = pair(0.5, 1.0)
+    gain = contest(("1", weak), ("2", strong), 0.0, 100)
+    assert gain.promote
+    assert not contest(("1", weak), ("2", strong), gain.measures["auc"].difference + 0.001, 100).promote
+
+
+def test_a_gain_that_may_be_chance_does_not_win() -> None:
+    champion, challenger = pair(1.0, 1.0, users=200)
+    found = contest(("1", champion), ("2", challenger), 0.01, 100)
+    assert found.measures["auc"].low < 0 < found.measures["auc"].difference
+    assert not found.promote
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.sampled_from([0, 1, 50, 99]))
+def test_too_few_users_promote_nobody(users: int) -> None:
+    champion, challenger = pair(0.0, 3.0, users=max(users, 1))
+    cut = [Scored(side.keys[:users], side.labels[:users], side.scores[:users]) for side in (champion, challenger)]
+    found = contest(("1", cut[0]), ("2", cut[1]), 0.01, 100)
+    assert not found.promote and "100 are needed" in found.reason
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -0.1, 1.1])
+def test_what_is_no_probability_promotes_nobody(wrong: float) -> None:
+    _, challenger = pair(0.0, 3.0)
+    scores = challenger.scores.copy()
+    scores[7] = wrong
+    with pytest.raises(MissingSignalError, match="1 of 1500 scores are no probabilities"):
+        Scored(challenger.keys, challenger.labels, scores)
+
+
+def test_without_a_champion_the_first_is_promoted_and_the_same_training_is_not() -> None:
+    assert unopposed("1").promote
+    assert not same("3").promote

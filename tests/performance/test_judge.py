@@ -1,0 +1,123 @@
+"""A probe, what it has seen, and how it is held against the current month."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driftgate.drift.ledger import read_table
+from driftgate.features.labels import LabelMonth
+from driftgate.performance.bootstrap import Scored
+from driftgate.performance.evaluate import evaluate, why_not
+from driftgate.performance.judge import Judge, fit_probe, labelled, score_month
+from driftgate.performance.result import PerformanceState
+from driftgate.training.split import is_validation
+from tests.performance.months import FEB, JAN, KEY, monitor, month
+
+NAMES = ("usage", "count", "plan", "paperless")
+
+
+def test_a_probe_learns_on_four_fifths_and_is_held_against_the_rest(tmp_path: Path) -> None:
+    features, labels = month(tmp_path, JAN)
+    judge, model = fit_probe(features, labels, KEY, NAMES)
+    assert judge.version is None and judge.trained_on == JAN and judge.features == NAMES
+    assert not set(judge.seen) & set(judge.validation.keys)
+    assert len(judge.seen) + len(judge.validation.keys) == 1500
+    assert all(is_validation(key, 42) for key in judge.validation.keys)
+    scores = score_month(model, features, KEY, tmp_path / "scores.arrow")
+    keys, values = scores.read()
+    assert keys.tolist() == read_table(features).column(KEY).to_pylist()
+    by_key = dict(zip(keys.tolist(), values.tolist(), strict=True))
+    assert [by_key[key] for key in judge.validation.keys.tolist()] == judge.validation.scores.tolist()
+
+
+@pytest.mark.parametrize("keys", [None, list(range(1500))], ids=["text", "numbers"])
+def test_labels_meet_their_rows_whatever_the_order(tmp_path: Path, keys: list[object] | None) -> None:
+    features, labels = month(tmp_path, JAN, keys=keys, labelled=0.8)
+    table, found, values = labelled(features, labels, KEY)
+    assert table.num_rows == len(found) == len(values) == 1200
+    from driftgate.drift.ledger import read_file
+
+    assert labels.path is not None
+    answers = read_file(labels.path)
+    by_key = dict(zip(map(str, answers.column(KEY).to_pylist()), answers.column("label").to_pylist(), strict=True))
+    assert [by_key[key] for key in found.tolist()] == [bool(value) for value in values]
+    assert [str(key) for key in table.column(KEY).to_pylist()] == found.tolist()
+
+
+def test_the_same_relation_is_no_fall_and_another_is(tmp_path: Path) -> None:
+    ref = month(tmp_path, JAN, seed=1)
+    judge, model = fit_probe(*ref, KEY, NAMES)
+    found = {}
+    for name, strength in (("same", 2.0), ("gone", 0.0), ("turned", -2.0)):
+        cur = month(tmp_path, FEB, seed=2, strength=strength)
+        scores = score_month(model, cur[0], KEY, tmp_path / "scores.arrow")
+        found[name] = evaluate(judge, scores, ref, cur, monitor())
+    assert found["same"].state is PerformanceState.MEASURED
+    low, high = found["same"].drop_interval
+    assert low < 0.05 and low <= found["same"].drop <= high
+    assert found["gone"].drop_interval[0] > 0.2
+    assert found["turned"].auc.cur < 0.3
+    assert found["gone"].relations[0].name == "usage"
+    assert found["gone"].relations[0].lost > 0.2
+
+
+def test_users_of_the_training_are_left_out(tmp_path: Path) -> None:
+    ref = month(tmp_path, JAN, seed=1)
+    judge, model = fit_probe(*ref, KEY, NAMES)
+    keys: list[object] = [f"u{n}" for n in range(1000)] + [f"new{n}" for n in range(500)]
+    cur = month(tmp_path, FEB, seed=2, keys=keys)
+    scores = score_month(model, cur[0], KEY, tmp_path / "scores.arrow")
+    found = evaluate(judge, scores, ref, cur, monitor())
+    unseen = set(map(str, keys)) - set(judge.seen.tolist())
+    assert found.users_cur == len(unseen)
+    assert 500 < found.users_cur < 500 + 300
+    assert found.users_ref == len(judge.validation.keys)
+
+
+def test_too_few_users_or_one_class_is_no_number(tmp_path: Path) -> None:
+    ref = month(tmp_path, JAN, seed=1)
+    judge, model = fit_probe(*ref, KEY, NAMES)
+    cur = month(tmp_path, FEB, seed=2)
+    scores = score_month(model, cur[0], KEY, tmp_path / "scores.arrow")
+    few = evaluate(judge, scores, ref, cur, monitor(min_rows=400))
+    assert few.state is PerformanceState.NOT_COMPUTABLE
+    assert "400 and both classes are needed" in few.reason
+    one_class = Scored(judge.validation.keys, np.zeros(len(judge.validation.keys)), judge.validation.scores)
+    judge = Judge("1", JAN, judge.features, judge.seen, one_class)
+    assert evaluate(judge, scores, ref, cur, monitor()).state is PerformanceState.NOT_COMPUTABLE
+
+
+LABELS = LabelMonth(JAN, 100, 100, 0.3, "", True, Path("x"))
+PENDING = replace(LABELS, as_of=FEB, mean=math.nan, reason="pending, 43% labelled", path=None, pending=True)
+
+
+@pytest.mark.parametrize(
+    ("ref", "cur", "champion", "state", "words"),
+    [
+        (LABELS, replace(LABELS, as_of=FEB), False, None, ""),
+        (LABELS, PENDING, False, PerformanceState.PENDING, "pending, 43% labelled"),
+        (LABELS, PENDING, True, PerformanceState.PENDING, "pending, 43% labelled"),
+        (replace(PENDING, as_of=JAN), LABELS, True, None, ""),
+        (replace(PENDING, as_of=JAN), LABELS, False, PerformanceState.NOT_COMPUTABLE, "2024-01-31: pending"),
+        (LABELS, replace(LABELS, binary=False), True, PerformanceState.NOT_COMPUTABLE, "not boolean"),
+        (
+            LABELS,
+            replace(LABELS, mean=0.0),
+            True,
+            PerformanceState.NOT_COMPUTABLE,
+            "every label of 2024-01-31 is false",
+        ),
+        (LABELS, replace(LABELS, mean=1.0), True, PerformanceState.NOT_COMPUTABLE, "every label of 2024-01-31 is true"),
+    ],
+)
+def test_what_can_be_told_before_any_scoring(
+    ref: LabelMonth, cur: LabelMonth, champion: bool, state: PerformanceState | None, words: str
+) -> None:
+    found = why_not(ref, cur, monitor(), champion)
+    assert (found.state if found else None) == state
+    assert found is None or words in found.reason
+    off = why_not(ref, cur, monitor(performance="off"), champion)
+    assert off is not None and off.state is PerformanceState.OFF

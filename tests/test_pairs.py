@@ -1,0 +1,81 @@
+"""Which months are compared with which."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftgate.errors import UnknownMonthError, UsageError
+from driftgate.pairs import Reference, due_pairs, pairs_of, parse_reference
+
+histories = st.lists(st.dates(date(2020, 1, 1), date(2030, 1, 1)), unique=True, max_size=30).map(sorted)
+JAN, FEB, MAR, APR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
+
+
+@given(histories, st.integers(1, 5), st.dates() | st.none(), st.dates() | st.none())
+def test_pairs_are_ascending_within_bounds_and_refer_back(
+    months: list[date], back: int, start: date | None, end: date | None
+) -> None:
+    if start and end and start > end:
+        with pytest.raises(UsageError, match="later than"):
+            pairs_of(months, Reference(back=back), start, end)
+        return
+    found = pairs_of(months, Reference(back=back), start, end)
+    currents = [current for _, current in found]
+    assert currents == sorted(set(currents))
+    expected = [month for month in months[back:] if (not start or month >= start) and (not end or month <= end)]
+    assert currents == expected
+    assert all(months.index(current) - months.index(reference) == back for reference, current in found)
+
+
+@given(histories.filter(bool), st.data())
+def test_a_fixed_reference_is_compared_with_everything_after_it(months: list[date], data: st.DataObject) -> None:
+    day = data.draw(st.sampled_from(months))
+    assert pairs_of(months, Reference(day=day)) == [(day, month) for month in months if month > day]
+
+
+def test_a_fixed_reference_must_be_loaded() -> None:
+    with pytest.raises(UnknownMonthError, match="2023-12-31"):
+        pairs_of([JAN, FEB], Reference(day=date(2023, 12, 31)))
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("previous", Reference()),
+        ("rolling:1", Reference()),
+        ("rolling:12", Reference(back=12)),
+        ("fixed:2024-01-31", Reference(day=JAN)),
+    ],
+)
+def test_references_are_read(text: str, reference: Reference) -> None:
+    assert parse_reference(text) == reference
+
+
+@pytest.mark.parametrize("text", ["", "newest", "rolling:0", "rolling:-1", "rolling:x", "fixed:", "fixed:2024-02-30"])
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="not understood"):
+        parse_reference(text)
+
+
+def test_a_schedule_judges_what_came_since_the_last_verdict_each_once() -> None:
+    months = [JAN, FEB, MAR, APR]
+    assert due_pairs(months, [], []) == [(MAR, APR)]
+    assert due_pairs(months, [(JAN, FEB)], []) == [(FEB, MAR), (MAR, APR)]
+    assert due_pairs(months, [(MAR, APR)], []) == []
+    assert due_pairs(months[:1], [], []) == []
+
+
+def test_a_schedule_comes_back_to_what_waited_for_labels() -> None:
+    assert due_pairs([JAN, FEB, MAR], [(JAN, FEB), (FEB, MAR)], [(JAN, FEB)]) == [(JAN, FEB)]
+    assert due_pairs([FEB, MAR], [(JAN, FEB)], [(JAN, FEB)]) == [(FEB, MAR)], "its reference is gone"
+
+
+@given(histories)
+def test_what_is_judged_in_turn_is_due_no_more(months: list[date]) -> None:
+    judged = [pair for pair in pairs_of(months, Reference()) if pair[1] < (months[-1] if months else date.max)]
+    later = due_pairs(months, judged, [])
+    assert due_pairs(months, judged + later, []) == []
+    assert len(later) == (1 if len(months) > 1 else 0)
+    assert due_pairs([month - timedelta(0) for month in months], judged + later, later) == later
