@@ -18,7 +18,7 @@ Status 0 means that a verdict was reached, whichever it is; 1 is a fault in Drif
 family; `transient` says whether trying again can mend the fault.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 _MAX_RECEIVED_CHARS = 3000
@@ -133,7 +133,17 @@ class NoVerdictError(DriftgateError):
 
 
 class IncomparableColumnsError(NoVerdictError):
-    """A declared feature could not be compared; the ledger says which and why."""
+    """A declared feature could not be compared; the ledger says which and why.
+
+    Attributes:
+        states: of every declared feature, by name.
+    """
+
+    def __init__(
+        self, received: str, *, allowed: str = "", remedy: str = "", states: Mapping[str, str] | None = None
+    ) -> None:
+        self.states = dict(states or {})
+        super().__init__(received, allowed=allowed, remedy=remedy)
 
 
 class MissingSignalError(NoVerdictError):

@@ -16,7 +16,7 @@ from driftgate.planning import Request, check_request, plan_run
 from driftgate.snapshots.dates import parse_as_of
 from flows import history_commands, model_commands, retrain_commands, serve_commands
 from flows.local_server import start_prefect
-from flows.runtime import Runtime, start_workers
+from flows.runtime import Runtime, feature_worker, start_workers
 
 if TYPE_CHECKING:
     from driftgate.snapshots import IngestReport
@@ -70,7 +70,7 @@ def ingest(
     """Load one month of source tables; safe to repeat."""
     day = parse_as_of(as_of)
     wait_for_prefect = start_prefect()
-    Runtime.from_environment()
+    feature_worker(Runtime.from_environment().parameters)
     from flows.ingest_flow import ingest_month
 
     wait_for_prefect()
@@ -93,6 +93,7 @@ def load(
         ensure_applied(here.engine, here.parameters, here.settings.feast_repo)
         print(f"[Load] every month below {here.settings.driftgate_data} is loaded")
         return
+    feature_worker(here.parameters)
     from flows.ingest_flow import ingest_month
 
     wait_for_prefect()
@@ -117,6 +118,8 @@ def sample(
 def demo() -> None:
     """Show the whole path on sample months, in the embedded database; safe to repeat."""
     os.environ.pop("POSTGRES_HOST", None)
+    # The story is what is to be read.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     wait_for_prefect = start_prefect()
     here = Runtime.from_environment()
     start_workers(here.parameters)

@@ -1,40 +1,184 @@
-"""The whole path on sample months: three months in, two pairs judged."""
+"""The whole story on sample months, in three screens: a calm month, a month that drifts, and what follows from it."""
 
+import json
 import os
+import subprocess
 import sys
-from itertools import pairwise
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
 
+from driftgate.errors import DriftgateError
+from driftgate.monitors import read_monitor
+from driftgate.performance.scoring import require_registry
+from driftgate.publish.contests import contest_line
+from driftgate.publish.record import Run
 from driftgate.publish.text import result_lines
 from driftgate.snapshots.folders import month_folders
 from driftgate.snapshots.sample import write_sample_months
+from driftgate.training.registry import ModelRegistry
+from driftgate.training.text import training_line
 from flows.ingest_flow import ingest_month
+from flows.local_server import free_port
 from flows.monitor_flow import monitor_month
+from flows.retrain_flow import train_and_compare
 from flows.runtime import Runtime
+from flows.train_flow import train_month
 
 _MONTHS = 3
+_MONITOR = "churn"
+_STARTUP_SECONDS = 180
+_SWITCH_SECONDS = 60
 
 
 def run_demo(here: Runtime) -> None:
-    """Write sample months, load those that are not loaded, judge each pair, and say what to try next."""
+    """Load sample months, train, serve, judge each pair, retrain, and say what to try next; safe to repeat."""
     out = here.settings.driftgate_home / "sample"
+    _doing("three sample months are written and loaded")
     write_sample_months(out, months=_MONTHS)
     os.environ["DRIFTGATE_DATA"] = str(out)
-    ingest_month()
-    days = [day for _, day in month_folders(out)][:_MONTHS]
-    runs = [monitor_month(ref, cur) for ref, cur in pairwise(days)]
-    for run in runs:
-        say(f"\n{run.drift.as_of_ref} against {run.drift.as_of_cur}")
-        for line in result_lines(run):
-            say(line)
-    newest = runs[-1]
+    with _service() as service:
+        ingest_month()
+        january, february, march = [day for _, day in month_folders(out)][:_MONTHS]
+        user = _a_user(out)
+        _doing(f"a model is trained on {january}")
+        first = _start_over(here, january)
+        _doing(f"{february} is held against {january}")
+        _calm_month(service, first, user, monitor_month(january, february))
+        _doing(f"{march} is held against {february}")
+        drifted = monitor_month(february, march)
+        _drifted_month(drifted)
+        _retraining(service, first, user, february, march)
     say(
-        f"\nOpen {newest.paths.html} in a browser to see every feature then and now.\n"
+        f"\nOpen {here.settings.report_dir / 'index.html'} in a browser: every report, with plots of each feature.\n"
         "Try next:\n"
-        "  .venv/bin/driftgate monitor                    the two newest months again\n"
-        f"  .venv/bin/driftgate monitor --as-of-ref {days[0]} --as-of-cur {days[-1]}\n"
-        "  .venv/bin/driftgate monitor --threshold 0.6    a higher bar: no retraining\n"
+        "  .venv/bin/driftgate show                       the last verdict, and what would flip it\n"
+        f"  .venv/bin/driftgate monitor --as-of-ref {january} --as-of-cur {march}\n"
+        "  .venv/bin/driftgate serve                      the prediction service; its page is /docs\n"
+        "  .venv/bin/driftgate rollback                   the earlier model serves again\n"
         "  .venv/bin/driftgate --help                     the other commands"
     )
+
+
+def _calm_month(service: str, version: str, user: str, run: Run) -> None:
+    _heading(1, f"{run.drift.as_of_ref}: a model is trained and serves. {run.drift.as_of_cur}: a calm month")
+    say(f"POST /predict {user}  ->  {_score(service, user, version)}")
+    _verdict(run, "The features and what they say about churn are as they were. Nothing to do.")
+
+
+def _drifted_month(run: Run) -> None:
+    _heading(2, f"{run.drift.as_of_cur}: the data have moved, and the model knows less")
+    worst = ", ".join(item.name for item in run.drift.worst_first[:3])
+    lost = ", ".join(item.name for item in run.performance.relations[:3])
+    _verdict(run, f"Furthest moved: {worst}.\nWhat says less about churn than it did: {lost}.")
+
+
+def _retraining(service: str, first: str, user: str, february: date, march: date) -> None:
+    _doing(f"a challenger is trained on {march}")
+    contest = train_and_compare(march, monitor=_MONITOR)
+    _heading(3, "A challenger is trained, beats the champion, and takes over")
+    say(contest_line(contest))
+    serving = contest.challenger if contest.promote else first
+    say(f"POST /predict {user}  ->  {_score(service, user, serving)}")
+    _verdict(monitor_month(february, march), "The same pair again: the new champion knows this month.")
+
+
+def _start_over(here: Runtime, month: date) -> str:
+    """The model of the first month serves, whatever an earlier demonstration left; returns its version."""
+    trained = train_month(month, monitor=_MONITOR)
+    registry = _registry(here)
+    if registry.champion() != trained.registered.version:
+        registry.promote(trained.registered.version)
+    say(training_line(trained))
+    return trained.registered.version
+
+
+def _registry(here: Runtime) -> ModelRegistry:
+    monitor = read_monitor(here.settings.driftgate_monitors, _MONITOR)
+    return require_registry(here.parameters, here.settings.mlflow_artifacts, monitor)
+
+
+def _a_user(out: Path) -> str:
+    """A user of the newest month."""
+    newest = month_folders(out)[_MONTHS - 1][0]
+    return (newest / "users.csv").read_text().splitlines()[1].split(",")[0]
+
+
+@contextmanager
+def _service() -> Iterator[str]:
+    """The prediction service as a process of its own; yields its address, which may not answer yet."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--monitor", _MONITOR],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "API_POLL_SECONDS": "1"},
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _score(service: str, user: str, version: str) -> str:
+    """The service's answer once that version serves, in short.
+
+    Raises:
+        DriftgateError: the service does not answer, or still serves another version after a minute.
+    """
+    deadline = time.monotonic() + _STARTUP_SECONDS
+    switched = None
+    answer: dict[str, Any] | str = ""
+    while time.monotonic() < deadline:
+        answer = _ask(service, user)
+        if isinstance(answer, dict):
+            if answer["model_version"] == version:
+                return f"churn probability {answer['probability']:.2f} by model version {answer['model_version']}"
+            switched = switched or time.monotonic() + _SWITCH_SECONDS
+            if time.monotonic() > switched:
+                break
+        time.sleep(0.2)
+    raise DriftgateError(
+        f"the prediction service does not score with version {version}: {answer}",
+        remedy="start it by hand with `driftgate serve` and see its messages",
+    )
+
+
+def _ask(service: str, user: str) -> dict[str, Any] | str:
+    request = urllib.request.Request(
+        f"{service}/predict", json.dumps({"user_id": user}).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        return error.read().decode(errors="replace")
+    except OSError as error:
+        return str(error)
+
+
+def _doing(text: str) -> None:
+    """Say what the next seconds are for; on standard error, so that the story can be piped."""
+    sys.stderr.write(f"... {text}\n")
+    sys.stderr.flush()
+
+
+def _heading(number: int, text: str) -> None:
+    say(f"\n{'=' * 100}\n {number} of 3   {text}\n{'=' * 100}")
+
+
+def _verdict(run: Run, meaning: str) -> None:
+    for line in result_lines(run):
+        say(line)
+    say(f"\n{meaning}")
 
 
 def say(line: str) -> None:

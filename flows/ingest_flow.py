@@ -10,13 +10,16 @@ from prefect.logging import get_run_logger
 
 from driftgate.errors import UsageError
 from driftgate.features.applying import ensure_applied
+from driftgate.features.online import OnlineMonth, materialize_month
+from driftgate.monitors import read_monitors
 from driftgate.snapshots import IngestReport
 from driftgate.snapshots import ingest_month as load_month
 from driftgate.snapshots.folders import as_of_of
 from driftgate.snapshots.loaded import new_months
+from driftgate.snapshots.tables import SNAPSHOT_TABLES
 from flows import plain_errors
 from flows.retries import DATABASE_RETRIES
-from flows.runtime import Runtime
+from flows.runtime import Runtime, feature_worker
 
 plain_errors.install()
 
@@ -36,6 +39,17 @@ def load_step(here: Runtime, folder: Path, as_of: date) -> IngestReport:
 def apply_step(here: Runtime) -> bool:
     """Apply the Feast repository if its files have changed."""
     return ensure_applied(here.engine, here.parameters, here.settings.feast_repo)
+
+
+@task(name="materialize", cache_policy=NO_CACHE, persist_result=False, **DATABASE_RETRIES)
+def materialize_step(here: Runtime) -> list[OnlineMonth]:
+    """Put the newest month into the online store, for every monitor of these tables whose model is served."""
+    months = []
+    for monitor in read_monitors(here.settings.driftgate_monitors).values():
+        if monitor.model and monitor.entity.table == SNAPSHOT_TABLES["subscriptions"].name:
+            repo = monitor.feast_repo or here.settings.feast_repo
+            months.append(materialize_month(feature_worker(here.parameters), here.engine, monitor, repo))
+    return months
 
 
 @task(name="find-new-months", cache_policy=NO_CACHE, persist_result=False, **DATABASE_RETRIES)
@@ -69,6 +83,8 @@ def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[
         create_markdown_artifact(_markdown(report), key=f"ingest-{day}", description=f"Month {day}")
         reports.append(report)
     apply_step(here)
+    if reports:
+        materialize_step(here)
     return reports
 
 

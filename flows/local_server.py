@@ -38,7 +38,7 @@ class LocalServer:
 
     def __init__(self) -> None:
         """Start the process; returns at once."""
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(self.port)],
@@ -139,7 +139,8 @@ def _failed(what: str) -> Exception:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

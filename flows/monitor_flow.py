@@ -25,6 +25,7 @@ from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.performance.result import Performance
 from driftgate.planning import Plan, Request
+from driftgate.publish.metrics import MONITOR_FLOW, push_monitor_run
 from driftgate.publish.record import Run
 from driftgate.publish.text import decision_line
 from flows import plain_errors
@@ -41,6 +42,7 @@ from flows.monitor_steps import (
     target_step,
     withdraw_step,
 )
+from flows.pushing import failures_pushed
 from flows.retrain_action import act_step, require_retraining
 from flows.runtime import Runtime, start_workers
 
@@ -76,7 +78,15 @@ def monitor_month(
     """
     here = Runtime.from_environment()
     start_workers(here.parameters)
-    plan = plan_step(here, Request(as_of_ref, as_of_cur, threshold, monitor))
+    with failures_pushed(here, MONITOR_FLOW, monitor) as clock:
+        run = _run(here, Request(as_of_ref, as_of_cur, threshold, monitor))
+        push_monitor_run(here.settings.pushgateway_url, run, clock.seconds)
+    get_run_logger().info(decision_line(run))
+    return run
+
+
+def _run(here: Runtime, request: Request) -> Run:
+    plan = plan_step(here, request)
     require_retraining(plan.monitor)
     try:
         comparison, target, performance, decision = _judge(here, plan)
@@ -86,7 +96,6 @@ def monitor_month(
     run = Run(plan.monitor, comparison.drift, target, decision, plan.paths, datetime.now(UTC), performance)
     publish_step(here, run, comparison)
     act_step(run)
-    get_run_logger().info(decision_line(run))
     return run
 
 

@@ -51,7 +51,7 @@ def act_step(run: Run) -> None:
         )
         get_run_logger().warning("retraining started: flow run %s", started.name)
     else:
-        get_run_logger().warning("%s: nothing is started, retrain = %r", run.decision.label, run.decision.retrain)
+        get_run_logger().info("%s: nothing is started, retrain = %r", run.decision.label, run.decision.retrain)
 
 
 def announce(run: Run) -> None:

@@ -94,6 +94,7 @@ def require_comparable(ledger: Ledger, monitor: Monitor) -> None:
         allowed="every declared feature comparable, or on_incomparable = 'count_as_drift' and at least one of them",
         remedy="reload the month whose column is wrong, or correct the Feast repository; "
         f"compared: {bounded(column.name for column in ledger.comparable)}",
+        states={column.name: str(column.state) for column in ledger.columns},
     )
 
 

@@ -60,16 +60,15 @@ class Champion:
     metrics: Mapping[str, float]
 
 
-def push_monitor_run(url: str | None, run: Run, duration_seconds: float, performance_drop: float | None = None) -> None:
+def push_monitor_run(url: str | None, run: Run, duration_seconds: float) -> None:
     """Push what a run of `monitor_month` found.
 
     Args:
         url: of the Pushgateway; None pushes nothing.
         run: with a decision, already published.
         duration_seconds: of the whole run.
-        performance_drop: AUC on the reference minus AUC on the current month; None or NaN where it is not known.
     """
-    samples = [*monitor_samples(run, performance_drop), *_success(duration_seconds, run.decided_at)]
+    samples = [*monitor_samples(run), *_success(duration_seconds, run.decided_at)]
     _push(url, MONITOR_FLOW, run.monitor.name, samples, replace=True)
 
 
@@ -99,7 +98,7 @@ def push_failure(
     flow: str,
     monitor: str,
     duration_seconds: float,
-    column_states: Mapping[str, ColumnState] | None = None,
+    column_states: Mapping[str, str] | None = None,
 ) -> None:
     """Push that a run failed; the time of the last success and what that run found stay as they are.
 
@@ -108,7 +107,7 @@ def push_failure(
         flow: `MONITOR_FLOW`, `TRAIN_FLOW` or `PREDICT_FLOW`.
         monitor: its name.
         duration_seconds: until it failed.
-        column_states: of every declared feature, where the run got so far. A run that fails because a column is gone
+        column_states: a `ColumnState` for every declared feature, where the run got so far. A run that fails because a column is gone
             is the only one that can say so.
     """
     samples = [
@@ -119,15 +118,17 @@ def push_failure(
     _push(url, flow, monitor, samples, replace=False)
 
 
-def monitor_samples(run: Run, performance_drop: float | None = None) -> list[Sample]:
+def monitor_samples(run: Run) -> list[Sample]:
     """What a run found, as samples; what is not a finite number is left out."""
     drift, monitor = run.drift, run.monitor
     samples = [
         Sample("driftgate_drift_share", drift.drift_share),
         Sample("driftgate_drift_threshold", monitor.threshold),
         Sample("driftgate_target_drift", run.target.abs_diff),
-        Sample("driftgate_target_threshold", _number(monitor.target_threshold)),
-        Sample("driftgate_performance_drop", _number(performance_drop)),
+        Sample(
+            "driftgate_target_threshold", math.nan if monitor.target_threshold is None else monitor.target_threshold
+        ),
+        Sample("driftgate_performance_drop", run.performance.drop if run.performance.measured else math.nan),
         *_rows(drift),
         *_verdicts(run.decision),
         *(sample for column in drift.columns for sample in _column(column)),
@@ -171,13 +172,9 @@ def _column(column: ColumnResult) -> Iterator[Sample]:
     yield from _states(column.name, column.state)
 
 
-def _states(column: str, state: ColumnState) -> Iterator[Sample]:
+def _states(column: str, state: str) -> Iterator[Sample]:
     for each in ColumnState:
-        yield Sample("driftgate_column_state", each is state, {"column": column, "state": str(each)})
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+        yield Sample("driftgate_column_state", each == state, {"column": column, "state": str(each)})
 
 
 def _finite(samples: Iterable[Sample]) -> list[Sample]:

@@ -7,6 +7,7 @@ follow from names, so that a rerun of a pair replaces its snapshot.
 
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from datetime import date
@@ -89,9 +90,10 @@ def add_snapshot(workspace: Path, run: Run, snapshot: str) -> Path:
         _create(folder / "dashboard.json", json.dumps(_dashboard(name)))
         _create(folder / "metadata.json", json.dumps(_project(name)))
         write_atomic(path, text)
-        # A running UI does not hear of a file that is renamed, only of one that is written to. This is valid throughout.
-        with path.open("a", encoding="utf-8") as file:
-            file.write("\n")
+        # A running UI hears of a file that is written to, not of one that is renamed. It is valid before and after.
+        with path.open("r+b") as file:
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n")
     except OutputError as error:
         raise OutputError(error.received, remedy=_REMEDY) from error
     except OSError as error:
