@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check format lock bench clean
+.PHONY: help setup demo test check format lock bench load clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -47,6 +47,14 @@ lock: setup ## Resolve the dependencies anew
 	@$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --python-version 3.11 --extra dev --constraint requirements.lock pyproject.toml \
 	  --output-file requirements-dev.lock
+
+HOST ?= http://127.0.0.1:8000
+LOAD_USERS ?= 10
+LOAD_SECONDS ?= 30
+
+load: setup ## Load on a running API, at HOST for LOAD_SECONDS
+	@$(BIN)/locust --headless --only-summary --locustfile services/locust/locustfile.py --host $(HOST) \
+	  --users $(LOAD_USERS) --spawn-rate $(LOAD_USERS) --run-time $(LOAD_SECONDS)s --stop-timeout 10
 
 bench: setup ## What it costs, against the textbook way
 	@$(BIN)/python -m benchmarks.run

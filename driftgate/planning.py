@@ -36,6 +36,8 @@ class Plan:
     paths: ReportPaths
     before_cur: date
     """The newest loaded month before `cur`: a view whose rows end there has no news, also where `ref` is older."""
+    newest: bool
+    """Whether `cur` is the newest loaded month."""
 
 
 def check_request(request: Request) -> None:
@@ -79,7 +81,8 @@ def plan_run(engine: Engine, request: Request, monitors: Path, feast_repo: Path,
     check_request(Request(ref, cur))
     paths = report_paths(report_dir, monitor, ref, cur)
     sizes = [measure_month(engine, monitor, month) for month in (ref, cur)]
-    plan = Plan(monitor, repo, sizes[0], sizes[1], paths, max(month for month in months if month < cur))
+    before = max(month for month in months if month < cur)
+    plan = Plan(monitor, repo, sizes[0], sizes[1], paths, before, cur == months[-1])
     require_writable(paths.html.parent)
     create_result_tables(engine)
     return plan

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     mlflow_artifacts: Path = Field(
         Path(".driftgate/mlartifacts"), description="Folder of the trained models, the same for all who train or serve"
     )
+    evidently_workspace: Path = Field(
+        Path("reports/workspace"), description="Folder of the Evidently workspace, which the Evidently UI shows"
+    )
     pushgateway_url: str | None = Field(
         None, description="Pushgateway that gets the metrics of flows; unset means none"
     )

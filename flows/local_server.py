@@ -36,15 +36,19 @@ _LEAN = {
 class LocalServer:
     """A running server. `wait` before using `url`."""
 
-    def __init__(self) -> None:
-        """Start the process; returns at once."""
+    def __init__(self, **variables: str) -> None:
+        """Start the process; returns at once.
+
+        Args:
+            variables: environment of the server, beside and before what keeps it lean.
+        """
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(self.port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            env={**os.environ, **_LEAN},
+            env={**os.environ, **_LEAN, **variables},
             # A terminal's Ctrl-C must not end it before the run that it cuts off is recorded.
             start_new_session=True,
         )

@@ -41,6 +41,7 @@ from flows.monitor_steps import (
     score_step,
     target_step,
     withdraw_step,
+    workspace_step,
 )
 from flows.pushing import failures_pushed
 from flows.retrain_action import act_step, require_retraining
@@ -79,14 +80,16 @@ def monitor_month(
     here = Runtime.from_environment()
     start_workers(here.parameters)
     with failures_pushed(here, MONITOR_FLOW, monitor) as clock:
-        run = _run(here, Request(as_of_ref, as_of_cur, threshold, monitor))
-        push_monitor_run(here.settings.pushgateway_url, run, clock.seconds)
+        plan = plan_step(here, Request(as_of_ref, as_of_cur, threshold, monitor))
+        clock.current = plan.newest
+        run = _run(here, plan)
+        if plan.newest:
+            push_monitor_run(here.settings.pushgateway_url, run, clock.seconds)
     get_run_logger().info(decision_line(run))
     return run
 
 
-def _run(here: Runtime, request: Request) -> Run:
-    plan = plan_step(here, request)
+def _run(here: Runtime, plan: Plan) -> Run:
     require_retraining(plan.monitor)
     try:
         comparison, target, performance, decision = _judge(here, plan)
@@ -95,6 +98,9 @@ def _run(here: Runtime, request: Request) -> Run:
         raise
     run = Run(plan.monitor, comparison.drift, target, decision, plan.paths, datetime.now(UTC), performance)
     publish_step(here, run, comparison)
+    shown = workspace_step(here, run, comparison, return_state=True)
+    if not shown.is_completed():
+        get_run_logger().warning("the Evidently UI does not show this run; the verdict stands: %s", shown.message)
     act_step(run)
     return run
 

@@ -23,9 +23,11 @@ from driftgate.performance.scoring import Scoring, measure, open_registry, score
 from driftgate.planning import Plan, Request, plan_run, policy_of
 from driftgate.publish.files import withdraw_reports, write_atomic
 from driftgate.publish.history import earlier_runs
+from driftgate.publish.index import write_index
 from driftgate.publish.record import Run, record_text
 from driftgate.publish.tables import save_run, withdraw_run
 from driftgate.publish.text import column_rows, performance_line, target_line, verdict_markdown, with_verdict
+from driftgate.publish.workspace import add_snapshot, withdraw_snapshot
 from flows.retries import DATABASE_RETRIES
 from flows.runtime import Runtime, drift_worker, feature_worker
 
@@ -137,6 +139,7 @@ def publish_step(here: Runtime, run: Run, comparison: Comparison) -> None:
     write_atomic(run.paths.json, comparison.json)
     write_atomic(run.paths.record, record_text(run))
     save_run(here.engine, run)
+    write_index(here.settings.report_dir)
     key = f"{run.monitor.name}-{run.drift.as_of_ref}-{run.drift.as_of_cur}".lower().replace("_", "-")
     create_markdown_artifact(verdict_markdown(run), key=f"verdict-{key}", description=run.decision.label)
     create_table_artifact(
@@ -144,9 +147,17 @@ def publish_step(here: Runtime, run: Run, comparison: Comparison) -> None:
     )
 
 
+@task(name="workspace", **STEP)
+def workspace_step(here: Runtime, run: Run, comparison: Comparison) -> None:
+    """The run in the Evidently workspace, beside the verdict, which does not hang on it."""
+    add_snapshot(here.settings.evidently_workspace, run, comparison.snapshot)
+
+
 @task(name="withdraw", **STEP, **DATABASE_RETRIES)
 def withdraw_step(here: Runtime, plan: Plan) -> None:
     """An earlier verdict on data that can no longer be judged must not stay and look current."""
     withdraw_run(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
     withdraw_reports(plan.paths)
+    write_index(here.settings.report_dir)
+    withdraw_snapshot(here.settings.evidently_workspace, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
     get_run_logger().warning("no verdict; what an earlier run of this pair left is removed")

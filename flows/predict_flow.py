@@ -22,11 +22,13 @@ from driftgate.publish.batch import (
     save_batch_summary,
     write_batch_csv,
 )
+from driftgate.publish.metrics import PREDICT_FLOW, push_predictions
 from driftgate.publish.predictions import create_prediction_tables
 from driftgate.training.plan import MonthPlan, plan_month
 from driftgate.training.registry import ModelRegistry
 from driftgate.training.scoring import score_month
 from flows import plain_errors
+from flows.pushing import failures_pushed
 from flows.retries import DATABASE_RETRIES
 from flows.runtime import Runtime, feature_worker
 
@@ -88,7 +90,10 @@ def rows_step(here: Runtime, batch: Batch) -> None:
 @task(name="summarise", **_STEP, **DATABASE_RETRIES)
 def summary_step(here: Runtime, batch: Batch) -> BatchSummary:
     """The batch's row in `prediction_monitoring`: last, because it says that everything else is there."""
-    return save_batch_summary(here.engine, batch)
+    summary = save_batch_summary(here.engine, batch)
+    key = f"predictions-{batch.monitor}-{batch.as_of}".lower().replace("_", "-")
+    create_markdown_artifact(batch_markdown(batch, summary), key=key, description=batch_line(batch, summary))
+    return summary
 
 
 def _run_name() -> str:
@@ -112,6 +117,14 @@ def predict_month(as_of: date | None = None, monitor: str = "churn") -> tuple[Ba
     """
     here = Runtime.from_environment()
     feature_worker(here.parameters)
+    with failures_pushed(here, PREDICT_FLOW, monitor) as clock:
+        batch, summary = _run(here, as_of, monitor)
+        push_predictions(here.settings.pushgateway_url, monitor, clock.seconds, datetime.now(UTC))
+    get_run_logger().info(batch_line(batch, summary))
+    return batch, summary
+
+
+def _run(here: Runtime, as_of: date | None, monitor: str) -> tuple[Batch, BatchSummary]:
     plan, version = plan_step(here, as_of, monitor)
     with here.scratch() as folder:
         features = features_step(here, plan, folder)
@@ -128,13 +141,7 @@ def predict_month(as_of: date | None = None, monitor: str = "churn") -> tuple[Ba
         )
         csv_step(batch)
         rows_step(here, batch)
-        summary = summary_step(here, batch)
-    key = f"predictions-{batch.monitor}-{batch.as_of}".lower().replace("_", "-")
-    create_markdown_artifact(
-        batch_markdown(plan.model, batch, summary), key=key, description=batch_line(batch, summary)
-    )
-    get_run_logger().info(batch_line(batch, summary))
-    return batch, summary
+        return batch, summary_step(here, batch)
 
 
 def _free_second(here: Runtime, plan: MonthPlan) -> datetime:

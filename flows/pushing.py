@@ -11,10 +11,15 @@ from flows.runtime import Runtime
 
 
 class Clock:
-    """How long a run has taken so far."""
+    """How long a run has taken so far.
+
+    Attributes:
+        current: whether the run is about the present; what an old month gives must not look like today's state.
+    """
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
+        self.current = True
 
     @property
     def seconds(self) -> float:
@@ -31,7 +36,8 @@ def failures_pushed(here: Runtime, flow: str, monitor: str) -> Iterator[Clock]:
     except UsageError:
         raise
     except Exception as error:
-        push_failure(here.settings.pushgateway_url, flow, monitor, clock.seconds, _states(error))
+        if clock.current:
+            push_failure(here.settings.pushgateway_url, flow, monitor, clock.seconds, _states(error))
         raise
 
 

@@ -23,8 +23,22 @@ plain_errors.install()
 
 @task(name="champion", **STEP, **DATABASE_RETRIES)
 def champion_step(here: Runtime, monitor: str, as_of: date | None) -> str | None:
-    """The version that serves before the training; None where there is none."""
-    return _registry(here, _plan(here, monitor, as_of)).champion()
+    """The version that serves before the training; None where there is none.
+
+    Raises:
+        UsageError: it was trained on a later month, so that a challenger of this one would be a step back.
+    """
+    plan = _plan(here, monitor, as_of)
+    registry = _registry(here, plan)
+    version = registry.champion()
+    trained_on = registry.version_info(version).as_of if version else None
+    if trained_on and as_of and as_of < trained_on:
+        raise UsageError(
+            f"the champion was trained on {trained_on}, which is later than {as_of}",
+            allowed="that month or a later one",
+            remedy="to go back to the earlier champion use `driftgate rollback`",
+        )
+    return version
 
 
 @task(name="contest", **STEP, **DATABASE_RETRIES)

@@ -1,6 +1,6 @@
 """Training the watched model: a month's features and labels in, a registered version out."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from prefect.logging import get_run_logger
 from driftgate.errors import UsageError
 from driftgate.features.labels import LabelMonth, read_labels
 from driftgate.features.types import FeatureMonth
+from driftgate.publish.metrics import TRAIN_FLOW, Champion, push_training
 from driftgate.training.dataset import TrainingSet, build_training_set
 from driftgate.training.fit import Evaluation, FittedModel, evaluate_model, example_of, fit_model, read_pipeline
 from driftgate.training.plan import MonthPlan, plan_training
-from driftgate.training.registry import ModelRegistry, Registered, TrainedVersion
+from driftgate.training.registry import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line, training_markdown
 from flows import plain_errors
+from flows.pushing import failures_pushed
 from flows.retries import DATABASE_RETRIES
 from flows.runtime import Runtime, feature_worker
 
@@ -76,20 +78,22 @@ def evaluate_step(plan: MonthPlan, data: TrainingSet, fitted: FittedModel, folde
 @task(name="register", **_STEP, **DATABASE_RETRIES)
 def register_step(
     here: Runtime, plan: MonthPlan, data: TrainingSet, fitted: FittedModel, evaluation: Evaluation
-) -> Registered:
-    """A version in MLflow, and a page in Prefect."""
+) -> tuple[TrainedVersion, Champion]:
+    """A version in MLflow, and a page in Prefect; returns the version that serves now as well."""
     registry = ModelRegistry(here.parameters, here.settings.mlflow_artifacts, plan.model)
     try:
         registered = registry.register(evaluation.training, read_pipeline(fitted), example_of(data), evaluation.judged)
+        champion = registry.version_info(registry.require_champion())
     finally:
         registry.close()
+    trained = TrainedVersion(plan.model, evaluation.training, registered)
     key = f"training-{plan.monitor.name}-{plan.size.as_of}".lower().replace("_", "-")
     create_markdown_artifact(
-        training_markdown(TrainedVersion(plan.model, evaluation.training, registered), evaluation.calibration),
+        training_markdown(trained, evaluation.calibration),
         key=key,
         description=f"{plan.model} version {registered.version}",
     )
-    return registered
+    return trained, Champion(champion.version, champion.metrics)
 
 
 def _run_name() -> str:
@@ -117,6 +121,14 @@ def train_month(as_of: date | None = None, seed: int = 42, monitor: str = "churn
         raise UsageError(f"the seed is {seed}", allowed="a whole number from 0 to 4294967295")
     here = Runtime.from_environment()
     feature_worker(here.parameters)
+    with failures_pushed(here, TRAIN_FLOW, monitor) as clock:
+        trained, champion = _run(here, as_of, seed, monitor)
+        push_training(here.settings.pushgateway_url, monitor, clock.seconds, datetime.now(UTC), champion)
+    get_run_logger().info(training_line(trained))
+    return trained
+
+
+def _run(here: Runtime, as_of: date | None, seed: int, monitor: str) -> tuple[TrainedVersion, Champion]:
     with here.scratch() as folder:
         plan = plan_step(here, as_of, monitor, folder)
         reading = features_step.submit(here, plan, folder)
@@ -124,7 +136,4 @@ def train_month(as_of: date | None = None, seed: int = 42, monitor: str = "churn
         data = dataset_step(plan, reading.result(), labels, folder)
         fitted = fit_step(data, seed, folder)
         evaluation = evaluate_step(plan, data, fitted, folder)
-        registered = register_step(here, plan, data, fitted, evaluation)
-    trained = TrainedVersion(plan.model, evaluation.training, registered)
-    get_run_logger().info(training_line(trained))
-    return trained
+        return register_step(here, plan, data, fitted, evaluation)

@@ -57,6 +57,7 @@ def user_environment(parameters: ConnectionParameters, folder: Path) -> dict[str
         "FEAST_REPO": str(FEATURE_REPO),
         "DRIFTGATE_HOME": str(folder / "home"),
         "DRIFTGATE_DATA": str(folder / "data"),
+        "EVIDENTLY_WORKSPACE": str(folder / "workspace"),
         "PREDICTION_DIR": str(folder / "predictions"),
         "MLFLOW_ARTIFACTS": str(folder / "mlartifacts"),
         "DRIFTGATE_MONITORS": str(ROOT / "flows" / "monitors.toml"),

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result and its report as text."""
+    """The result and its report as text; `snapshot` is what an Evidently workspace keeps."""
 
     drift: DriftResult
     html: str
     json: str
+    snapshot: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def compare(
         excluded=ledger.excluded,
         prediction=_judge_scores(apart[1], report.scores, scores),
     )
-    return Comparison(drift, with_banner(report.html, drift, monitor), report.json)
+    return Comparison(drift, with_banner(report.html, drift, monitor), report.json, report.snapshot)
 
 
 def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:

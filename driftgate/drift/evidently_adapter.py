@@ -50,11 +50,12 @@ class ColumnTest:
 
 @dataclass(frozen=True)
 class EvidentlyReport:
-    """Drift scores by column, and the report as text."""
+    """Drift scores by column, and the report as text; `snapshot` is what an Evidently workspace keeps."""
 
     scores: dict[str, float]
     html: str
     json: str
+    snapshot: str
 
 
 def run_report(
@@ -97,7 +98,8 @@ def run_report(
         )
         scores = read_scores(snapshot.metric_results.values(), tests)
         _check_count(snapshot.metric_results.values(), features, scores)
-        return EvidentlyReport(scores, _with_safe_scripts(snapshot.get_html_str(as_iframe=False)), snapshot.json())
+        html = _with_safe_scripts(snapshot.get_html_str(as_iframe=False))
+        return EvidentlyReport(scores, html, snapshot.json(), snapshot.dumps())
 
 
 def _with_safe_scripts(html: str) -> str:

@@ -177,13 +177,19 @@ def batch_line(batch: Batch, summary: BatchSummary) -> str:
     )
 
 
-def batch_markdown(model: str, batch: Batch, summary: BatchSummary) -> str:
+def batch_markdown(batch: Batch, summary: BatchSummary) -> str:
     """A page with the distribution of the scores."""
     shown = {name: getattr(summary, name) for name in ("positive_share", "mean", "p05", "p50", "p95")}
-    return (
-        f"# {summary.count:,} users scored\n\n{model} version {batch.model_version}, {batch.as_of}: `{batch.path}`\n\n"
-        "| probability | |\n|---|---|\n" + "\n".join(f"| {name} | {value:.4f} |" for name, value in shown.items())
-    )
+    lines = [
+        f"# {summary.count:,} users scored",
+        "",
+        f"**{batch.monitor}**, {batch.as_of}, model version {batch.model_version}: `{batch.path}`",
+        "",
+        "| probability | |",
+        "|---|---|",
+        *(f"| {name} | {value:.4f} |" for name, value in shown.items()),
+    ]
+    return "\n".join(lines)
 
 
 def _scores(batch: Batch) -> "pa.Table":

@@ -107,8 +107,8 @@ def push_failure(
         flow: `MONITOR_FLOW`, `TRAIN_FLOW` or `PREDICT_FLOW`.
         monitor: its name.
         duration_seconds: until it failed.
-        column_states: a `ColumnState` for every declared feature, where the run got so far. A run that fails because a column is gone
-            is the only one that can say so.
+        column_states: a `ColumnState` for every declared feature, where the run got so far. A run that fails because a
+            column is gone is the only one that can say so.
     """
     samples = [
         Sample("driftgate_last_run_failed", 1),

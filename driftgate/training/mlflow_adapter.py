@@ -160,7 +160,8 @@ def _make_schema(connection: Connection) -> None:
 
 
 def _client_on(parameters: ConnectionParameters, artifacts: Path) -> MlflowClient:
-    uri = f"{parameters.url_text()}&options={quote(f'-csearch_path={SCHEMA} -ctimezone=UTC')}"
+    options = quote(f"-csearch_path={SCHEMA} -ctimezone=UTC")
+    uri = f"{parameters.url_text()}&options={options}&connect_timeout=10&application_name=driftgate"
     with mlflow_errors("preparing MLflow's tables", parameters):
         # Made here, its default experiment is below our folder; made by the client, in the working directory.
         SqlAlchemyStore(uri, artifacts.as_uri())

@@ -1,4 +1,4 @@
-"""Make /reports/evidently writable for the user of the prefect container. Runs once, as root, before it starts.
+"""Make /reports/evidently and /reports/workspace writable for the user of the prefect container. Runs once, as root, before it starts.
 
 The reports must be deletable by the owner of the folder, whoever that is, so the folder keeps its owner. Files in it
 stay as they are.
@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-FOLDER = Path("/reports/evidently")
+FOLDERS = (Path("/reports/evidently"), Path("/reports/workspace"))
 
 # Without the sticky bit: one user may replace a report that another wrote. The group bit hands the folder's group on.
 OPEN_MODE = 0o2777
@@ -32,12 +32,13 @@ def may_write(status: os.stat_result, uid: int, gid: int) -> bool:
 
 
 def main() -> None:
-    """Create the folder where it is missing, and open it where it is closed to that user."""
+    """Create the folders where they are missing, and open those that are closed to that user."""
     uid, gid = int(os.environ["DRIFTGATE_UID"]), int(os.environ["DRIFTGATE_GID"])
-    FOLDER.mkdir(exist_ok=True)
-    if uid != 0 and not may_write(FOLDER.stat(), uid, gid):
-        FOLDER.chmod(OPEN_MODE)
-        print(f"{FOLDER} is now writable for user {uid}")
+    for folder in FOLDERS:
+        folder.mkdir(exist_ok=True)
+        if uid != 0 and not may_write(folder.stat(), uid, gid):
+            folder.chmod(OPEN_MODE)
+            print(f"{folder} is now writable for user {uid}")
 
 
 if __name__ == "__main__":

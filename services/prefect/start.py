@@ -3,6 +3,7 @@
 When the server or the worker ends, so does the container, with an error status, and Docker starts it again.
 """
 
+import os
 import signal
 import sys
 import time
@@ -13,8 +14,10 @@ from children import Children
 from healthy import READY_FILE, SERVER
 from prefect_database import create_prefect_database, database_parameters, prefect_database_url, wait_for_database
 
+from driftgate.database import connect
 from driftgate.errors import DriftgateError, OutputError
 from driftgate.publish.files import require_writable
+from driftgate.publish.reader import create_reader
 from driftgate.settings import Settings
 
 WORK_POOL = "driftgate"
@@ -46,6 +49,8 @@ def _start(children: Children) -> None:
     parameters = database_parameters(settings)
     wait_for_database(parameters)
     create_prefect_database(parameters)
+    if password := os.environ.get("GRAFANA_DB_PASSWORD"):
+        create_reader(connect(parameters), password)
     children.start(
         "server",
         ["prefect", "server", "start", "--host", "0.0.0.0"],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from driftgate.drift.result import ColumnResult, ColumnState
+from driftgate.performance.result import Change, Performance, PerformanceState
 from driftgate.publish.metrics import (
     METRICS,
     MONITOR_FLOW,
@@ -27,6 +28,7 @@ from driftgate.publish.metrics import (
     push_predictions,
     push_training,
 )
+from driftgate.publish.record import Run
 from tests.publish.runs import NO_TARGET, TARGET, column, finished, lost
 from tests.services.daemons import pushgateway
 
@@ -48,6 +50,13 @@ AGREED = {
     "driftgate_performance_drop": set(),
 }
 NOON = datetime(2024, 4, 1, 12, tzinfo=UTC)
+
+
+def dropped(run: Run, drop: float) -> Run:
+    """The run with the champion's AUC fallen by so much."""
+    measures = {"auc": Change(ref=0.82, cur=0.82 - drop, low=-1, high=1)}
+    return replace(run, performance=Performance(PerformanceState.MEASURED, version="1", measures=measures))
+
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -106,7 +115,8 @@ def test_only_agreed_names_with_agreed_labels_and_finite_values(
     columns: tuple[ColumnResult, ...], drop: float | None, ref: float
 ) -> None:
     run = finished(*columns, target=replace(TARGET, ref=ref))
-    samples = monitor_samples(run, drop)
+    run = run if drop is None else dropped(run, drop)
+    samples = monitor_samples(run)
     for sample in samples:
         assert set(sample.labels) == AGREED[sample.name]
         assert math.isfinite(sample.value)
@@ -127,13 +137,13 @@ def test_only_agreed_names_with_agreed_labels_and_finite_values(
 
 def test_a_run_is_pushed_whole(gateway: str) -> None:
     run = finished(*(column(f"f{n}", 0.5 if n < 8 else 0.01) for n in range(13)), lost("gone"), target_threshold=0.1)
-    push_monitor_run(gateway, run, 12.5, performance_drop=0.31)
+    push_monitor_run(gateway, dropped(run, 0.31), 12.5)
     found = held(gateway, "monitor_month", "churn")
     assert found[key("driftgate_drift_share")] == run.drift.drift_share == 9 / 14
     assert found[key("driftgate_drift_threshold")] == 0.3
     assert found[key("driftgate_target_drift")] == pytest.approx(0.02385, abs=1e-4)
     assert found[key("driftgate_target_threshold")] == 0.1
-    assert found[key("driftgate_performance_drop")] == 0.31
+    assert found[key("driftgate_performance_drop")] == pytest.approx(0.31)
     assert found[key("driftgate_column_score", column="f0", method="wasserstein")] == 0.5
     assert found[key("driftgate_column_drifted", column="f0")] == 1
     assert found[key("driftgate_column_drifted", column="f8")] == 0
@@ -150,7 +160,7 @@ def test_a_run_is_pushed_whole(gateway: str) -> None:
 
 
 def test_a_rerun_leaves_nothing_of_what_is_gone(gateway: str) -> None:
-    push_monitor_run(gateway, finished(column("old"), column("kept"), name="rerun"), 1, performance_drop=0.2)
+    push_monitor_run(gateway, dropped(finished(column("old"), column("kept"), name="rerun"), 0.2), 1)
     push_monitor_run(gateway, finished(column("kept"), target=NO_TARGET, name="rerun"), 1)
     found = held(gateway, MONITOR_FLOW, "rerun")
     assert {dict(labels)["column"] for _, labels in found if "column" in dict(labels)} == {"kept"}
@@ -169,7 +179,7 @@ def test_a_failure_leaves_the_last_success_and_what_it_found(gateway: str) -> No
     }
     assert after[key("driftgate_last_run_failed")] == 1
 
-    push_failure(gateway, MONITOR_FLOW, "failing", 2.5, {"fee": ColumnState.ALL_NULL})
+    push_failure(gateway, MONITOR_FLOW, "failing", 2.5, {"fee": "all null"})
     states = {
         labels: value for (name, labels), value in held(gateway, MONITOR_FLOW, "failing").items() if "state" in name
     }

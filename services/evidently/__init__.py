@@ -1,0 +1,1 @@
+"""The Evidently UI over the workspace, and the report files beside it."""

@@ -1,0 +1,44 @@
+"""The OpenAPI description holds for generated requests, and none of them is a server error."""
+
+import httpx
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+from tests.services.api.conftest import Month
+
+BOUNDED = settings(
+    max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def test_every_answer_is_as_described(client: httpx.Client, month: Month) -> None:
+    description = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
+    statuses: dict[str, set[int]] = {}
+    for found in description.get_all_operations():
+        operation = found.ok()
+        seen = statuses.setdefault(operation.label, set())
+
+        @BOUNDED
+        @given(case=operation.as_strategy())
+        def check(case: schemathesis.Case, seen: set[int] = seen) -> None:
+            seen.add(case.call_and_validate().status_code)
+
+        check()
+    assert set(statuses) == {
+        "POST /predict",
+        "POST /predict/batch",
+        "GET /features/{user_id}",
+        "GET /health",
+        "GET /ready",
+        "GET /metrics",
+    }
+    assert statuses["GET /health"] == statuses["GET /ready"] == statuses["GET /metrics"] == {200}
+    assert 404 in statuses["POST /predict"] and 404 in statuses["POST /predict/batch"]
+
+
+def test_the_examples_of_the_description_are_answers(client: httpx.Client, month: Month) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    answer = client.post("/predict", json={"user_id": month.users[0]}).json()
+    assert set(answer) == set(schemas["PredictionAnswer"]["properties"])
+    body = schemas["BatchRequest"]["properties"]["user_ids"]["examples"][0]
+    assert client.post("/predict/batch", json={"user_ids": body}).status_code == 404

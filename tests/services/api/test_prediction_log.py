@@ -1,0 +1,135 @@
+"""Every served prediction reaches the table, or is counted as dropped."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from driftgate.database import ConnectionParameters, connect
+from driftgate.publish.predictions import Prediction, create_prediction_tables
+from services.api.app import log_engine
+from services.api.metrics import Metrics
+from services.api.prediction_log import PredictionLog
+from services.api.settings import ApiSettings
+from tests.services.api.conftest import MONTH, Month, live, logged, make_service, other_database, wait_for
+
+Serve = Callable[..., httpx.Client]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def some(count: int) -> list[Prediction]:
+    return [Prediction(uuid4(), datetime.now(UTC), "api", f"u{n}", 1, 0.75, "1") for n in range(count)]
+
+
+def test_what_was_answered_is_in_the_table(serve: Serve, month: Month) -> None:
+    client = serve()
+    users = month.users[:20]
+    asked = datetime.now(UTC)
+    answer = client.post("/predict/batch", json={"user_ids": users}, headers={"X-Request-ID": "log-1"}).json()
+    wait_until(lambda: len(logged(month.engine, request_id="log-1")) == 20)
+    rows = {row["user_id"]: row for row in logged(month.engine, request_id="log-1")}
+    for item in answer["predictions"]:
+        row = rows[item["user_id"]]
+        assert row["features"] == item["features_used"]
+        assert (row["prediction"], row["probability"]) == (item["prediction"], item["probability"])
+        assert (row["model_version"], row["source"], row["as_of"]) == ("1", "api", MONTH)
+        assert asked <= row["time"] <= datetime.now(UTC)
+    client.post("/predict", json={"user_id": "nobody"}, headers={"X-Request-ID": "log-2"})
+    client.get(f"/features/{users[0]}", headers={"X-Request-ID": "log-2"})
+    client.post("/predict", json={"user_id": users[0]}, headers={"X-Request-ID": "log-3"})
+    wait_until(lambda: logged(month.engine, request_id="log-3"))
+    assert not logged(month.engine, request_id="log-2")
+
+
+def test_stopping_the_server_flushes(serve: Serve, month: Month) -> None:
+    with live(make_service(month, month.versions(), log_flush_seconds=60)) as client:
+        wait_for(client, "/ready", 200)
+        client.post("/predict", json={"user_id": month.users[0]}, headers={"X-Request-ID": "flushed"})
+        assert not logged(month.engine, request_id="flushed")
+    assert len(logged(month.engine, request_id="flushed")) == 1
+
+
+@pytest.fixture
+def engine(parameters: ConnectionParameters) -> Iterator[Engine]:
+    """As the API logs, on a fresh database."""
+    engine = log_engine(parameters, ApiSettings())
+    yield engine
+    engine.dispose()
+
+
+def test_what_does_not_fit_is_dropped_and_counted(engine: Engine) -> None:
+    metrics = Metrics()
+    log = PredictionLog(engine, metrics, max_rows=50, flush_seconds=60)
+    log.add(some(30))
+    log.add(some(30))
+    log.add(some(5))
+    assert b"api_prediction_log_dropped_total 15.0" in metrics.text()
+    assert b"api_prediction_log_queued 50.0" in metrics.text()
+    log.start()
+    log.stop(60)
+    assert len(logged(engine)) == 50
+    assert b"api_prediction_log_queued 0.0" in metrics.text()
+
+
+def test_a_refused_write_is_repeated_until_it_is_taken(engine: Engine, parameters: ConnectionParameters) -> None:
+    create_prediction_tables(engine)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE predictions ADD CONSTRAINT full CHECK (false) NOT VALID"))
+    log = PredictionLog(engine, metrics := Metrics(), max_rows=5000, flush_seconds=0.01)
+    log.start()
+    rows = some(2500)
+    log.add(rows)
+    time.sleep(0.5)
+    admin = connect(parameters)
+    with admin.begin() as connection:
+        connection.execute(text("ALTER TABLE predictions DROP CONSTRAINT full"))
+    wait_until(lambda: len(logged(admin)) == 2500)
+    # The same rows once more, as after a lost answer to a commit: they are there once.
+    log.add(rows)
+    log.stop(60)
+    assert len(logged(admin)) == 2500
+    assert b"api_prediction_log_dropped_total 0.0" in metrics.text()
+    admin.dispose()
+
+
+def test_a_table_that_was_removed_is_made_again(engine: Engine) -> None:
+    log = PredictionLog(engine, Metrics(), max_rows=5000, flush_seconds=0.01)
+    log.start()
+    log.add(some(3))
+    wait_until(lambda: log_count(engine) == 3)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE predictions"))
+    log.add(some(4))
+    wait_until(lambda: log_count(engine) == 4)
+    log.stop(60)
+
+
+def log_count(engine: Engine) -> int:
+    from sqlalchemy.exc import ProgrammingError
+
+    try:
+        return len(logged(engine))
+    except ProgrammingError:
+        return -1
+
+
+def test_without_a_database_the_exit_is_not_held_up_and_the_loss_counted(month: Month) -> None:
+    engine = log_engine(other_database(month, "not_there"), ApiSettings())
+    log = PredictionLog(engine, metrics := Metrics(), max_rows=100, flush_seconds=0.01)
+    log.start()
+    log.add(some(7))
+    log.stop(0.5)
+    assert b"api_prediction_log_dropped_total 7.0" in metrics.text()
+    log.join(60)
+    assert not log.is_alive()
+    engine.dispose()

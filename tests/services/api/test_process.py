@@ -1,0 +1,112 @@
+"""`driftgate serve` as a process: its end, its logs, its workers, and what it imports."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import httpx
+import psutil
+from sqlalchemy import text
+
+from tests.conftest import ROOT
+from tests.services.api.conftest import Command, Month
+from tests.services.api.test_metrics import labels, scrape
+
+Start = Callable[..., Command]
+
+
+def test_sigterm_under_load_loses_no_prediction(command: Start, month: Month) -> None:
+    started = command(API_LOG_FLUSH_SECONDS="30", API_ACCESS_LOG="true")
+    base, served, threads = started.client.base_url, [], []
+
+    def ask(place: int) -> None:
+        with httpx.Client(base_url=base, timeout=60) as own:
+            number = 0
+            while True:
+                identity = f"term-{place}-{number}"
+                try:
+                    answer = own.post(
+                        "/predict", json={"user_id": month.users[place]}, headers={"X-Request-ID": identity}
+                    )
+                except httpx.TransportError:
+                    return
+                assert answer.status_code == 200, answer.text
+                served.append(identity)
+                number += 1
+
+    for place in range(4):
+        threads.append(threading.Thread(target=ask, args=(place,)))
+        threads[-1].start()
+    deadline = time.monotonic() + 60
+    while len(served) < 50:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    started.process.send_signal(signal.SIGTERM)
+    assert started.process.wait(timeout=60) in (128 + signal.SIGTERM, -signal.SIGTERM)
+    for thread in threads:
+        thread.join()
+    with month.engine.connect() as connection:
+        found = connection.execute(text("SELECT request_id FROM predictions WHERE request_id LIKE 'term-%'")).scalars()
+        assert set(served) <= set(found)
+    assert "Traceback" not in started.log.read_text()
+
+
+def test_logs_are_json_and_name_no_user(command: Start, month: Month) -> None:
+    started = command()
+    answer = started.client.get(f"/features/{month.users[0]}", headers={"X-Request-ID": "json-1"})
+    assert answer.status_code == 200
+    started.process.terminate()
+    started.process.wait(timeout=60)
+    lines = [json.loads(line) for line in started.log.read_text().splitlines()]
+    [line] = [line for line in lines if line["request_id"] == "json-1"]
+    assert (line["route"], line["method"], line["status"]) == ("/features/{user_id}", "GET", 200)
+    assert month.users[0] not in started.log.read_text()
+
+
+def test_several_workers_report_their_sum(command: Start, month: Month) -> None:
+    started = command("--workers", "2")
+    body = {"user_id": month.users[0]}
+    deadline = time.monotonic() + 120
+    workers = [
+        child.pid for child in psutil.Process(started.process.pid).children() if "spawn_main" in str(child.cmdline())
+    ]
+    assert len(workers) == 2
+
+    def ready() -> bool:
+        # A new connection each time, as one connection stays with one worker.
+        return all(httpx.get(f"{started.client.base_url}/ready", timeout=60).status_code == 200 for _ in range(10))
+
+    while not ready():
+        assert time.monotonic() < deadline
+    before = scrape(started.client)
+    for _ in range(40):
+        assert httpx.post(f"{started.client.base_url}/predict", json=body, timeout=60).status_code == 200
+    for _ in range(5):
+        after = scrape(started.client)
+        where = ("api_requests_total", labels("/predict", "POST", 200))
+        assert after[where] - before.get(where, 0) == 40
+    assert after["api_requests_in_flight", ()] == 1
+    assert [value for (name, _), value in after.items() if name == "api_model_info"] == [1]
+    both = sum(psutil.Process(pid).memory_info().rss for pid in workers)
+    assert abs(after["process_resident_memory_bytes", ()] / both - 1) < 0.5
+
+
+def test_neither_prefect_nor_evidently_nor_mlflow_is_imported() -> None:
+    code = (
+        "import sys, services.api.server, services.api.app, uvicorn, driftgate.features.online_adapter;"
+        "print([name for name in ('prefect', 'evidently', 'mlflow') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_other_way_to_start_it_is_the_same() -> None:
+    line = [sys.executable, "-m", "services.api", "--help"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"--host", "--port", "--workers"} <= set(done.stdout.split())

@@ -1,0 +1,126 @@
+"""Encoder and trees: gaps, unknown categories, one row."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.pipeline import Pipeline
+
+from driftgate.errors import DataError
+from driftgate.training.encoder import FeatureEncoder
+from driftgate.training.features import InputKind, ModelFeature
+from driftgate.training.metrics import auc
+from driftgate.training.model import TrainedModel, predictions_of
+from driftgate.training.pipeline import fit_pipeline
+from tests.training.conftest import FEATURES, labels_of, some_columns
+
+Columns = dict[str, Sequence[Any]]
+NAMES = tuple(item.name for item in FEATURES)
+
+rows = st.fixed_dictionaries(
+    {
+        "tickets": st.one_of(st.none(), st.integers(-(2**53), 2**53), st.floats()),
+        "paperless": st.sampled_from([True, False, None, 0, 1, float("nan")]),
+        "service": st.one_of(st.none(), st.sampled_from(["DSL", "No", "never seen", "", "nan"]), st.just(float("nan"))),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def model(pipeline: Pipeline) -> TrainedModel:
+    return TrainedModel("churn", "1", NAMES, pipeline)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(rows, min_size=1, max_size=5))
+def test_every_row_has_a_probability_and_has_it_alone_too(pipeline: Pipeline, found: list[dict[str, Any]]) -> None:
+    model = TrainedModel("churn", "1", NAMES, pipeline)
+    together = model.probabilities({name: [row[name] for row in found] for name in NAMES})
+    assert ((together >= 0) & (together <= 1)).all()
+    alone = [model.probabilities({name: [row[name]] for name in NAMES})[0] for row in found]
+    assert together.tolist() == alone
+
+
+def test_a_user_without_any_value_is_scored(model: TrainedModel) -> None:
+    assert model.probabilities({name: [None] for name in NAMES}).shape == (1,)
+    assert model.probabilities({name: [] for name in NAMES}).shape == (0,)
+
+
+def test_it_learns_and_the_scores_are_those_of_the_pipeline(model: TrainedModel) -> None:
+    unseen = some_columns(seed=1)
+    scores = model.probabilities({**unseen, "another": ["column"]})
+    assert auc(labels_of(unseen), scores) > 0.95
+    assert np.array_equal(scores, model.pipeline.predict_proba(unseen)[:, 1])
+    assert np.array_equal(predictions_of(scores), model.pipeline.predict(unseen))
+
+
+def test_lists_arrays_and_frames_are_scored_alike(model: TrainedModel) -> None:
+    columns = some_columns(seed=2)
+    frame = pd.DataFrame(columns)
+    arrays = {name: np.array(columns[name], dtype=object) for name in NAMES}
+    arrays["tickets"] = frame["tickets"].to_numpy()
+    wanted = model.probabilities(columns)
+    assert np.array_equal(model.probabilities(arrays), wanted)
+    assert np.array_equal(model.pipeline.predict_proba(frame)[:, 1], wanted)
+
+
+def test_the_same_data_and_seed_give_the_same_trees(columns: Columns) -> None:
+    labels = labels_of(columns)
+    one, two = (fit_pipeline(columns, labels, FEATURES, seed=7).predict_proba(columns) for _ in range(2))
+    assert np.array_equal(one, two)
+
+
+def test_a_category_that_was_never_seen_is_missing(model: TrainedModel) -> None:
+    known = {"tickets": [3.0] * 2, "paperless": [True] * 2}
+    unseen, missing = model.probabilities({**known, "service": ["never seen", None]})
+    assert unseen == missing
+
+
+def test_few_categories_are_indicators_and_many_are_codes() -> None:
+    features = (
+        ModelFeature("few", "v", "STRING", InputKind.CATEGORY),
+        ModelFeature("many", "v", "STRING", InputKind.CATEGORY),
+        ModelFeature("too_many", "v", "STRING", InputKind.CATEGORY),
+    )
+    names = [f"{number:03d}" for number in range(300)]
+    columns: Columns = {
+        "few": ["b", "a", None] * 200,
+        "many": list("abcdef") * 100,
+        # The later half of the names is twice as frequent.
+        "too_many": (names + names[150:] + names[150:])[:600],
+    }
+    encoder = FeatureEncoder(features).fit(columns)
+    assert encoder.columns_ == ["few=a", "few=b", "many", "too_many"]
+    assert encoder.coded_columns == [2, 3]
+    matrix = encoder.transform({name: values[:3] for name, values in columns.items()})
+    assert np.array_equal(matrix[:, :3], [[0, 1, 0], [1, 0, 1], [np.nan, np.nan, 2]], equal_nan=True)
+    kept = encoder.categories_["too_many"]
+    assert len(kept) == 254 and set(names[150:]) < set(kept)
+    labels = np.array([value == "f" for value in columns["many"]], dtype=int)
+    scores = fit_pipeline(columns, labels, features, seed=0).predict_proba(columns)[:, 1]
+    assert auc(labels, scores) == 1.0
+
+
+def test_codes_do_not_depend_on_the_order_of_rows(columns: Columns) -> None:
+    backwards = {name: values[::-1] for name, values in columns.items()}
+    one, two = (FeatureEncoder(FEATURES).fit(item) for item in (columns, backwards))
+    assert one.categories_ == two.categories_ and one.columns_ == two.columns_
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"tickets": ["many"]}, "tickets holds a value that is not a number"),
+        ({"paperless": ["yes"]}, "paperless holds a value that is not a boolean"),
+        ({"service": ["DSL", "DSL"]}, "service has 2 values, and tickets has 1"),
+        ({"service": None}, "reads features that are absent: service"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(model: TrainedModel, fault: dict[str, Any], message: str) -> None:
+    columns = {"tickets": [1], "paperless": [True], "service": ["DSL"], **fault}
+    with pytest.raises(DataError, match=message):
+        model.probabilities({name: values for name, values in columns.items() if values is not None})

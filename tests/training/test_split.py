@@ -1,0 +1,63 @@
+"""Which side a user is on."""
+
+from uuid import UUID
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftgate.training.split import is_validation, key_text, validation_mask
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(), unique=True), seeds, st.randoms())
+def test_the_side_does_not_depend_on_the_order_of_rows(keys: list[str], seed: int, random) -> None:
+    before = dict(zip(keys, validation_mask(keys, seed), strict=True))
+    random.shuffle(keys)
+    assert dict(zip(keys, validation_mask(keys, seed), strict=True)) == before
+
+
+@settings(deadline=None)
+@given(st.integers(-(2**31), 2**31 - 1), seeds)
+def test_the_side_does_not_depend_on_the_type_of_the_key(key: int, seed: int) -> None:
+    forms = [key, str(key), float(key), np.int32(key), np.int64(key), np.float64(key)]
+    assert len({is_validation(form, seed) for form in forms}) == 1
+    assert {key_text(form) for form in forms} == {str(key)}
+
+
+@settings(deadline=None)
+@given(st.uuids(), seeds)
+def test_a_uuid_is_its_text(key: UUID, seed: int) -> None:
+    assert is_validation(key, seed) == is_validation(str(key), seed)
+
+
+@settings(deadline=None)
+@given(st.text(), seeds, st.floats(0, 1), st.floats(0, 1))
+def test_a_larger_share_keeps_the_users_of_a_smaller_one(key: str, seed: int, one: float, other: float) -> None:
+    small, large = sorted((one, other))
+    assert is_validation(key, seed, large) or not is_validation(key, seed, small)
+
+
+@settings(deadline=None)
+@given(st.text(), seeds)
+def test_no_share_is_nobody_and_the_whole_is_everybody(key: str, seed: int) -> None:
+    assert not is_validation(key, seed, 0.0)
+    assert is_validation(key, seed, 1.0)
+
+
+def test_a_fifth_is_kept_back_and_another_seed_keeps_others() -> None:
+    users = [f"{number:04d}-USER" for number in range(20_000)]
+    one, two = validation_mask(users, 42), validation_mask(users, 43)
+    # Five standard deviations of a binomial share.
+    assert abs(one.mean() - 0.2) < 5 * (0.2 * 0.8 / len(users)) ** 0.5
+    assert abs((one & two).mean() - 0.04) < 5 * (0.04 * 0.96 / len(users)) ** 0.5
+
+
+def test_the_sides_never_change() -> None:
+    """Versions that were trained long ago still know their users by this rule."""
+    kept_back = ["8779-QRDMV", "6322-HRPFA", "5248-YGIJN"]
+    assert (
+        validation_mask([*kept_back, "7590-VHVEG", "5575-GNVDE", "3668-QPYBK"], 42).tolist() == [True] * 3 + [False] * 3
+    )
