@@ -1,4 +1,4 @@
-"""Fill an empty database: the months below DRIFTGATE_DATA, or sample months where there are none."""
+"""Fill an empty database: the months below DRIFTGATE_DATA, or sample months where there are none, and a first model."""
 
 import subprocess
 import sys
@@ -40,12 +40,19 @@ def main() -> None:
             _driftgate("load", folder)
     # A load that was interrupted after its last month has not come to this.
     ensure_applied(engine, parameters, settings.feast_repo)
+    _train_on(str(min(loaded_days(engine))))
     Variable.set(_STATE, _DONE, overwrite=True)
 
 
 def _month_folders(parent: Path) -> list[Path]:
     folders = parent.iterdir() if parent.is_dir() else ()
     return [folder for folder in folders if folder.is_dir() and as_of_of(folder.name)]
+
+
+def _train_on(month: str) -> None:
+    """A first model, so that there is one to serve and to watch; the monitor works without it."""
+    if subprocess.run(["driftgate", "train", "--as-of", month], check=False).returncode != 0:
+        print(f"[Train] no model was trained on {month}; see above, and try `driftgate train`", file=sys.stderr)
 
 
 def _driftgate(*arguments: str) -> None:

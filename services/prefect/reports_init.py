@@ -1,14 +1,17 @@
-"""Make /reports/evidently and /reports/workspace writable for the user of the prefect container. Runs once, as root, before it starts.
+"""Make folders writable for containers that are not root. Runs once, as root, before they start.
 
-The reports must be deletable by the owner of the folder, whoever that is, so the folder keeps its owner. Files in it
-stay as they are.
+The reports must be deletable by the owner of the folder, whoever that is, so a folder keeps its owner. Files in it stay
+as they are.
 """
 
 import os
 import stat
 from pathlib import Path
 
-FOLDERS = (Path("/reports/evidently"), Path("/reports/workspace"))
+REPORTS = ("/reports/evidently", "/reports/workspace", "/reports/predictions")
+# A new volume belongs to root.
+MODELS = "/mlartifacts"
+PUSHGATEWAY, PUSHGATEWAY_UID = "/pushgateway", 65534
 
 # Without the sticky bit: one user may replace a report that another wrote. The group bit hands the folder's group on.
 OPEN_MODE = 0o2777
@@ -32,13 +35,19 @@ def may_write(status: os.stat_result, uid: int, gid: int) -> bool:
 
 
 def main() -> None:
-    """Create the folders where they are missing, and open those that are closed to that user."""
+    """Create the folders where they are missing, and open those that are closed to their user."""
     uid, gid = int(os.environ["DRIFTGATE_UID"]), int(os.environ["DRIFTGATE_GID"])
-    for folder in FOLDERS:
-        folder.mkdir(exist_ok=True)
-        if uid != 0 and not may_write(folder.stat(), uid, gid):
-            folder.chmod(OPEN_MODE)
-            print(f"{folder} is now writable for user {uid}")
+    for name in (*REPORTS, MODELS):
+        open_folder(Path(name), uid, gid)
+    open_folder(Path(PUSHGATEWAY), PUSHGATEWAY_UID, PUSHGATEWAY_UID)
+
+
+def open_folder(folder: Path, uid: int, gid: int) -> None:
+    """Create the folder where it is missing, and open it where it is closed to that user."""
+    folder.mkdir(exist_ok=True)
+    if uid != 0 and not may_write(folder.stat(), uid, gid):
+        folder.chmod(OPEN_MODE)
+        print(f"{folder} is now writable for user {uid}")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,8 @@ def test_a_rerun_replaces_the_run_before(runs: dict[str, Run], workplace: Workpl
 
 def test_nothing_is_left_behind(runs: dict[str, Run], workplace: Workplace) -> None:
     names = {path.name for path in workplace.reports.iterdir()}
-    assert names == {path.name for run in runs.values() for path in (run.paths.html, run.paths.json, run.paths.record)}
+    reports = {path.name for run in runs.values() for path in (run.paths.html, run.paths.json, run.paths.record)}
+    assert names == reports | {"index.html"}
     assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").iterdir()) == []
 
 
@@ -90,7 +91,7 @@ def test_every_step_of_a_good_run_is_in_prefect(runs: dict[str, Run], workplace:
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"]["as_of_ref"] == "2024-01-31"
     steps = workplace.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
-    assert len(steps) == 13
+    assert len(steps) == 14
     assert {step["run_count"] for step in steps} == {1}
     log = workplace.logs(run, until="[Evidently] report_html=")
     assert target_line(runs["calm"].target) in log

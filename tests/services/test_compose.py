@@ -79,7 +79,7 @@ def test_what_runs_as_root_ends_at_once_and_reaches_nothing(name: str) -> None:
     assert service["network_mode"] == "none"
     assert service["read_only"] is True
     assert "restart" not in service
-    assert list(mounts(name)) == ["/reports"]
+    assert list(mounts(name)) == ["/reports", "/mlartifacts", "/pushgateway"]
 
 
 @pytest.mark.parametrize("name", LONG_RUNNING)
@@ -137,9 +137,25 @@ def test_the_settings_name_mounted_folders() -> None:
         assert any(Path(environment[name]).is_relative_to(place) for place in places), name
 
 
-def test_both_containers_get_the_same_database_and_password() -> None:
+def test_models_are_where_flows_and_service_look_for_them() -> None:
+    for name, options in (("prefect", ""), ("api", "ro"), ("mlflow", "ro")):
+        assert mounts(name)["/mlartifacts"] == f"mlartifacts:{options}"
+        assert SERVICES[name]["environment"]["MLFLOW_ARTIFACTS"] == "/mlartifacts"
+
+
+def test_every_long_running_container_has_a_read_only_root() -> None:
+    assert [name for name in LONG_RUNNING if SERVICES[name].get("read_only") is not True] == ["postgres"]
+
+
+def test_every_volume_is_used_and_declared() -> None:
+    named = {entry.split(":")[0] for service in SERVICES.values() for entry in service.get("volumes", [])}
+    assert {name for name in named if not name.startswith((".", "$"))} == set(COMPOSE["volumes"])
+
+
+def test_all_containers_get_the_same_database_and_password() -> None:
     for name in ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"):
-        assert SERVICES["postgres"]["environment"][name] == SERVICES["prefect"]["environment"][name]
+        for service in ("prefect", "api", "mlflow"):
+            assert SERVICES["postgres"]["environment"][name] == SERVICES[service]["environment"][name]
     assert mounts("postgres") == {"/var/lib/postgresql/data": "postgres:"}
     assert "postgres" in COMPOSE["volumes"]
 
@@ -149,7 +165,8 @@ def test_every_variable_has_a_default_and_stands_in_the_example() -> None:
     used = re.findall(r"(?<!\$)\$\{(\w+)(:-[^}]+)?\}", text)
     assert all(default for _, default in used)
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
-    assert {name for name, _ in used} == set(re.findall(r"^#?([A-Z_]+)=", example, re.M))
+    passed_on = re.findall(r"^ +([A-Z_]+):(?: #.*)?$", text, re.M)
+    assert {*(name for name, _ in used), *passed_on} == set(re.findall(r"^#?([A-Z_]+)=", example, re.M))
 
 
 def script(name: str) -> ModuleType:
