@@ -9,8 +9,7 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,12 +17,11 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
 from driftgate.database import ConnectionParameters, connect, database_errors
-from driftgate.database.engine import translate
-from driftgate.errors import DriftgateError, OutputError
+from driftgate.errors import OutputError
 from driftgate.training.features import InputKind
+from driftgate.training.mlflow_errors import SCHEMA, mlflow_errors
 from driftgate.training.versions import IDENTITY_TAG, TRAINING_TAG, Training, training_text
 
 # Read while mlflow is imported. It would report its use to its makers, and git's absence to the user.
@@ -39,12 +37,16 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, Schema, TensorSpec
 
-SCHEMA = "mlflow"
-
 _log = logging.getLogger(__name__)
 # Any constant will do, as long as every process that makes MLflow's tables takes the same one.
 _SCHEMA_LOCK = 7_340_117
 _COLUMN_TYPES = {InputKind.NUMBER: "double", InputKind.BOOLEAN: "boolean", InputKind.CATEGORY: "string"}
+
+
+def store_uri(parameters: ConnectionParameters) -> str:
+    """The address of MLflow's store, with the password in it: not for command lines and logs."""
+    options = quote(f"-csearch_path={SCHEMA} -ctimezone=UTC")
+    return f"{parameters.url_text()}&options={options}&connect_timeout=10&application_name=driftgate"
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,7 @@ def _make_schema(connection: Connection) -> None:
 
 
 def _client_on(parameters: ConnectionParameters, artifacts: Path) -> MlflowClient:
-    options = quote(f"-csearch_path={SCHEMA} -ctimezone=UTC")
-    uri = f"{parameters.url_text()}&options={options}&connect_timeout=10&application_name=driftgate"
+    uri = store_uri(parameters)
     with mlflow_errors("preparing MLflow's tables", parameters):
         # Made here, its default experiment is below our folder; made by the client, in the working directory.
         SqlAlchemyStore(uri, artifacts.as_uri())
@@ -261,35 +262,3 @@ def _make_model(client: MlflowClient, name: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-
-
-@contextmanager
-def mlflow_errors(what: str, parameters: ConnectionParameters, artifacts: Path | None = None) -> Iterator[None]:
-    """Turn MLflow's errors into ours; a driver's error below it says whether a retry can mend it."""
-    try:
-        yield
-    except DriftgateError:
-        raise
-    except Exception as error:
-        raise _ours(error, what, parameters, artifacts) from error
-
-
-def _ours(error: Exception, what: str, parameters: ConnectionParameters, artifacts: Path | None) -> DriftgateError:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, DBAPIError):
-            return translate(cause, what, parameters)
-        if isinstance(cause, OSError) and artifacts is not None:
-            return OutputError(
-                f"models cannot be written to {artifacts}: {cause.strerror or cause}",
-                remedy="make the folder writable for this user, or set MLFLOW_ARTIFACTS to one that is",
-            )
-        cause = cause.__cause__ or cause.__context__
-    message = str(error)
-    # An address of the store in the message would show the password, plain or as it is quoted there.
-    for secret in {parameters.password, quote(parameters.password, safe="")} - {""}:
-        message = message.replace(secret, "***")
-    return DriftgateError(
-        f"MLflow failed while {what}: {type(error).__name__}: {message[:600]}",
-        remedy=f"see the cause above; MLflow's tables are in the schema {SCHEMA} of the database",
-    )

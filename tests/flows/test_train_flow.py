@@ -143,8 +143,8 @@ def test_success_and_failure_reach_the_pushgateway(
         with urlopen(f"{url}/metrics") as answer:
             pushed = answer.read().decode()
         # The champion's, which is not the version just trained.
-        area = f"{trained[0].training.metrics['auc']:.3f}"
-        assert re.search(rf'driftgate_champion_metric{{.*metric="auc",model_version="1",.*}} {area}', pushed), pushed
+        found = re.search(r'driftgate_champion_metric{.*metric="auc",model_version="1",.*} (\S+)', pushed)
+        assert found and float(found[1]) == pytest.approx(trained[0].training.metrics["auc"])
         assert re.search(r'driftgate_last_run_failed{.*flow="train_month".*monitor="churn".*} 0', pushed)
         with pytest.raises(UnknownMonthError):
             train_month(date(2020, 1, 31))

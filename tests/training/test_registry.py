@@ -314,7 +314,7 @@ def test_a_role_without_rights_is_told_so(server: ConnectionParameters, tmp_path
 
 
 def test_an_address_in_a_message_of_mlflow_shows_no_password(registry: ModelRegistry) -> None:
-    from driftgate.training.mlflow_adapter import mlflow_errors
+    from driftgate.training.mlflow_errors import mlflow_errors
 
     secret = replace(registry.parameters, password="p@ss/word")
     for shown in ("p@ss/word", "p%40ss%2Fword"):

@@ -1,0 +1,103 @@
+"""The deployments: made once, renewed in their code's part alone, and what is retired is removed."""
+
+import json
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentUpdate
+from prefect.client.schemas.schedules import CronSchedule
+
+from flows import deploy as module
+from flows.deploy import DEPLOYMENTS, RETIRED, deploy
+
+POOL = "pool-of-test-deploy"
+FULL_NAMES = {f"{flow.name}/{'monthly' if cron else 'on-demand'}" for flow, cron in DEPLOYMENTS}
+
+
+@pytest.fixture(scope="module")
+def client(prefect_api: str) -> SyncPrefectClient:
+    made = get_client(sync_client=True)
+    with made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def said(client: SyncPrefectClient) -> list[str]:
+    """What the first two calls print; between them somebody has changed a deployment in the UI."""
+    lines: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.sys.stdout, "write", lines.append)
+        deploy(POOL)
+        lines.append("again\n")
+        changed = client.read_deployment_by_name("monitor_new_months/monthly")
+        client.update_deployment(
+            changed.id,
+            DeploymentUpdate(parameters={"monitor": "another"}, tags=["ours"], entrypoint="gone.module.flow"),
+        )
+        (schedule,) = changed.schedules
+        client._client.patch(
+            f"/deployments/{changed.id}/schedules/{schedule.id}",
+            json=DeploymentScheduleUpdate(
+                active=False, schedule=CronSchedule(cron="0 9 3 * *", timezone="UTC")
+            ).model_dump(mode="json", exclude_unset=True),
+        ).raise_for_status()
+        deploy(POOL)
+    return "".join(lines).splitlines()
+
+
+def by_name(client: SyncPrefectClient, name: str) -> Any:
+    return client.read_deployment_by_name(name)
+
+
+def test_every_flow_is_deployed_once_and_then_renewed(said: list[str], client: SyncPrefectClient) -> None:
+    first, second = said[: said.index("again")], said[said.index("again") + 1 :]
+    made = {line.removeprefix("[Deploy] ").rpartition(":")[0] for line in first}
+    assert made == FULL_NAMES
+    assert second == [line.replace(": made", ": renewed") for line in first]
+    for name in FULL_NAMES:
+        found = by_name(client, name)
+        assert found.work_pool_name == POOL
+        assert found.entrypoint.startswith("flows.") and found.entrypoint.endswith(name.partition("/")[0])
+
+
+def test_what_people_changed_stays_and_the_codes_part_is_renewed(said: list[str], client: SyncPrefectClient) -> None:
+    found = by_name(client, "monitor_new_months/monthly")
+    assert found.entrypoint == "flows.backfill_flow.monitor_new_months"
+    assert (found.parameters, found.tags) == ({"monitor": "another"}, ["ours"])
+    (schedule,) = found.schedules
+    assert not schedule.active and schedule.schedule.cron == "0 9 3 * *"
+
+
+def test_only_the_monthly_work_is_scheduled_in_its_order(said: list[str], client: SyncPrefectClient) -> None:
+    crons = {}
+    for name in FULL_NAMES - {"monitor_new_months/monthly"}:
+        for schedule in by_name(client, name).schedules:
+            crons[name] = schedule.schedule.cron
+    assert crons == {"ingest_month/monthly": "0 5 2 * *", "predict_month/monthly": "0 7 2 * *"}
+
+
+def test_the_parameters_are_those_of_the_flows(said: list[str], client: SyncPrefectClient) -> None:
+    schema = by_name(client, "train_and_compare/on-demand").parameter_openapi_schema
+    assert set(schema["properties"]) == {"as_of", "delta", "monitor", "seed"}
+    assert json.dumps(schema["properties"]["as_of"]).count("date") >= 1
+
+
+def test_a_deployment_of_an_earlier_release_is_removed(said: list[str], client: SyncPrefectClient) -> None:
+    """It judged the newest pair every month, as monitor_new_months does now."""
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.exceptions import ObjectNotFound
+
+    (name,) = RETIRED
+    flow_name, _, deployment = name.partition("/")
+    flow_id = by_name(client, f"{flow_name}/on-demand").flow_id
+    client.create_deployment(
+        flow_id=flow_id,
+        name=deployment,
+        schedules=[DeploymentScheduleCreate(schedule=CronSchedule(cron="0 6 2 * *"), active=True)],
+    )
+    assert by_name(client, name).name == deployment
+    deploy(POOL)
+    with pytest.raises(ObjectNotFound):
+        by_name(client, name)
+    by_name(client, f"{flow_name}/on-demand")

@@ -1,0 +1,291 @@
+"""What follows a decision: when a signal is held back, what a trigger starts, and what it needs to start it."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from sqlalchemy import text
+
+from driftgate.decision import Policy, decide
+from driftgate.errors import ConfigurationError
+from driftgate.performance.result import PerformanceState
+from driftgate.publish.record import Run
+from driftgate.publish.text import result_lines
+from tests.flows.conftest import Workplace
+from tests.publish.runs import TARGET, column, finished
+
+JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
+
+# In both pairs a feature drifts, so that with a bar this low both signal.
+BOTH = "threshold = 0.05"
+VARIANTS = {
+    "confirmed": [BOTH, "confirmations = 2", "confirmation_window = 2", 'retrain = "deployment"'],
+    "cooling": [BOTH, "cooldown_days = 60", 'retrain = "off"'],
+    "lenient": ['on_incomparable = "count_as_drift"'],
+    "covariates": ['performance = "off"'],
+}
+
+
+@pytest.fixture(scope="module")
+def monitors(workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Beside `churn` monitors of the same tables, each with a policy of its own."""
+    churn = Path(workplace.environment["DRIFTGATE_MONITORS"]).read_text()
+    path = tmp_path_factory.mktemp("monitors") / "monitors.toml"
+    path.write_text(churn + "".join(variant(churn, name, lines) for name, lines in VARIANTS.items()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DRIFTGATE_MONITORS", str(path))
+        yield
+
+
+def variant(churn: str, name: str, lines: list[str]) -> str:
+    kept = [line for line in churn.splitlines() if not line.startswith(("threshold", "report_folder"))]
+    return "\n".join(kept).replace("[churn]", "\n".join([f"[{name}]", *lines])).replace("[churn.", f"[{name}.") + "\n"
+
+
+def retrainings(workplace: Workplace) -> list[dict[str, Any]]:
+    """Runs of the deployment that were created, oldest first."""
+    return list(
+        workplace.ask(
+            "flow_runs/filter",
+            flow_runs={"deployment_id": {"is_null_": False}},
+            flows={"name": {"any_": ["train_and_compare"]}},
+            sort="START_TIME_ASC",
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Each pair in turn, and the second once more; `started` are the retrainings after each of them."""
+
+    feb: Run
+    mar: Run
+    again: Run
+    started: tuple[int, int, int]
+
+
+def judge(workplace: Workplace, monitor: str) -> Runs:
+    from flows.monitor_flow import monitor_month
+
+    runs, started = [], []
+    for pair in ((JAN, FEB), (FEB, MAR), (FEB, MAR)):
+        runs.append(monitor_month(*pair, monitor=monitor))
+        started.append(len(retrainings(workplace)))
+    return Runs(*runs, started=(started[0], started[1], started[2]))
+
+
+def test_without_the_deployment_nothing_slow_begins(workplace: Workplace, monitors: None) -> None:
+    from flows.monitor_flow import monitor_month
+
+    with pytest.raises(ConfigurationError, match="has no train_and_compare/on-demand") as caught:
+        monitor_month(JAN, FEB, monitor="confirmed")
+    assert "python -m flows.deploy" in caught.value.remedy
+    run = workplace.flow_run("confirmed: 2024-01-31 vs 2024-02-29")
+    assert set(workplace.task_runs(run)) == {"plan"}
+
+
+@pytest.fixture(scope="module")
+def deployed(workplace: Workplace) -> str:
+    from flows.deploy import deploy
+
+    deploy("test-pool")
+    return "test-pool"
+
+
+@pytest.fixture(scope="module")
+def confirmed(workplace: Workplace, monitors: None, deployed: str) -> Runs:
+    return judge(workplace, "confirmed")
+
+
+@pytest.fixture(scope="module")
+def cooling(workplace: Workplace, monitors: None, confirmed: Runs) -> Runs:
+    return judge(workplace, "cooling")
+
+
+def test_a_signal_waits_for_its_confirmation(confirmed: Runs) -> None:
+    held = "1 of the last 2 runs signals, 2 needed"
+    assert (confirmed.feb.decision.label, confirmed.feb.decision.held_back) == ("NO_ACTION", held)
+    assert confirmed.feb.decision.reasons[0] == f"held back: {held}" and confirmed.feb.decision.signalled
+    assert (confirmed.mar.decision.label, confirmed.mar.decision.held_back) == ("RETRAINING_TRIGGERED", "")
+    assert confirmed.again.decision == confirmed.mar.decision, "its own earlier run is no confirmation, nor a trigger"
+
+
+def test_after_a_trigger_there_is_a_cooldown(cooling: Runs) -> None:
+    assert cooling.feb.decision.label == "RETRAINING_TRIGGERED (RETRAIN OFF)"
+    held = "2024-02-29 triggered 31 days before, cooldown_days is 60"
+    assert (cooling.mar.decision.label, cooling.mar.decision.held_back) == ("NO_ACTION", held)
+    assert cooling.again.decision == cooling.mar.decision
+
+
+@pytest.mark.parametrize("name", ["confirmed", "cooling"])
+def test_why_it_is_held_back_is_in_the_record_and_the_tables(
+    name: str, request: pytest.FixtureRequest, workplace: Workplace
+) -> None:
+    runs: Runs = request.getfixturevalue(name)
+    held = next(run for run in (runs.feb, runs.mar) if run.decision.held_back)
+    record = json.loads(held.paths.record.read_text())
+    assert record["held_back"] == held.decision.held_back and record["signalled"]
+    assert record["reasons"][0] == f"held back: {held.decision.held_back}"
+    query = text("SELECT verdict, signalled, held_back FROM monitor_runs WHERE monitor = :name AND as_of_cur = :cur")
+    with workplace.engine.connect() as connection:
+        row = connection.execute(query, {"name": name, "cur": held.drift.as_of_cur}).one()
+    assert row == ("NO_ACTION", True, held.decision.held_back)
+    from driftgate.publish.shown import run_lines
+
+    assert "no threshold would flip it: a signal is there, and it is held back" in run_lines(record)
+
+
+def test_a_trigger_starts_one_retraining_and_a_rerun_none(confirmed: Runs, workplace: Workplace) -> None:
+    assert confirmed.started == (0, 1, 1)
+    (run,) = retrainings(workplace)[:1]
+    assert run["parameters"] == {"as_of": "2024-03-31", "monitor": "confirmed"}
+    assert run["work_pool_name"] == "test-pool" and run["parent_task_run_id"] is None
+    log = workplace.logs(workplace.flow_run("confirmed: 2024-02-29 vs 2024-03-31"), until="retraining started")
+    assert run["name"] in log
+
+
+def test_off_starts_nothing(cooling: Runs, confirmed: Runs) -> None:
+    assert cooling.started == (1, 1, 1), "that of the other monitor"
+
+
+def stormy(retrain: str, **overrides: Any) -> Run:
+    """A finished run that triggers, of another champion each time it is asked for another name."""
+    run = finished(column("fee", 0.9), retrain=retrain, model="m", months=(FEB, MAR), **overrides)
+    decision = decide(run.drift, run.target, Policy(0.3, retrain=retrain))
+    return replace(run, decision=decision)
+
+
+@flow(persist_result=False)
+def act(run: Run) -> None:
+    from flows.retrain_action import act_step
+
+    act_step(run)
+
+
+@pytest.mark.parametrize("retrain", ["simulated", "off"])
+def test_neither_a_message_nor_an_event_starts_anything(retrain: str, workplace: Workplace, deployed: str) -> None:
+    before = len(retrainings(workplace))
+    act(stormy(retrain))
+    assert len(retrainings(workplace)) == before
+
+
+def test_a_retraining_waits_for_the_labels_it_learns_from(workplace: Workplace, deployed: str) -> None:
+    before = len(retrainings(workplace))
+    early = replace(TARGET, cur=math.nan, labelled_cur=0.4, reason="2024-03-31: pending, 40% labelled", pending=True)
+    act(stormy("deployment", name="late", target=early))
+    assert len(retrainings(workplace)) == before
+    act(stormy("deployment", name="late"))
+    assert len(retrainings(workplace)) == before + 1
+
+
+def test_another_champion_may_be_retrained_on_the_same_pair(workplace: Workplace, deployed: str) -> None:
+    before = len(retrainings(workplace))
+    run = stormy("deployment", name="served")
+    for version in ("1", "1", "2", "2"):
+        act(replace(run, performance=replace(run.performance, version=version)))
+    assert len(retrainings(workplace)) == before + 2
+
+
+def test_months_of_the_past_start_nothing(workplace: Workplace, deployed: str) -> None:
+    from flows.retrain_action import acting_only_on
+
+    before = len(retrainings(workplace))
+    with acting_only_on(date(2024, 4, 30)):
+        act(stormy("deployment", name="past"))
+    assert len(retrainings(workplace)) == before
+    with acting_only_on(MAR):
+        act(stormy("deployment", name="past"))
+    assert len(retrainings(workplace)) == before + 1
+
+
+@pytest.fixture(scope="module")
+def champion(workplace: Workplace, confirmed: Runs, cooling: Runs) -> str:
+    """A champion that was trained on the newest month."""
+    from flows.train_flow import train_month
+
+    return train_month(MAR).registered.version
+
+
+def test_a_champion_of_a_later_month_leaves_the_pair_to_a_probe_and_holds_it_back(
+    workplace: Workplace, monitors: None, champion: str, cooling: Runs
+) -> None:
+    from flows.monitor_flow import monitor_month
+
+    run = monitor_month(JAN, FEB, monitor="cooling")
+    assert run.performance.measured and run.performance.version is None and run.performance.trained_on == JAN
+    assert run.drift.prediction is None, "there are no scores of a champion"
+    assert cooling.feb.decision.triggered
+    assert run.decision.held_back == "the champion was trained on 2024-03-31 and knows this shift"
+    assert run.performance == cooling.feb.performance
+
+
+def test_users_of_the_training_are_not_counted(workplace: Workplace, monitors: None, champion: str) -> None:
+    """On its own month what is left are the validation users."""
+    from driftgate.training.split import is_validation
+    from flows.monitor_flow import monitor_month
+
+    run = monitor_month(FEB, MAR)
+    with workplace.engine.connect() as connection:
+        users = connection.execute(text("SELECT user_id FROM labels WHERE period_start = '2024-03-31'")).scalars().all()
+    unseen = sum(is_validation(user, 42) for user in users)
+    assert run.performance.version == champion
+    assert run.performance.users_cur == run.performance.users_ref == unseen < len(users) / 3
+
+
+def test_a_champion_whose_files_are_gone_gives_no_verdict_and_takes_none_back(
+    workplace: Workplace, monitors: None, champion: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The months are as they were when the earlier verdict was reached, so it still holds."""
+    from flows.monitor_flow import monitor_month
+
+    query = text("SELECT * FROM monitor_runs WHERE monitor = 'churn'")
+    with workplace.engine.connect() as connection:
+        before = connection.execute(query).all()
+    monkeypatch.setenv("MLFLOW_ARTIFACTS", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="version 1 has no file") as caught:
+        monitor_month(FEB, MAR)
+    assert "MLFLOW_ARTIFACTS" in caught.value.remedy
+    with workplace.engine.connect() as connection:
+        assert before and connection.execute(query).all() == before
+    assert workplace.flow_run("churn: 2024-02-29 vs 2024-03-31")["state_type"] == "FAILED"
+    # No model is touched where performance is off.
+    run = monitor_month(FEB, MAR, monitor="covariates")
+    assert run.performance.state is PerformanceState.OFF and run.drift.prediction is None
+    assert not [line for line in result_lines(run) if "Performance" in line]
+    assert [signal.name for signal in run.decision.signals] == ["drift_share"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend", "state"),
+    [
+        ("RENAME COLUMN watch_hours_30d TO gone", "RENAME COLUMN gone TO watch_hours_30d", "missing"),
+        (
+            "ALTER COLUMN watch_hours_30d TYPE text USING watch_hours_30d::text || ' h'",
+            "ALTER COLUMN watch_hours_30d TYPE double precision USING rtrim(watch_hours_30d, ' h')::double precision",
+            "retyped",
+        ),
+    ],
+)
+def test_a_champion_that_lost_a_feature_is_not_measured_and_there_is_a_verdict(
+    workplace: Workplace, monitors: None, champion: str, spoil: str, mend: str, state: str
+) -> None:
+    from flows.monitor_flow import monitor_month
+
+    with workplace.engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE usage_agg_30d_snapshots {spoil}"))
+    try:
+        run = monitor_month(FEB, MAR, monitor="lenient")
+    finally:
+        with workplace.engine.begin() as connection:
+            connection.execute(text(f"ALTER TABLE usage_agg_30d_snapshots {mend}"))
+    assert run.drift.worst_first[0].name == "watch_hours_30d" and run.drift.worst_first[0].state == state
+    assert run.performance.state is PerformanceState.NOT_COMPUTABLE
+    why = "not computable: champion v1 reads features that are absent or retyped: watch_hours_30d"
+    assert run.performance.reason == why and f"[Performance] {why}" in result_lines(run)
+    assert run.decision.signalled and f"auc_drop {why}" in run.decision.reasons
