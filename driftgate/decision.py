@@ -171,7 +171,7 @@ def _performance_signals(performance: Performance, policy: Policy) -> list[Signa
         return [Signal("auc_drop", "performance_drop", math.nan, threshold, False, text)]
     drop, (low, high) = performance.drop, performance.drop_interval
     reached = drop > threshold and low > 0.0
-    text = f"{compared('auc_drop', drop, threshold, '>')} [{low:.2f}, {high:.2f}]"
+    text = f"{compared('auc_drop', drop, threshold, '>')} [{low:z.2f}, {high:z.2f}]"
     if drop > threshold and not reached:
         text += " which holds 0"
     return [Signal("auc_drop", "performance_drop", drop, threshold, reached, text, certain=low > 0.0)]
@@ -215,7 +215,8 @@ def compared(name: str, value: float, threshold: float, sign: str = ">=") -> str
     holds = value > threshold or (value == threshold and sign == ">=")
     shown = sign if holds else {">=": "<", ">": "<="}[sign]
     for digits in range(2, 12):
-        left, right = f"{value:.{digits}f}", f"{threshold:.{digits}f}"
+        # z: a small negative number is not printed as minus zero.
+        left, right = f"{value:z.{digits}f}", f"{threshold:z.{digits}f}"
         if value == threshold or left != right:
             break
     else:

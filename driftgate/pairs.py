@@ -82,15 +82,35 @@ def pairs_of(
     return found
 
 
+def history_pairs(
+    months: Sequence[date], reference: Reference, start: date | None = None, end: date | None = None
+) -> list[Pair]:
+    """`pairs_of`, at least one of them.
+
+    Raises:
+        UnknownMonthError: no month within the bounds has a reference, or the fixed one is not among the months.
+        UsageError: start is later than end.
+    """
+    found = pairs_of(months, reference, start, end)
+    if not found:
+        bounds = f" from {start or 'the first'} to {end or 'the last'}" if start or end else ""
+        raise UnknownMonthError(
+            f"there is no loaded month{bounds} that has a reference before it",
+            allowed=f"two months, such as two of these: {bounded(months[::-1])}",
+            remedy="load more months with `driftgate ingest DIR --as-of YYYY-MM-DD`, or give other bounds",
+        )
+    return found
+
+
 def due_pairs(months: Sequence[date], judged: Iterable[Pair], pending: Iterable[Pair]) -> list[Pair]:
-    """What a schedule has to judge: each month after the newest judged one, and pairs whose labels were not all there.
+    """What a schedule has to judge: each month after the newest judged one, and pairs that lacked labels.
 
     Where nothing was ever judged it is the newest month alone: a long history is for a backfill.
 
     Args:
         months: loaded ones, ascending.
         judged: pairs that have a verdict.
-        pending: those of them that wait for labels.
+        pending: those of them that lacked labels, and are to be judged again.
     """
     every = pairs_of(months, Reference())
     newest = max((current for _, current in judged), default=None)

@@ -14,7 +14,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
 from driftgate.errors import ConfigurationError
-from flows.retrain_action import RETRAIN_DEPLOYMENT, RETRAIN_EVENT
+from flows.retrain_action import LABELS_THERE, RETRAIN_DEPLOYMENT, RETRAIN_EVENT
 
 NAME = "Driftgate: retrain on a trigger"
 APPROVAL_DEPLOYMENT = "retrain_after_approval/on-demand"
@@ -31,7 +31,11 @@ def make_automation(approval: bool) -> Automation:
         description='Retrains the model of a monitor with retrain = "off" when it triggers.',
         trigger=EventTrigger(
             expect={RETRAIN_EVENT},
-            match={"prefect.resource.id": "driftgate.monitor.*", "driftgate.retrain": "off"},
+            match={
+                "prefect.resource.id": "driftgate.monitor.*",
+                "driftgate.retrain": "off",
+                "driftgate.labels": LABELS_THERE,
+            },
             posture=Posture.Reactive,
             threshold=1,
             within=timedelta(0),
@@ -48,7 +52,8 @@ def make_automation(approval: bool) -> Automation:
         known = Automation.read(name=NAME)
     except ValueError:
         return wanted.create()
-    wanted.id = known.id
+    # Whether it is switched on belongs to whoever switched it in the UI.
+    wanted.id, wanted.enabled = known.id, known.enabled
     wanted.update()
     return wanted
 

@@ -1,21 +1,29 @@
 """Many months judged in one process: a whole history, or what a schedule has missed."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.errors import DataError, DriftgateError, NoVerdictError
-from driftgate.features.entities import loaded_months
+from driftgate.features.entities import loaded_months, measure_month
+from driftgate.features.labels import read_labels
 from driftgate.monitors import Monitor, read_monitor
-from driftgate.pairs import Pair, due_pairs, pairs_of, parse_reference
+from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
 from driftgate.publish.history import past_runs
+from driftgate.publish.metrics import MONITOR_FLOW
 from flows import plain_errors
 from flows.monitor_flow import monitor_month
 from flows.monitor_steps import STEP
 from flows.progress import tracked
+from flows.pushing import failures_pushed
+from flows.retrain_action import acting_only_on
 from flows.retries import DATABASE_RETRIES
 from flows.runtime import Runtime
 
@@ -39,23 +47,50 @@ class PairOutcome:
     error: DriftgateError | None = None
 
 
+_tell: ContextVar[Callable[[PairOutcome], None] | None] = ContextVar("_tell", default=None)
+
+
+@contextmanager
+def told(tell: Callable[[PairOutcome], None]) -> Iterator[None]:
+    """Within the block `tell` is called with each outcome as soon as it is known, whatever the flow ends in."""
+    token = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(token)
+
+
 @task(name="choose-pairs", **STEP, **DATABASE_RETRIES)
 def choose_step(
     here: Runtime, monitor: Monitor, start: date | None, end: date | None, reference: str, again: bool
-) -> list[Pair]:
-    """The pairs of a history; those that have a verdict are left out unless they are wanted again."""
-    pairs = pairs_of(loaded_months(here.engine, monitor.entity), parse_reference(reference), start, end)
+) -> tuple[list[Pair], date]:
+    """The pairs of a history, less those that have a verdict unless they are wanted again; and the newest month."""
+    months = loaded_months(here.engine, monitor.entity)
+    pairs = history_pairs(months, parse_reference(reference), start, end)
     done = set() if again else {run.pair for run in past_runs(here.engine, monitor.name)}
     get_run_logger().info("%d pairs, %d of them judged before", len(pairs), len(done.intersection(pairs)))
-    return [pair for pair in pairs if pair not in done]
+    return [pair for pair in pairs if pair not in done], months[-1]
 
 
 @task(name="choose-due-pairs", **STEP, **DATABASE_RETRIES)
-def due_step(here: Runtime, monitor: Monitor) -> list[Pair]:
-    """The pairs that a schedule has to judge."""
+def due_step(here: Runtime, monitor: Monitor, folder: Path) -> list[Pair]:
+    """The pairs that a schedule has to judge: new months, and those whose labels have come since."""
     runs = past_runs(here.engine, monitor.name)
     months = loaded_months(here.engine, monitor.entity)
-    return due_pairs(months, [run.pair for run in runs], [run.pair for run in runs if run.pending])
+    waiting = [run.pair for run in runs if run.pending and set(run.pair) <= set(months)]
+    arrived = [pair for pair in waiting if _labels_arrived(here, monitor, pair[1], folder)]
+    if still := len(waiting) - len(arrived):
+        get_run_logger().info("%d pairs still wait for labels", still)
+    return due_pairs(months, [run.pair for run in runs], arrived)
+
+
+def _labels_arrived(here: Runtime, monitor: Monitor, month: date, folder: Path) -> bool:
+    try:
+        size = measure_month(here.engine, monitor, month)
+        return not read_labels(here.engine, monitor, size, folder / "labels.arrow").pending
+    except DataError:
+        # Judging the pair says what is wrong with them.
+        return True
 
 
 @flow(name="backfill_months", persist_result=False)
@@ -67,6 +102,8 @@ def backfill_months(
     again: bool = False,
 ) -> list[PairOutcome]:
     """Judge every pair of loaded months that has no verdict yet, oldest first; started again, it goes on.
+
+    No retraining is started for months of the past, and no event is emitted; only for the newest.
 
     Args:
         start: first current month.
@@ -80,7 +117,9 @@ def backfill_months(
     """
     here = Runtime.from_environment()
     chosen = read_monitor(here.settings.driftgate_monitors, monitor)
-    return _judge_all(choose_step(here, chosen, start, end, reference, again), monitor)
+    pairs, newest = choose_step(here, chosen, start, end, reference, again)
+    with acting_only_on(newest):
+        return _judge_all(pairs, monitor)
 
 
 @flow(name="monitor_new_months", persist_result=False)
@@ -94,7 +133,8 @@ def monitor_new_months(monitor: str = "churn") -> list[PairOutcome]:
         DriftgateError: a pair has no verdict.
     """
     here = Runtime.from_environment()
-    pairs = due_step(here, read_monitor(here.settings.driftgate_monitors, monitor))
+    with failures_pushed(here, MONITOR_FLOW, monitor), here.scratch() as folder:
+        pairs = due_step(here, read_monitor(here.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")
     return _judge_all(pairs, monitor)
@@ -103,13 +143,10 @@ def monitor_new_months(monitor: str = "churn") -> list[PairOutcome]:
 def _judge_all(pairs: list[Pair], monitor: str) -> list[PairOutcome]:
     outcomes = []
     for ref, cur in tracked(pairs, "judging", lambda pair: f"{pair[0]} vs {pair[1]}", get_run_logger()):
-        try:
-            run = monitor_month(ref, cur, None, monitor)
-        except (NoVerdictError, DataError) as error:
-            # This pair's data; the next pair may be sound.
-            outcomes.append(PairOutcome(ref, cur, "no verdict", str(error), error))
-        else:
-            outcomes.append(PairOutcome(ref, cur, run.decision.label, "; ".join(run.decision.reasons)))
+        outcome = _judge(ref, cur, monitor)
+        outcomes.append(outcome)
+        if tell := _tell.get():
+            tell(outcome)
     if outcomes:
         rows = [
             {
@@ -128,6 +165,16 @@ def _judge_all(pairs: list[Pair], monitor: str) -> list[PairOutcome]:
     return outcomes
 
 
+def _judge(ref: date, cur: date, monitor: str) -> PairOutcome:
+    try:
+        run = monitor_month(ref, cur, None, monitor)
+    except (NoVerdictError, DataError) as error:
+        # This pair's data; the next pair may be sound.
+        return PairOutcome(ref, cur, "no verdict", str(error), error)
+    return PairOutcome(ref, cur, run.decision.label, "; ".join(run.decision.reasons))
+
+
 def describe(outcome: PairOutcome) -> str:
     """One line on standard output."""
-    return f"[Backfill] {outcome.as_of_ref} vs {outcome.as_of_cur} -> {outcome.verdict} {outcome.detail}"
+    detail = " ".join(outcome.detail.split())
+    return f"[Backfill] {outcome.as_of_ref} vs {outcome.as_of_cur} -> {outcome.verdict} {detail}"

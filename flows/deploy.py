@@ -33,6 +33,9 @@ DEPLOYMENTS: list[tuple[Flow[..., Any], str | None]] = [
     (retrain_after_approval, None),
 ]
 
+# Deployments of earlier releases whose work another one does now: left there, a month would be judged twice.
+RETIRED = ("monitor_month/monthly",)
+
 
 def deploy(work_pool: str) -> None:
     """Make the work pool and the deployments; safe to repeat.
@@ -52,6 +55,10 @@ def deploy(work_pool: str) -> None:
             )
             assert isinstance(wanted, RunnerDeployment)
             _create_or_renew(client, wanted)
+        for name in RETIRED:
+            with suppress(ObjectNotFound):
+                client.delete_deployment(client.read_deployment_by_name(name).id)
+                sys.stdout.write(f"[Deploy] {name}: removed\n")
 
 
 def _create_or_renew(client: SyncPrefectClient, wanted: RunnerDeployment) -> None:

@@ -23,25 +23,26 @@ def backfill(
     again: Annotated[bool, typer.Option("--again", help="Judge anew what has a verdict")] = False,
 ) -> None:
     """Judge every pair of loaded months that has no verdict yet; interrupted, it goes on where it was."""
+    from driftgate.features.entities import loaded_months
     from driftgate.monitors import read_monitor
-    from driftgate.pairs import parse_reference
+    from driftgate.pairs import history_pairs, parse_reference
     from flows.local_server import start_prefect
     from flows.runtime import Runtime, start_workers
 
-    parse_reference(reference)
-    bounds = _date(start), _date(end)
+    found, bounds = parse_reference(reference), (_date(start), _date(end))
     # Otherwise each month's lines would tear the progress bar apart.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING" if sys.stderr.isatty() else "INFO")
     wait_for_prefect = start_prefect()
     here = Runtime.from_environment()
-    read_monitor(here.settings.driftgate_monitors, monitor)
+    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    # Before anything slow.
+    history_pairs(loaded_months(here.engine, chosen.entity), found, *bounds)
     start_workers(here.parameters)
-    from flows.backfill_flow import backfill_months, describe
+    from flows.backfill_flow import backfill_months, describe, told
 
     wait_for_prefect()
-    outcomes = backfill_months(*bounds, reference, monitor, again)
-    for outcome in outcomes:
-        typer.echo(describe(outcome))
+    with told(lambda outcome: typer.echo(describe(outcome))):
+        outcomes = backfill_months(*bounds, reference, monitor, again)
     if not outcomes:
         typer.echo("[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them")
 

@@ -30,7 +30,9 @@ def _with_bar(items: Sequence[T], what: str, name: Callable[[T], str]) -> Iterat
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    # What is printed meanwhile goes above the bar; where it goes to a file or a pipe, it must stay on that.
+    above = sys.stdout.isatty()
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=above) as progress:
         task = progress.add_task(what, total=len(items))
         for item in items:
             progress.update(task, description=f"{what}: {name(item)}")

@@ -1,5 +1,10 @@
 """What follows a decision: an event for automations, and, where the monitor says so, a retraining."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date
+
 from prefect import task
 from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
@@ -15,6 +20,19 @@ from flows.monitor_steps import STEP
 RETRAIN_EVENT = "driftgate.decision.retrain"
 NO_ACTION_EVENT = "driftgate.decision.no_action"
 RETRAIN_DEPLOYMENT = "train_and_compare/on-demand"
+LABELS_THERE, LABELS_PENDING = "there", "pending"
+
+_only_month: ContextVar[date | None] = ContextVar("_only_month", default=None)
+
+
+@contextmanager
+def acting_only_on(month: date) -> Iterator[None]:
+    """Within the block decisions on other months are recorded and lead to nothing: a history is no news."""
+    token = _only_month.set(month)
+    try:
+        yield
+    finally:
+        _only_month.reset(token)
 
 
 def require_retraining(monitor: Monitor) -> None:
@@ -37,11 +55,23 @@ def require_retraining(monitor: Monitor) -> None:
 
 @task(name="act", **STEP)
 def act_step(run: Run) -> None:
-    """Tell what was decided, and start a retraining where a trigger is meant to; a rerun starts none a second time."""
+    """Tell what was decided, and start a retraining where a trigger is meant to; a rerun starts none a second time.
+
+    Where the month's labels are not all there yet nothing is started, because there is nothing to learn from: the run
+    that completes the record starts it.
+    """
+    if _only_month.get() not in (None, run.drift.as_of_cur):
+        get_run_logger().info("%s is a month of the past: nothing is announced or started", run.drift.as_of_cur)
+        return
     announce(run)
     if not run.decision.triggered:
         return
-    if run.decision.retrain == "deployment":
+    if run.decision.retrain != "deployment":
+        get_run_logger().info("%s: nothing is started, retrain = %r", run.decision.label, run.decision.retrain)
+    elif _labels(run) == LABELS_PENDING:
+        share = f"{100 * run.target.labelled_cur:.0f}%"
+        get_run_logger().warning("retraining waits for the labels of %s: %s are there", run.drift.as_of_cur, share)
+    else:
         started = run_deployment(
             RETRAIN_DEPLOYMENT,
             parameters={"as_of": str(run.drift.as_of_cur), "monitor": run.monitor.name},
@@ -50,8 +80,6 @@ def act_step(run: Run) -> None:
             as_subflow=False,
         )
         get_run_logger().warning("retraining started: flow run %s", started.name)
-    else:
-        get_run_logger().info("%s: nothing is started, retrain = %r", run.decision.label, run.decision.retrain)
 
 
 def announce(run: Run) -> None:
@@ -62,6 +90,7 @@ def announce(run: Run) -> None:
             "prefect.resource.id": f"driftgate.monitor.{run.monitor.name}",
             "prefect.resource.name": run.monitor.name,
             "driftgate.retrain": run.decision.retrain,
+            "driftgate.labels": _labels(run),
         },
         payload={
             "monitor": run.monitor.name,
@@ -72,6 +101,11 @@ def announce(run: Run) -> None:
             "report_html": str(run.paths.html),
         },
     )
+
+
+def _labels(run: Run) -> str:
+    """Whether there are enough labels of the current month to train on it."""
+    return LABELS_THERE if run.target.labelled_cur >= run.monitor.min_label_share else LABELS_PENDING
 
 
 def _key(run: Run) -> str:

@@ -18,12 +18,17 @@ def retrain(
     monitor: MonitorName = "churn",
 ) -> None:
     """Train a challenger, hold it against the champion, and promote it where it surely wins."""
+    from driftgate.monitors import read_monitor
+    from driftgate.performance.contest import require_delta
     from flows.local_server import start_prefect
     from flows.runtime import Runtime, feature_worker
 
     day = parse_as_of(as_of) if as_of is not None else None
+    require_delta(delta)
     wait_for_prefect = start_prefect()
-    feature_worker(Runtime.from_environment().parameters)
+    here = Runtime.from_environment()
+    read_monitor(here.settings.driftgate_monitors, monitor)
+    feature_worker(here.parameters)
     from driftgate.publish.contests import contest_line
     from flows.retrain_flow import train_and_compare
 

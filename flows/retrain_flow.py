@@ -8,9 +8,10 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.errors import UsageError
-from driftgate.performance.contest import Contest, hold_contest, unopposed
+from driftgate.performance.contest import Contest, hold_contest, require_delta, unopposed
+from driftgate.performance.scoring import require_registry
 from driftgate.publish.contests import contest_line, contest_metrics, contest_rows
-from driftgate.training.plan import MonthPlan, plan_month
+from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry import ModelRegistry
 from flows import plain_errors
 from flows.monitor_steps import STEP
@@ -22,23 +23,25 @@ plain_errors.install()
 
 
 @task(name="champion", **STEP, **DATABASE_RETRIES)
-def champion_step(here: Runtime, monitor: str, as_of: date | None) -> str | None:
-    """The version that serves before the training; None where there is none.
+def champion_step(here: Runtime, monitor: str, as_of: date | None, folder: Path) -> tuple[str | None, date]:
+    """The version that serves before the training, None where there is none; and the month to train on.
 
     Raises:
-        UsageError: it was trained on a later month, so that a challenger of this one would be a step back.
+        UsageError: the champion was trained on a later month, so that a challenger of this one would be a step back.
     """
-    plan = _plan(here, monitor, as_of)
+    settings = here.settings
+    plan = plan_training(here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
+    month = plan.size.as_of
     registry = _registry(here, plan)
     version = registry.champion()
     trained_on = registry.version_info(version).as_of if version else None
-    if trained_on and as_of and as_of < trained_on:
+    if trained_on and month < trained_on:
         raise UsageError(
-            f"the champion was trained on {trained_on}, which is later than {as_of}",
-            allowed="that month or a later one",
+            f"the champion was trained on {trained_on}, which is later than {month}",
+            allowed="that month or a later one, with its labels loaded",
             remedy="to go back to the earlier champion use `driftgate rollback`",
         )
-    return version
+    return version, month
 
 
 @task(name="contest", **STEP, **DATABASE_RETRIES)
@@ -56,7 +59,9 @@ def contest_step(
 def settle_step(here: Runtime, contest: Contest, monitor: str, as_of: date) -> None:
     """Record the contest beside the challenger, and promote it where it won."""
     registry = _registry(here, _plan(here, monitor, as_of))
-    registry.log_metrics(contest.challenger, contest_metrics(contest))
+    if contest.champion != contest.challenger:
+        # Otherwise there was no contest, and the figures of the one that the version has won stay.
+        registry.log_metrics(contest.challenger, contest_metrics(contest))
     if contest.promote and contest.champion is not None:
         registry.promote(contest.challenger)
     key = f"contest-{monitor}-{as_of}".lower().replace("_", "-")
@@ -87,12 +92,11 @@ def train_and_compare(
     Raises:
         DriftgateError: nothing was promoted; the message says why and what to do.
     """
-    if not 0.0 <= delta <= 1.0:
-        raise UsageError(f"delta {delta} is no difference of an AUC", allowed="a number from 0 to 1")
+    require_delta(delta)
     here = Runtime.from_environment()
-    champion = champion_step(here, monitor, as_of)
-    trained = train_month(as_of, seed, monitor)
-    version, month = trained.registered.version, trained.training.as_of
+    with here.scratch() as folder:
+        champion, month = champion_step(here, monitor, as_of, folder)
+    version = train_month(month, seed, monitor).registered.version
     if champion is None:
         contest = unopposed(version)
     else:
@@ -121,4 +125,4 @@ def _plan(here: Runtime, monitor: str, as_of: date | None) -> MonthPlan:
 
 
 def _registry(here: Runtime, plan: MonthPlan) -> ModelRegistry:
-    return ModelRegistry(here.parameters, here.settings.mlflow_artifacts, plan.model)
+    return require_registry(here.parameters, here.settings.mlflow_artifacts, plan.monitor)

@@ -63,7 +63,7 @@ def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledg
         ConfigurationError: monitors.toml has a rule for a feature that is not declared, or one that does not fit.
     """
     tables = read_table(ref), read_table(cur)
-    excluded = tuple(_excluded(cur.declared, monitor))
+    excluded = tuple(excluded_fields(cur.declared, monitor))
     names = {name for name, _ in excluded}
     features = [item for item in cur.declared if item.name not in names]
     unknown = sorted(set(monitor.columns) - {item.name for item in features})
@@ -98,7 +98,8 @@ def require_comparable(ledger: Ledger, monitor: Monitor) -> None:
     )
 
 
-def _excluded(declared: Sequence[DeclaredFeature], monitor: Monitor) -> list[tuple[str, str]]:
+def excluded_fields(declared: Sequence[DeclaredFeature], monitor: Monitor) -> list[tuple[str, str]]:
+    """Declared fields that are no features, with the reason: identifiers, timestamps, the label itself."""
     identifiers = {monitor.entity.key, monitor.entity.feast_key}
     times = {monitor.entity.timestamp}
     label = {monitor.label.column} if monitor.label else set()

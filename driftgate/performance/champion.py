@@ -3,15 +3,20 @@
 from datetime import date
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from driftgate.errors import ConfigurationError
+from driftgate.errors import ConfigurationError, DataError
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.judge import Judge, texts
-from driftgate.performance.relations import auc
+from driftgate.training.metrics import all_metrics
 from driftgate.training.model import TrainedModel
 from driftgate.training.registry import ModelRegistry
 from driftgate.training.versions import VersionInfo
+
+# What was computed by the same formulas from the same numbers differs by rounding alone.
+_TOLERANCE = 1e-6
 
 
 def find_champion(registry: ModelRegistry, as_of: date) -> VersionInfo | None:
@@ -47,19 +52,43 @@ def load_judge(registry: ModelRegistry, info: VersionInfo) -> tuple[Judge, Train
         DatabaseError: the database refuses or cannot be reached.
     """
     model = registry.load(info.version)
-    rows = registry.judged(info)
-    held_out = rows.filter(rows.column("validation"))
-    validation = Scored(
-        texts(held_out.column("key")),
-        held_out.column("label").to_numpy().astype(np.float64),
-        held_out.column("score").to_numpy(),
-    )
-    measured = auc(validation.scores, validation.labels)
-    if abs(measured - info.metrics["auc"]) > 1e-6:
-        raise ConfigurationError(
-            f"the validation users of {info.name} version {info.version} give an AUC of {measured:.6f}, and its "
-            f"training recorded {info.metrics['auc']:.6f}",
-            remedy="restore the folder MLFLOW_ARTIFACTS from a copy, or train again",
+    try:
+        rows = registry.judged(info)
+        held_out = rows.filter(rows.column("validation"))
+        seen = texts(rows.filter(pc.invert(rows.column("validation"))).column("key"))
+        keys = texts(held_out.column("key"))
+        labels = held_out.column("label").to_numpy().astype(np.float64)
+        scores = held_out.column("score").to_numpy().astype(np.float64)
+    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        raise _not_its_users(info, f"cannot be read: {str(error)[:300]}") from error
+    _require_recorded(info, len(seen), labels, scores)
+    return Judge(info.version, info.as_of, model.features, seen, Scored(keys, labels, scores)), model
+
+
+def _require_recorded(info: VersionInfo, seen: int, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
+    """Check the users of a training against what was recorded of it beside the version, in the database."""
+    if (seen, len(labels)) != (info.train_rows, info.validation_rows):
+        raise _not_its_users(
+            info,
+            f"are {seen} of training and {len(labels)} of validation, and {info.train_rows} and "
+            f"{info.validation_rows} were recorded",
         )
-    seen = texts(rows.filter(pc.invert(rows.column("validation"))).column("key"))
-    return Judge(info.version, info.as_of, model.features, seen, validation), model
+    if not (np.isin(labels, (0.0, 1.0)).all() and ((scores >= 0.0) & (scores <= 1.0)).all()):
+        raise _not_its_users(info, "have labels other than 0 and 1, or scores that are no probabilities")
+    try:
+        measured = all_metrics(labels, scores)
+    except DataError as error:
+        raise _not_its_users(info, f"give no AUC: {error.received}") from error
+    for name in ("auc", "log_loss", "positive_rate"):
+        recorded = info.metrics.get(name)
+        if recorded is not None and not abs(measured[name] - recorded) <= _TOLERANCE:
+            raise _not_its_users(
+                info, f"give a {name} of {measured[name]:.6f}, and its training recorded {recorded:.6f}"
+            )
+
+
+def _not_its_users(info: VersionInfo, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the users of the training of {info.label}, in {info.judged_file}, {what}",
+        remedy="restore the folder MLFLOW_ARTIFACTS from a copy, or train again",
+    )

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from driftgate.drift.ledger import read_table
+from driftgate.errors import UsageError
 from driftgate.features.types import FeatureMonth
 from driftgate.performance.bootstrap import Scored, compare_scores
 from driftgate.performance.champion import load_judge
@@ -33,6 +34,16 @@ class Contest:
     promote: bool
     reason: str
     measures: dict[str, Change] = field(default_factory=dict)
+
+
+def require_delta(delta: float) -> None:
+    """Check that a difference given by a caller is one of an AUC.
+
+    Raises:
+        UsageError: it is not a number in [0, 1].
+    """
+    if not 0.0 <= delta <= 1.0:
+        raise UsageError(f"delta {delta} is no difference of an AUC", allowed="a number from 0 to 1")
 
 
 def hold_contest(

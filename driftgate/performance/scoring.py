@@ -1,11 +1,13 @@
 """Both months scored, with the champion or, where there is none, with a probe trained on the reference month."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from driftgate.database import ConnectionParameters
 from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger
+from driftgate.drift.result import ColumnState
 from driftgate.errors import ConfigurationError, bounded
 from driftgate.monitors import Monitor
 from driftgate.performance.champion import find_champion, load_judge
@@ -39,8 +41,13 @@ class Scoring:
 
 
 def open_registry(parameters: ConnectionParameters, artifacts: Path, monitor: Monitor) -> ModelRegistry | None:
-    """The registry of the monitor's model; None where it names none."""
-    return ModelRegistry(parameters, artifacts, monitor.model) if monitor.model else None
+    """The registry of the monitor's model; None where it names none. Shared within a process, with its connections."""
+    return _registry(parameters, artifacts, monitor.model) if monitor.model else None
+
+
+@lru_cache(maxsize=16)
+def _registry(parameters: ConnectionParameters, artifacts: Path, model: str) -> ModelRegistry:
+    return ModelRegistry(parameters, artifacts, model)
 
 
 def require_registry(parameters: ConnectionParameters, artifacts: Path, monitor: Monitor) -> ModelRegistry:
@@ -73,7 +80,7 @@ def score_months(
     info = find_champion(registry, cur.size.as_of) if registry else None
     if registry is None or info is None:
         return _with_probe(monitor, ref, cur, ledger, folder)
-    return _with_champion(registry, info, monitor, ref, cur, folder)
+    return _with_champion(registry, info, monitor, ref, cur, ledger, folder)
 
 
 def measure(scoring: Scoring, monitor: Monitor, ref: Side, cur: Side) -> Performance:
@@ -96,15 +103,10 @@ def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: 
 
 
 def _with_champion(
-    registry: ModelRegistry, info: VersionInfo, monitor: Monitor, ref: Side, cur: Side, folder: Path
+    registry: ModelRegistry, info: VersionInfo, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: Path
 ) -> Scoring:
-    lost = [
-        name
-        for name in info.feature_names
-        if any(name in side.features.absent or name not in _declared(side) for side in (ref, cur))
-    ]
-    if lost:
-        reason = f"not computable: champion v{info.version} reads features that are absent: {bounded(lost)}"
+    if lost := _lost(info, ref, cur, ledger):
+        reason = f"not computable: champion v{info.version} reads features that are absent or retyped: {bounded(lost)}"
         return Scoring(None, None, None, not_measured(PerformanceState.NOT_COMPUTABLE, reason))
     judge, model = load_judge(registry, info)
     key = monitor.entity.feast_key
@@ -113,5 +115,8 @@ def _with_champion(
     return Scoring(judge, now, then, why_not(ref.labels, cur.labels, monitor, champion=True))
 
 
-def _declared(side: Side) -> set[str]:
-    return {item.name for item in side.features.declared}
+def _lost(info: VersionInfo, ref: Side, cur: Side, ledger: Ledger) -> list[str]:
+    """Features that the champion reads and that have no values of their type in one of the months."""
+    there = [{item.name for item in side.features.declared} - set(side.features.absent) for side in (ref, cur)]
+    unusable = {item.name for item in ledger.columns if item.state in (ColumnState.MISSING, ColumnState.RETYPED)}
+    return [name for name in info.feature_names if name not in there[0] & there[1] or name in unusable]

@@ -13,7 +13,7 @@ from driftgate.database import database_errors
 from driftgate.decision import Decision, Earlier, Signal, Verdict
 from driftgate.errors import UnknownMonthError, bounded
 from driftgate.pairs import Pair
-from driftgate.publish.tables import monitor_runs
+from driftgate.publish.tables import create_result_tables, monitor_runs
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,22 @@ def _rows(engine: Engine, query: Any) -> list[Mapping[str, Any]]:
     """The rows of a query; none where the tables are not there yet."""
     with database_errors("looking up runs"):
         try:
-            with engine.connect() as connection:
-                return [dict(row) for row in connection.execute(query).mappings()]
+            return _read(engine, query)
         except ProgrammingError as error:
-            if getattr(error.orig, "pgcode", None) == "42P01":
+            code = getattr(error.orig, "pgcode", None)
+            if code == "42P01":
                 return []
-            raise
+            if code != "42703":
+                raise
+    # The tables of an earlier release lack columns.
+    create_result_tables(engine)
+    with database_errors("looking up runs"):
+        return _read(engine, query)
+
+
+def _read(engine: Engine, query: Any) -> list[Mapping[str, Any]]:
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _past_run(row: Mapping[str, Any]) -> PastRun:

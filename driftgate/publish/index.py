@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from driftgate.errors import OutputError
 from driftgate.publish.files import write_atomic
-from driftgate.publish.index_page import Entry, Record, Unreadable, render
+from driftgate.publish.index_page import render
+from driftgate.publish.index_record import Entry, Record, Unreadable
 
 INDEX = "index.html"
 

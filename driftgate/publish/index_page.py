@@ -1,81 +1,17 @@
 """The page that `index` writes: pure, from records to HTML. All text is escaped, and nothing is fetched."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from driftgate.performance.result import PerformanceState
+from driftgate.publish.index_record import Entry, Performance, Record, Unreadable
 
 _CSS = Path(__file__).with_name("index.css")
 # Months in a trend, and its size in pixels.
 _MOST_POINTS = 60
 _WIDTH, _HEIGHT, _EDGE, _FOOT = 320.0, 84.0, 8.0, 16.0
-
-_Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
-
-
-class _Pair(_Part):
-    as_of_ref: date
-    as_of_cur: date
-
-
-class _Target(_Part):
-    abs_diff: float | None
-    reason: str
-
-
-class Record(_Part):
-    """What the page needs of a decision record; see `record.decision_record`."""
-
-    monitor: str
-    decided_at: datetime
-    verdict: str
-    reasons: tuple[str, ...]
-    drift_share: _Share
-    threshold: _Share
-    drifted_features: int
-    declared_features: int
-    target: _Target
-    inputs: _Pair
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A record that is there and cannot be read, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A record, and those of its files that are there: name and address relative to the page."""
-
-    record: Record
-    files: tuple[tuple[str, str], ...]
-
-    @property
-    def alarm(self) -> bool:
-        """Whether the verdict asks for something to be done."""
-        return self.record.verdict != "NO_ACTION"
-
-    @property
-    def order(self) -> tuple[date, date, datetime]:
-        """Later is newer: by month, then by the month it is compared with, then by when it was decided."""
-        when = self.record.decided_at
-        # A record that was written by hand may lack the zone.
-        return (
-            self.record.inputs.as_of_cur,
-            self.record.inputs.as_of_ref,
-            when if when.tzinfo else when.replace(tzinfo=UTC),
-        )
 
 
 def render(entries: Sequence[Entry], broken: Sequence[Unreadable]) -> str:
@@ -113,11 +49,19 @@ def _section(name: str, entries: Sequence[Entry]) -> str:
     rows = "\n".join(map(_row, entries))
     return (
         f"<section><div class='head'><div><h2>{escape(name)}</h2><p>{_badge(newest)} for {record.inputs.as_of_cur}: "
-        f"{record.drifted_features} of {record.declared_features} features drift.</p></div>{_trend(entries)}</div>\n"
+        f"{record.drifted_features} of {record.declared_features} features drift.{_performance(record.performance)}</p>"
+        f"</div>{_trend(entries)}</div>\n"
         "<div class='scroll'><table><thead><tr><th scope='col'>Month</th><th scope='col'>Verdict</th>"
-        "<th scope='col'>Drift share</th><th scope='col'>Target drift</th><th scope='col'>Files</th></tr></thead>\n"
+        "<th scope='col'>Drift share</th><th scope='col'>Target drift</th><th scope='col'>AUC fall</th>"
+        "<th scope='col'>Files</th></tr></thead>\n"
         f"<tbody>\n{rows}\n</tbody></table></div></section>"
     )
+
+
+def _performance(found: Performance | None) -> str:
+    if found and found.state is PerformanceState.MEASURED:
+        return f" AUC {found.auc.ref:.2f} then, {found.auc.cur:.2f} now."
+    return " Performance is pending." if found and found.state is PerformanceState.PENDING else ""
 
 
 def _row(entry: Entry) -> str:
@@ -129,12 +73,14 @@ def _row(entry: Entry) -> str:
         f"<td>{_badge(entry)}<span class='why soft'>{reasons}; decided {_moment(record.decided_at)}</span></td>"
         f"<td class='share'>{record.drift_share:.2f} <span class='soft'>({record.drifted_features} of "
         f"{record.declared_features})</span>{_bar(entry)}</td>"
-        f"<td class='target'>{_target(record.target)}</td><td class='files'>{files}</td></tr>"
+        f"<td class='target'>{_target(record)}</td><td class='auc'>{_fall(record.performance)}</td>"
+        f"<td class='files'>{files}</td></tr>"
     )
 
 
 def _badge(entry: Entry) -> str:
-    return f"<span class='badge {'alarm' if entry.alarm else 'calm'}'>{escape(entry.record.verdict)}</span>"
+    verdict = f"<span class='badge {entry.tone}'>{escape(entry.record.verdict)}</span>"
+    return f"{verdict} <span class='badge wait'>held back</span>" if entry.record.held_back else verdict
 
 
 def _bar(entry: Entry) -> str:
@@ -146,10 +92,37 @@ def _bar(entry: Entry) -> str:
     )
 
 
-def _target(target: _Target) -> str:
+def _target(record: Record) -> str:
+    target = record.target
     if target.abs_diff is not None:
         return f"{target.abs_diff:.4f}"
-    return f"<span class='soft' title='{escape(target.reason)}'>not computable</span>"
+    if target.pending:
+        return _hint("<span class='badge wait'>pending</span>", target.reason)
+    return _hint("<span class='soft'>not computable</span>", target.reason)
+
+
+def _fall(found: Performance | None) -> str:
+    """The fall of the AUC, or why there is none; the interval is a hint."""
+    if found is None:
+        return "<span class='soft'>not recorded</span>"
+    if found.state is PerformanceState.PENDING:
+        return _hint("<span class='badge wait'>pending</span>", found.reason)
+    if found.state is not PerformanceState.MEASURED:
+        return _hint(f"<span class='soft'>{found.state}</span>", found.reason)
+    low, high = found.fall_interval
+    who = f"champion v{found.champion}" if found.champion else "a probe model, as there is no champion"
+    shown = f"<b class='fallen'>{found.fall:z.2f}</b>" if found.fallen else f"{found.fall:z.2f}"
+    return (
+        _hint(shown, f"95% interval {low:z.2f} to {high:z.2f}, threshold {found.threshold:.2f}; {who}")
+        + f"<span class='why soft'>{found.auc.ref:.2f} then, {found.auc.cur:.2f} now</span>"
+    )
+
+
+def _hint(shown: str, text: str) -> str:
+    """Something with an explanation that shows under the mouse and on focus, and that a screen reader reads out."""
+    if not text:
+        return shown
+    return f"<span class='hint' tabindex='0'>{shown}<span class='tip'>{escape(text)}</span></span>"
 
 
 def _trend(entries: Sequence[Entry]) -> str:
@@ -163,7 +136,7 @@ def _trend(entries: Sequence[Entry]) -> str:
     share = " ".join(f"{x:.1f},{_down(entry.record.drift_share / top):.1f}" for x, entry in marks)
     limit = " ".join(f"{x:.1f},{_down(entry.record.threshold / top):.1f}" for x, entry in marks)
     dots = "".join(
-        f"<circle class='{'alarm' if entry.alarm else 'calm'}' cx='{x:.1f}' "
+        f"<circle class='{entry.tone}' cx='{x:.1f}' "
         f"cy='{_down(entry.record.drift_share / top):.1f}' r='3'>"
         f"<title>{entry.record.inputs.as_of_cur}: {entry.record.drift_share:.2f}</title></circle>"
         for x, entry in marks

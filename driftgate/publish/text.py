@@ -25,7 +25,7 @@ def performance_line(found: Performance) -> str:
     low, high = found.drop_interval
     return (
         f"[Performance] champion={found.model} ref_auc={found.auc.ref:.2f} cur_auc={found.auc.cur:.2f} "
-        f"drop={found.drop:.2f} [{low:.2f}, {high:.2f}]"
+        f"drop={found.drop:z.2f} [{low:z.2f}, {high:z.2f}]"
     )
 
 

@@ -5,7 +5,6 @@ place, gives every snapshot a new id, and takes seconds to import: here a reader
 follow from names, so that a rerun of a pair replaces its snapshot.
 """
 
-import hashlib
 import json
 import os
 import uuid
@@ -15,42 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from driftgate.errors import OutputError
+from driftgate.performance.result import Performance, PerformanceState
 from driftgate.publish.files import write_atomic
 from driftgate.publish.record import Run
+from driftgate.publish.workspace_panels import METRIC, dashboard, id_of
 
 _REMEDY = "make the folder writable for this user, or set EVIDENTLY_WORKSPACE to one that is"
-_METRIC = "evidently:metric_v2:"
-# Title, subtitle, size, kind, and the legend of each metric. No counters: the UI shows a zero there as "no value".
-_PANELS: tuple[tuple[str, str, str, str, dict[str, str]], ...] = (
-    (
-        "Drift share by month",
-        "Drifted features over declared features. Retraining is due from the threshold on.",
-        "full",
-        "line",
-        {"DriftgateDriftShare": "drift share", "DriftgateThreshold": "threshold"},
-    ),
-    (
-        "Drift score by feature and month",
-        "Each by its own method: a distance drifts from its threshold on, a p-value below it. See the reports.",
-        "full",
-        "line",
-        {"ValueDrift": "{{column}}"},
-    ),
-    (
-        "Target drift by month",
-        "Difference of the label's rates, where the labels allow it.",
-        "half",
-        "bar",
-        {"DriftgateTargetDrift": "target drift"},
-    ),
-    (
-        "Drifted features by month",
-        "Of the declared features.",
-        "half",
-        "bar",
-        {"DriftgateDriftedFeatures": "drifted features"},
-    ),
-)
 
 
 def project_id(monitor: str) -> uuid.UUID:
@@ -59,18 +28,19 @@ def project_id(monitor: str) -> uuid.UUID:
     >>> str(project_id("churn"))
     '92e56bc6-7194-d54d-411e-334d944165e4'
     """
-    return _id(monitor)
+    return id_of(monitor)
 
 
 def snapshot_id(monitor: str, as_of_ref: date, as_of_cur: date) -> uuid.UUID:
     """The id of a pair's snapshot. In SQL it is `md5(concat_ws('/', monitor, as_of_ref, as_of_cur))::uuid`."""
-    return _id(f"{monitor}/{as_of_ref}/{as_of_cur}")
+    return id_of(f"{monitor}/{as_of_ref}/{as_of_cur}")
 
 
 def add_snapshot(workspace: Path, run: Run, snapshot: str) -> Path:
     """Put a run's snapshot into the workspace, in place of an earlier one of the same pair.
 
-    The project and its dashboard are written once, so that what people change there in the UI stays.
+    The project and its dashboard are written once, so that what people change there stays. The first month that was
+    measured adds the panels on performance to a dashboard that nobody changed.
 
     Args:
         workspace: its folder, made where it is missing.
@@ -87,7 +57,7 @@ def add_snapshot(workspace: Path, run: Run, snapshot: str) -> Path:
     path = _snapshot_path(workspace, name, run.drift.as_of_ref, run.drift.as_of_cur)
     text = json.dumps(_with_verdict(_parsed(snapshot), run))
     try:
-        _create(folder / "dashboard.json", json.dumps(_dashboard(name)))
+        _write_dashboard(folder / "dashboard.json", name, run.performance.measured)
         _create(folder / "metadata.json", json.dumps(_project(name)))
         write_atomic(path, text)
         # A running UI hears of a file that is written to, not of one that is renamed. It is valid before and after.
@@ -119,10 +89,6 @@ def _snapshot_path(workspace: Path, monitor: str, as_of_ref: date, as_of_cur: da
     return folder / f"{snapshot_id(monitor, as_of_ref, as_of_cur)}.json"
 
 
-def _id(name: str) -> uuid.UUID:
-    return uuid.UUID(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
-
-
 def _create(path: Path, text: str) -> None:
     """Write a file that is not there yet, whole from its first moment; one that is there stays."""
     if path.exists():
@@ -139,6 +105,14 @@ def _create(path: Path, text: str) -> None:
         write_atomic(path, text)
     finally:
         whole.unlink()
+
+
+def _write_dashboard(path: Path, monitor: str, measured: bool) -> None:
+    plain, whole = (json.dumps(dashboard(monitor, measured=each)) for each in (False, True))
+    _create(path, whole if measured else plain)
+    # As we wrote it before there was a measured month; anything else is someone's own.
+    if measured and path.read_text(encoding="utf-8") == plain:
+        write_atomic(path, whole)
 
 
 def _parsed(snapshot: str) -> dict[str, Any]:
@@ -163,19 +137,41 @@ def _with_verdict(snapshot: dict[str, Any], run: Run) -> dict[str, Any]:
     Evidently's share is that of the compared columns; the verdict rests on that of the declared features.
     """
     drift, decision = run.drift, run.decision
+    held_back = {"held_back": decision.held_back} if decision.held_back else {}
+    off = run.performance.state is PerformanceState.OFF
     return {
         **snapshot,
         "name": f"{drift.as_of_cur} against {drift.as_of_ref}",
         "timestamp": f"{drift.as_of_cur}T00:00:00",
-        "tags": [decision.label],
+        "tags": [decision.label, *_marks(run)],
         "metadata": {
             "verdict": decision.label,
             "reasons": "; ".join(decision.reasons),
             "drifted": f"{len(drift.drifted)} of {len(drift.columns)} declared features",
+            **({} if off else {"performance": _performance_text(run.performance)}),
+            **held_back,
             "decided_at": run.decided_at.isoformat(timespec="seconds"),
         },
         "metric_results": {**snapshot["metric_results"], **dict(_own_results(run))},
     }
+
+
+def _marks(run: Run) -> Iterator[str]:
+    """What people look for among the reports, beside the verdict."""
+    if run.decision.held_back:
+        yield "held back"
+    if run.target.pending or run.performance.state is PerformanceState.PENDING:
+        yield "labels pending"
+
+
+def _performance_text(found: Performance) -> str:
+    if not found.measured:
+        return found.reason
+    low, high = found.drop_interval
+    return (
+        f"AUC {found.auc.ref:.4f} then, {found.auc.cur:.4f} now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}]; "
+        + (f"champion v{found.version}" if found.version else "a probe model")
+    )
 
 
 def _own_results(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -186,15 +182,20 @@ def _own_results(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
     }
     if run.target.computable:
         numbers["DriftgateTargetDrift", "Target drift"] = run.target.abs_diff
+    if run.performance.measured:
+        numbers["DriftgateAucReference", "AUC then"] = run.performance.auc.ref
+        numbers["DriftgateAucCurrent", "AUC now"] = run.performance.auc.cur
+        numbers["DriftgateAucDrop", "Fall of the AUC"] = run.performance.drop
+        numbers["DriftgateAucDropThreshold", "Threshold of that fall"] = run.monitor.performance_drop
     for (kind, title), value in numbers.items():
-        key = _id(kind).hex
+        key = id_of(kind).hex
         yield (
             key,
             {
                 "type": "evidently:metric_result_v2:SingleValue",
                 "display_name": title,
                 "metric_value_location": {
-                    "metric": {"metric_id": key, "params": {"type": _METRIC + kind}},
+                    "metric": {"metric_id": key, "params": {"type": METRIC + kind}},
                     "param": {},
                 },
                 "widget": [],
@@ -211,34 +212,4 @@ def _project(monitor: str) -> dict[str, Any]:
         "description": f"Months judged by the monitor {monitor}; a report is a pair of months, dated by the later.",
         "org_id": None,
         "version": "2",
-    }
-
-
-def _dashboard(monitor: str) -> dict[str, Any]:
-    panels = [_panel(monitor, *item) for item in _PANELS]
-    return {
-        "tabs": [{"id": str(_id(f"{monitor}/tab")), "title": "Drift", "panels": [item["id"] for item in panels]}],
-        "panels": panels,
-    }
-
-
-def _panel(monitor: str, title: str, subtitle: str, size: str, kind: str, metrics: dict[str, str]) -> dict[str, Any]:
-    values = [
-        {
-            "legend": legend,
-            "tags": [],
-            "metadata": {},
-            "metric": _METRIC + metric,
-            "metric_labels": {},
-            "view_params": {},
-        }
-        for metric, legend in metrics.items()
-    ]
-    return {
-        "id": str(_id(f"{monitor}/{title}")),
-        "title": title,
-        "subtitle": subtitle,
-        "size": size,
-        "values": values,
-        "plot_params": {"plot_type": kind},
     }

@@ -1,11 +1,12 @@
 """One month of one monitor, to train on or to score: everything that can be checked before the work begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from driftgate.drift.ledger import excluded_fields
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, bounded
 from driftgate.features.entities import MonthSize, entity_sql, loaded_months, measure_month
 from driftgate.features.labels import read_labels
@@ -61,7 +62,9 @@ class MonthPlan:
                 allowed="a month that stays as it is while it is used",
                 remedy="run again once the load that is under way has ended",
             )
-        return month
+        # A service that declares the label or the key would otherwise train a model on the answer.
+        excluded = {name for name, _ in excluded_fields(month.declared, self.monitor)}
+        return replace(month, declared=tuple(item for item in month.declared if item.name not in excluded))
 
 
 def plan_month(engine: Engine, name: str, as_of: date | None, monitors: Path, feast_repo: Path) -> MonthPlan:

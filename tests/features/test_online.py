@@ -59,9 +59,9 @@ def materialize(place: ConnectionParameters, engine: Engine) -> Materialize:
 
 @pytest.fixture
 def reader(place: ConnectionParameters) -> Iterator["object"]:
-    from driftgate.features.online_adapter import OnlineReader
+    from driftgate.features.online_adapter import open_reader
 
-    reader = OnlineReader(FEATURE_REPO, CHURN.feature_service, "user_id")
+    reader = open_reader(FEATURE_REPO, CHURN.feature_service, "user_id")
     yield reader
     reader.close()
 
@@ -125,9 +125,9 @@ def test_online_and_offline_are_equal_on_the_real_month(server: ConnectionParame
         engine = connect(parameters)
         ingest_month(engine, SEEDS / "month_000", FIRST)
         ensure_applied(engine, parameters, FEATURE_REPO)
-        from driftgate.features.online_adapter import OnlineReader
+        from driftgate.features.online_adapter import open_reader
 
-        reader = OnlineReader(FEATURE_REPO, CHURN.feature_service, "user_id")
+        reader = open_reader(FEATURE_REPO, CHURN.feature_service, "user_id")
         assert reader.month() is None
         materialize_month(feature_worker(parameters), engine, CHURN, FEATURE_REPO)
         expected = offline(parameters, engine, FIRST, tmp_path)
@@ -275,10 +275,10 @@ def test_a_lost_connection_is_opened_again(materialize, reader, engine: Engine) 
 
 def test_a_read_that_takes_too_long_is_given_up(materialize, place, engine: Engine) -> None:
     from driftgate.errors import DatabaseError
-    from driftgate.features.online_adapter import OnlineReader
+    from driftgate.features.online_adapter import open_reader
 
     materialize(FIRST)
-    reader = OnlineReader(FEATURE_REPO, CHURN.feature_service, "user_id", statement_seconds=0.2)
+    reader = open_reader(FEATURE_REPO, CHURN.feature_service, "user_id", statement_seconds=0.2)
     reader.read(["nobody"])
     with engine.connect() as lock:
         lock.execute(text("LOCK TABLE streamflow_usage_agg_30d_fv IN ACCESS EXCLUSIVE MODE"))
@@ -289,14 +289,14 @@ def test_a_read_that_takes_too_long_is_given_up(materialize, place, engine: Engi
 
 
 def test_what_is_asked_for_in_vain_is_named(materialize, engine: Engine, place) -> None:
-    from driftgate.features.online_adapter import OnlineReader
+    from driftgate.features.online_adapter import open_reader
 
     with pytest.raises(UnknownMonthError, match="2023-01-31"):
         materialize(date(2023, 1, 31))
     with pytest.raises(FeastRepositoryError, match="no_such_service"):
-        OnlineReader(FEATURE_REPO, "no_such_service", "user_id")
+        open_reader(FEATURE_REPO, "no_such_service", "user_id")
     with pytest.raises(FeastRepositoryError, match="keyed by 'order_id'"):
-        OnlineReader(FEATURE_REPO, CHURN.feature_service, "order_id")
+        open_reader(FEATURE_REPO, CHURN.feature_service, "order_id")
 
 
 def test_a_month_that_changes_while_it_is_read_is_refused(materialize, engine: Engine, monkeypatch) -> None:
@@ -317,30 +317,44 @@ def test_a_month_that_changes_while_it_is_read_is_refused(materialize, engine: E
 def test_without_a_server_it_is_unavailable(place: ConnectionParameters, monkeypatch, materialize) -> None:
     from dataclasses import replace
 
-    from driftgate.features.online_adapter import OnlineReader
+    from driftgate.features.online_adapter import open_reader
 
     materialize(FIRST)
-    reader = OnlineReader(FEATURE_REPO, CHURN.feature_service, "user_id")
+    reader = open_reader(FEATURE_REPO, CHURN.feature_service, "user_id")
     reader._layout.connection["port"] = 1
     with pytest.raises(DatabaseUnavailableError):
         reader.read(["nobody"])
     for name, value in feast_environment(replace(place, port=1)).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(DatabaseUnavailableError):
-        OnlineReader(FEATURE_REPO, CHURN.feature_service, "user_id")
+        open_reader(FEATURE_REPO, CHURN.feature_service, "user_id")
 
 
 def test_the_command_serves_a_month(place: ConnectionParameters, tmp_path: Path, reader) -> None:
     from tests.conftest import user_environment
 
     environment = {**os.environ, **user_environment(place, tmp_path)}
-    command = [sys.executable, "-W", "ignore", "-m", "flows.cli", "materialize"]
-    for arguments, line in (
-        (["--as-of", "2024-01-31"], "[Materialize] as_of=2024-01-31 users=2,000 is served\n"),
-        ([], "[Materialize] as_of=2024-03-31 users=2,000 is served\n"),
-    ):
-        done = subprocess.run(
-            [*command, *arguments], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        assert done.stdout == line
-    assert reader.month() == THIRD
+    command = [sys.executable, "-W", "ignore", "-m", "flows.cli", "materialize", "--as-of", "2024-01-31"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[Materialize] as_of=2024-01-31 users=2,000 is served\n"
+    assert reader.month() == FIRST
+
+
+@pytest.mark.parametrize("text_key", ["x", "", "07", " 7", "7.0", "-", "9" * 30, "\u0667"])
+def test_a_text_that_is_no_whole_number_is_no_integer_key(text_key: str) -> None:
+    from driftgate.features.online_adapter import _encoded_key
+
+    assert _encoded_key("order_id", "int64_val", 3, text_key) is None
+    assert _encoded_key("order_id", "string_val", 3, text_key) is not None
+
+
+def test_keys_are_stored_as_feast_stores_them() -> None:
+    from feast.infra.key_encoding_utils import deserialize_entity_key
+
+    from driftgate.features.online_adapter import _encoded_key
+
+    for field, key, value in (("int64_val", "-7", -7), ("int32_val", "7", 7), ("string_val", "ä 7", "ä 7")):
+        stored = _encoded_key("order_id", field, 3, key)
+        assert stored is not None
+        back = deserialize_entity_key(stored, 3)
+        assert list(back.join_keys) == ["order_id"] and getattr(back.entity_values[0], field) == value

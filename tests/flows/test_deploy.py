@@ -1,30 +1,46 @@
 """The deployments: made once, renewed in their code's part alone, and what is retired is removed."""
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentUpdate
-from prefect.client.schemas.schedules import CronSchedule
 
-from flows import deploy as module
-from flows.deploy import DEPLOYMENTS, RETIRED, deploy
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
+# Prefect takes the address of its server when it is imported, so nothing here imports it before there is one.
 POOL = "pool-of-test-deploy"
-FULL_NAMES = {f"{flow.name}/{'monthly' if cron else 'on-demand'}" for flow, cron in DEPLOYMENTS}
+MONTHLY = {
+    "ingest_month/monthly": "0 5 2 * *",
+    "monitor_new_months/monthly": "0 6 2 * *",
+    "predict_month/monthly": "0 7 2 * *",
+}
+ON_DEMAND = ("monitor_month", "backfill_months", "train_month", "train_and_compare", "retrain_after_approval")
+FULL_NAMES = {*MONTHLY, *(f"{flow}/on-demand" for flow in ON_DEMAND)}
 
 
 @pytest.fixture(scope="module")
-def client(prefect_api: str) -> SyncPrefectClient:
-    made = get_client(sync_client=True)
-    with made:
+def client(prefect_api: str) -> Iterator["SyncPrefectClient"]:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as made:
         yield made
+        # The server is shared with other tests.
+        for deployment in made.read_deployments():
+            made.delete_deployment(deployment.id)
+        made.delete_work_pool(POOL)
 
 
 @pytest.fixture(scope="module")
-def said(client: SyncPrefectClient) -> list[str]:
+def said(client: "SyncPrefectClient") -> list[str]:
     """What the first two calls print; between them somebody has changed a deployment in the UI."""
+    from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentUpdate
+    from prefect.client.schemas.schedules import CronSchedule
+
+    from flows import deploy as module
+
+    deploy = module.deploy
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module.sys.stdout, "write", lines.append)
@@ -46,11 +62,11 @@ def said(client: SyncPrefectClient) -> list[str]:
     return "".join(lines).splitlines()
 
 
-def by_name(client: SyncPrefectClient, name: str) -> Any:
+def by_name(client: "SyncPrefectClient", name: str) -> Any:
     return client.read_deployment_by_name(name)
 
 
-def test_every_flow_is_deployed_once_and_then_renewed(said: list[str], client: SyncPrefectClient) -> None:
+def test_every_flow_is_deployed_once_and_then_renewed(said: list[str], client: "SyncPrefectClient") -> None:
     first, second = said[: said.index("again")], said[said.index("again") + 1 :]
     made = {line.removeprefix("[Deploy] ").rpartition(":")[0] for line in first}
     assert made == FULL_NAMES
@@ -61,7 +77,7 @@ def test_every_flow_is_deployed_once_and_then_renewed(said: list[str], client: S
         assert found.entrypoint.startswith("flows.") and found.entrypoint.endswith(name.partition("/")[0])
 
 
-def test_what_people_changed_stays_and_the_codes_part_is_renewed(said: list[str], client: SyncPrefectClient) -> None:
+def test_what_people_changed_stays_and_the_codes_part_is_renewed(said: list[str], client: "SyncPrefectClient") -> None:
     found = by_name(client, "monitor_new_months/monthly")
     assert found.entrypoint == "flows.backfill_flow.monitor_new_months"
     assert (found.parameters, found.tags) == ({"monitor": "another"}, ["ours"])
@@ -69,24 +85,28 @@ def test_what_people_changed_stays_and_the_codes_part_is_renewed(said: list[str]
     assert not schedule.active and schedule.schedule.cron == "0 9 3 * *"
 
 
-def test_only_the_monthly_work_is_scheduled_in_its_order(said: list[str], client: SyncPrefectClient) -> None:
+def test_only_the_monthly_work_is_scheduled_in_its_order(said: list[str], client: "SyncPrefectClient") -> None:
     crons = {}
-    for name in FULL_NAMES - {"monitor_new_months/monthly"}:
+    changed = "monitor_new_months/monthly"
+    for name in FULL_NAMES - {changed}:
         for schedule in by_name(client, name).schedules:
             crons[name] = schedule.schedule.cron
-    assert crons == {"ingest_month/monthly": "0 5 2 * *", "predict_month/monthly": "0 7 2 * *"}
+    assert crons == {name: cron for name, cron in MONTHLY.items() if name != changed}
 
 
-def test_the_parameters_are_those_of_the_flows(said: list[str], client: SyncPrefectClient) -> None:
+def test_the_parameters_are_those_of_the_flows(said: list[str], client: "SyncPrefectClient") -> None:
     schema = by_name(client, "train_and_compare/on-demand").parameter_openapi_schema
     assert set(schema["properties"]) == {"as_of", "delta", "monitor", "seed"}
     assert json.dumps(schema["properties"]["as_of"]).count("date") >= 1
 
 
-def test_a_deployment_of_an_earlier_release_is_removed(said: list[str], client: SyncPrefectClient) -> None:
+def test_a_deployment_of_an_earlier_release_is_removed(said: list[str], client: "SyncPrefectClient") -> None:
     """It judged the newest pair every month, as monitor_new_months does now."""
     from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.schedules import CronSchedule
     from prefect.exceptions import ObjectNotFound
+
+    from flows.deploy import RETIRED, deploy
 
     (name,) = RETIRED
     flow_name, _, deployment = name.partition("/")

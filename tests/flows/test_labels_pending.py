@@ -37,7 +37,8 @@ def early(workplace: Workplace) -> Run:
     with workplace.engine.begin() as connection:
         connection.execute(
             text(
-                "CREATE TABLE late AS SELECT * FROM labels WHERE period_start = '2024-03-31' ORDER BY user_id OFFSET 800"
+                "CREATE TABLE late AS SELECT * FROM labels WHERE period_start = '2024-03-31' "
+                "ORDER BY user_id OFFSET 800"
             )
         )
         connection.execute(
@@ -82,9 +83,7 @@ def test_the_list_says_that_it_waits(early: Run, workplace: Workplace) -> None:
     assert f"performance: {PENDING}" in run_lines(json.loads(early.paths.record.read_text()))
 
 
-def test_a_schedule_judges_it_again_once_the_labels_are_there_and_not_before(
-    early: Run, workplace: Workplace
-) -> None:
+def test_a_schedule_judges_it_again_once_the_labels_are_there_and_not_before(early: Run, workplace: Workplace) -> None:
     assert schedule() == [], "nothing has come"
     with workplace.engine.begin() as connection:
         connection.execute(text("INSERT INTO labels SELECT * FROM late ORDER BY user_id LIMIT 100"))
@@ -104,6 +103,7 @@ def test_a_schedule_judges_it_again_once_the_labels_are_there_and_not_before(
 def test_after_an_outage_each_month_that_is_due_is_judged_once(early: Run, workplace: Workplace) -> None:
     """As if the last verdict were of a month before all these, and as if there were none at all."""
     with workplace.engine.begin() as connection:
+        connection.execute(text("DELETE FROM monitor_columns"))
         connection.execute(text("UPDATE monitor_runs SET as_of_ref = '2023-12-31', as_of_cur = '2024-01-31'"))
     assert schedule() == [(JAN, FEB), (FEB, MAR)]
     assert schedule() == []

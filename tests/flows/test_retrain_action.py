@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import flow
 from sqlalchemy import text
 
 from driftgate.decision import Policy, decide
@@ -91,15 +90,22 @@ def test_without_the_deployment_nothing_slow_begins(workplace: Workplace, monito
 
 
 @pytest.fixture(scope="module")
-def deployed(workplace: Workplace) -> str:
+def deployed(workplace: Workplace) -> Iterator[None]:
+    from prefect.client.orchestration import get_client
+
     from flows.deploy import deploy
 
     deploy("test-pool")
-    return "test-pool"
+    yield
+    # The server is shared with other tests.
+    with get_client(sync_client=True) as client:
+        for deployment in client.read_deployments():
+            client.delete_deployment(deployment.id)
+        client.delete_work_pool("test-pool")
 
 
 @pytest.fixture(scope="module")
-def confirmed(workplace: Workplace, monitors: None, deployed: str) -> Runs:
+def confirmed(workplace: Workplace, monitors: None, deployed: None) -> Runs:
     return judge(workplace, "confirmed")
 
 
@@ -161,21 +167,27 @@ def stormy(retrain: str, **overrides: Any) -> Run:
     return replace(run, decision=decision)
 
 
-@flow(persist_result=False)
 def act(run: Run) -> None:
+    """The step alone, in a flow."""
+    from prefect import flow
+
     from flows.retrain_action import act_step
 
-    act_step(run)
+    @flow(name="act", persist_result=False)
+    def act_flow() -> None:
+        act_step(run)
+
+    act_flow()
 
 
 @pytest.mark.parametrize("retrain", ["simulated", "off"])
-def test_neither_a_message_nor_an_event_starts_anything(retrain: str, workplace: Workplace, deployed: str) -> None:
+def test_neither_a_message_nor_an_event_starts_anything(retrain: str, workplace: Workplace, deployed: None) -> None:
     before = len(retrainings(workplace))
     act(stormy(retrain))
     assert len(retrainings(workplace)) == before
 
 
-def test_a_retraining_waits_for_the_labels_it_learns_from(workplace: Workplace, deployed: str) -> None:
+def test_a_retraining_waits_for_the_labels_it_learns_from(workplace: Workplace, deployed: None) -> None:
     before = len(retrainings(workplace))
     early = replace(TARGET, cur=math.nan, labelled_cur=0.4, reason="2024-03-31: pending, 40% labelled", pending=True)
     act(stormy("deployment", name="late", target=early))
@@ -184,7 +196,7 @@ def test_a_retraining_waits_for_the_labels_it_learns_from(workplace: Workplace, 
     assert len(retrainings(workplace)) == before + 1
 
 
-def test_another_champion_may_be_retrained_on_the_same_pair(workplace: Workplace, deployed: str) -> None:
+def test_another_champion_may_be_retrained_on_the_same_pair(workplace: Workplace, deployed: None) -> None:
     before = len(retrainings(workplace))
     run = stormy("deployment", name="served")
     for version in ("1", "1", "2", "2"):
@@ -192,7 +204,7 @@ def test_another_champion_may_be_retrained_on_the_same_pair(workplace: Workplace
     assert len(retrainings(workplace)) == before + 2
 
 
-def test_months_of_the_past_start_nothing(workplace: Workplace, deployed: str) -> None:
+def test_months_of_the_past_start_nothing(workplace: Workplace, deployed: None) -> None:
     from flows.retrain_action import acting_only_on
 
     before = len(retrainings(workplace))

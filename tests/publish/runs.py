@@ -5,15 +5,20 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from driftgate.decision import Policy, decide
+from driftgate.decision import History, decide
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.monitors import Monitor
+from driftgate.performance.result import Change, Performance, PerformanceState, not_measured
+from driftgate.planning import policy_of
 from driftgate.publish.files import report_paths
 from driftgate.publish.record import Run
 
-JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
+JANUARY, FEBRUARY, MARCH, APRIL = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
 TARGET = TargetDrift(ref=1869 / 7043, cur=1701 / 7043, labelled_ref=1.0, labelled_cur=1.0)
 NO_TARGET = TargetDrift(math.nan, 0.24, 0.0, 1.0, "2024-01-31: no labels for the period 2024-01-31 in labels")
+PENDING_TARGET = TargetDrift(1869 / 7043, math.nan, 1.0, 0.43, "2024-04-30: pending, 43% labelled", pending=True)
+UNMEASURED = not_measured(PerformanceState.OFF, "")
+PENDING = not_measured(PerformanceState.PENDING, "pending, 43% labelled")
 
 
 def monitor(**overrides: Any) -> Monitor:
@@ -54,22 +59,33 @@ def lost(name: str) -> ColumnResult:
     )
 
 
+def measured(ref: float, cur: float, margin: float = 0.03, version: str | None = "1") -> Performance:
+    """An AUC then and now; the interval of the difference is `margin` to either side."""
+    auc = Change(ref, cur, cur - ref - margin, cur - ref + margin)
+    return Performance(PerformanceState.MEASURED, "", version, JANUARY, 1400, 7043, {"auc": auc})
+
+
 def finished(
     *columns: ColumnResult,
     target: TargetDrift = TARGET,
     months: tuple[date, date] = (JANUARY, FEBRUARY),
     compared: int = 7043,
+    performance: Performance = UNMEASURED,
+    prediction: ColumnResult | None = None,
+    history: History | None = None,
+    decided_at: datetime = datetime(2024, 4, 1, 12, tzinfo=UTC),
     **overrides: Any,
 ) -> Run:
-    """A run over these columns; by default fourteen, of which one drifts."""
+    """A run over these columns; by default fourteen, of which one drifts. Other keywords are the monitor's fields."""
     policy = monitor(**overrides)
     columns = columns or tuple(column(f"f{n:02d}", 0.5 if n == 3 else 0.01) for n in range(14))
-    drift = DriftResult(*months, 7043, 7043, compared, compared, columns, (("user_id", "identifier"),))
+    drift = DriftResult(*months, 7043, 7043, compared, compared, columns, (("user_id", "identifier"),), prediction)
     return Run(
         monitor=policy,
         drift=drift,
         target=target,
-        decision=decide(drift, target, Policy(policy.threshold, policy.target_threshold)),
+        decision=decide(drift, target, policy_of(policy), performance, history),
         paths=report_paths(Path("/reports"), policy, *months),
-        decided_at=datetime(2024, 4, 1, 12, tzinfo=UTC),
+        decided_at=decided_at,
+        performance=performance,
     )

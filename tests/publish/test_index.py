@@ -14,11 +14,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from driftgate.decision import History
 from driftgate.errors import OutputError
+from driftgate.performance.result import PerformanceState, not_measured
 from driftgate.publish.index import INDEX, write_index
-from driftgate.publish.index_page import Entry, Record, Unreadable, render
+from driftgate.publish.index_page import render
+from driftgate.publish.index_record import Entry, Record, Unreadable
 from driftgate.publish.record import record_text
-from tests.publish.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, column, finished, lost
+from tests.publish.runs import (
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    NO_TARGET,
+    PENDING,
+    PENDING_TARGET,
+    column,
+    finished,
+    lost,
+    measured,
+)
 
 # HTML has these without an end.
 VOID = {"meta"}
@@ -107,6 +121,91 @@ def test_monitors_have_sections_of_their_own(tmp_path: Path) -> None:
     assert found.text.index("orders") < found.text.index("churn")
 
 
+def test_a_fall_of_the_auc_is_shown_with_its_interval_as_a_hint_for_eyes_and_ears(tmp_path: Path) -> None:
+    put(tmp_path, finished(performance=measured(0.82, 0.5)))
+    found = page(tmp_path)
+    hint = "95% interval 0.29 to 0.35, threshold 0.05; champion v1"
+    assert f"0.32{hint}0.82 then, 0.50 now" in found.text
+    assert "1 of 14 features drift. AUC 0.82 then, 0.50 now." in found.text
+    html = (tmp_path / INDEX).read_text()
+    assert f"<span class='hint' tabindex='0'><b class='fallen'>0.32</b><span class='tip'>{hint}</span></span>" in html
+
+
+@pytest.mark.parametrize("performance", [measured(0.82, 0.80), measured(0.82, 0.7, margin=0.2)])
+def test_a_fall_below_the_threshold_or_by_chance_is_not_marked(tmp_path: Path, performance: Any) -> None:
+    put(tmp_path, finished(performance=performance))
+    assert "0.82 then" in page(tmp_path).text
+    assert "class='fallen'" not in (tmp_path / INDEX).read_text()
+
+
+def test_a_rise_is_a_negative_fall_and_none_is_no_negative_zero(tmp_path: Path) -> None:
+    put(tmp_path, finished(performance=measured(0.8, 0.84, version=None)))
+    put(tmp_path, finished(months=(FEBRUARY, MARCH), performance=measured(0.8, 0.801)))
+    text = page(tmp_path).text
+    assert "-0.0495% interval -0.07 to -0.01, threshold 0.05; a probe model, as there is no champion" in text
+    assert "0.0095% interval" in text
+    assert "<span class='hint' tabindex='0'>0.00<" in (tmp_path / INDEX).read_text()
+
+
+def test_where_labels_are_pending_both_columns_say_so_and_how_many_are_in(tmp_path: Path) -> None:
+    put(tmp_path, finished(performance=PENDING, target=PENDING_TARGET))
+    text = page(tmp_path).text
+    assert "pending2024-04-30: pending, 43% labelled" in text
+    assert "pendingpending, 43% labelled" in text
+    assert "Performance is pending." in text
+    assert "not computable" not in text
+
+
+@pytest.mark.parametrize(
+    ("performance", "shown"),
+    [
+        (not_measured(PerformanceState.NOT_COMPUTABLE, "not computable: every label of 2024-02-29 is 0"), "is 0"),
+        (not_measured(PerformanceState.OFF, ""), "off"),
+    ],
+)
+def test_why_there_is_no_performance_is_said(tmp_path: Path, performance: Any, shown: str) -> None:
+    put(tmp_path, finished(performance=performance))
+    assert f"{shown}reportJSONrecord" in page(tmp_path).text
+
+
+def test_what_was_held_back_is_marked_and_why(tmp_path: Path) -> None:
+    history = History(champion_trained_on=MARCH)
+    put(tmp_path, finished(performance=measured(0.82, 0.5), history=history))
+    put(tmp_path, finished(months=(FEBRUARY, MARCH)))
+    text = page(tmp_path).text
+    assert "NO_ACTION held backheld back: the champion was trained on 2024-03-31 and knows this shift" in text
+    html = (tmp_path / INDEX).read_text()
+    assert html.count(">held back</span>") == 1
+    assert (html.count("<circle class='wait'"), html.count("<circle class='calm'")) == (1, 1)
+
+
+def test_a_record_from_before_performance_was_measured_is_listed(tmp_path: Path) -> None:
+    path = put(tmp_path, finished(), target={"abs_diff": None, "reason": "no labels"})
+    record = json.loads(path.read_text())
+    for key in ("performance", "held_back", "signalled", "signals", "retrain", "prediction"):
+        del record[key]
+    path.write_text(json.dumps(record))
+    text = page(tmp_path).text
+    assert "NO_ACTION for 2024-02-29" in text
+    assert "not recorded" in text
+    assert "Unreadable records" not in text
+    assert "held back" not in text
+
+
+MEASURED = {"state": "measured", "reason": "", "champion": "1", "threshold": 0.05, "measures": {}}
+
+
+@pytest.mark.parametrize(
+    "performance",
+    [MEASURED, MEASURED | {"state": "guessed"}, MEASURED | {"measures": {"auc": {"ref": 0.8}}}, {"state": "off"}],
+)
+def test_a_performance_that_is_not_one_is_never_shown_as_none(tmp_path: Path, performance: dict[str, Any]) -> None:
+    put(tmp_path, finished(), performance=performance)
+    text = page(tmp_path).text
+    assert "Unreadable records" in text
+    assert "performance" in text
+
+
 def test_a_trend_is_drawn_from_two_months_on(tmp_path: Path) -> None:
     put(tmp_path, finished())
     assert "svg" not in page(tmp_path).tags
@@ -144,7 +243,9 @@ def test_a_record_that_cannot_be_read_is_listed_as_such_and_hides_no_other(tmp_p
     assert "NO_ACTION for 2024-02-29" in found.text
 
 
-@pytest.mark.parametrize("changes", [{"drift_share": 1.5}, {"drift_share": None}, {"verdict": 7}, {"inputs": {}}])
+@pytest.mark.parametrize(
+    "changes", [{"drift_share": 1.5}, {"drift_share": None}, {"verdict": 7}, {"inputs": {}}, {"held_back": None}]
+)
 def test_a_record_with_a_wrong_value_is_unreadable_and_never_a_default(tmp_path: Path, changes: dict[str, Any]) -> None:
     put(tmp_path, finished(), **changes)
     found = page(tmp_path)
@@ -169,12 +270,23 @@ def test_a_file_name_that_is_no_text_does_not_break_the_page(tmp_path: Path) -> 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     attack = "</td><script>alert('1')</script>\"'><img src=x onerror=alert(1)>&amp;"
     put(tmp_path, finished(), monitor=attack, verdict=attack, reasons=[attack])
-    put(tmp_path, finished(months=(FEBRUARY, MARCH)), target={"abs_diff": None, "reason": attack})
+    broken = {"state": "pending", "reason": attack, "champion": attack, "threshold": 0.05, "measures": {}}
+    put(
+        tmp_path,
+        finished(months=(FEBRUARY, MARCH)),
+        target={"abs_diff": None, "reason": attack},
+        held_back=attack,
+        performance=broken,
+    )
+    change = {"ref": 0.8, "cur": 0.5, "low": -0.4, "high": -0.2}
+    fallen = broken | {"state": "measured", "measures": {"auc": change}}
+    put(tmp_path, finished(months=(JANUARY, MARCH)), performance=fallen)
     html = write_index(tmp_path).read_text(encoding="utf-8")
     found = Page(html)
     assert "script" not in found.tags
     assert "img" not in found.tags
-    assert found.text.count(attack) == 4
+    # The monitor's name, the verdict twice, its reason, two reasons of what is pending, and the champion.
+    assert found.text.count(attack) == 7
     assert "onerror" not in re.sub(r"&lt;img.*?&gt;", "", html)
 
 
@@ -259,6 +371,16 @@ def test_a_record_that_comes_while_the_page_is_written_is_on_it(
     assert "2024-03-31" in page(tmp_path).text
 
 
+CHANGES = st.fixed_dictionaries({name: st.floats(-1, 1) for name in ("ref", "cur", "low", "high")})
+PERFORMANCES = st.fixed_dictionaries(
+    {
+        "state": st.sampled_from(list(PerformanceState)),
+        "reason": st.text(max_size=9),
+        "champion": st.none() | st.text(max_size=3),
+        "threshold": st.floats(0, 1),
+        "measures": st.fixed_dictionaries({"auc": CHANGES}),
+    }
+)
 RECORDS = st.builds(
     Record,
     monitor=st.sampled_from(["churn", "<i>"]) | st.text(min_size=1, max_size=8),
@@ -269,7 +391,11 @@ RECORDS = st.builds(
     threshold=st.floats(0, 1),
     drifted_features=st.integers(0, 99),
     declared_features=st.integers(1, 99),
-    target=st.fixed_dictionaries({"abs_diff": st.none() | st.floats(0, 1), "reason": st.text(max_size=9)}),
+    target=st.fixed_dictionaries(
+        {"abs_diff": st.none() | st.floats(0, 1), "reason": st.text(max_size=9)}, optional={"pending": st.booleans()}
+    ),
+    held_back=st.sampled_from(["", "<u>"]),
+    performance=st.none() | PERFORMANCES,
     inputs=st.fixed_dictionaries(
         {
             "as_of_ref": st.dates(date(2020, 1, 1), date(2024, 1, 1)),

@@ -13,9 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftgate.decision import History
 from driftgate.errors import OutputError
 from driftgate.publish.workspace import add_snapshot, project_id, snapshot_id, withdraw_snapshot
-from tests.publish.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, column, finished, lost
+from tests.publish.runs import (
+    APRIL,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    NO_TARGET,
+    PENDING,
+    PENDING_TARGET,
+    column,
+    finished,
+    lost,
+    measured,
+)
 from tests.publish.snapshots import snapshot_text
 
 
@@ -73,8 +86,74 @@ def test_a_target_drift_that_is_not_computable_is_absent_and_not_zero(tmp_path: 
     assert "DriftgateTargetDrift" not in results(snapshot)
 
 
-def test_every_metric_of_the_dashboard_is_in_the_snapshots(tmp_path: Path) -> None:
+def the_snapshot(folder: Path) -> Any:
+    return opened(folder).get_run(project_id("churn"), snapshot_id("churn", JANUARY, FEBRUARY))
+
+
+def titles(folder: Path) -> list[str]:
+    return [panel.title for panel in opened(folder).get_dashboard(project_id("churn")).panels]
+
+
+def test_performance_is_stored_beside_the_drift(tmp_path: Path) -> None:
+    add_snapshot(tmp_path, finished(performance=measured(0.82, 0.5)), snapshot_text())
+    snapshot = the_snapshot(tmp_path)
+    found = results(snapshot)
+    figures = [found["DriftgateAuc" + name] for name in ("Reference", "Current", "Drop", "DropThreshold")]
+    assert figures == pytest.approx([0.82, 0.5, 0.32, 0.05])
+    assert (
+        snapshot.metadata["performance"]
+        == "AUC 0.8200 then, 0.5000 now, a fall of 0.3200 [0.2900, 0.3500]; champion v1"
+    )
+    assert "held_back" not in snapshot.metadata
+    assert snapshot.tags == ["RETRAINING_TRIGGERED (SIMULATED)"]
+
+
+def test_a_probe_is_called_one(tmp_path: Path) -> None:
+    add_snapshot(tmp_path, finished(performance=measured(0.82, 0.81, version=None)), snapshot_text())
+    assert the_snapshot(tmp_path).metadata["performance"].endswith("; a probe model")
+
+
+def test_pending_performance_is_absent_and_not_zero_and_the_report_can_be_found_by_it(tmp_path: Path) -> None:
+    add_snapshot(tmp_path, finished(performance=PENDING, target=PENDING_TARGET), snapshot_text())
+    snapshot = the_snapshot(tmp_path)
+    assert not [kind for kind in results(snapshot) if kind.startswith("DriftgateAuc")]
+    assert snapshot.metadata["performance"] == "pending, 43% labelled"
+    assert snapshot.tags == ["NO_ACTION", "labels pending"]
+
+
+def test_what_was_held_back_says_so(tmp_path: Path) -> None:
+    run = finished(performance=measured(0.82, 0.5), history=History(champion_trained_on=MARCH))
+    add_snapshot(tmp_path, run, snapshot_text())
+    snapshot = the_snapshot(tmp_path)
+    assert snapshot.tags == ["NO_ACTION", "held back"]
+    assert snapshot.metadata["held_back"] == "the champion was trained on 2024-03-31 and knows this shift"
+
+
+def test_the_panels_on_performance_come_with_the_first_month_that_was_measured(tmp_path: Path) -> None:
     add_snapshot(tmp_path, finished(), snapshot_text())
+    add_snapshot(tmp_path, finished(months=(FEBRUARY, MARCH), performance=PENDING), snapshot_text())
+    before = titles(tmp_path)
+    assert not [title for title in before if "AUC" in title]
+    for _ in range(2):
+        add_snapshot(tmp_path, finished(months=(MARCH, APRIL), performance=measured(0.82, 0.5)), snapshot_text())
+        assert titles(tmp_path) == [before[0], "AUC by month", "Fall of the AUC by month", *before[1:]]
+        # A later month without labels takes nothing away.
+        add_snapshot(tmp_path, finished(months=(JANUARY, APRIL), performance=PENDING), snapshot_text())
+
+
+def test_a_dashboard_that_people_changed_gets_no_panels_from_us(tmp_path: Path) -> None:
+    add_snapshot(tmp_path, finished(), snapshot_text())
+    project = opened(tmp_path).get_project(project_id("churn"))
+    first = titles(tmp_path)[0]
+    project.dashboard.delete_panel(first, "Drift")
+    add_snapshot(tmp_path, finished(months=(FEBRUARY, MARCH), performance=measured(0.82, 0.5)), snapshot_text())
+    assert first not in titles(tmp_path)
+    assert not [title for title in titles(tmp_path) if "AUC" in title]
+
+
+@pytest.mark.parametrize("performance", [measured(0.82, 0.5), PENDING])
+def test_every_metric_of_the_dashboard_is_in_the_snapshots(tmp_path: Path, performance: Any) -> None:
+    add_snapshot(tmp_path, finished(performance=performance), snapshot_text())
     workspace = opened(tmp_path)
     dashboard = workspace.get_dashboard(project_id("churn"))
     (tab,) = dashboard.tabs
@@ -133,9 +212,9 @@ def test_everyone_may_read_the_files_and_no_other_file_is_left(tmp_path: Path) -
 def test_runs_at_the_same_time_leave_one_project_and_every_snapshot(tmp_path: Path) -> None:
     pairs = [(JANUARY, FEBRUARY), (JANUARY, MARCH), (FEBRUARY, MARCH)] * 3
     text = snapshot_text()
-    threads = [
-        threading.Thread(target=add_snapshot, args=(tmp_path, finished(months=months), text)) for months in pairs
-    ]
+    found = [PENDING, PENDING, measured(0.82, 0.5)] * 3
+    runs = [finished(months=months, performance=each) for months, each in zip(pairs, found, strict=True)]
+    threads = [threading.Thread(target=add_snapshot, args=(tmp_path, run, text)) for run in runs]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -143,6 +222,7 @@ def test_runs_at_the_same_time_leave_one_project_and_every_snapshot(tmp_path: Pa
     workspace = opened(tmp_path)
     assert len(workspace.list_projects()) == 1
     assert len(workspace.list_runs(project_id("churn"))) == 3
+    assert "AUC by month" in titles(tmp_path)
     assert not list(tmp_path.rglob(".*"))
 
 

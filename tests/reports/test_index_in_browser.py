@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from driftgate.decision import History
 from driftgate.publish.index import write_index
 from driftgate.publish.record import record_text
-from tests.publish.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, column, finished
+from tests.publish.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, PENDING, PENDING_TARGET, column, finished, measured
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -29,12 +30,18 @@ OFFLINE = [
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index of two monitors and a broken record."""
+    """An index of two monitors, with a fall, one held back and a pending one, and a broken record."""
     folder = tmp_path_factory.mktemp("reports")
     runs = [
-        finished(),
-        finished(column("a", 0.5), months=(FEBRUARY, MARCH), target=NO_TARGET),
-        finished(name="orders", report_folder="orders", months=(JANUARY, MARCH)),
+        finished(performance=measured(0.82, 0.5), history=History(champion_trained_on=MARCH)),
+        finished(column("a", 0.5), months=(FEBRUARY, MARCH), target=NO_TARGET, performance=measured(0.82, 0.5)),
+        finished(
+            name="orders",
+            report_folder="orders",
+            months=(JANUARY, MARCH),
+            performance=PENDING,
+            target=PENDING_TARGET,
+        ),
     ]
     for run in runs:
         for path in (run.paths.html, run.paths.json, run.paths.record):
@@ -97,7 +104,7 @@ const lum = text => { const c = text.match(/[\\d.]+/g).slice(0, 3).map(v => v / 
   return .2126 * c[0] + .7152 * c[1] + .0722 * c[2]; };
 const back = e => { for (; e; e = e.parentElement) { const b = getComputedStyle(e).backgroundColor;
     if (!/rgba\\(.*, 0\\)/.test(b)) return b; } return 'rgb(255, 255, 255)'; };
-return [...document.querySelectorAll('h1, h2, p, th, td, a, .badge, .soft, li')].map(e => {
+return [...document.querySelectorAll('h1, h2, p, th, td, a, .badge, .soft, .tip, .fallen, li')].map(e => {
   const [a, b] = [lum(getComputedStyle(e).color), lum(back(e))];
   return [e.className || e.tagName, (Math.max(a, b) + .05) / (Math.min(a, b) + .05)]; });
 """
@@ -114,6 +121,36 @@ def test_text_is_readable_in_both_schemes(browser: "Chrome", page: Path, scheme:
     assert len(contrasts) > 20
     # WCAG 2.1, level AA.
     assert [(what, ratio) for what, ratio in contrasts if ratio < 4.5] == []
+
+
+def test_the_interval_shows_under_the_mouse_and_on_focus_inside_the_window(browser: "Chrome", page: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(page.as_uri())
+    hints = browser.find_elements(By.CSS_SELECTOR, ".auc .hint")
+    assert len(hints) == 3
+    for number, hint in enumerate(hints):
+        tip = hint.find_element(By.CSS_SELECTOR, ".tip")
+        assert not tip.is_displayed()
+        if number:
+            browser.execute_script("arguments[0].focus()", hint)
+        else:
+            ActionChains(browser).move_to_element(hint).perform()
+        WebDriverWait(browser, 60).until(lambda _, tip=tip: tip.is_displayed())
+        assert tip.text
+        seen = "const r = arguments[0].getBoundingClientRect(), e = document.elementFromPoint(r.left + 4, r.top + 4);"
+        assert browser.execute_script(f"{seen} return e === arguments[0]", tip), "something lies over it"
+    assert "95% interval 0.29 to 0.35" in hints[0].get_attribute("textContent")
+
+
+def test_a_screen_reader_is_told_the_interval(browser: "Chrome", page: Path) -> None:
+    browser.get(page.as_uri())
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    said = " ".join(str(node.get("name", {}).get("value")) for node in nodes if not node["ignored"])
+    assert "95% interval 0.29 to 0.35, threshold 0.05; champion v1" in said
+    assert "pending, 43% labelled" in said
 
 
 def test_a_narrow_window_scrolls_the_table_and_not_the_page(browser: "Chrome", page: Path) -> None:

@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,28 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, update
 
 from driftgate.database import ConnectionParameters, connect
+from driftgate.decision import History
 from driftgate.publish.predictions import Prediction, prediction_monitoring, save_predictions
 from driftgate.publish.reader import READER, create_reader
-from driftgate.publish.tables import save_run
+from driftgate.publish.record import Run
+from driftgate.publish.tables import monitor_runs, save_run
 from driftgate.publish.workspace import project_id, snapshot_id
 from tests.conftest import ROOT, new_database
-from tests.publish.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, column, finished, lost
+from tests.publish.runs import (
+    APRIL,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    PENDING,
+    PENDING_TARGET,
+    column,
+    finished,
+    lost,
+    measured,
+)
 
 PROVISIONING = ROOT / "services" / "grafana" / "provisioning"
 FILES = sorted((PROVISIONING / "dashboards" / "json").glob("*.json"))
@@ -45,21 +58,22 @@ DATASOURCES = {
         "datasources"
     ]
 }
-PANELS = [
-    pytest.param(name, panel, id=f"{name}-{panel['title']}")
-    for name, dashboard in DASHBOARDS.items()
-    for panel in dashboard["panels"]
+# A row is a heading: it asks nothing.
+DRAWN = [
+    (name, panel) for name, dashboard in DASHBOARDS.items() for panel in dashboard["panels"] if panel["type"] != "row"
 ]
+PANELS = [pytest.param(name, panel, id=f"{name}-{panel['title']}") for name, panel in DRAWN]
 TARGETS = [
     pytest.param(name, panel, target, id=f"{name}-{panel['title']}-{target['refId']}")
-    for name, dashboard in DASHBOARDS.items()
-    for panel in dashboard["panels"]
+    for name, panel in DRAWN
     for target in panel["targets"]
 ]
 SQL = [item for item in TARGETS if item.values[2]["datasource"]["uid"] == "postgres"]
 PROMQL = [item for item in TARGETS if item.values[2]["datasource"]["uid"] == "prometheus"]
 NOW = datetime.now(UTC)
 PROMETHEUS = shutil.which("prometheus")
+AUC = "AUC then and now by month"
+MODEL = "How the model does on the newest month of each monitor"
 
 
 # ---- the files
@@ -101,6 +115,20 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(name: str) -> None:
             or other["y"] + other["h"] <= one["y"]
         )
         assert apart, (one, other)
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_row_is_open_and_as_wide_as_the_page(name: str) -> None:
+    for panel in DASHBOARDS[name]["panels"]:
+        if panel["type"] == "row":
+            assert panel["title"]
+            assert (panel["collapsed"], panel["panels"]) == (False, [])
+            assert (panel["gridPos"]["x"], panel["gridPos"]["w"], panel["gridPos"]["h"]) == (0, 24, 1)
+
+
+def test_the_drift_dashboard_has_its_rows_in_the_order_of_the_questions() -> None:
+    panels = sorted(DASHBOARDS["drift"]["panels"], key=lambda panel: panel["gridPos"]["y"])
+    assert [panel["title"] for panel in panels if panel["type"] == "row"] == ["Performance", "Features", "Runs"]
 
 
 @pytest.mark.parametrize(("name", "panel"), PANELS)
@@ -183,17 +211,32 @@ def lost_between(given: Any, again: Any, where: str = "") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def tables(server: ConnectionParameters) -> Iterator[ConnectionParameters]:
-    """A database after three months of runs and a few minutes of predictions."""
+    """A database after four runs, one held back and the newest pending, and a few minutes of predictions."""
     with new_database(server) as parameters, filled(parameters, fill):
         yield replace(parameters, user=READER)
     drop_reader(server)
 
 
 @pytest.fixture
-def no_rows(server: ConnectionParameters) -> Iterator[ConnectionParameters]:
-    """A database before the first run."""
+def empty(server: ConnectionParameters) -> Iterator[ConnectionParameters]:
+    """A database before the first run, as the owner of its tables."""
     with new_database(server) as parameters, filled(parameters, lambda _: None):
-        yield replace(parameters, user=READER)
+        yield parameters
+
+
+@pytest.fixture
+def no_rows(empty: ConnectionParameters) -> ConnectionParameters:
+    """A database before the first run, as Grafana reads it."""
+    return replace(empty, user=READER)
+
+
+def keep(owner: ConnectionParameters, *runs: Run) -> ConnectionParameters:
+    """Save the runs; gives back who may read them."""
+    engine = connect(owner)
+    for run in runs:
+        save_run(engine, run)
+    engine.dispose()
+    return replace(owner, user=READER)
 
 
 @contextmanager
@@ -213,10 +256,33 @@ def drop_reader(server: ConnectionParameters) -> None:
 
 
 def fill(engine: Engine) -> None:
+    scores = [column("prediction", score) for score in (0.02, 0.3, 0.05)]
     runs = [
-        finished(target_threshold=0.05),
-        finished(column("f00", 0.5), column("f01"), months=(FEBRUARY, MARCH)),
-        finished(column("f00", 0.2), lost("f01"), months=(MARCH, date(2024, 4, 30)), target=NO_TARGET),
+        finished(target_threshold=0.05, performance=measured(0.82, 0.81), prediction=scores[0]),
+        finished(
+            column("f00", 0.5),
+            column("f01"),
+            months=(FEBRUARY, MARCH),
+            performance=measured(0.82, 0.5),
+            prediction=scores[1],
+        ),
+        finished(
+            column("f00", 0.5),
+            column("f01"),
+            months=(JANUARY, MARCH),
+            performance=measured(0.64, 0.55, version="2"),
+            history=History(champion_trained_on=MARCH),
+            decided_at=datetime(2024, 4, 1, 13, tzinfo=UTC),
+        ),
+        finished(
+            column("f00", 0.2),
+            lost("f01"),
+            months=(MARCH, APRIL),
+            target=PENDING_TARGET,
+            performance=PENDING,
+            prediction=scores[2],
+            retrain="off",
+        ),
     ]
     for run in runs:
         save_run(engine, run)
@@ -276,8 +342,7 @@ def test_a_panel_s_sql_returns_what_the_panel_draws(
 ) -> None:
     names, rows = ask(tables, as_grafana_asks(target["rawSql"], name))
     assert rows
-    newest_has_no_target = panel["title"] == "Target drift"
-    assert newest_has_no_target or any(value is not None for row in rows for value in row)
+    assert any(value is not None for row in rows for value in row)
     if target["format"] == "time_series":
         assert names[0] == "time"
         assert [row[0] for row in rows] == sorted(row[0] for row in rows), "Grafana wants times in order"
@@ -291,6 +356,8 @@ def test_a_panel_s_sql_returns_what_the_panel_draws(
     for change in panel.get("transformations", []):
         if change["id"] == "groupingToMatrix":
             assert {change["options"][key] for key in ("columnField", "rowField", "valueField")} == set(names)
+    shaded = re.findall(r'"custom.fillBelowTo", "value": "([^"]+)"', json.dumps(panel["fieldConfig"]))
+    assert set(shaded) <= set(names)
     for override in panel["fieldConfig"]["overrides"]:
         kind, wanted = override["matcher"]["id"], override["matcher"]["options"]
         assert kind in ("byName", "byRegexp", "byType")
@@ -319,14 +386,110 @@ def answer_of(tables: ConnectionParameters, name: str, title: str) -> list[dict[
 
 def test_the_drift_dashboard_says_what_the_newest_run_decided(tables: ConnectionParameters) -> None:
     (verdict,) = answer_of(tables, "drift", "Last verdict")
-    assert verdict["verdict"].startswith("RETRAINING_TRIGGERED")
-    reasons = [row["Reason"] for row in answer_of(tables, "drift", "Why")]
-    assert reasons[0] == "drift_share=1.00 >= 0.30"
-    assert "no labels" in reasons[-1]
-    assert [row["drift share"] for row in answer_of(tables, "drift", "Drift share by month")] == [1 / 14, 0.5, 1.0]
+    assert verdict["verdict"] == "RETRAINING_TRIGGERED (RETRAIN OFF)"
+    assert [tuple(row.values()) for row in answer_of(tables, "drift", "Last decision")] == [
+        ("held back", "no"),
+        ("reason", "drift_share=1.00 >= 0.30"),
+        ("reason", "auc_drop pending, 43% labelled"),
+        ("target drift", "2024-04-30: pending, 43% labelled"),
+        ("a trigger", "starts nothing (retrain = off)"),
+    ]
+    assert answer_of(tables, "drift", "Target drift") == [{"target_drift": "pending"}]
+    shares = {row["time"].date(): row["drift share"] for row in answer_of(tables, "drift", "Drift share by month")}
+    assert shares == {FEBRUARY: 1 / 14, MARCH: 0.5, APRIL: 1.0}
     states = {row["month"]: row for row in answer_of(tables, "drift", "Features by state and month")}
     assert (states["2024-04-30"]["drifted"], states["2024-04-30"]["missing"]) == (1, 1)
     assert states["2024-02-29"]["not drifted"] == 13
+
+
+def test_a_decision_that_was_held_back_says_so_and_why(empty: ConnectionParameters) -> None:
+    reader = keep(
+        empty,
+        finished(
+            performance=measured(0.64, 0.55),
+            history=History(champion_trained_on=MARCH),
+            retrain="deployment",
+            model="streamflow_churn",
+        ),
+    )
+    assert answer_of(reader, "drift", "Last verdict") == [{"verdict": "NO_ACTION (held back)"}]
+    lines = [tuple(row.values()) for row in answer_of(reader, "drift", "Last decision")]
+    assert lines[0] == ("held back", "the champion was trained on 2024-03-31 and knows this shift")
+    assert lines[-1] == ("a trigger", "starts the retraining (retrain = deployment)")
+    assert [what for what, _ in lines] == ["held back", "reason", "reason", "a trigger"]
+    (model,) = answer_of(reader, "overview", MODEL)
+    assert model["Against the threshold"] == "fallen"
+    (decided,) = answer_of(reader, "overview", "What the last check of each monitor decided")
+    assert decided["Verdict"] == "NO_ACTION (held back)"
+
+
+def test_performance_is_drawn_by_month_with_the_champion_that_was_judged(tables: ConnectionParameters) -> None:
+    auc = {(row["time"].date(), row["metric"]): row["value"] for row in answer_of(tables, "drift", AUC)}
+    # Of two comparisons of March the last counts, and April has no figure yet.
+    assert auc == {
+        (FEBRUARY, "now, champion v1"): 0.81,
+        (FEBRUARY, "then, champion v1"): 0.82,
+        (MARCH, "now, champion v2"): 0.55,
+        (MARCH, "then, champion v2"): 0.64,
+    }
+    falls = answer_of(tables, "drift", "Fall of the AUC by month")
+    assert [row["time"].date() for row in falls] == [FEBRUARY, MARCH, APRIL]
+    figures = [[row[name] for name in ("fall", "lower end", "upper end", "threshold")] for row in falls]
+    assert figures[1] == pytest.approx([0.09, 0.06, 0.12, 0.05])
+    assert figures[2] == [None, None, None, 0.05]
+    scores = answer_of(tables, "drift", "Drift of the champion's scores by month")
+    assert [(row["score"], row["threshold"]) for row in scores] == [(0.02, 0.1), (None, None), (0.05, 0.1)]
+
+
+def test_a_month_whose_labels_are_pending_is_seen_as_such(tables: ConnectionParameters) -> None:
+    shares = {row.pop("month"): row for row in answer_of(tables, "drift", "Users with a label by month")}
+    seen = {month: {state: share for state, share in row.items() if share is not None} for month, row in shares.items()}
+    assert seen == {"2024-02-29": {"measured": 1.0}, "2024-03-31": {"measured": 1.0}, "2024-04-30": {"pending": 0.43}}
+    months = answer_of(tables, "drift", "Performance by month")
+    assert [row["Month"] for row in months] == ["2024-04-30", "2024-03-31", "2024-03-31", "2024-02-29"]
+    assert (months[0]["State"], months[0]["Fall"], months[0]["Labelled"]) == ("pending, 43% labelled", None, 0.43)
+    assert (months[1]["Champion"], months[1]["Scores moved"]) == ("v1", "yes")
+    assert (months[2]["95% interval"], months[2]["Verdict"]) == ("[0.06, 0.12]", "NO_ACTION (held back)")
+    (model,) = answer_of(tables, "overview", MODEL)
+    assert (model["State"], model["AUC now"], model["Champion"]) == ("pending, 43% labelled", None, None)
+
+
+def test_the_overview_holds_the_newest_month_against_the_reference(empty: ConnectionParameters) -> None:
+    reader = keep(
+        empty,
+        finished(performance=measured(0.82, 0.81)),
+        finished(name="orders", performance=measured(0.8, 0.6, version=None)),
+    )
+    churn, orders = answer_of(reader, "overview", MODEL)
+    assert (churn["AUC now"], churn["AUC reference"], churn["Champion"]) == (0.81, 0.82, "v1")
+    assert (churn["State"], churn["Against the threshold"]) == ("measured", "holds")
+    assert (orders["Monitor"], orders["Champion"], orders["Against the threshold"]) == ("orders", "probe", "fallen")
+
+
+def test_a_fall_that_may_be_chance_is_none(empty: ConnectionParameters) -> None:
+    reader = keep(empty, finished(performance=measured(0.82, 0.7, margin=0.2)))
+    (model,) = answer_of(reader, "overview", MODEL)
+    assert (model["95% interval"], model["Against the threshold"]) == ("[-0.08, 0.32]", "holds")
+
+
+def test_runs_from_before_performance_was_measured_are_shown_all_the_same(empty: ConnectionParameters) -> None:
+    reader = keep(empty, finished())
+    engine = connect(empty)
+    names = [item.name for item in monitor_runs.columns]
+    new = names[names.index("record") + 1 :]
+    with engine.begin() as connection:
+        connection.execute(update(monitor_runs).values({**dict.fromkeys(new), "record": {"target": {}}}))
+    engine.dispose()
+    for name, _, target in (item.values for item in SQL):
+        ask(reader, as_grafana_asks(target["rawSql"], name))
+    assert answer_of(reader, "drift", "Last verdict") == [{"verdict": "NO_ACTION"}]
+    lines = dict(tuple(row.values()) for row in answer_of(reader, "drift", "Last decision"))
+    assert (lines["held back"], lines["a trigger"]) == ("not recorded", "not recorded")
+    assert answer_of(reader, "drift", AUC) == []
+    (month,) = answer_of(reader, "drift", "Performance by month")
+    assert (month["State"], month["Champion"], month["Verdict"]) == ("not recorded", None, "NO_ACTION")
+    (model,) = answer_of(reader, "overview", MODEL)
+    assert (model["State"], model["Against the threshold"]) == ("not recorded", None)
 
 
 def test_scores_of_all_methods_are_read_as_times_their_threshold(tables: ConnectionParameters) -> None:

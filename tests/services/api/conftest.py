@@ -131,9 +131,9 @@ def open_reader(month: Month) -> Callable[[], Any]:
     """What a service opens its reader with."""
 
     def run() -> Any:
-        from driftgate.features.online_adapter import OnlineReader
+        from driftgate.features import online_adapter
 
-        return OnlineReader(FEATURE_REPO, CHURN.feature_service, CHURN.entity.feast_key)
+        return online_adapter.open_reader(FEATURE_REPO, CHURN.feature_service, CHURN.entity.feast_key)
 
     return run
 

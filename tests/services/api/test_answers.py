@@ -226,7 +226,7 @@ def test_a_fault_is_answered_without_its_trace(serve: Serve, month: Month, monke
     def broken(*_: object) -> None:
         raise RuntimeError("a secret of the inside")
 
-    monkeypatch.setattr("services.api.scoring._scores", broken)
+    monkeypatch.setattr("services.api.rows._scores", broken)
     answer = client.post("/predict", json={"user_id": month.users[0]})
     problem(answer, 500)
     assert "secret" not in answer.text

@@ -1,5 +1,7 @@
 """The OpenAPI description holds for generated requests, and none of them is a server error."""
 
+from typing import Any
+
 import httpx
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -11,19 +13,23 @@ BOUNDED = settings(
 )
 
 
+def asked(operation: Any) -> set[int]:
+    """Ask with generated requests; the statuses of the answers, each of which is as described."""
+    seen = set()
+
+    @BOUNDED
+    @given(case=operation.as_strategy())
+    def check(case: schemathesis.Case) -> None:
+        seen.add(case.call_and_validate().status_code)
+
+    check()
+    return seen
+
+
 def test_every_answer_is_as_described(client: httpx.Client, month: Month) -> None:
     description = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
-    statuses: dict[str, set[int]] = {}
-    for found in description.get_all_operations():
-        operation = found.ok()
-        seen = statuses.setdefault(operation.label, set())
-
-        @BOUNDED
-        @given(case=operation.as_strategy())
-        def check(case: schemathesis.Case, seen: set[int] = seen) -> None:
-            seen.add(case.call_and_validate().status_code)
-
-        check()
+    operations = [found.ok() for found in description.get_all_operations()]
+    statuses = {operation.label: asked(operation) for operation in operations}
     assert set(statuses) == {
         "POST /predict",
         "POST /predict/batch",

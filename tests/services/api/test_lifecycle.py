@@ -76,8 +76,12 @@ def test_a_promoted_version_is_served_without_a_failed_request(serve: Serve, mon
         for thread in threads:
             thread.join()
     assert set(seen) == {(200, "1", first), (200, "2", second)}
-    info = {where: value for (name, where), value in scrape(client).items() if name == "api_model_info"}
-    assert info == {(("model", MODEL), ("version", "2")): 1}
+    deadline = time.monotonic() + 30
+    while True:
+        info = {where: value for (name, where), value in scrape(client).items() if name == "api_model_info"}
+        if info == {(("model", MODEL), ("version", "2")): 1}:
+            break
+        assert time.monotonic() < deadline, info
 
 
 def test_a_promotion_in_the_real_registry_is_picked_up(serve: Serve, month: Month, registered: ModelRegistry) -> None:

@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_dropped_and_counted(engine: Engine) -> None:
 def test_a_refused_write_is_repeated_until_it_is_taken(engine: Engine, parameters: ConnectionParameters) -> None:
     create_prediction_tables(engine)
     with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE predictions ADD CONSTRAINT full CHECK (false) NOT VALID"))
+        connection.execute(text("ALTER TABLE predictions ADD CONSTRAINT refused CHECK (false) NOT VALID"))
     log = PredictionLog(engine, metrics := Metrics(), max_rows=5000, flush_seconds=0.01)
     log.start()
     rows = some(2500)
@@ -92,7 +92,7 @@ def test_a_refused_write_is_repeated_until_it_is_taken(engine: Engine, parameter
     time.sleep(0.5)
     admin = connect(parameters)
     with admin.begin() as connection:
-        connection.execute(text("ALTER TABLE predictions DROP CONSTRAINT full"))
+        connection.execute(text("ALTER TABLE predictions DROP CONSTRAINT refused"))
     wait_until(lambda: len(logged(admin)) == 2500)
     # The same rows once more, as after a lost answer to a commit: they are there once.
     log.add(rows)

@@ -1,0 +1,211 @@
+"""The tables of Feast's PostgreSQL online store: connecting, and reading keys of one service by one query.
+
+Feast's own reader does not open a lost connection again, and takes several times as long; the connection is ours here,
+and keys and values are in Feast's encoding, by functions that `online_adapter` gives. Nothing here imports feast.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.exc import DBAPIError
+
+from driftgate.database.engine import translate
+from driftgate.errors import FeastRepositoryError
+from driftgate.features.online import KeyState, OnlineRows, online_views
+
+
+@dataclass(frozen=True)
+class StoredView:
+    """One view of a service.
+
+    Attributes:
+        name: in the registry.
+        table: of the online store.
+        columns: names in the service, by names in the view.
+    """
+
+    name: str
+    table: str
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the online store keeps the features of a service.
+
+    Attributes:
+        connection: arguments of `psycopg.connect`.
+        features: declared features, in the order of the service.
+        encode_key: stored form of a key; None for what no key can be.
+        decode: value of its stored form.
+    """
+
+    project: str
+    connection: dict[str, Any]
+    features: tuple[str, ...]
+    views: tuple[StoredView, ...]
+    encode_key: Callable[[str], bytes | None]
+    decode: Callable[[bytes], Any]
+
+
+class OnlineReader:
+    """Reads keys of one service. Not for several threads at once.
+
+    The registry is read once, when it is made; make another after the repository was applied anew.
+    """
+
+    def __init__(self, layout: Layout, connect_seconds: float, statement_seconds: float) -> None:
+        """Nothing is opened before the first read; see `online_adapter.open_reader`."""
+        self._layout = layout
+        self._connect_seconds = connect_seconds
+        self._statement_seconds = statement_seconds
+        self._connection: psycopg.Connection[Any] | None = None
+        self._query = _read_query(layout)
+        self._columns = [view.columns for view in layout.views]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The declared features, in the order of the service."""
+        return self._layout.features
+
+    def read(self, keys: Sequence[str]) -> OnlineRows:
+        """The features of the keys, all as of the same moment; one query.
+
+        Raises:
+            DatabaseUnavailableError: PostgreSQL cannot be reached; the next call tries again.
+            DatabaseError: it refuses, or takes too long.
+        """
+        stored = [self._layout.encode_key(key) for key in keys]
+        wanted = list({key for key in stored if key is not None})
+        parameters = [item for columns in self._columns for item in (wanted, list(columns))]
+        found = self._fetch(self._query, parameters) if wanted else []
+        rows: dict[bytes, dict[str, Any]] = {key: {} for key in wanted}
+        moments: dict[bytes, set[date]] = {key: set() for key in wanted}
+        decode = self._layout.decode
+        for tag, key, first, last, names, values in found:
+            row, where = rows[key], self._columns[tag]
+            for name, value in zip(names, values, strict=True):
+                row[where[name]] = decode(value)
+            moments[key].update((first, last))
+        return self._aligned(stored, rows, moments)
+
+    def month(self) -> date | None:
+        """The month that the store holds for every view of the service; None where it holds none, or several.
+
+        Raises:
+            DatabaseError: as `read`.
+        """
+        try:
+            rows = self._fetch(MONTH, [self._layout.project, [view.name for view in self._layout.views]])
+        except FeastRepositoryError:  # nothing was ever written, so the table of months is not there
+            return None
+        return only_month(rows, self._layout)
+
+    def close(self) -> None:
+        """Close the connection; the next read opens another."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _aligned(
+        self, stored: list[bytes | None], rows: dict[bytes, dict[str, Any]], moments: dict[bytes, set[date]]
+    ) -> OnlineRows:
+        names = self.features
+        states: list[KeyState] = []
+        days: list[date | None] = []
+        columns: dict[str, list[Any]] = {name: [] for name in names}
+        nothing: dict[str, Any] = {}
+        for key in stored:
+            row = rows[key] if key is not None else nothing
+            if not row:
+                states.append(KeyState.UNKNOWN)
+                days.append(None)
+            else:
+                assert key is not None
+                whole = len(row) == len(names) and len(moments[key]) == 1
+                states.append(KeyState.FOUND if whole else KeyState.INCOMPLETE)
+                days.append(max(moments[key]))
+            for name in names:
+                columns[name].append(row.get(name))
+        return OnlineRows(states, days, columns)
+
+    def _fetch(self, query: sql.Composed, parameters: list[Any]) -> list[Any]:
+        with store_errors("reading the online store"):
+            if self._connection is not None:
+                try:
+                    return self._execute(self._connection, query, parameters)
+                except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                    # A connection lost while nothing was asked says nothing about the server: ask once more.
+                    still_there = not self._connection.closed and not self._connection.broken
+                    self.close()
+                    if still_there:
+                        raise
+                    del error
+            self._connection = connect_store(self._layout, self._connect_seconds, self._statement_seconds)
+            self._connection.autocommit = True
+            try:
+                return self._execute(self._connection, query, parameters)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                self.close()
+                raise
+
+    @staticmethod
+    def _execute(connection: psycopg.Connection[Any], query: sql.Composed, parameters: list[Any]) -> list[Any]:
+        with connection.cursor(binary=True) as cursor:
+            return list(cursor.execute(query, parameters).fetchall())
+
+
+MONTH = sql.SQL("SELECT view, as_of FROM {} WHERE project = %s AND view = ANY(%s)").format(
+    sql.Identifier(online_views.name)
+)
+
+
+def only_month(rows: list[Any], layout: Layout) -> date | None:
+    """The day of all views, from rows (view, as_of); None where one has none, or they differ."""
+    days = {day for _, day in rows}
+    return days.pop() if len(days) == 1 and len(rows) == len(layout.views) else None
+
+
+def _read_query(layout: Layout) -> sql.Composed:
+    """One statement sees one state of the database, so no reader meets half a month."""
+    return sql.SQL(" UNION ALL ").join(
+        sql.SQL(
+            "SELECT {tag}, entity_key, min(event_ts)::date, max(event_ts)::date, "
+            "array_agg(feature_name), array_agg(value) "
+            "FROM {table} WHERE entity_key = ANY(%s) AND feature_name = ANY(%s) GROUP BY entity_key"
+        ).format(tag=sql.Literal(tag), table=sql.Identifier(view.table))
+        for tag, view in enumerate(layout.views)
+    )
+
+
+def connect_store(
+    layout: Layout, connect_seconds: float, statement_seconds: float | None = None
+) -> psycopg.Connection[Any]:
+    """A connection in UTC, as Feast would open it; `statement_seconds` bounds each query."""
+    timeout = f" -c statement_timeout={round(statement_seconds * 1000)}" if statement_seconds else ""
+    given = dict(layout.connection)
+    return psycopg.connect(
+        **given | {"options": f"{given['options']} -c timezone=UTC{timeout}"},
+        connect_timeout=max(2, round(connect_seconds)),
+        application_name="driftgate-online",
+    )
+
+
+@contextmanager
+def store_errors(what: str) -> Iterator[None]:
+    """Turn psycopg's errors inside the block into ours; `what` reads on after "while "."""
+    try:
+        yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise FeastRepositoryError(
+            f"PostgreSQL failed while {what}: {str(error).splitlines()[0]}",
+            remedy="apply the repository (`driftgate apply`), then `driftgate materialize`",
+        ) from error
+    except psycopg.Error as error:
+        raise translate(DBAPIError("", None, error, connection_invalidated=False), what) from error

@@ -1,0 +1,137 @@
+"""The application: routes, errors and the edge around a service."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from sqlalchemy import Engine, create_engine
+from starlette.routing import Route
+
+from driftgate.database import ConnectionParameters
+from driftgate.features.types import feast_environment
+from driftgate.monitors import read_monitor
+from driftgate.settings import Settings
+from driftgate.training.registry import ModelRegistry
+from flows.runtime import connection_parameters
+from services.api import json_log, problems
+from services.api.edge import Edge
+from services.api.problems import ProblemDetail
+from services.api.routes import key_check, keyed_routes, open_routes
+from services.api.rows import Reader
+from services.api.service import Service
+from services.api.settings import ApiSettings
+
+_SWITCH_SECONDS = 0.0005
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application around a service, which it starts and stops."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.stop()
+
+    app = FastAPI(
+        title="Driftgate scoring API",
+        summary="Features from the online store, the champion's probability",
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.include_router(open_routes)
+    app.include_router(keyed_routes, dependencies=[key_check()] if service.settings.key else [])
+    problems.install(app)
+    _describe_problems(app)
+    app.add_middleware(
+        Edge,
+        metrics=service.metrics,
+        templates={route.endpoint: route.path for route in app.routes if isinstance(route, Route)},
+        max_body_bytes=service.settings.max_body_bytes,
+        body_seconds=service.settings.request_timeout_seconds,
+        access_log=service.settings.access_log,
+    )
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The application as the environment describes it; neither database nor model need be there yet.
+
+    Raises:
+        ConfigurationError: a variable or monitors.toml is wrong, or the monitor names no model.
+    """
+    json_log.configure()
+    # The scoring thread would otherwise keep the thread that talks to callers waiting for 5 ms at a time.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    return create_app(service_from_environment())
+
+
+def service_from_environment() -> Service:
+    """The service of this process's environment.
+
+    Raises:
+        ConfigurationError: as `from_environment`.
+    """
+    from driftgate.errors import ConfigurationError
+
+    api, settings = ApiSettings.load(), Settings.load()
+    monitor = read_monitor(settings.driftgate_monitors, api.monitor)
+    if monitor.model is None:
+        raise ConfigurationError(
+            f"the monitor {monitor.name!r} names no model to serve",
+            remedy='add model = "NAME" to it in monitors.toml, or set API_MONITOR to another monitor',
+        )
+    parameters = connection_parameters(settings.database, settings.driftgate_home)
+    # Feast's repository is filled from these; the connections that it opens by itself must not wait for ever either.
+    os.environ.update(feast_environment(parameters))
+    os.environ["PGCONNECT_TIMEOUT"] = str(api.connect_timeout_seconds)
+    repo = Path(monitor.feast_repo or settings.feast_repo)
+
+    def open_reader() -> Reader:
+        from driftgate.features.online_adapter import open_reader as open_online
+
+        return open_online(
+            repo,
+            monitor.feature_service,
+            monitor.entity.feast_key,
+            connect_seconds=api.connect_timeout_seconds,
+            statement_seconds=api.statement_timeout_seconds,
+        )
+
+    registry = ModelRegistry(parameters, settings.mlflow_artifacts, monitor.model)
+    return Service(api, registry, open_reader, log_engine(parameters, api))
+
+
+def log_engine(parameters: ConnectionParameters, api: ApiSettings) -> Engine:
+    """One connection, for the thread that writes the log; many rows go in one message."""
+    return create_engine(
+        parameters.url(),
+        pool_size=1,
+        max_overflow=0,
+        pool_pre_ping=True,
+        executemany_mode="values_plus_batch",
+        executemany_batch_page_size=500,
+        connect_args={
+            "options": f"-c timezone=UTC -c statement_timeout={round(api.shutdown_seconds * 1000)}",
+            "connect_timeout": api.connect_timeout_seconds,
+            "application_name": "driftgate-prediction-log",
+        },
+    )
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the schema of errors into the OpenAPI description, which otherwise only knows those of answers."""
+    make = app.openapi
+
+    def openapi() -> dict[str, object]:
+        description = make()
+        schema = ProblemDetail.model_json_schema(ref_template="#/components/schemas/{model}")
+        description["components"]["schemas"].setdefault("ProblemDetail", schema)
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,105 @@
+"""The routes."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response, Security
+from fastapi.responses import JSONResponse
+from fastapi.security import APIKeyHeader
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from services.api.problems import documented
+from services.api.rows import Row
+from services.api.schemas import (
+    BatchAnswer,
+    BatchRequest,
+    FeaturesAnswer,
+    HealthAnswer,
+    PredictionAnswer,
+    PredictRequest,
+    ReadyAnswer,
+    UserId,
+)
+from services.api.service import Service
+
+
+def service_of(request: Request) -> Service:
+    """The service of the application that the request came to."""
+    service: Service = request.app.state.service
+    return service
+
+
+def _check_key(
+    request: Request, key: Annotated[str | None, Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
+) -> None:
+    service_of(request).require_key(key)
+
+
+open_routes = APIRouter()
+keyed_routes = APIRouter(responses=documented(401, 503))
+
+
+@keyed_routes.post(
+    "/predict", response_model=PredictionAnswer, responses=documented(404, 408, 413, 422), tags=["scoring"]
+)
+async def predict(body: PredictRequest, request: Request) -> Response:
+    """Score one user with the champion, on the features of the month that is served."""
+    return JSONResponse(_prediction((await service_of(request).predict([body.user_id]))[0]))
+
+
+@keyed_routes.post(
+    "/predict/batch", response_model=BatchAnswer, responses=documented(404, 408, 413, 422), tags=["scoring"]
+)
+async def predict_batch(body: BatchRequest, request: Request) -> Response:
+    """Score up to 1,000 users; where one is unknown none is scored, and the answer names who is unknown."""
+    rows = await service_of(request).predict(body.user_ids)
+    return JSONResponse({"predictions": [_prediction(row) for row in rows]})
+
+
+@keyed_routes.get(
+    "/features/{user_id}", response_model=FeaturesAnswer, responses=documented(404, 422), tags=["features"]
+)
+async def features(user_id: Annotated[UserId, Path()], request: Request) -> Response:
+    """The features that the user would be scored on."""
+    row = await service_of(request).features(user_id)
+    return JSONResponse({"user_id": row.key, "as_of": str(row.as_of), "features": row.features})
+
+
+@open_routes.get("/health", response_model=HealthAnswer, tags=["operation"])
+async def health() -> dict[str, str]:
+    """Whether the process lives; says nothing about model or store."""
+    return {"status": "alive"}
+
+
+@open_routes.get("/ready", response_model=ReadyAnswer, responses=documented(503), tags=["operation"])
+async def ready(request: Request) -> dict[str, Any]:
+    """Whether requests will be answered: a model is loaded and warm, the feature store answers and holds a month."""
+    model, version, state = await service_of(request).ready()
+    return {"status": "ready", "model": model, "model_version": version, "as_of": state.month}
+
+
+@open_routes.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    },
+    tags=["operation"],
+)
+def metrics(request: Request) -> Response:
+    """All metrics; with several workers, their sums."""
+    return Response(service_of(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def key_check() -> Any:
+    """The dependency that asks for the API key."""
+    return Depends(_check_key)
+
+
+def _prediction(row: Row) -> dict[str, Any]:
+    return {
+        "user_id": row.key,
+        "prediction": row.prediction,
+        "probability": row.probability,
+        "model_version": row.version,
+        "features_used": row.features,
+    }

@@ -1,0 +1,176 @@
+"""The parts of one API process, and the questions that the routes ask of them."""
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+
+from driftgate.errors import DriftgateError
+from driftgate.features.online import KeyState
+from driftgate.publish.predictions import Prediction
+from services.api.champion import ChampionWatcher, Registry
+from services.api.json_log import new_id, request_id
+from services.api.metrics import Metrics
+from services.api.prediction_log import PredictionLog
+from services.api.problems import Problem, unavailable
+from services.api.rows import Reader, Row, StoreState
+from services.api.scoring import NoModelError, OpeningError, QueueFullError, Scorer
+from services.api.settings import ApiSettings
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """Scoring, the champion and the log, started and stopped together."""
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        registry: Registry,
+        open_reader: Callable[[], Reader],
+        engine: Engine,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """Nothing runs before `start`.
+
+        Args:
+            open_reader: called in the scoring thread, again after the repository has changed.
+            engine: of the database with the table `predictions`.
+        """
+        self.settings = settings
+        self.metrics = metrics or Metrics()
+        self.scorer = Scorer(open_reader, self.metrics, settings.max_waiting_keys)
+        self.champion = ChampionWatcher(registry, self.scorer, self.metrics, settings.poll_seconds)
+        self.log = PredictionLog(engine, self.metrics, settings.log_queue_rows, settings.log_flush_seconds)
+
+    def start(self) -> None:
+        """Begin; whatever is not there yet is waited for beside the requests."""
+        self.log.start()
+        self.scorer.start()
+        self.champion.start()
+
+    def stop(self) -> None:
+        """Serve what waits, flush the log."""
+        self.champion.stop()
+        self.scorer.stop(self.settings.request_timeout_seconds)
+        self.log.stop(self.settings.shutdown_seconds)
+
+    def require_key(self, given: str | None) -> None:
+        """Check the caller's key, in a time that tells nothing about it.
+
+        Raises:
+            Problem: 401.
+        """
+        if self.settings.key is None:
+            return
+        expected = self.settings.key.get_secret_value().encode()
+        if not hmac.compare_digest(expected, (given or "").encode("utf-8", "surrogateescape")):
+            raise Problem(401, "send the API key in the header X-API-Key", {"WWW-Authenticate": "X-API-Key"})
+
+    async def predict(self, user_ids: Sequence[str]) -> list[Row]:
+        """Score users and queue the predictions for the log.
+
+        Raises:
+            Problem: 404 or 503.
+        """
+        rows = await self._rows(user_ids, score=True)
+        now, identity = datetime.now(UTC), request_id.get()
+        self.metrics.served(rows[0].version, [row.prediction for row in rows], [row.probability for row in rows])
+        self.log.add(
+            [
+                Prediction(
+                    prediction_id=new_id(),
+                    time=now,
+                    source="api",
+                    user_id=row.key,
+                    prediction=row.prediction,
+                    probability=row.probability,
+                    model_version=row.version,
+                    as_of=row.as_of,
+                    request_id=identity,
+                    features=row.features,
+                )
+                for row in rows
+            ]
+        )
+        return rows
+
+    async def features(self, user_id: str) -> Row:
+        """One user's features.
+
+        Raises:
+            Problem: 404 or 503.
+        """
+        return (await self._rows([user_id], score=False))[0]
+
+    async def ready(self) -> tuple[str, str, StoreState]:
+        """The model's name and version, and what the store says.
+
+        Raises:
+            Problem: 503, with every reason.
+        """
+        reasons: list[str] = []
+        state, model = None, self.scorer.model
+        if model is None:
+            reasons.append(self.champion.trouble or "the model is being loaded")
+        try:
+            state = await self._state()
+        except TimeoutError:
+            reasons.append("the feature store takes too long to answer")
+        except OpeningError:
+            reasons.append("the feature store is being opened")
+        except DriftgateError as error:
+            reasons.append(f"the feature store does not answer ({type(error).__name__}); the log says why")
+            _log.warning("the feature store does not answer: %s", error)
+        else:
+            if state.month is None:
+                reasons.append("no month is in the online store; `driftgate materialize` puts one there")
+        if reasons or model is None or state is None:
+            raise unavailable("not ready: " + "; ".join(reasons), self.settings.poll_seconds, reasons=reasons)
+        return model.name, model.version, state
+
+    async def _rows(self, user_ids: Sequence[str], *, score: bool) -> list[Row]:
+        try:
+            async with asyncio.timeout(self.settings.request_timeout_seconds):
+                rows = await self.scorer.ask(user_ids, score=score)
+        except TimeoutError as error:
+            raise unavailable("the answer took too long; try again") from error
+        except QueueFullError as error:
+            raise unavailable("too many requests wait; try again") from error
+        except NoModelError as error:
+            raise unavailable("no model is loaded yet; /ready says why", self.settings.poll_seconds) from error
+        except OpeningError as error:
+            raise unavailable("the feature store is being opened; try again", self.settings.poll_seconds) from error
+        except DriftgateError as error:
+            _log.warning("the feature store does not answer: %s", error)
+            raise unavailable("the feature store does not answer; try again") from error
+        unknown = [row.key for row in rows if row.state is KeyState.UNKNOWN]
+        if unknown:
+            await self._refuse(unknown)
+        if any(row.state is KeyState.INCOMPLETE for row in rows):
+            raise unavailable(
+                "the online store holds features of several months or lacks some; `driftgate materialize` mends that",
+                60,
+            )
+        return rows
+
+    async def _state(self) -> StoreState:
+        if self.scorer.opening:
+            raise OpeningError("the online store is being opened")
+        async with asyncio.timeout(self.settings.request_timeout_seconds):
+            state: StoreState = await asyncio.wrap_future(self.scorer.run_there(self.scorer.state))
+        return state
+
+    async def _refuse(self, unknown: list[str]) -> None:
+        """404, unless nobody is known because the store holds no month."""
+        try:
+            state = await self._state()
+        except (TimeoutError, DriftgateError) as error:
+            raise unavailable("the feature store does not answer; try again") from error
+        if state.month is None:
+            raise unavailable("no month is in the online store; /ready says more", self.settings.poll_seconds)
+        detail = f"not among the users of {state.month}; see unknown_user_ids"
+        raise Problem(404, detail, unknown_user_ids=unknown)

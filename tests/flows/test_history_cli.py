@@ -1,0 +1,187 @@
+"""backfill, runs, show, retrain and rollback as a user meets them."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, UsageError
+from flows import cli
+from tests.flows.conftest import Workplace
+
+DRIFTGATE = str(Path(sys.executable).with_name("driftgate"))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+
+def call(capfd: pytest.CaptureFixture[str], *arguments: str) -> Answer:
+    """A command in this process."""
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    return Answer(int(ended.value.code or 0), *capfd.readouterr())
+
+
+@pytest.fixture(scope="module")
+def backfilled(workplace: Workplace) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own, with everything that logs."""
+    return subprocess.run(
+        [DRIFTGATE, "backfill"], env=dict(os.environ), capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def test_before_anything_was_judged(workplace: Workplace, capfd: pytest.CaptureFixture[str]) -> None:
+    none = call(capfd, "runs")
+    assert none.status == 0 and none.out.splitlines() == [none.out.strip()] and none.out.startswith("reference")
+    shown = call(capfd, "show")
+    assert (shown.status, shown.out) == (UnknownMonthError.exit_code, "")
+    assert "Allowed: none yet" in shown.err and "driftgate backfill" in shown.err
+
+
+def test_backfill_prints_a_line_for_each_pair_and_logs_elsewhere(
+    backfilled: subprocess.CompletedProcess[str],
+) -> None:
+    assert backfilled.returncode == 0, backfilled.stderr
+    first, second = backfilled.stdout.splitlines()
+    assert first.startswith("[Backfill] 2024-01-31 vs 2024-02-29 -> NO_ACTION drift_share=0.07 < 0.30; auc_drop=")
+    assert second.startswith("[Backfill] 2024-02-29 vs 2024-03-31 -> RETRAINING_TRIGGERED (SIMULATED) drift_share=")
+    assert "judging 1 of 2: 2024-01-31 vs 2024-02-29" in backfilled.stderr, "where there is no terminal"
+    assert "Traceback" not in backfilled.stderr
+
+
+@pytest.mark.usefixtures("backfilled")
+def test_runs_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
+    answer = call(capfd, "runs")
+    assert (answer.status, answer.err) == (0, "")
+    head, first, second = answer.out.splitlines()
+    assert head.split()[:5] == ["reference", "current", "drift_share", "target_drift", "auc_drop"]
+    assert re.fullmatch(
+        r"2024-01-31 +2024-02-29 +0\.0714 +\d\.\d{4} +-?\d\.\d{4} +NO_ACTION +\d{4}-\d\d-\d\d \d\d:\d\d", first
+    )
+    assert "RETRAINING_TRIGGERED (SIMULATED)" in second
+    newest = call(capfd, "runs", "--last", "1")
+    assert newest.out.splitlines()[1:] == [second]
+
+
+@pytest.mark.usefixtures("backfilled")
+def test_one_run_is_shown_with_what_would_flip_it(capfd: pytest.CaptureFixture[str]) -> None:
+    calm = call(capfd, "show", "2024-02-29")
+    assert (calm.status, calm.err) == (0, "")
+    lines = calm.out.splitlines()
+    assert lines[0].startswith("churn: 2024-02-29 against 2024-01-31, decided at ")
+    assert lines[1] == "NO_ACTION" and "  drift_share=0.07 < 0.30" in lines
+    (flip,) = [line for line in lines if line.startswith("it would trigger with ")]
+    assert "threshold of at most 0.0714 (now 0.3)" in flip
+    newest = call(capfd, "show").out.splitlines()
+    assert newest[0].startswith("churn: 2024-03-31 against 2024-02-29")
+    (flip,) = [line for line in newest if line.startswith("it would be NO_ACTION with ")]
+    assert re.search(r"performance_drop above 0\.\d{4} \(now 0\.05\)", flip) and " and " in flip
+    assert re.search(r"threshold above 0\.\d{4} \(now 0\.3\)", flip)
+    assert any(line.startswith("performance of a probe model, trained on 2024-02-29") for line in newest)
+    assert newest[-1].startswith("report: ") and Path(newest[-1].removeprefix("report: ")).is_file()
+    same = call(capfd, "show", "2024-03-31", "--as-of-ref", "2024-02-29")
+    assert same.out.splitlines() == newest
+
+
+@pytest.mark.usefixtures("backfilled")
+@pytest.mark.parametrize(
+    ("arguments", "family", "words"),
+    [
+        (["show", "2024-01-31"], UnknownMonthError, "2024-02-29 vs 2024-03-31, 2024-01-31 vs 2024-02-29"),
+        (["show", "2024-03-31", "--as-of-ref", "2024-01-31"], UnknownMonthError, "has no run for that month"),
+        (["show", "yesterday"], UsageError, "YYYY-MM-DD"),
+        (["show", "--monitor", "churns"], UsageError, "no monitor 'churns'"),
+        (["runs", "--monitor", "churns"], UsageError, "no monitor 'churns'"),
+        (["retrain", "--monitor", "churns"], UsageError, "no monitor 'churns'"),
+        (["retrain", "--delta", "nan"], UsageError, "delta nan"),
+        (["retrain", "--delta", "1.5"], UsageError, "delta 1.5"),
+        (["retrain", "--as-of", "soon"], UsageError, "YYYY-MM-DD"),
+        (["retrain", "--as-of", "2020-01-31"], UnknownMonthError, "2024-03-31, 2024-02-29, 2024-01-31"),
+        (["rollback", "--monitor", "churns"], UsageError, "no monitor 'churns'"),
+        (["rollback"], DataError, "has no champion"),
+    ],
+)
+def test_a_wrong_call_has_its_status_and_says_why(
+    arguments: list[str], family: type[DataError], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = call(capfd, *arguments)
+    assert (answer.status, answer.out) == (family.exit_code, "")
+    assert words in answer.err and "Traceback" not in answer.err
+
+
+def test_a_monitor_without_a_model_has_nothing_to_roll_back(
+    workplace: Workplace, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitors = Path(workplace.environment["DRIFTGATE_MONITORS"]).read_text()
+    path = tmp_path / "monitors.toml"
+    path.write_text(monitors.replace('model = "streamflow_churn"', ""))
+    monkeypatch.setenv("DRIFTGATE_MONITORS", str(path))
+    answer = call(capfd, "rollback")
+    assert (answer.status, answer.out) == (ConfigurationError.exit_code, "")
+    assert "names no model" in answer.err
+
+
+@pytest.mark.usefixtures("workplace")
+def test_retraining_and_the_way_back(capfd: pytest.CaptureFixture[str]) -> None:
+    first = call(capfd, "retrain", "--as-of", "2024-01-31")
+    assert first.status == 0
+    assert first.out == "[Contest] champion=none challenger=v1 users=0 -> PROMOTED there was no champion\n"
+    replaced_none = call(capfd, "rollback")
+    assert (replaced_none.status, replaced_none.out) == (DataError.exit_code, "")
+    assert "replaced no other" in replaced_none.err
+
+    second = call(capfd, "retrain")
+    assert second.status == 0
+    assert re.fullmatch(
+        r"\[Contest\] champion=v1 challenger=v2 users=\d+ -> PROMOTED auc 0\.\d{4} against 0\.\d{4}, "
+        r"difference \+0\.\d{4} \[\+0\.\d{4}, \+0\.\d{4}\], 0\.01 needed\n",
+        second.out,
+    )
+    again = call(capfd, "retrain")
+    assert "challenger=v2 users=0 -> KEPT the champion was trained on the same data" in again.out
+    back = call(capfd, "rollback")
+    assert (back.status, back.out) == (0, "[Rollback] model=streamflow_churn champion=v1\n")
+
+
+def test_the_figures_of_the_contest_that_was_won_stay(workplace: Workplace) -> None:
+    """The second retraining of the same month was no contest."""
+    from sqlalchemy import text
+
+    query = text(
+        "SELECT key, value FROM mlflow.latest_metrics WHERE key IN ('contest_promoted', 'contest_users') "
+        "ORDER BY value DESC"
+    )
+    with workplace.engine.connect() as connection:
+        values = connection.execute(query).all()
+    assert ("contest_promoted", 1.0) in values and ("contest_promoted", 0.0) not in values
+    assert values[0].key == "contest_users" and values[0].value > 100
+
+
+@pytest.mark.usefixtures("workplace")
+def test_a_month_before_the_champions_own_is_refused_also_where_it_is_the_newest_with_labels(
+    workplace: Workplace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from sqlalchemy import text
+
+    from driftgate.training.registry import ModelRegistry
+
+    registry = ModelRegistry(workplace.parameters, Path(workplace.environment["MLFLOW_ARTIFACTS"]), "streamflow_churn")
+    registry.promote("2")
+    with workplace.engine.begin() as connection:
+        connection.execute(text("DELETE FROM labels WHERE period_start = '2024-03-31'"))
+    answer = call(capfd, "retrain")
+    assert (answer.status, answer.out) == (UsageError.exit_code, "")
+    assert "trained on 2024-03-31, which is later than 2024-02-29" in answer.err
+    assert registry.versions() == ["1", "2"], "and nothing was trained"
+    registry.close()

@@ -1,0 +1,162 @@
+"""The champion as a judge: what is known of its training is held against what was recorded of it."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from driftgate.database import ConnectionParameters
+from driftgate.drift.ledger import read_file
+from driftgate.errors import ConfigurationError
+from driftgate.features.labels import LabelMonth
+from driftgate.features.types import FeatureMonth
+from driftgate.performance.champion import champion_month, find_champion, load_judge
+from driftgate.performance.judge import write_arrow
+from driftgate.training.dataset import build_training_set
+from driftgate.training.fit import evaluate_model, example_of, fit_model, read_pipeline
+from driftgate.training.registry import ModelRegistry
+from driftgate.training.split import is_validation
+from driftgate.training.versions import VersionInfo
+from tests.conftest import new_database
+from tests.performance.months import FEB, JAN, KEY, month
+
+Month = tuple[FeatureMonth, LabelMonth]
+MAR = date(2024, 3, 31)
+
+
+def train(registry: ModelRegistry, features: FeatureMonth, labels: LabelMonth, folder: Path, seed: int = 42) -> str:
+    """Train and register as the flow does."""
+    folder.mkdir(exist_ok=True)
+    data = build_training_set(features, labels, KEY, 100, folder / "training.arrow")
+    fitted = fit_model(data, seed, folder / "model.pkl")
+    found = evaluate_model(data, fitted, "m", folder / "judged.arrow")
+    return registry.register(found.training, read_pipeline(fitted), example_of(data), found.judged).version
+
+
+@pytest.fixture(scope="module")
+def january(tmp_path_factory: pytest.TempPathFactory) -> Month:
+    return month(tmp_path_factory.mktemp("january"), JAN, seed=1)
+
+
+@pytest.fixture(scope="module")
+def registry(
+    server: ConnectionParameters, january: Month, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ModelRegistry]:
+    """One version, the champion, trained on January."""
+    folder = tmp_path_factory.mktemp("champion")
+    with new_database(server) as parameters:
+        made = ModelRegistry(parameters, folder / "artifacts", "m")
+        assert find_champion(made, JAN) is None and champion_month(made) is None
+        assert train(made, *january, folder) == "1"
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def info(registry: ModelRegistry) -> VersionInfo:
+    return registry.version_info("1")
+
+
+@pytest.fixture
+def spoil(registry: ModelRegistry, info: VersionInfo) -> Iterator[Callable[[Callable[[pa.Table], pa.Table]], None]]:
+    """Rewrite the stored users; they are restored afterwards."""
+    path = registry.artifacts / info.judged_file
+    kept = path.read_bytes()
+
+    def change(how: Callable[[pa.Table], pa.Table]) -> None:
+        table = pa.table({name: read_file(path).column(name).to_numpy() for name in read_file(path).column_names})
+        path.unlink()
+        write_arrow(path, how(table))
+
+    yield change
+    path.write_bytes(kept)
+
+
+def test_it_knows_its_training(registry: ModelRegistry, info: VersionInfo, january: Month) -> None:
+    judge, model = load_judge(registry, info)
+    keys = {f"u{n}" for n in range(1500)}
+    assert set(judge.validation.keys.tolist()) == {key for key in keys if is_validation(key, 42)}
+    assert set(judge.seen.tolist()) == keys - set(judge.validation.keys.tolist())
+    assert (judge.version, judge.trained_on, judge.features) == ("1", JAN, model.features)
+
+
+def test_it_is_champion_from_its_own_month_on(registry: ModelRegistry) -> None:
+    assert champion_month(registry) == JAN
+    assert find_champion(registry, date(2023, 12, 31)) is None
+    for day in (JAN, FEB):
+        found = find_champion(registry, day)
+        assert found is not None and found.version == "1"
+
+
+def put(table: pa.Table, name: str, values: object) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, pa.array(values))
+
+
+def of(table: pa.Table, name: str) -> np.ndarray:
+    return table.column(name).to_numpy().copy()
+
+
+def flipped(table: pa.Table, name: str, rows: int) -> pa.Table:
+    """The first so many validation users with 1 minus their value."""
+    values = of(table, name)
+    at = np.flatnonzero(of(table, "validation"))[:rows]
+    values[at] = 1 - values[at]
+    return put(table, name, values)
+
+
+TAMPERED: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
+    "one label": (lambda table: flipped(table, "label", 1), "its training recorded"),
+    "some scores": (lambda table: flipped(table, "score", 3), "give a auc of"),
+    "every score in the same order": (lambda table: put(table, "score", of(table, "score") / 2), "give a log_loss of"),
+    "one row less": (lambda table: table.slice(1), "were recorded"),
+    "training users called validation": (lambda table: put(table, "validation", [True] * len(table)), "were recorded"),
+    "no users": (lambda table: table.slice(0, 0), "are 0 of training and 0 of validation"),
+    "a score that is nan": (lambda table: put(table, "score", [float("nan")] * len(table)), "no probabilities"),
+    "a score above one": (lambda table: put(table, "score", of(table, "score") + 1), "no probabilities"),
+    "labels of two": (lambda table: put(table, "label", of(table, "label") * 2), "labels other than 0 and 1"),
+    "a column less": (lambda table: table.drop_columns(["score"]), "cannot be read"),
+    "another type": (lambda table: put(table, "score", ["x"] * len(table)), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_stored_users_that_are_not_those_of_the_training_are_refused(
+    name: str,
+    registry: ModelRegistry,
+    info: VersionInfo,
+    spoil: Callable[[Callable[[pa.Table], pa.Table]], None],
+) -> None:
+    how, words = TAMPERED[name]
+    spoil(how)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        load_judge(registry, info)
+    assert info.judged_file in str(caught.value) and "train again" in caught.value.remedy
+
+
+def test_a_file_that_is_no_arrow_is_refused(registry: ModelRegistry, info: VersionInfo) -> None:
+    path = registry.artifacts / info.judged_file
+    kept = path.read_bytes()
+    try:
+        for content in (b"", b"nonsense", kept[: len(kept) // 2]):
+            path.write_bytes(content)
+            with pytest.raises(ConfigurationError, match="cannot be read"):
+                load_judge(registry, info)
+        path.unlink()
+        with pytest.raises(ConfigurationError, match="has no file"):
+            load_judge(registry, info)
+    finally:
+        path.write_bytes(kept)
+
+
+def test_another_model_file_is_refused(registry: ModelRegistry, info: VersionInfo) -> None:
+    path = registry.artifacts / info.model_file
+    kept = path.read_bytes()
+    try:
+        path.write_bytes(kept + b" ")
+        with pytest.raises(ConfigurationError, match="is not the file that was registered"):
+            load_judge(registry, info)
+    finally:
+        path.write_bytes(kept)
