@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check format lock bench load clean
+.PHONY: help setup demo test check format lock bench bench-api load clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -28,7 +28,7 @@ demo: setup ## See it work: sample months, two pairs judged, reports
 	@$(BIN)/driftgate demo
 
 test: setup ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: setup ## Lint, format, types, layering
 	@$(BIN)/ruff check .
@@ -47,6 +47,9 @@ lock: setup ## Resolve the dependencies anew
 	@$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --python-version 3.11 --extra dev --constraint requirements.lock pyproject.toml \
 	  --output-file requirements-dev.lock
+
+bench-api: setup ## What serving costs, against the textbook way
+	@$(BIN)/python -m benchmarks.api
 
 HOST ?= http://127.0.0.1:8000
 LOAD_USERS ?= 10

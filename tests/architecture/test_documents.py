@@ -9,8 +9,11 @@ import typer
 from driftgate import errors
 from driftgate.drift.result import ColumnState
 from driftgate.monitors import Method, Monitor
+from driftgate.publish.metrics import METRICS
 from driftgate.settings import DatabaseSettings, Settings
 from flows.cli import app
+from services.api.routes import keyed_routes, open_routes
+from services.api.settings import ApiSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -35,6 +38,28 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
         if name not in ("POSTGRES_HOST", "POSTGRES_PASSWORD", "PUSHGATEWAY_URL"):
             assert documented[name][1] == str(field.default), name
         assert field.description
+
+
+def test_every_setting_of_the_service_is_in_the_table_with_its_default() -> None:
+    documented = table("Settings of the service")
+    assert set(documented) == {f"API_{name}".upper() for name in ApiSettings.model_fields}
+    for name, field in ApiSettings.model_fields.items():
+        default = "" if field.default is None else str(field.default)
+        assert documented[f"API_{name}".upper()][1] == default, name
+
+
+def test_every_metric_is_documented() -> None:
+    service = (ROOT / "services" / "api" / "metrics.py").read_text()
+    mock = (ROOT / "services" / "modelmock" / "modelmock.py").read_text()
+    names = {*METRICS, *re.findall(r"\bapi_[a-z_]+", service), *re.findall(r"\bmodel_result\b", mock)}
+    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(names)
+
+
+def test_every_route_is_named() -> None:
+    section = README.split("## The model that is watched\n", 1)[1].split("\n## ", 1)[0]
+    routes = [route.path for router in (open_routes, keyed_routes) for route in router.routes]  # type: ignore[attr-defined]
+    assert routes and [path for path in routes if f"`{path}`" not in section] == []
 
 
 def test_every_monitor_key_is_in_the_table_with_its_default() -> None:
