@@ -1,6 +1,7 @@
 """backfill, runs, show, retrain and rollback as a user meets them."""
 
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -185,3 +186,19 @@ def test_a_month_before_the_champions_own_is_refused_also_where_it_is_the_newest
     assert "trained on 2024-03-31, which is later than 2024-02-29" in answer.err
     assert registry.versions() == ["1", "2"], "and nothing was trained"
     registry.close()
+
+
+def test_lines_stay_on_standard_output_beside_the_bar() -> None:
+    """A bar on the terminal, the lines into a pipe, whole and unwrapped."""
+    line = "[Backfill] " + "x" * 150
+    code = f"from flows.progress import tracked\nfor _ in tracked([1, 2], 'judging', str):\n    print({line!r})"
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=slave, text=True, check=True
+    )
+    os.close(slave)
+    bar = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert done.stdout == f"{line}\n" * 2
+    assert "2/2" in bar and "Backfill" not in bar
