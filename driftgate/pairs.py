@@ -103,7 +103,7 @@ def history_pairs(
 
 
 def due_pairs(months: Sequence[date], judged: Iterable[Pair], pending: Iterable[Pair]) -> list[Pair]:
-    """What a schedule has to judge: each month after the newest judged one, and pairs that lacked labels.
+    """What a schedule has to judge: each month without a verdict since the first judged, and pairs that lacked labels.
 
     Where nothing was ever judged it is the newest month alone: a long history is for a backfill.
 
@@ -113,7 +113,7 @@ def due_pairs(months: Sequence[date], judged: Iterable[Pair], pending: Iterable[
         pending: those of them that lacked labels, and are to be judged again.
     """
     every = pairs_of(months, Reference())
-    newest = max((current for _, current in judged), default=None)
-    fresh = every[-1:] if newest is None else [pair for pair in every if pair[1] > newest]
+    done = {current for _, current in judged}
+    fresh = [pair for pair in every if pair[1] > min(done) and pair[1] not in done] if done else every[-1:]
     waiting = [pair for pair in pending if pair[0] in months and pair[1] in months]
     return sorted({*waiting, *fresh}, key=lambda pair: (pair[1], pair[0]))

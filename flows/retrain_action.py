@@ -7,6 +7,7 @@ from datetime import date
 
 from prefect import task
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
@@ -72,14 +73,29 @@ def act_step(run: Run) -> None:
         share = f"{100 * run.target.labelled_cur:.0f}%"
         get_run_logger().warning("retraining waits for the labels of %s: %s are there", run.drift.as_of_cur, share)
     else:
-        started = run_deployment(
+        get_run_logger().warning("retraining started: flow run %s", start_step(run))
+
+
+# Tried again by itself, and not with the event, which would then be there twice.
+@task(name="start-retraining", retries=3, retry_delay_seconds=[1, 5, 15], **STEP)
+def start_step(run: Run) -> str:
+    """Start the retraining of this pair, unless there is one that did not fail; returns its name."""
+    return str(_start(run).name)
+
+
+def _start(run: Run) -> FlowRun:
+    for attempt in range(1, 100):
+        started: FlowRun = run_deployment(
             RETRAIN_DEPLOYMENT,
             parameters={"as_of": str(run.drift.as_of_cur), "monitor": run.monitor.name},
             timeout=0,
-            idempotency_key=_key(run),
+            idempotency_key=_key(run) if attempt == 1 else f"{_key(run)}-{attempt}",
             as_subflow=False,
         )
-        get_run_logger().warning("retraining started: flow run %s", started.name)
+        state = started.state
+        if state is None or not (state.is_failed() or state.is_crashed() or state.is_cancelled()):
+            break
+    return started
 
 
 def announce(run: Run) -> None:

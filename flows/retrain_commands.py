@@ -47,3 +47,19 @@ def rollback(monitor: MonitorName = "churn") -> None:
     chosen = read_monitor(here.settings.driftgate_monitors, monitor)
     registry = require_registry(here.parameters, here.settings.mlflow_artifacts, chosen)
     typer.echo(f"[Rollback] model={registry.name} champion=v{registry.rollback()}")
+
+
+@commands.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="As `driftgate train` printed it")], monitor: MonitorName = "churn"
+) -> None:
+    """Make a version the champion without a contest, as where the champion's files are gone."""
+    from driftgate.monitors import read_monitor
+    from driftgate.performance.scoring import require_registry
+    from flows.runtime import Runtime
+
+    here = Runtime.from_environment()
+    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    registry = require_registry(here.parameters, here.settings.mlflow_artifacts, chosen)
+    registry.promote(version)
+    typer.echo(f"[Promote] model={registry.name} champion=v{version}")

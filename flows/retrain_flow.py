@@ -63,7 +63,7 @@ def settle_step(here: Runtime, contest: Contest, monitor: str, as_of: date) -> N
         # Otherwise there was no contest, and the figures of the one that the version has won stay.
         registry.log_metrics(contest.challenger, contest_metrics(contest))
     if contest.promote and contest.champion is not None:
-        registry.promote(contest.challenger)
+        registry.promote(contest.challenger, over=contest.champion)
     key = f"contest-{monitor}-{as_of}".lower().replace("_", "-")
     create_table_artifact(contest_rows(contest), key=key, description=contest_line(contest))
     get_run_logger().info(contest_line(contest))

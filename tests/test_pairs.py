@@ -79,3 +79,10 @@ def test_what_is_judged_in_turn_is_due_no_more(months: list[date]) -> None:
     assert due_pairs(months, judged + later, []) == []
     assert len(later) == (1 if len(months) > 1 else 0)
     assert due_pairs([month - timedelta(0) for month in months], judged + later, later) == later
+
+
+def test_a_month_that_was_passed_over_is_due() -> None:
+    months = [JAN, FEB, MAR, APR]
+    assert due_pairs(months, [(JAN, FEB), (MAR, APR)], []) == [(FEB, MAR)]
+    assert due_pairs(months, [(JAN, FEB), (JAN, APR)], []) == [(FEB, MAR)], "a pair of one's own choice skips nothing"
+    assert due_pairs(months, [(JAN, FEB), (JAN, MAR), (MAR, APR)], []) == [], "whatever it was compared with"

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from driftgate.database import ConnectionParameters, database_errors, metadata, prepare_database
 from driftgate.errors import FeastRepositoryError
-from driftgate.features.repository import require_repository
+from driftgate.features.repository import require_repository, without_input
 from driftgate.features.types import feast_environment
 
 _log = logging.getLogger(__name__)
@@ -141,4 +141,4 @@ def _project(repo: Path) -> str:
 
 
 def _last_lines(text: str) -> list[str]:
-    return text.strip().splitlines()[-5:]
+    return without_input(text).strip().splitlines()[-5:]

@@ -12,13 +12,17 @@ import psycopg
 import pyarrow as pa
 from feast import FeatureService, FeatureStore, FeatureView
 from feast.errors import FeastObjectNotFoundException
+from psycopg.types.string import TextLoader
 from sqlalchemy.exc import DBAPIError
 
 from driftgate.database.engine import translate
 from driftgate.errors import DataError, DriftgateError, FeastRepositoryError, OutputError, bounded
 from driftgate.features.entities import EVENT_TIMESTAMP
-from driftgate.features.repository import require_repository
+from driftgate.features.repository import require_repository, without_input
 from driftgate.features.types import DeclaredFeature, FeatureMonth, FeatureRequest, Kind
+
+# Feast declares a uuid as text, and pyarrow makes no text of the objects that psycopg would give.
+psycopg.adapters.register_loader("uuid", TextLoader)
 
 _KINDS = {
     **dict.fromkeys(("INT32", "INT64", "FLOAT32", "FLOAT64", "DECIMAL"), Kind.NUMERIC),
@@ -214,6 +218,6 @@ def _feast_errors(what: str) -> Iterator[None]:
         raise translate(wrapped, what) from error
     except Exception as error:
         raise FeastRepositoryError(
-            f"Feast failed while {what}: {type(error).__name__}: {str(error)[:600]}",
+            f"Feast failed while {what}: {type(error).__name__}: {without_input(str(error))[:600]}",
             remedy="check the repository with `driftgate feast plan`",
         ) from error

@@ -102,9 +102,19 @@ class OnlineReader:
         """
         try:
             rows = self._fetch(MONTH, [self._layout.project, [view.name for view in self._layout.views]])
+            day = only_month(rows, self._layout)
+            return day if day is not None and self._whole() else None
         except FeastRepositoryError:  # nothing was ever written, so the table of months is not there
             return None
-        return only_month(rows, self._layout)
+
+    def _whole(self) -> bool:
+        """Whether the month was written with every feature that is declared by now, told from one of its keys."""
+        for view in self._layout.views:
+            names = list(view.columns)
+            found = self._fetch(_WHOLE.format(table=sql.Identifier(view.table)), [names, names[0]])
+            if found[0][0] != len(names):
+                return False
+        return True
 
     def close(self) -> None:
         """Close the connection; the next read opens another."""
@@ -160,6 +170,11 @@ class OnlineReader:
         with connection.cursor(binary=True) as cursor:
             return list(cursor.execute(query, parameters).fetchall())
 
+
+_WHOLE = sql.SQL(
+    "SELECT count(*) FROM {table} WHERE feature_name = ANY(%s) "
+    "AND entity_key = (SELECT entity_key FROM {table} WHERE feature_name = %s LIMIT 1)"
+)
 
 MONTH = sql.SQL("SELECT view, as_of FROM {} WHERE project = %s AND view = ANY(%s)").format(
     sql.Identifier(online_views.name)

@@ -1,5 +1,6 @@
 """The folder of a Feast repository."""
 
+import re
 from pathlib import Path
 
 from driftgate.errors import FeastRepositoryError
@@ -16,3 +17,12 @@ def require_repository(repo: Path) -> None:
             f"there is no Feast repository at {repo} (no feature_store.yaml)",
             remedy="set FEAST_REPO, or feast_repo in monitors.toml, to the folder that holds it",
         )
+
+
+def without_input(message: str) -> str:
+    """A message without the values that Pydantic repeats, the password of a store among them.
+
+    >>> without_input("Field required [type=missing, input_value={'password': 'x'}, input_type=dict]")
+    'Field required [type=missing, input_type=dict]'
+    """
+    return re.sub(r"input_value=.*?, input_type=", "input_type=", message, flags=re.DOTALL)

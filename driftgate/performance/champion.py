@@ -23,25 +23,22 @@ def find_champion(registry: ModelRegistry, as_of: date) -> VersionInfo | None:
     """The champion, unless it was trained on a later month than `as_of`: it was none then.
 
     Raises:
-        DataError: the champion was not trained by Driftgate.
+        ConfigurationError: the champion was not trained by Driftgate.
         DatabaseError: the database refuses or cannot be reached.
     """
-    version = registry.champion()
-    if version is None:
-        return None
-    info = registry.version_info(version)
-    return info if info.as_of <= as_of else None
+    info = registry.champion_info()
+    return info if info is not None and info.as_of <= as_of else None
 
 
 def champion_month(registry: ModelRegistry) -> date | None:
     """The month that the champion was trained on; None where there is none.
 
     Raises:
-        DataError: the champion was not trained by Driftgate.
+        ConfigurationError: the champion was not trained by Driftgate.
         DatabaseError: the database refuses or cannot be reached.
     """
-    version = registry.champion()
-    return registry.version_info(version).as_of if version else None
+    info = registry.champion_info()
+    return info.as_of if info is not None else None
 
 
 def load_judge(registry: ModelRegistry, info: VersionInfo) -> tuple[Judge, TrainedModel]:

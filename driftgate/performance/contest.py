@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from driftgate.drift.ledger import read_table
-from driftgate.errors import UsageError
+from driftgate.errors import DataError, UsageError
 from driftgate.features.types import FeatureMonth
 from driftgate.performance.bootstrap import Scored, compare_scores
 from driftgate.performance.champion import load_judge
@@ -75,6 +75,11 @@ def hold_contest(
     info = registry.version_info(champion)
     scores = model.probabilities(input_columns(table, info.features)) if len(rows) else np.empty(0)
     keys = texts(table.column(key))
+    if not np.isin(now.keys, keys).all():
+        raise DataError(
+            f"the month {month.as_of} lacks users that {challenger} was trained on",
+            remedy="run again once the load that is under way has ended",
+        )
     order = np.argsort(keys)
     then = Scored(now.keys, now.labels, scores[order][np.searchsorted(keys, now.keys, sorter=order)])
     return contest((champion, then), (challenger, now), delta, min_rows)

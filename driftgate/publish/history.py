@@ -81,7 +81,7 @@ def earlier_runs(engine: Engine, monitor: str, as_of_cur: date) -> tuple[Earlier
     """
     runs = monitor_runs.c
     query = (
-        select(runs.as_of_cur, runs.signalled, runs.verdict)
+        select(runs.as_of_cur, runs.signalled, runs.verdict, runs.held_back)
         .where(runs.monitor == monitor, runs.as_of_cur < as_of_cur)
         .distinct(runs.as_of_cur)
         .order_by(runs.as_of_cur.desc(), runs.decided_at.desc())
@@ -89,7 +89,10 @@ def earlier_runs(engine: Engine, monitor: str, as_of_cur: date) -> tuple[Earlier
     found = []
     for row in _rows(engine, query):
         triggered = row["verdict"].startswith(Verdict.RETRAINING_TRIGGERED)
-        found.append(Earlier(row["as_of_cur"], triggered if row["signalled"] is None else row["signalled"], triggered))
+        signalled = triggered if row["signalled"] is None else row["signalled"]
+        # A rerun after the retraining is held back by the champion that came of it: the trigger was there all the same.
+        learnt = (row["held_back"] or "").startswith(f"the champion was trained on {row['as_of_cur']} ")
+        found.append(Earlier(row["as_of_cur"], signalled, triggered or learnt))
     return tuple(found)
 
 
@@ -136,6 +139,7 @@ def _past_run(row: Mapping[str, Any]) -> PastRun:
         verdict=row["verdict"],
         drift_share=row["drift_share"],
         reasons=tuple(row["reasons"]),
-        pending=bool(row["record"]["target"].get("pending")) or row["performance_state"] == "pending",
+        # By the reason, because the target itself is not pending where the reference lacks labels as well.
+        pending=f"{row['as_of_cur']}: pending, " in row["target_reason"] or row["performance_state"] == "pending",
         **figures,
     )

@@ -35,7 +35,9 @@ METRICS = {
     "driftgate_last_success_timestamp_seconds": "When the last run that succeeded ended, as Unix time.",
     "driftgate_last_run_failed": "1 where the last run failed.",
     "driftgate_champion_metric": "Validation metrics of the champion.",
-    "driftgate_performance_drop": "AUC on the reference minus AUC on the current month; absent where it is not known.",
+    "driftgate_performance_drop": "AUC in the model's own validation minus the current one; absent where unknown.",
+    "driftgate_performance_drop_low": "Lower end of the 95% interval of driftgate_performance_drop.",
+    "driftgate_performance_threshold": "Fall of the AUC beyond which to retrain.",
 }
 """Everything that is pushed, with its help text."""
 
@@ -129,6 +131,10 @@ def monitor_samples(run: Run) -> list[Sample]:
             "driftgate_target_threshold", math.nan if monitor.target_threshold is None else monitor.target_threshold
         ),
         Sample("driftgate_performance_drop", run.performance.drop if run.performance.measured else math.nan),
+        Sample(
+            "driftgate_performance_drop_low", run.performance.drop_interval[0] if run.performance.measured else math.nan
+        ),
+        Sample("driftgate_performance_threshold", monitor.performance_drop),
         *_rows(drift),
         *_verdicts(run.decision),
         *(sample for column in drift.columns for sample in _column(column)),

@@ -1,6 +1,7 @@
 """The tables of past runs: one row in monitor_runs, and its columns in monitor_columns, for each pair of months."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Text,
     delete,
     insert,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -121,6 +123,24 @@ def save_run(engine: Engine, run: Run) -> None:
         connection.execute(delete(monitor_runs).where(*same_pair))
         connection.execute(insert(monitor_runs), [{**key, **_run_row(record, run.decided_at)}])
         connection.execute(insert(monitor_columns), [{**key, **item} for item in record["columns"]])
+
+
+@contextmanager
+def only_one(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date) -> Iterator[None]:
+    """Hold a lock of the pair: of two runs at once the files would be of one and the rows of the other.
+
+    Raises:
+        DatabaseError: the lock cannot be taken.
+    """
+    key = text("SELECT pg_advisory_lock(hashtextextended(:pair, 0))")
+    with database_errors("waiting for another run of the pair"), engine.connect() as connection:
+        connection.execute(key, {"pair": f"driftgate {monitor} {as_of_ref} {as_of_cur}"})
+        connection.commit()
+        try:
+            yield
+        finally:
+            # A session that is closed holds no lock; one that goes back to the pool would.
+            connection.invalidate()
 
 
 def withdraw_run(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date) -> None:

@@ -20,7 +20,10 @@ def read_pipeline(artifacts: Path, info: VersionInfo) -> Any:
     """
     import sklearn
 
-    again = f"train again: `driftgate train --as-of {info.as_of} --seed {info.seed} --monitor {info.monitor}`"
+    again = (
+        f"train again: `driftgate train --as-of {info.as_of} --seed {info.seed} --monitor {info.monitor}`, "
+        "and `driftgate promote VERSION`"
+    )
     if sklearn.__version__ != info.sklearn:
         raise ConfigurationError(
             f"{info.label} was trained with scikit-learn {info.sklearn}, and this is {sklearn.__version__}, which may "
@@ -32,7 +35,7 @@ def read_pipeline(artifacts: Path, info: VersionInfo) -> Any:
     if hashlib.sha256(content).hexdigest() != info.model_sha256:
         raise ConfigurationError(
             f"{path} is not the file that was registered as {info.label}",
-            remedy="restore the folder MLFLOW_ARTIFACTS from a copy, or train again",
+            remedy="restore the folder MLFLOW_ARTIFACTS from a copy, or train again and `driftgate promote VERSION`",
         )
     try:
         return pickle.loads(content)  # noqa: S301  its digest is the registered one
@@ -62,5 +65,5 @@ def _read(path: Path, info: VersionInfo) -> bytes:
         raise ConfigurationError(
             f"{info.label} has no file {path}: {error.strerror}",
             allowed="the folder in which it was trained, or a copy of it",
-            remedy="set MLFLOW_ARTIFACTS to that folder, or train again",
+            remedy="set MLFLOW_ARTIFACTS to that folder, or train again and `driftgate promote VERSION`",
         ) from error

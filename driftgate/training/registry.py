@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from driftgate.database import ConnectionParameters
-from driftgate.errors import DataError, bounded
+from driftgate.errors import ConfigurationError, DataError, bounded
 from driftgate.training.artifacts import read_judged, read_pipeline
 from driftgate.training.mlflow_tables import MlflowTables
 from driftgate.training.model import TrainedModel
@@ -107,13 +107,40 @@ class ModelRegistry:
 
         Raises:
             DataError: there is no such version, or it was not trained by Driftgate.
+            ConfigurationError: it was recorded by another release.
         """
         found = self._tables.tag(version, TRAINING_TAG)
         if found is None:
             raise DataError(
                 f"{self.name} has no version {version!r} that Driftgate trained", allowed=bounded(self.versions())
             )
-        return VersionInfo.read(self.name, version, found)
+        try:
+            return VersionInfo.read(self.name, version, found)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"{self.name} version {version} was recorded by another release of Driftgate: {str(error)[:200]}",
+                remedy="train again, and `driftgate promote VERSION`",
+            ) from error
+
+    def champion_info(self) -> VersionInfo | None:
+        """What the champion was trained on; None where there is none.
+
+        Raises:
+            ConfigurationError: the champion is a version that Driftgate did not train.
+            DatabaseError: the database refuses or cannot be reached.
+        """
+        version = self.champion()
+        if version is None:
+            return None
+        try:
+            return self.version_info(version)
+        except DataError as error:
+            # Not a matter of the data that are judged, so it must not look like one.
+            raise ConfigurationError(
+                error.received,
+                allowed=error.allowed,
+                remedy="make a version the champion that Driftgate trained: `driftgate promote VERSION`",
+            ) from error
 
     def load(self, version: str) -> TrainedModel:
         """Read a version from the artifacts folder, once its digest is checked.
@@ -173,16 +200,26 @@ class ModelRegistry:
         """
         self._mlflow.log_metrics(self.version_info(version).run_id, metrics)
 
-    def promote(self, version: str) -> None:
+    def promote(self, version: str, over: str | None = None) -> None:
         """Make a version the champion, in one step, once it is known to load; `rollback` undoes it.
 
+        Args:
+            version: the champion to be.
+            over: the champion that it was held against; None where it was held against none.
+
         Raises:
-            DataError: there is no such version.
+            DataError: there is no such version, or another than `over` is the champion by now.
             ConfigurationError: it cannot be loaded.
         """
         self.load(version)
         with self._tables.only_one("promoting a version"):
             champion = self.champion()
+            if over is not None and champion not in (over, version):
+                raise DataError(
+                    f"{self.name} version {version} was held against version {over}, and version {champion} is the "
+                    "champion by now",
+                    remedy="run `driftgate retrain` again",
+                )
             if champion is not None and champion != version:
                 self._mlflow.set_tag(version, REPLACED_TAG, champion)
             self._mlflow.set_alias(CHAMPION, version)
@@ -203,7 +240,7 @@ class ModelRegistry:
                 raise DataError(
                     f"the champion of {self.name}, version {champion}, replaced no other",
                     allowed=bounded(self.versions()),
-                    remedy="promote one of these versions instead",
+                    remedy="promote one of these versions instead, by `driftgate promote VERSION`",
                 )
             self.load(earlier)
             self._mlflow.set_alias(CHAMPION, earlier)

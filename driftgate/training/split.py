@@ -1,6 +1,7 @@
 """Training and validation users, told apart by a hash of their key."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from hashlib import blake2b
 
 import numpy as np
@@ -17,6 +18,8 @@ def key_text(key: object) -> str:
     >>> key_text(5), key_text(5.0), key_text("7590-VHVEG")
     ('5', '5', '7590-VHVEG')
     """
+    if isinstance(key, Decimal) and key.is_finite() and key == key.to_integral_value():
+        return str(int(key))
     if isinstance(key, float) and key.is_integer():
         return str(int(key))
     return str(key)

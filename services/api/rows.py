@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from driftgate.features.online import KeyState, OnlineRows
@@ -76,9 +76,15 @@ def _scores(model: TrainedModel | None, found: OnlineRows) -> tuple[list[float],
 def _records(found: OnlineRows) -> list[dict[str, Any]]:
     names = list(found.columns)
     return [
-        {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in zip(names, values, strict=True)
-        }
+        {name: _plain(value) for name, value in zip(names, values, strict=True)}
         for values in zip(*found.columns.values(), strict=True)
     ]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: times and what else is no number, text or list as text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -118,6 +118,12 @@ class Scorer(threading.Thread):
                 f"{model.name} version {model.version} reads what the service lacks: {bounded(sorted(missing))}",
                 remedy="apply the repository that the model was trained on, or promote another version",
             )
+        if reader.month() is None:
+            reader.close()
+            raise ConfigurationError(
+                f"the online store lacks features that {model.name} version {model.version} reads",
+                remedy="put the month there anew with `driftgate materialize`",
+            )
         return reader
 
     def _change_over(self, model: TrainedModel, reader: Reader | None) -> None:

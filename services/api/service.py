@@ -67,7 +67,7 @@ class Service:
         if self.settings.key is None:
             return
         expected = self.settings.key.get_secret_value().encode()
-        if not hmac.compare_digest(expected, (given or "").encode("utf-8", "surrogateescape")):
+        if not hmac.compare_digest(expected, (given or "").encode("latin-1", "replace")):
             raise Problem(401, "send the API key in the header X-API-Key", {"WWW-Authenticate": "X-API-Key"})
 
     async def predict(self, user_ids: Sequence[str]) -> list[Row]:

@@ -1,5 +1,6 @@
 """Reading features through the feature process: what is declared, and that no row is used outside its time."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from driftgate.errors import DatabaseError, DatabaseUnavailableError, DataError, FeastRepositoryError
+from driftgate.features.applying import ensure_applied
 from driftgate.features.types import FeatureRequest, Kind
 from flows.runtime import feature_worker
 from tests.features.conftest import CUR, Cases, Read, sql, store_text
@@ -187,3 +189,65 @@ def test_sessions_that_were_ended_are_worth_a_retry_and_the_retry_succeeds(
         assert error.transient
     month, _ = read("kinds")
     assert month.rows == 6
+
+
+UUIDS = """
+from datetime import timedelta
+from feast import Entity, FeatureService, FeatureView, Field, ValueType
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
+from feast.types import Float64, String
+
+thing = Entity(name="thing", join_keys=["thing_id"], value_type=ValueType.STRING)
+uuids_fv = FeatureView(
+    name="uuids_fv", entities=[thing], ttl=timedelta(days=27), online=False,
+    schema=[Field(name="device", dtype=String), Field(name="x", dtype=Float64)],
+    source=PostgreSQLSource(name="uuids", table="uuids", timestamp_field="as_of"),
+)
+uuids = FeatureService(name="uuids", features=[uuids_fv])
+"""
+
+
+def test_a_uuid_is_read_as_text(
+    cases: Cases, cases_engine: Engine, read: Read, other_store: Callable[..., Path]
+) -> None:
+    repo = other_store(project="uuids")
+    (repo / "uuids.py").write_text(UUIDS)
+    sql(
+        cases_engine,
+        "CREATE TABLE uuids AS SELECT md5(n::text)::uuid AS thing_id, date '2024-02-29' AS as_of, n / 2.0 AS x, "
+        "CASE WHEN n > 1 THEN md5('d' || n)::uuid END AS device FROM generate_series(1, 3) n",
+    )
+    ensure_applied(cases_engine, cases.parameters, repo)
+    query = "SELECT thing_id, as_of::timestamptz AS event_timestamp FROM uuids"
+    month, rows = read("uuids", repo=repo, entity_sql=query)
+    assert [(item.name, item.kind) for item in month.declared] == [("device", Kind.CATEGORICAL), ("x", Kind.NUMERIC)]
+    with cases_engine.connect() as connection:
+        wanted = connection.execute(text("SELECT thing_id::text, device::text FROM uuids")).all()
+    assert {key: row["device"] for key, row in rows.items()} == dict(wanted)
+    assert sum(row["device"] is None for row in rows.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        # Pydantic says of what is missing what it was given instead: all of it.
+        lambda store: re.sub(r"(?m)^  (user|sslmode|port|database): .*\n", "", store),
+        lambda store: store.replace("open sesame", "918273645").replace('"918273645"', "918273645"),
+        lambda store: store.replace('"open sesame"', "[open, sesame]"),
+        lambda store: store.replace('"open sesame"', '"open sesame, input_type=str"').replace("  host:", "  hosts:"),
+    ],
+    ids=["missing fields", "a number", "a list", "the words of the message"],
+)
+def test_a_store_that_pydantic_refuses_shows_no_password(
+    read: Read, other_store: Callable[..., Path], change: Callable[[str], str]
+) -> None:
+    repo = other_store()
+    path = repo / "feature_store.yaml"
+    store = path.read_text().replace('"${POSTGRES_PASSWORD}"', '"open sesame"')
+    assert "open sesame" in store
+    path.write_text(change(store))
+    with pytest.raises(FeastRepositoryError) as caught:
+        read("kinds", repo=repo)
+    assert "validation error" in str(caught.value), "it is pydantic that refuses it"
+    for part in ("sesame", "918273645"):
+        assert part not in f"{caught.value} {caught.value.received} {caught.value.remedy}"

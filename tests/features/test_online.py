@@ -358,3 +358,18 @@ def test_keys_are_stored_as_feast_stores_them() -> None:
         assert stored is not None
         back = deserialize_entity_key(stored, 3)
         assert list(back.join_keys) == ["order_id"] and getattr(back.entity_values[0], field) == value
+
+
+@pytest.mark.parametrize(
+    ("view", "feature"), [("usage_agg_30d_fv", "skips_7d"), ("payments_agg_90d_fv", "failed_payments_90d")]
+)
+def test_a_month_without_a_feature_that_is_declared_by_now_is_none(
+    materialize, reader, engine: Engine, view: str, feature: str
+) -> None:
+    materialize(FIRST)
+    assert reader.month() == FIRST
+    with engine.begin() as connection:  # as it was written before that feature was declared
+        connection.execute(text(f"DELETE FROM streamflow_{view} WHERE feature_name = :name"), {"name": feature})
+    assert reader.month() is None
+    materialize(FIRST)
+    assert reader.month() == FIRST

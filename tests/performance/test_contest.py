@@ -1,16 +1,27 @@
 """Champion against challenger: who is promoted."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftgate.errors import MissingSignalError
+from driftgate.database import ConnectionParameters
+from driftgate.drift.ledger import read_table
+from driftgate.errors import DataError, MissingSignalError
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.contest import contest, same, unopposed
+from driftgate.performance.champion import load_judge
+from driftgate.performance.contest import contest, hold_contest, same, unopposed
+from driftgate.performance.judge import write_arrow
+from driftgate.training.registry import ModelRegistry
+from tests.conftest import new_database
+from tests.performance.months import JAN, KEY, month
 from tests.performance.test_bootstrap import scored
+from tests.performance.test_champion import train
 
 
 def pair(champion: float, challenger: float, users: int = 1500) -> tuple[Scored, Scored]:
@@ -74,3 +85,24 @@ def test_what_is_no_probability_promotes_nobody(wrong: float) -> None:
 def test_without_a_champion_the_first_is_promoted_and_the_same_training_is_not() -> None:
     assert unopposed("1").promote
     assert not same("3").promote
+
+
+def test_a_month_that_lacks_one_of_the_challengers_users_decides_nothing(
+    server: ConnectionParameters, tmp_path: Path
+) -> None:
+    """Such as one that is being loaded anew."""
+    features, labels = month(tmp_path, JAN, seed=1)
+    with new_database(server) as parameters:
+        registry = ModelRegistry(parameters, tmp_path / "artifacts", "m")
+        assert [train(registry, features, labels, tmp_path / str(seed), seed) for seed in (42, 43)] == ["1", "2"]
+        found = hold_contest(registry, "1", "2", features, KEY, 0.01, 10)
+        old, new = (load_judge(registry, registry.version_info(version))[0] for version in "12")
+        judged = sorted(set(new.validation.keys.tolist()) - set(old.seen.tolist()))
+        assert found.rows == len(judged) > 10
+        rows = read_table(features)
+        for lost in (judged[0], judged[-1]):
+            path = tmp_path / f"without_{lost}.arrow"
+            write_arrow(path, rows.filter(pc.not_equal(rows.column(KEY), lost)))
+            with pytest.raises(DataError, match="2024-01-31 lacks users"):
+                hold_contest(registry, "1", "2", replace(features, path=path, rows=features.rows - 1), KEY, 0.01, 10)
+        registry.close()

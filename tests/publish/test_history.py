@@ -1,18 +1,21 @@
 """Past runs read back: the list, one record, and what a later decision looks back on."""
 
+import math
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import Engine
 
-from driftgate.decision import Earlier
+from driftgate.decision import Earlier, History
+from driftgate.drift.comparison import target_drift
 from driftgate.errors import UnknownMonthError
+from driftgate.features.labels import LabelMonth
 from driftgate.publish.history import decision_of, earlier_runs, past_record, past_runs
 from driftgate.publish.record import decision_record
 from driftgate.publish.shown import run_lines, runs_table
 from driftgate.publish.tables import create_result_tables, save_run
-from tests.publish.runs import FEBRUARY, JANUARY, MARCH, finished
+from tests.publish.runs import APRIL, FEBRUARY, JANUARY, MARCH, finished, measured
 
 
 @pytest.fixture
@@ -79,3 +82,39 @@ def test_a_shown_run_says_what_would_flip_it(engine: Engine) -> None:
     assert any(line.startswith("f03") for line in calm)
     alarmed = run_lines(past_record(engine, "churn", MARCH, FEBRUARY))
     assert "it would be NO_ACTION with threshold above 0.0714 (now 0.01)" in alarmed
+
+
+def test_a_rerun_after_the_retraining_still_counts_as_a_trigger(database: Engine) -> None:
+    create_result_tables(database)
+    pair, fallen = (FEBRUARY, MARCH), measured(0.83, 0.5)
+    save_run(database, finished(months=pair, performance=fallen, history=History(champion_trained_on=JANUARY)))
+    assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, True),)
+    rerun = finished(months=pair, performance=fallen, history=History(champion_trained_on=MARCH))
+    assert rerun.decision.held_back == "the champion was trained on 2024-03-31 and knows this shift"
+    save_run(database, rerun)
+    assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, True),)
+
+
+def test_a_signal_that_a_later_champion_knows_is_no_trigger(database: Engine) -> None:
+    create_result_tables(database)
+    history = History(champion_trained_on=APRIL)
+    run = finished(months=(FEBRUARY, MARCH), performance=measured(0.83, 0.5), history=history)
+    assert run.decision.held_back.startswith("the champion was trained on 2024-04-30 ")
+    save_run(database, run)
+    assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, False),)
+
+
+def test_a_run_waits_until_the_labels_of_its_current_month_are_there(database: Engine) -> None:
+    create_result_tables(database)
+
+    def waits(ref: LabelMonth, cur: LabelMonth) -> bool:
+        save_run(database, finished(months=(MARCH, APRIL), target=target_drift(ref, cur)))
+        (run,) = past_runs(database, "churn")
+        return run.pending
+
+    whole = LabelMonth(APRIL, 100, 100, 0.25, "", True, None)
+    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", False, None, pending=True)
+    assert waits(replace(part, as_of=MARCH), part)
+    assert waits(replace(whole, as_of=MARCH), part)
+    assert not waits(replace(part, as_of=MARCH), whole)
+    assert not waits(replace(whole, as_of=MARCH), whole)

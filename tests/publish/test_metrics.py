@@ -48,13 +48,15 @@ AGREED = {
     "driftgate_last_run_failed": set(),
     "driftgate_champion_metric": {"metric", "model_version"},
     "driftgate_performance_drop": set(),
+    "driftgate_performance_drop_low": set(),
+    "driftgate_performance_threshold": set(),
 }
 NOON = datetime(2024, 4, 1, 12, tzinfo=UTC)
 
 
 def dropped(run: Run, drop: float) -> Run:
     """The run with the champion's AUC fallen by so much."""
-    measures = {"auc": Change(ref=0.82, cur=0.82 - drop, low=-1, high=1)}
+    measures = {"auc": Change(ref=0.82, cur=0.82 - drop, low=-drop - 0.03, high=-drop + 0.03)}
     return replace(run, performance=Performance(PerformanceState.MEASURED, version="1", measures=measures))
 
 
@@ -123,7 +125,9 @@ def test_only_agreed_names_with_agreed_labels_and_finite_values(
     series = [(sample.name, *sorted(sample.labels.items())) for sample in samples]
     assert len(series) == len(set(series))
     names = [sample.name for sample in samples]
-    assert ("driftgate_performance_drop" in names) == (drop is not None and math.isfinite(drop))
+    for name in ("driftgate_performance_drop", "driftgate_performance_drop_low"):
+        assert (name in names) == (drop is not None and math.isfinite(drop))
+    assert "driftgate_performance_threshold" in names
     assert ("driftgate_target_drift" in names) == math.isfinite(run.target.abs_diff)
     for item in columns:
         states = [
@@ -144,6 +148,8 @@ def test_a_run_is_pushed_whole(gateway: str) -> None:
     assert found[key("driftgate_target_drift")] == pytest.approx(0.02385, abs=1e-4)
     assert found[key("driftgate_target_threshold")] == 0.1
     assert found[key("driftgate_performance_drop")] == pytest.approx(0.31)
+    assert found[key("driftgate_performance_drop_low")] == pytest.approx(0.28)
+    assert found[key("driftgate_performance_threshold")] == 0.05
     assert found[key("driftgate_column_score", column="f0", method="wasserstein")] == 0.5
     assert found[key("driftgate_column_drifted", column="f0")] == 1
     assert found[key("driftgate_column_drifted", column="f8")] == 0
@@ -166,6 +172,7 @@ def test_a_rerun_leaves_nothing_of_what_is_gone(gateway: str) -> None:
     assert {dict(labels)["column"] for _, labels in found if "column" in dict(labels)} == {"kept"}
     assert key("driftgate_target_drift") not in found
     assert key("driftgate_performance_drop") not in found
+    assert key("driftgate_performance_drop_low") not in found
 
 
 def test_a_failure_leaves_the_last_success_and_what_it_found(gateway: str) -> None:

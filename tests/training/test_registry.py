@@ -337,3 +337,24 @@ print("mlflow" in sys.modules)
     sent = pickle.dumps((registry.parameters, registry.artifacts))
     done = subprocess.run([sys.executable, "-c", script], input=sent, capture_output=True, check=False)
     assert done.stdout == b"False\n", done.stderr.decode()
+
+
+def test_a_champion_without_its_files_can_be_replaced(registry: ModelRegistry) -> None:
+    path = registry.artifacts / registry.version_info("1").model_file
+    kept = path.rename(path.with_suffix(".kept"))
+    try:
+        with pytest.raises(ConfigurationError, match="driftgate promote"):
+            registry.load("1")
+        registry.promote("2")
+        assert registry.champion() == "2" and registry.load("2").version == "2"
+    finally:
+        kept.rename(path)
+
+
+def test_a_promotion_over_a_champion_that_is_none_any_more_is_refused(registry: ModelRegistry) -> None:
+    registry.promote("3", over="1")
+    with pytest.raises(DataError, match="version 2 was held against version 1, and the champion is 3 by now"):
+        registry.promote("2", over="1")
+    assert registry.champion() == "3"
+    registry.promote("3", over="1")  # the same once more, as by a retry
+    assert registry.champion() == "3" and registry.rollback() == "1"

@@ -1,5 +1,6 @@
 """Which side a user is on."""
 
+from decimal import Decimal
 from uuid import UUID
 
 import numpy as np
@@ -61,3 +62,17 @@ def test_the_sides_never_change() -> None:
     assert (
         validation_mask([*kept_back, "7590-VHVEG", "5575-GNVDE", "3668-QPYBK"], 42).tolist() == [True] * 3 + [False] * 3
     )
+
+
+@settings(deadline=None)
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 6), seeds)
+def test_a_whole_decimal_is_its_integer(key: int, places: int, seed: int) -> None:
+    """As the type numeric(12, 2) gives it."""
+    written = Decimal(f"{key}.{'0' * places}" if places else key)
+    assert key_text(written) == str(key)
+    assert is_validation(written, seed) == is_validation(key, seed)
+
+
+def test_decimals_are_told_apart() -> None:
+    assert key_text(Decimal("5.00")) == "5" == key_text(Decimal(5))
+    assert [key_text(Decimal(given)) for given in ("5.25", "1E+2", "NaN")] == ["5.25", "100", "NaN"]

@@ -1,15 +1,21 @@
 """What comes back, for whatever is asked."""
 
 import json
+import math
 import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from driftgate.features.online import KeyState, OnlineRows
+from services.api.rows import rows_of
 from services.api.scoring import Scorer
 from tests.services.api.conftest import MONTH, Month
 
@@ -246,3 +252,23 @@ def test_the_description_has_examples_and_every_error(client: httpx.Client) -> N
     assert "HTTPValidationError" not in description["components"]["schemas"]
     assert "ProblemDetail" in description["components"]["schemas"]
     assert description["components"]["schemas"]["PredictRequest"]["properties"]["user_id"]["examples"]
+
+
+def test_a_key_beyond_ascii_is_accepted(serve: Serve, month: Month) -> None:
+    client = serve(key="Schlüssel €")
+    body = {"user_id": month.users[0]}
+    for wrong in ("Schlüssel", "Schlussel €", "Schlüssel £"):
+        problem(client.post("/predict", json=body, headers={"X-API-Key": wrong.encode()}), 401)
+    assert client.post("/predict", json=body, headers={"X-API-Key": "Schlüssel €".encode()}).status_code == 200
+
+
+def test_values_of_every_type_become_json() -> None:
+    moment = datetime(2024, 3, 31, 12, 30, tzinfo=UTC)
+    key = UUID("12345678-1234-5678-1234-567812345678")
+    given = [moment, MONTH, key, Decimal("5.00"), 1.5, math.nan, math.inf, None, True, 7, "text"]
+    columns = {f"f{n}": [value] for n, value in enumerate(given)}
+    (row,) = rows_of(["u"], OnlineRows([KeyState.FOUND], [MONTH], columns), None)
+    expected = ["2024-03-31T12:30:00+00:00", "2024-03-31", str(key), "5.00", 1.5, None, None, None, True, 7, "text"]
+    back = json.loads(json.dumps(dict(row.features), allow_nan=False))
+    assert list(back.values()) == expected
+    assert back["f8"] is True
