@@ -27,8 +27,11 @@ setup: .venv/.ready ## Create .venv with the locked packages
 demo: setup ## See it work: sample months, two pairs judged, reports
 	@$(BIN)/driftgate demo
 
+# Much of a test's time is waiting for a process to start.
+TEST_PROCESSES ?= 3
+
 test: setup ## Run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --durations 15
 
 check: setup ## Lint, format, types, layering
 	@$(BIN)/ruff check .
