@@ -98,7 +98,7 @@ def test_a_month_that_lacks_one_of_the_challengers_users_decides_nothing(
         found = hold_contest(registry, "1", "2", features, KEY, 0.01, 10)
         old, new = (load_judge(registry, registry.version_info(version))[0] for version in "12")
         judged = sorted(set(new.validation.keys.tolist()) - set(old.seen.tolist()))
-        assert found.rows == len(judged) > 10
+        assert found.users == len(judged) > 10
         rows = read_table(features)
         for lost in (judged[0], judged[-1]):
             path = tmp_path / f"without_{lost}.arrow"

@@ -353,7 +353,7 @@ def test_a_champion_without_its_files_can_be_replaced(registry: ModelRegistry) -
 
 def test_a_promotion_over_a_champion_that_is_none_any_more_is_refused(registry: ModelRegistry) -> None:
     registry.promote("3", over="1")
-    with pytest.raises(DataError, match="version 2 was held against version 1, and the champion is 3 by now"):
+    with pytest.raises(DataError, match=r"version 2 was held against version 1\b.*\b3\b"):
         registry.promote("2", over="1")
     assert registry.champion() == "3"
     registry.promote("3", over="1")  # the same once more, as by a retry
