@@ -20,11 +20,10 @@ from driftgate.publish.history import past_runs
 from driftgate.publish.metrics import MONITOR_FLOW
 from flows import plain_errors
 from flows.monitor_flow import monitor_month
-from flows.monitor_steps import STEP
 from flows.progress import tracked
 from flows.pushing import failures_pushed
 from flows.retrain_action import acting_only_on
-from flows.retries import DATABASE_RETRIES
+from flows.retries import DATABASE_RETRIES, STEP
 from flows.runtime import Runtime
 
 plain_errors.install()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from prefect import flow, runtime, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from driftgate.errors import UsageError
@@ -18,7 +17,7 @@ from driftgate.snapshots.folders import as_of_of
 from driftgate.snapshots.loaded import new_months
 from driftgate.snapshots.tables import SNAPSHOT_TABLES
 from flows import plain_errors
-from flows.retries import DATABASE_RETRIES
+from flows.retries import DATABASE_RETRIES, STEP
 from flows.runtime import Runtime, feature_worker
 
 plain_errors.install()
@@ -29,19 +28,19 @@ def _run_name() -> str:
     return f"{given.get('folder') or 'new months'} as of {given.get('as_of') or 'its name'}"
 
 
-@task(name="load", cache_policy=NO_CACHE, persist_result=False, **DATABASE_RETRIES)
+@task(name="load", **STEP, **DATABASE_RETRIES)
 def load_step(here: Runtime, folder: Path, as_of: date) -> IngestReport:
     """Read, validate and write the month."""
     return load_month(here.engine, folder, as_of, progress=get_run_logger().info)
 
 
-@task(name="apply", cache_policy=NO_CACHE, persist_result=False, **DATABASE_RETRIES)
+@task(name="apply", **STEP, **DATABASE_RETRIES)
 def apply_step(here: Runtime) -> bool:
     """Apply the Feast repository if its files have changed."""
     return ensure_applied(here.engine, here.parameters, here.settings.feast_repo)
 
 
-@task(name="materialize", cache_policy=NO_CACHE, persist_result=False, **DATABASE_RETRIES)
+@task(name="materialize", **STEP, **DATABASE_RETRIES)
 def materialize_step(here: Runtime) -> list[OnlineMonth]:
     """Put the newest month into the online store, for every monitor of these tables whose model is served."""
     months = []
@@ -52,7 +51,7 @@ def materialize_step(here: Runtime) -> list[OnlineMonth]:
     return months
 
 
-@task(name="find-new-months", cache_policy=NO_CACHE, persist_result=False, **DATABASE_RETRIES)
+@task(name="find-new-months", **STEP, **DATABASE_RETRIES)
 def find_step(here: Runtime) -> list[tuple[Path, date]]:
     """The month folders below DRIFTGATE_DATA that are not loaded."""
     months = new_months(here.engine, here.settings.driftgate_data)

@@ -2,11 +2,9 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from driftgate.decision import Decision, History, decide
@@ -28,10 +26,8 @@ from driftgate.publish.record import Run, record_text
 from driftgate.publish.tables import only_one, save_run, withdraw_run
 from driftgate.publish.text import column_rows, performance_line, target_line, verdict_markdown, with_verdict
 from driftgate.publish.workspace import add_snapshot, withdraw_snapshot
-from flows.retries import DATABASE_RETRIES
+from flows.retries import DATABASE_RETRIES, STEP
 from flows.runtime import Runtime, drift_worker, feature_worker
-
-STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 
 @task(name="plan", **STEP, **DATABASE_RETRIES)

@@ -3,11 +3,9 @@
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, runtime, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from driftgate.features.types import FeatureMonth
@@ -29,16 +27,13 @@ from driftgate.training.registry import ModelRegistry
 from driftgate.training.scoring import score_month
 from flows import plain_errors
 from flows.pushing import failures_pushed
-from flows.retries import DATABASE_RETRIES
+from flows.retries import DATABASE_RETRIES, STEP
 from flows.runtime import Runtime, feature_worker
 
 plain_errors.install()
 
 
-_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
-
-
-@task(name="plan", **_STEP, **DATABASE_RETRIES)
+@task(name="plan", **STEP, **DATABASE_RETRIES)
 def plan_step(here: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPlan, str]:
     """The month, and the version that serves; folder and tables are there before anything is scored."""
     settings = here.settings
@@ -56,13 +51,13 @@ def plan_step(here: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPla
     return plan, version
 
 
-@task(name="features", **_STEP, **DATABASE_RETRIES)
+@task(name="features", **STEP, **DATABASE_RETRIES)
 def features_step(here: Runtime, plan: MonthPlan, folder: Path) -> FeatureMonth:
     """Point-in-time features of every entity of the month, into an Arrow file."""
     return plan.read_features(feature_worker(here.parameters), folder / "features.arrow")
 
 
-@task(name="score", **_STEP, **DATABASE_RETRIES)
+@task(name="score", **STEP, **DATABASE_RETRIES)
 def score_step(here: Runtime, plan: MonthPlan, version: str, features: FeatureMonth, folder: Path) -> Path:
     """A probability for each row, into an Arrow file."""
     registry = ModelRegistry(here.parameters, here.settings.mlflow_artifacts, plan.model)
@@ -75,19 +70,19 @@ def score_step(here: Runtime, plan: MonthPlan, version: str, features: FeatureMo
     return out
 
 
-@task(name="write-csv", **_STEP)
+@task(name="write-csv", **STEP)
 def csv_step(batch: Batch) -> None:
     """The batch's file, and the same as latest.csv."""
     write_batch_csv(batch)
 
 
-@task(name="write-rows", **_STEP, **DATABASE_RETRIES)
+@task(name="write-rows", **STEP, **DATABASE_RETRIES)
 def rows_step(here: Runtime, batch: Batch) -> None:
     """The batch's rows in `predictions`."""
     save_batch(here.engine, batch)
 
 
-@task(name="summarise", **_STEP, **DATABASE_RETRIES)
+@task(name="summarise", **STEP, **DATABASE_RETRIES)
 def summary_step(here: Runtime, batch: Batch) -> BatchSummary:
     """The batch's row in `prediction_monitoring`: last, because it says that everything else is there."""
     summary = save_batch_summary(here.engine, batch)

@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from driftgate.errors import ConfigurationError
 from driftgate.monitors import Monitor
 from driftgate.publish.record import Run
-from flows.monitor_steps import STEP
+from flows.retries import STEP
 
 RETRAIN_EVENT = "driftgate.decision.retrain"
 NO_ACTION_EVENT = "driftgate.decision.no_action"

@@ -14,8 +14,7 @@ from driftgate.publish.contests import contest_line, contest_metrics, contest_ro
 from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry import ModelRegistry
 from flows import plain_errors
-from flows.monitor_steps import STEP
-from flows.retries import DATABASE_RETRIES
+from flows.retries import DATABASE_RETRIES, STEP
 from flows.runtime import Runtime, feature_worker
 from flows.train_flow import train_month
 

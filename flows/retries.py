@@ -1,10 +1,14 @@
-"""Which failures of a step are tried again."""
+"""What every step is, and which of its failures are tried again."""
 
 from typing import Any
 
+from prefect.cache_policies import NO_CACHE
 from prefect.states import State
 
 from driftgate.errors import DriftgateError
+
+# Nothing that steps hand over is kept or hashed: it is files, and small records that name them.
+STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 
 def is_transient(_task: Any, _run: Any, state: State[Any]) -> bool:

@@ -2,11 +2,9 @@
 
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, runtime, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from driftgate.errors import UsageError
@@ -20,16 +18,13 @@ from driftgate.training.registry import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line, training_markdown
 from flows import plain_errors
 from flows.pushing import failures_pushed
-from flows.retries import DATABASE_RETRIES
+from flows.retries import DATABASE_RETRIES, STEP
 from flows.runtime import Runtime, feature_worker
 
 plain_errors.install()
 
 
-_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
-
-
-@task(name="plan", **_STEP, **DATABASE_RETRIES)
+@task(name="plan", **STEP, **DATABASE_RETRIES)
 def plan_step(here: Runtime, as_of: date | None, monitor: str, folder: Path) -> MonthPlan:
     """The month and the model, checked."""
     settings = here.settings
@@ -38,19 +33,19 @@ def plan_step(here: Runtime, as_of: date | None, monitor: str, folder: Path) -> 
     return plan
 
 
-@task(name="features", **_STEP, **DATABASE_RETRIES)
+@task(name="features", **STEP, **DATABASE_RETRIES)
 def features_step(here: Runtime, plan: MonthPlan, folder: Path) -> FeatureMonth:
     """Point-in-time features of every entity of the month, into an Arrow file."""
     return plan.read_features(feature_worker(here.parameters), folder / "features.arrow")
 
 
-@task(name="labels", **_STEP, **DATABASE_RETRIES)
+@task(name="labels", **STEP, **DATABASE_RETRIES)
 def labels_step(here: Runtime, plan: MonthPlan, folder: Path) -> LabelMonth:
     """Labels of the same period, into an Arrow file."""
     return read_labels(here.engine, plan.monitor, plan.size, folder / "labels.arrow")
 
 
-@task(name="dataset", **_STEP)
+@task(name="dataset", **STEP)
 def dataset_step(plan: MonthPlan, features: FeatureMonth, labels: LabelMonth, folder: Path) -> TrainingSet:
     """Both joined on the entity, into an Arrow file."""
     data = build_training_set(features, labels, plan.key, plan.monitor.min_rows, folder / "training.arrow")
@@ -63,19 +58,19 @@ def dataset_step(plan: MonthPlan, features: FeatureMonth, labels: LabelMonth, fo
     return data
 
 
-@task(name="fit", **_STEP)
+@task(name="fit", **STEP)
 def fit_step(data: TrainingSet, seed: int, folder: Path) -> FittedModel:
     """The pipeline fitted on the training users, into a file."""
     return fit_model(data, seed, folder / "model.pkl")
 
 
-@task(name="evaluate", **_STEP)
+@task(name="evaluate", **STEP)
 def evaluate_step(plan: MonthPlan, data: TrainingSet, fitted: FittedModel, folder: Path) -> Evaluation:
     """Metrics on the validation users; the scores of all users into an Arrow file."""
     return evaluate_model(data, fitted, plan.monitor.name, folder / "judged.arrow")
 
 
-@task(name="register", **_STEP, **DATABASE_RETRIES)
+@task(name="register", **STEP, **DATABASE_RETRIES)
 def register_step(
     here: Runtime, plan: MonthPlan, data: TrainingSet, fitted: FittedModel, evaluation: Evaluation
 ) -> tuple[TrainedVersion, Champion]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from driftgate.drift.banner import with_banner
-from driftgate.drift.ledger import Ledger, read_file, read_table
+from driftgate.drift.ledger import Ledger, read_table
 from driftgate.drift.methods import choose_method
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift
 from driftgate.features.entities import MonthSize
+from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
 from driftgate.monitors import Monitor

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 from driftgate.drift.methods import choose_method
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import ConfigurationError, IncomparableColumnsError, NoVerdictError, bounded
+from driftgate.features.files import read_file
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.monitors import Monitor
 
@@ -47,12 +47,6 @@ class Ledger:
 def read_table(month: FeatureMonth) -> pa.Table:
     """The month's features as an Arrow table, memory-mapped."""
     return read_file(month.path)
-
-
-def read_file(path: Path) -> pa.Table:
-    """An Arrow IPC file as a table, memory-mapped."""
-    with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
 
 
 def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledger:

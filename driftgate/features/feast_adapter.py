@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from driftgate.database.engine import translate
 from driftgate.errors import DataError, DriftgateError, FeastRepositoryError, OutputError, bounded
 from driftgate.features.entities import EVENT_TIMESTAMP
+from driftgate.features.files import write_file
 from driftgate.features.repository import require_repository, without_input
 from driftgate.features.types import DeclaredFeature, FeatureMonth, FeatureRequest, Kind
 
@@ -71,8 +72,7 @@ def read_month(store: FeatureStore, request: FeatureRequest) -> FeatureMonth:
     _check_rows(table, request)
     table = table.drop_columns([EVENT_TIMESTAMP])
     try:
-        with pa.OSFile(str(request.out), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
+        write_file(request.out, table)
     except OSError as error:
         raise OutputError(
             f"{request.out} cannot be written: {error}", remedy="make room, or set DRIFTGATE_HOME to another folder"

@@ -14,6 +14,7 @@ from sqlalchemy.types import Date, Double, Integer
 from driftgate.database import database_errors
 from driftgate.errors import ConfigurationError, DataError
 from driftgate.features.entities import MonthSize, absent_table, entity_query, table_clause
+from driftgate.features.files import write_file
 from driftgate.monitors import Label, Monitor
 
 LABEL_COLUMN = "label"
@@ -74,8 +75,7 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
             table = _compared_labels(engine, monitor, size, labels)
         except ProgrammingError as error:
             raise absent_table(error, label.table) from error
-    with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    write_file(out, table)
     return LabelMonth(size.as_of, size.entities, labelled, mean, "", binary, out)
 
 

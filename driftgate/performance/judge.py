@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from driftgate.drift.ledger import read_file, read_table
+from driftgate.drift.ledger import read_table
+from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.performance.bootstrap import Scored
@@ -63,7 +64,7 @@ def score_month(model: TrainedModel, month: FeatureMonth, key: str, out: Path) -
     scores = model.probabilities(
         {name: table.column(name).to_pylist() for name in model.features if name in table.column_names}
     )
-    write_arrow(out, pa.table({"key": texts(table.column(key)), "score": scores}))
+    write_file(out, pa.table({"key": texts(table.column(key)), "score": scores}))
     return ScoredMonth(out)
 
 
@@ -115,9 +116,3 @@ def texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
     if pa.types.is_integer(column.type):
         return np.asarray(pc.cast(column, pa.string()).to_pylist(), dtype=np.str_)
     return np.asarray([key_text(value) for value in column.to_pylist()], dtype=np.str_)
-
-
-def write_arrow(path: Path, table: pa.Table) -> None:
-    """Write an Arrow IPC file."""
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)

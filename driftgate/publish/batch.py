@@ -193,7 +193,7 @@ def batch_markdown(batch: Batch, summary: BatchSummary) -> str:
 
 
 def _scores(batch: Batch) -> "pa.Table":
-    from driftgate.drift.ledger import read_file
+    from driftgate.features.files import read_file
 
     return read_file(batch.scores)
 

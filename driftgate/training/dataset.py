@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from driftgate.drift.ledger import read_file, read_table
+from driftgate.drift.ledger import read_table
 from driftgate.errors import DataError
+from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.training.features import InputKind, ModelFeature, model_features
@@ -71,8 +72,7 @@ def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_ro
         {KEY: keys, LABEL: pa.array([None if value is None else int(value) for value in found], pa.int8())} | columns
     )
     whole = whole.filter(pc.is_valid(whole.column(LABEL))).sort_by(KEY)
-    with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, whole.schema) as writer:
-        writer.write_table(whole)
+    write_file(out, whole)
     positives = pc.sum(whole.column(LABEL)).as_py()
     return TrainingSet(
         month.as_of, out, whole.num_rows, positives, len(keys) - whole.num_rows, features, fingerprint(whole)

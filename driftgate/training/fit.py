@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from driftgate.drift.ledger import read_file
 from driftgate.errors import DataError
+from driftgate.features.files import read_file, write_file
 from driftgate.training.dataset import KEY, TrainingSet, input_columns, labels_of
 from driftgate.training.metrics import CalibrationBin, all_metrics, calibration
 from driftgate.training.model import TrainedModel
@@ -80,8 +80,7 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
     scores = model.probabilities(input_columns(table, data.features))
     held_out = validation_mask(keys, fitted.seed)
     judged = pa.table({"key": keys, "label": labels.astype(np.int8), "score": scores, "validation": held_out})
-    with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, judged.schema) as writer:
-        writer.write_table(judged)
+    write_file(out, judged)
     training = Training(
         monitor=monitor,
         as_of=data.as_of,

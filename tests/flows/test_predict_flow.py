@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from driftgate.drift.ledger import read_file
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError
+from driftgate.features.files import read_file
 from driftgate.publish.batch import Batch, BatchSummary, batch_line
 from driftgate.training.dataset import input_columns
 from driftgate.training.plan import plan_month

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from driftgate.features.files import write_file
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.monitors import Monitor
-from driftgate.performance.judge import write_arrow
 
 JAN, FEB = date(2024, 1, 31), date(2024, 2, 29)
 KEY = "user_id"
@@ -59,10 +59,10 @@ def month(
         }
     )
     path = folder / f"features_{as_of}.arrow"
-    write_arrow(path, table.take(pa.array(random.permutation(users))))
+    write_file(path, table.take(pa.array(random.permutation(users))))
     kept = random.permutation(users)[: round(labelled * users)]
     answers = pa.table({KEY: [keys[n] for n in kept], "label": [bool(labels[n]) for n in kept]})
-    write_arrow(folder / f"labels_{as_of}.arrow", answers)
+    write_file(folder / f"labels_{as_of}.arrow", answers)
     return (
         FeatureMonth(as_of, path, users, DECLARED, (), ()),
         LabelMonth(as_of, users, len(kept), float(labels[kept].mean()), "", True, folder / f"labels_{as_of}.arrow"),

@@ -9,12 +9,11 @@ import pyarrow as pa
 import pytest
 
 from driftgate.database import ConnectionParameters
-from driftgate.drift.ledger import read_file
 from driftgate.errors import ConfigurationError
+from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.performance.champion import champion_month, find_champion, load_judge
-from driftgate.performance.judge import write_arrow
 from driftgate.training.dataset import build_training_set
 from driftgate.training.fit import evaluate_model, example_of, fit_model, read_pipeline
 from driftgate.training.registry import ModelRegistry
@@ -69,7 +68,7 @@ def spoil(registry: ModelRegistry, info: VersionInfo) -> Iterator[Callable[[Call
     def change(how: Callable[[pa.Table], pa.Table]) -> None:
         table = pa.table({name: read_file(path).column(name).to_numpy() for name in read_file(path).column_names})
         path.unlink()
-        write_arrow(path, how(table))
+        write_file(path, how(table))
 
     yield change
     path.write_bytes(kept)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from driftgate.database import ConnectionParameters
 from driftgate.drift.ledger import read_table
 from driftgate.errors import DataError, MissingSignalError
+from driftgate.features.files import write_file
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.champion import load_judge
 from driftgate.performance.contest import contest, hold_contest, same, unopposed
-from driftgate.performance.judge import write_arrow
 from driftgate.training.registry import ModelRegistry
 from tests.conftest import new_database
 from tests.performance.months import JAN, KEY, month
@@ -102,7 +102,7 @@ def test_a_month_that_lacks_one_of_the_challengers_users_decides_nothing(
         rows = read_table(features)
         for lost in (judged[0], judged[-1]):
             path = tmp_path / f"without_{lost}.arrow"
-            write_arrow(path, rows.filter(pc.not_equal(rows.column(KEY), lost)))
+            write_file(path, rows.filter(pc.not_equal(rows.column(KEY), lost)))
             with pytest.raises(DataError, match="2024-01-31 lacks users"):
                 hold_contest(registry, "1", "2", replace(features, path=path, rows=features.rows - 1), KEY, 0.01, 10)
         registry.close()

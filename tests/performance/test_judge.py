@@ -38,7 +38,7 @@ def test_labels_meet_their_rows_whatever_the_order(tmp_path: Path, keys: list[ob
     features, labels = month(tmp_path, JAN, keys=keys, labelled=0.8)
     table, found, values = labelled(features, labels, KEY)
     assert table.num_rows == len(found) == len(values) == 1200
-    from driftgate.drift.ledger import read_file
+    from driftgate.features.files import read_file
 
     assert labels.path is not None
     answers = read_file(labels.path)

@@ -14,8 +14,8 @@ from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import build_ledger, read_table
 from driftgate.errors import ConfigurationError
 from driftgate.features.entities import MonthSize
+from driftgate.features.files import write_file
 from driftgate.monitors import Monitor
-from driftgate.performance.judge import write_arrow
 from driftgate.performance.result import Performance, PerformanceState
 from driftgate.performance.scoring import Scoring, measure, open_registry, require_registry, score_months
 from driftgate.training.registry import ModelRegistry
@@ -96,7 +96,7 @@ def test_a_champion_of_a_later_month_was_none_then(
 def without(side: Side, folder: Path) -> Side:
     """The month without one of its columns."""
     path = folder / f"less_{side.size.as_of}.arrow"
-    write_arrow(path, read_table(side.features).drop_columns(["usage"]))
+    write_file(path, read_table(side.features).drop_columns(["usage"]))
     return replace(side, features=replace(side.features, path=path, absent=("usage",)))
 
 
@@ -111,7 +111,7 @@ def retyped(side: Side, folder: Path) -> Side:
     table = read_table(side.features)
     words = [None if value is None else f"{value} h" for value in table.column("usage").to_pylist()]
     path = folder / f"words_{side.size.as_of}.arrow"
-    write_arrow(path, table.set_column(table.column_names.index("usage"), "usage", pa.array(words)))
+    write_file(path, table.set_column(table.column_names.index("usage"), "usage", pa.array(words)))
     return replace(side, features=replace(side.features, path=path))
 
 
@@ -138,7 +138,7 @@ def test_a_feature_without_a_value_is_what_the_champion_gets_to_see(
     table = read_table(cur.features)
     path = tmp_path / "blank.arrow"
     nothing = pa.nulls(table.num_rows, pa.float64())
-    write_arrow(path, table.set_column(table.column_names.index("usage"), "usage", nothing))
+    write_file(path, table.set_column(table.column_names.index("usage"), "usage", nothing))
     blank = replace(cur, features=replace(cur.features, path=path))
     _, performance = scored(registry, (ref, blank), tmp_path)
     assert performance.measured and performance.drop_interval[0] > 0.1

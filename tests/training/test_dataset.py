@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftgate.drift.ledger import read_file
 from driftgate.errors import DataError
+from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.training.dataset import KEY, LABEL, TrainingSet, build_training_set, fingerprint, input_columns
