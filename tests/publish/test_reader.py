@@ -20,7 +20,7 @@ PASSWORD = 'it\'s "quoted" 100%s $1 \\ ü'
 
 @pytest.fixture(scope="module")
 def asks_for_a_password(server: ConnectionParameters) -> Iterator[None]:
-    """The embedded server trusts everyone; of this role it asks a password."""
+    """The embedded server asks the kernel who connects; of this role it asks a password."""
     admin = connect(server).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         hba = Path(connection.exec_driver_sql("SHOW hba_file").scalar_one())

@@ -1,0 +1,130 @@
+"""Nobody but the user who started it may connect to the embedded server, wherever its socket is."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from driftgate.database.cluster import is_private, write_rules
+from tests.database.test_embedded import Command, new_home, postmaster
+
+# Imports first: another user may not read this one's packages.
+INTRUDER = """
+import os, sys
+import psycopg2
+os.setgid(65534)
+os.setuid(65534)
+try:
+    psycopg2.connect(host=sys.argv[1], user="postgres", dbname="postgres")
+except psycopg2.OperationalError as error:
+    print(error)
+    sys.exit(0)
+sys.exit(1)
+"""
+
+
+@pytest.fixture(params=["short path", "long path"])
+def home(request: pytest.FixtureRequest) -> Iterator[Path]:
+    with new_home() as folder:
+        yield folder if request.param == "short path" else folder / ("x" * 60) / ("y" * 60)
+
+
+@pytest.fixture
+def socket_folder(home: Path) -> Iterator[Path]:
+    """Where the socket of a running server is."""
+    with Command(home) as command:
+        folder = Path(command.line())
+        yield folder
+        command.end()
+    if folder != home / "postgres":
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_socket_is_in_a_private_folder(socket_folder: Path, home: Path) -> None:
+    assert is_private(socket_folder, (home / "postgres").stat().st_uid)
+    assert stat.S_IMODE((socket_folder / ".s.PGSQL.5432").stat().st_mode) == 0o700
+
+
+def test_every_connection_is_authenticated(socket_folder: Path, home: Path) -> None:
+    rules = (home / "postgres" / "pg_hba.conf").read_text()
+    assert "trust" not in rules
+    assert [line.split()[3] for line in rules.splitlines()] == ["peer", "peer"]
+
+
+def test_another_user_gets_in_by_no_path(socket_folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user; the modes and rules are tested above")
+    # Even where somebody opens folder and socket, the server itself turns others away.
+    for folder, socket in ((0o700, 0o700), (0o755, 0o777)):
+        socket_folder.chmod(folder)
+        (socket_folder / ".s.PGSQL.5432").chmod(socket)
+        done = subprocess.run(
+            [sys.executable, "-c", INTRUDER, str(socket_folder)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"let in with modes {folder:o} and {socket:o}"
+    assert "Peer authentication failed" in done.stdout
+
+
+def test_a_running_server_of_an_earlier_release_is_closed_to_others(tmp_path: Path) -> None:
+    with new_home() as home, Command(home) as earlier:
+        earlier.line()
+        rules = home / "postgres" / "pg_hba.conf"
+        rules.write_text("local all all trust\n")
+        earlier.run("SELECT pg_reload_conf()")
+        with Command(home) as later:
+            later.line()
+            assert later.run("SELECT string_agg(auth_method, ' ') FROM pg_hba_file_rules") == "['peer peer']"
+            later.end()
+        earlier.end()
+
+
+def test_a_long_home_keeps_its_socket_folder_over_restarts() -> None:
+    with new_home() as short:
+        home = short / ("x" * 100)
+        folders = []
+        for _ in range(2):
+            with Command(home) as command:
+                folders.append(command.line())
+                command.end()
+        assert folders[0] == folders[1]
+        shutil.rmtree(folders[0])
+        with Command(home) as command:
+            folders.append(command.line())
+            command.end()
+        assert folders[2] != folders[0], "one that is gone is not trusted, and another is made"
+        shutil.rmtree(folders[2])
+        assert postmaster(home) is None
+
+
+def test_a_folder_that_others_may_enter_or_a_link_is_not_private(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(private)
+    assert is_private(private, os.geteuid())
+    assert not is_private(tmp_path / "link", os.geteuid())
+    assert not is_private(private, os.geteuid() + 1)
+    private.chmod(0o711)
+    assert not is_private(private, os.geteuid())
+    assert not is_private(tmp_path / "absent", os.geteuid())
+
+
+def test_rules_are_written_once_and_whole(tmp_path: Path) -> None:
+    assert write_rules(tmp_path)
+    assert not write_rules(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pg_hba.conf", "pg_ident.conf"]
+
+
+def test_the_path_of_a_home_may_have_spaces_and_commas() -> None:
+    with new_home() as short:
+        with Command(short / "a, b") as command:
+            folder = Path(command.line())
+            assert command.run("SELECT 1") == "[1]"
+            command.end()
+        shutil.rmtree(folder, ignore_errors=True)
+    assert folder.parent == Path(tempfile.gettempdir())
