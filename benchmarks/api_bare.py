@@ -15,12 +15,12 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from driftgate.database.configured import connection_parameters
 from driftgate.features.feast_adapter import open_store
 from driftgate.features.online_adapter import open_reader
 from driftgate.monitors import read_monitor
 from driftgate.settings import Settings
 from driftgate.training.registry import ModelRegistry
-from flows.runtime import connection_parameters
 
 READS = 1000
 
@@ -29,7 +29,7 @@ def main() -> None:
     """Read and score one user at a time."""
     settings = Settings.load()
     monitor = read_monitor(settings.driftgate_monitors, "churn")
-    parameters = connection_parameters(settings.database, settings.driftgate_home)
+    parameters = connection_parameters(settings)
     registry = ModelRegistry(parameters, settings.mlflow_artifacts, str(monitor.model))
     model = registry.load(str(registry.champion()))
     reader = open_reader(settings.feast_repo, monitor.feature_service, monitor.entity.feast_key)

@@ -23,7 +23,7 @@ from driftgate.publish.files import withdraw_reports, write_atomic
 from driftgate.publish.history import earlier_runs
 from driftgate.publish.index import write_index
 from driftgate.publish.record import Run, record_text
-from driftgate.publish.tables import only_one, save_run, withdraw_run
+from driftgate.publish.tables import pair_lock, save_run, withdraw_run
 from driftgate.publish.text import column_rows, performance_line, target_line, verdict_markdown, with_verdict
 from driftgate.publish.workspace import add_snapshot, withdraw_snapshot
 from flows.retries import DATABASE_RETRIES, STEP
@@ -131,7 +131,7 @@ def decide_step(
 @task(name="publish", **STEP, **DATABASE_RETRIES)
 def publish_step(here: Runtime, run: Run, comparison: Comparison) -> None:
     """Report files, record, tables and artifacts; nothing of an earlier run is touched before there is a decision."""
-    with only_one(here.engine, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur):
+    with pair_lock(here.engine, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur):
         write_atomic(run.paths.html, with_verdict(comparison.html, run))
         write_atomic(run.paths.json, comparison.json)
         write_atomic(run.paths.record, record_text(run))
@@ -153,7 +153,7 @@ def workspace_step(here: Runtime, run: Run, comparison: Comparison) -> None:
 @task(name="withdraw", **STEP, **DATABASE_RETRIES)
 def withdraw_step(here: Runtime, plan: Plan) -> None:
     """An earlier verdict on data that can no longer be judged must not stay and look current."""
-    with only_one(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of):
+    with pair_lock(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of):
         withdraw_run(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
         withdraw_reports(plan.paths)
     write_index(here.settings.report_dir)

@@ -12,9 +12,10 @@ from typing import Self, TypeVar, cast
 from sqlalchemy import Engine
 
 from driftgate.database import ConnectionParameters, connect
+from driftgate.database.configured import connection_parameters
 from driftgate.drift.worker import DriftWorker
 from driftgate.features.worker import FeatureWorker
-from driftgate.settings import DatabaseSettings, Settings
+from driftgate.settings import Settings
 from driftgate.worker import Worker
 
 W = TypeVar("W", bound=Worker)
@@ -40,7 +41,7 @@ class Runtime:
             DatabaseError: the embedded server does not start.
         """
         settings = Settings.load()
-        parameters = connection_parameters(settings.database, settings.driftgate_home)
+        parameters = connection_parameters(settings)
         return cls(settings, parameters, connect(parameters))
 
     @contextmanager
@@ -50,22 +51,6 @@ class Runtime:
         parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=parent, prefix="run-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
-
-
-def connection_parameters(database: DatabaseSettings, home: Path) -> ConnectionParameters:
-    """The configured server, or the embedded one."""
-    if database.host is None:
-        from driftgate.database.embedded import embedded_parameters
-
-        return embedded_parameters(home, database.db)
-    return ConnectionParameters(
-        database.host,
-        database.port,
-        database.user,
-        database.password.get_secret_value(),
-        database.db,
-        database.sslmode,
-    )
 
 
 def start_workers(parameters: ConnectionParameters) -> None:

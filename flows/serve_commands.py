@@ -1,6 +1,7 @@
 """Commands of the service: materialize, serve."""
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -40,6 +41,7 @@ def serve(
 ) -> None:
     """Serve predictions over HTTP until Ctrl-C; what each endpoint takes is at /docs."""
     os.environ["API_MONITOR"] = monitor
-    from services.api.server import serve as run
-
-    run(host, port, workers)
+    # In place of this process: the service is no part of the flows, and its signals and exit status are its own.
+    # -P, because a folder `services` where the command is called is not meant.
+    command = [sys.executable, "-P", "-m", "services.api", "--host", host, "--port", str(port)]
+    os.execv(sys.executable, [*command, "--workers", str(workers)])

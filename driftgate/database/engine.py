@@ -9,14 +9,12 @@ from urllib.parse import quote, urlencode
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
+from driftgate.database.locks import Lock, lock_transaction
+from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.database.tables import metadata
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
 _log = logging.getLogger(__name__)
-
-# Any constant will do, as long as every process that creates tables takes the same one.
-_SCHEMA_LOCK = 7_340_115
-_TAKE_SCHEMA_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 
 # The join is planned at one row per view, and a nested loop over that guess is quadratic in users.
 _PLANNER_SETTINGS = {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "UTC"}
@@ -100,7 +98,7 @@ def database_errors(what: str, parameters: ConnectionParameters | None = None) -
 
 def translate(error: DBAPIError, what: str, parameters: ConnectionParameters | None = None) -> DatabaseError:
     """The Driftgate error for a driver error; transient only where trying again can succeed."""
-    state = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None) or ""
+    state = sqlstate(error)
     # One line for each address of the host that was tried; the server's own word is not always in the first.
     lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
     message = next((line for line in lines if "FATAL:" in line), lines[0])
@@ -139,7 +137,7 @@ def prepare_database(engine: Engine) -> None:
     """
     create_tables(engine)
     with database_errors("setting up the planner"), engine.begin() as connection:
-        connection.execute(_TAKE_SCHEMA_LOCK, {"key": _SCHEMA_LOCK})
+        lock_transaction(connection, Lock.SCHEMA)
         _set_planner(connection)
     # Sessions that were open before keep the old settings.
     engine.dispose()
@@ -154,7 +152,7 @@ def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None
         DatabaseError: the role may not, or the database cannot be reached.
     """
     with database_errors("creating tables"), engine.begin() as connection:
-        connection.execute(_TAKE_SCHEMA_LOCK, {"key": _SCHEMA_LOCK})
+        lock_transaction(connection, Lock.SCHEMA)
         metadata.create_all(connection, tables=tables)
         for table in metadata.tables.values() if tables is None else tables:
             _add_columns(connection, table)
@@ -190,7 +188,7 @@ def _set_planner(connection: Connection) -> None:
             for name, value in _PLANNER_SETTINGS.items():
                 connection.exec_driver_sql(f"ALTER DATABASE {quoted} SET {name} = '{value}'")
     except ProgrammingError as error:
-        if getattr(error.orig, "pgcode", None) != "42501":
+        if sqlstate(error) != SqlState.INSUFFICIENT_PRIVILEGE:
             raise
         _log.warning(
             "This role may not set %s on the database; ask its owner to, or retrieval may be slow",

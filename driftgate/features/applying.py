@@ -6,22 +6,19 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Column, Connection, DateTime, Engine, Table, Text, func, select, text
+from sqlalchemy import Column, Connection, DateTime, Engine, Table, Text, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from driftgate.database import ConnectionParameters, database_errors, metadata, prepare_database
+from driftgate.database.locks import Lock, session_lock
 from driftgate.errors import FeastRepositoryError
 from driftgate.features.repository import require_repository, without_input
 from driftgate.features.types import feast_environment
 
 _log = logging.getLogger(__name__)
 _APPLY_TIMEOUT_SECONDS = 600
-# Any constant will do, as long as every process that applies takes the same one.
-_APPLY_LOCK = 7_340_116
 
 feast_applied = Table(
     "feast_applied",
@@ -62,25 +59,12 @@ def ensure_applied(engine: Engine, parameters: ConnectionParameters, repo: Path,
     project = _project(repo)
     prepare_database(engine)
     # Two applications at once would both create the registry's tables, and one would fail.
-    with database_errors("applying the Feast repository"), engine.connect() as connection, _only_one(connection):
+    with database_errors("applying the Feast repository"), session_lock(engine, Lock.FEAST_APPLY) as connection:
         if not force and _known(connection, project) == fingerprint:
             return False
         _apply(parameters, repo)
         _record(connection, project, repo, fingerprint)
     return True
-
-
-@contextmanager
-def _only_one(connection: Connection) -> Iterator[None]:
-    """Hold a lock of the session, not of a transaction: feast takes seconds, and an open transaction blocks vacuum."""
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _APPLY_LOCK})
-    connection.commit()
-    try:
-        yield
-    finally:
-        connection.rollback()
-        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _APPLY_LOCK})
-        connection.commit()
 
 
 def _known(connection: Connection, project: str) -> str | None:

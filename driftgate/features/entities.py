@@ -10,6 +10,7 @@ from sqlalchemy.sql import Select, TableClause
 from sqlalchemy.types import Date, DateTime, Text
 
 from driftgate.database import database_errors
+from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, bounded
 from driftgate.monitors import EntityTable, Monitor
 
@@ -60,7 +61,7 @@ def loaded_months(engine: Engine, entity: EntityTable) -> list[date]:
 
 def absent_table(error: ProgrammingError, name: str) -> Exception:
     """A configuration error where a table or column is absent, else the driver's own error."""
-    if getattr(error.orig, "pgcode", None) not in ("42P01", "42703", "3F000"):
+    if sqlstate(error) not in (SqlState.UNDEFINED_TABLE, SqlState.UNDEFINED_COLUMN, SqlState.INVALID_SCHEMA_NAME):
         return error
     detail = str(error.orig).strip().splitlines()[0]
     return ConfigurationError(

@@ -20,6 +20,7 @@ from feast.type_map import feast_value_type_to_python_type, python_values_to_pro
 from feast.value_type import ValueType
 from psycopg import sql
 
+from driftgate.database.locks import Lock
 from driftgate.errors import FeastRepositoryError
 from driftgate.features.feast_adapter import _feast_errors, _plain, _service, answer, declared_features, open_store
 from driftgate.features.online import OnlineMonth, OnlineRequest, online_views, require_whole
@@ -34,8 +35,6 @@ from driftgate.features.online_store import (
 )
 from driftgate.features.types import FeatureRequest
 
-# Any constant will do, as long as every process that writes takes the same one.
-_WRITE_LOCK = 7_340_131
 _PLAIN_VALUES = {"int64_val", "double_val", "bool_val", "string_val", "int32_val", "float_val"}
 _KEY_FIELDS = {ValueType.STRING: "string_val", ValueType.INT64: "int64_val", ValueType.INT32: "int32_val"}
 
@@ -72,7 +71,7 @@ def write_month(request: OnlineRequest) -> OnlineMonth:
     table = pa.ipc.open_file(pa.memory_map(str(month.path))).read_all()
     with store_errors(f"writing {month.as_of} to the online store"), connect_store(layout, 10) as connection:
         with connection.transaction(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITE_LOCK,))
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (int(Lock.ONLINE_STORE),))
             there = _month(cursor, layout)
             if request.only_newer and there is not None and there > month.as_of:
                 return OnlineMonth(there, month.rows, written=False)

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import ProgrammingError
 
 from driftgate.database import database_errors
+from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.decision import Decision, Earlier, Signal, Verdict
 from driftgate.errors import UnknownMonthError, bounded
 from driftgate.pairs import Pair
@@ -113,10 +114,10 @@ def _rows(engine: Engine, query: Any) -> list[Mapping[str, Any]]:
         try:
             return _read(engine, query)
         except ProgrammingError as error:
-            code = getattr(error.orig, "pgcode", None)
-            if code == "42P01":
+            code = sqlstate(error)
+            if code == SqlState.UNDEFINED_TABLE:
                 return []
-            if code != "42703":
+            if code != SqlState.UNDEFINED_COLUMN:
                 raise
     # The tables of an earlier release lack columns.
     create_result_tables(engine)

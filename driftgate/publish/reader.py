@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine, text
 
 from driftgate.database import database_errors
+from driftgate.database.locks import Lock, lock_transaction
 from driftgate.errors import ConfigurationError, DatabaseError, bounded
 from driftgate.publish.predictions import create_prediction_tables, prediction_monitoring, predictions
 from driftgate.publish.tables import create_result_tables, monitor_columns, monitor_runs
@@ -12,8 +13,6 @@ from driftgate.publish.tables import create_result_tables, monitor_columns, moni
 READER = "driftgate_reader"
 READABLE = (monitor_runs.name, monitor_columns.name, predictions.name, prediction_monitoring.name)
 
-# Any constant will do: several containers may start at once.
-_ROLE_LOCK = 7_340_116
 # A dashboard's query that takes longer is of no use to whoever waits for it.
 _SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "30s", "timezone": "UTC"}
 _POWERS = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls")
@@ -41,7 +40,8 @@ def create_reader(engine: Engine, password: str) -> None:
     create_result_tables(engine)
     create_prediction_tables(engine)
     with database_errors(f"making the role {READER}"), engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ROLE_LOCK})
+        # Several containers may start at once.
+        lock_transaction(connection, Lock.READER_ROLE)
         _ensure_role(connection)
         connection.execute(
             text(f"ALTER ROLE {READER} LOGIN PASSWORD :verifier"), {"verifier": _verifier(connection, password)}

@@ -18,11 +18,11 @@ from sqlalchemy import (
     Text,
     delete,
     insert,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from driftgate.database import create_tables, database_errors, metadata
+from driftgate.database.locks import session_lock
 from driftgate.publish.record import Run, decision_record
 
 _KEY = ("monitor", "as_of_ref", "as_of_cur")
@@ -126,21 +126,15 @@ def save_run(engine: Engine, run: Run) -> None:
 
 
 @contextmanager
-def only_one(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date) -> Iterator[None]:
+def pair_lock(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date) -> Iterator[None]:
     """Hold a lock of the pair: of two runs at once the files would be of one and the rows of the other.
 
     Raises:
         DatabaseError: the lock cannot be taken.
     """
-    key = text("SELECT pg_advisory_lock(hashtextextended(:pair, 0))")
-    with database_errors("waiting for another run of the pair"), engine.connect() as connection:
-        connection.execute(key, {"pair": f"driftgate {monitor} {as_of_ref} {as_of_cur}"})
-        connection.commit()
-        try:
-            yield
-        finally:
-            # A session that is closed holds no lock; one that goes back to the pool would.
-            connection.invalidate()
+    pair = f"driftgate {monitor} {as_of_ref} {as_of_cur}"
+    with database_errors("waiting for another run of the pair"), session_lock(engine, pair):
+        yield
 
 
 def withdraw_run(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date) -> None:

@@ -15,14 +15,12 @@ from sqlalchemy import Connection, Engine, Table, delete, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from driftgate.database import database_errors
+from driftgate.database.locks import Lock, lock_transaction
 from driftgate.errors import DatabaseError
 from driftgate.snapshots.schema import KEY, SOURCE_TABLES, SourceTable
 from driftgate.snapshots.tables import BASE_TABLES, SNAPSHOT_TABLES
 
 _log = logging.getLogger(__name__)
-
-# Any constant will do, as long as every process that loads a month takes the same one.
-_LOAD_LOCK = 7_340_116
 
 _BATCH_ROWS = 16_384
 _READ_BYTES = 1 << 18
@@ -55,7 +53,7 @@ def write_month(
     tables = _in_key_order(tables)
     replaced: list[Table] = []
     with database_errors(f"writing the month of {as_of}"), engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOAD_LOCK})
+        lock_transaction(connection, Lock.MONTH)
         for source in SOURCE_TABLES:
             if source.name in SNAPSHOT_TABLES:
                 report(f"writing {source.snapshot}")

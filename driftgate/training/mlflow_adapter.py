@@ -19,6 +19,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, text
 
 from driftgate.database import ConnectionParameters, connect, database_errors
+from driftgate.database.locks import Lock, session_lock
 from driftgate.errors import OutputError
 from driftgate.training.features import InputKind
 from driftgate.training.mlflow_errors import SCHEMA, mlflow_errors
@@ -38,8 +39,6 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 _log = logging.getLogger(__name__)
-# Any constant will do, as long as every process that makes MLflow's tables takes the same one.
-_SCHEMA_LOCK = 7_340_117
 _COLUMN_TYPES = {InputKind.NUMBER: "double", InputKind.BOOLEAN: "boolean", InputKind.CATEGORY: "string"}
 
 
@@ -144,13 +143,14 @@ def _open_client(parameters: ConnectionParameters, artifacts: Path) -> MlflowCli
     engine = connect(parameters)
     try:
         # MLflow makes its tables without a lock, and two at once would fail.
-        with database_errors("preparing MLflow's tables", parameters), engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _SCHEMA_LOCK})
+        with (
+            database_errors("preparing MLflow's tables", parameters),
+            session_lock(engine, Lock.MLFLOW_SCHEMA) as connection,
+        ):
             _make_schema(connection)
             connection.commit()
             return _client_on(parameters, artifacts)
     finally:
-        # Closing the session frees the lock.
         engine.dispose()
 
 

@@ -14,10 +14,9 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from driftgate.database import ConnectionParameters, connect, database_errors
+from driftgate.database.locks import Lock, session_lock
+from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.training.versions import IDENTITY_TAG
-
-# Any constant will do, as long as every process that registers or promotes takes the same one.
-_REGISTRY_LOCK = 7_340_118
 
 _ALIAS = text(
     "SELECT version FROM mlflow.registered_model_aliases "
@@ -66,14 +65,8 @@ class MlflowTables:
     @contextmanager
     def only_one(self, what: str) -> Iterator[None]:
         """Hold a lock of a session: MLflow writes in several transactions, and two writers at once would mix theirs."""
-        with database_errors(what, self.parameters), self._engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _REGISTRY_LOCK})
-            connection.commit()
-            try:
-                yield
-            finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _REGISTRY_LOCK})
-                connection.commit()
+        with database_errors(what, self.parameters), session_lock(self._engine, Lock.MODEL_REGISTRY):
+            yield
 
     def _scalars(self, statement: Any, **values: object) -> list[str]:
         """The first column of a query's rows as text; none where MLflow has no tables yet."""
@@ -83,6 +76,6 @@ class MlflowTables:
                     found = connection.execute(statement, {"name": self.name, **values}).scalars()
                     return [str(value) for value in found]
             except ProgrammingError as error:
-                if getattr(error.orig, "pgcode", None) in ("42P01", "3F000"):
+                if sqlstate(error) in (SqlState.UNDEFINED_TABLE, SqlState.INVALID_SCHEMA_NAME):
                     return []
                 raise

@@ -11,11 +11,11 @@ from sqlalchemy import Engine, create_engine
 from starlette.routing import Route
 
 from driftgate.database import ConnectionParameters
+from driftgate.database.configured import connection_parameters
 from driftgate.features.types import feast_environment
 from driftgate.monitors import read_monitor
 from driftgate.settings import Settings
 from driftgate.training.registry import ModelRegistry
-from flows.runtime import connection_parameters
 from services.api import json_log, problems
 from services.api.edge import Edge
 from services.api.problems import ProblemDetail
@@ -86,7 +86,7 @@ def service_from_environment() -> Service:
             f"the monitor {monitor.name!r} names no model to serve",
             remedy='add model = "NAME" to it in monitors.toml, or set API_MONITOR to another monitor',
         )
-    parameters = connection_parameters(settings.database, settings.driftgate_home)
+    parameters = connection_parameters(settings)
     # Feast's repository is filled from these; the connections that it opens by itself must not wait for ever either.
     os.environ.update(feast_environment(parameters))
     os.environ["PGCONNECT_TIMEOUT"] = str(api.connect_timeout_seconds)

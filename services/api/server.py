@@ -4,9 +4,9 @@ import os
 import shutil
 import tempfile
 
+from driftgate.database.configured import connection_parameters
 from driftgate.features.types import feast_environment
 from driftgate.settings import Settings
-from flows.runtime import connection_parameters
 
 _APP = "services.api.app:from_environment"
 
@@ -22,7 +22,7 @@ def serve(host: str, port: int, workers: int) -> None:
 
     # Found out here once: errors are plain, and workers join the embedded database that this process keeps up.
     settings = Settings.load()
-    os.environ.update(feast_environment(connection_parameters(settings.database, settings.driftgate_home)))
+    os.environ.update(feast_environment(connection_parameters(settings)))
     for name in ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"):
         os.environ.pop(name, None)
     folder = tempfile.mkdtemp(prefix="driftgate-metrics-") if workers > 1 else None

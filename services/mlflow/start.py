@@ -6,18 +6,19 @@ It reads the same tables and files that training writes, so nothing depends on i
 import os
 import sys
 
+from driftgate.database.configured import connection_parameters
+from driftgate.settings import Settings
 from driftgate.training.mlflow_adapter import MlflowStore, store_uri
-from flows.runtime import Runtime
 
 
 def main() -> None:
     """Make MLflow's tables where they are missing, then become the server."""
-    here = Runtime.from_environment()
-    artifacts = here.settings.mlflow_artifacts
+    settings = Settings.load()
+    parameters, artifacts = connection_parameters(settings), settings.mlflow_artifacts
     # The server would make its tables as well, but not the schema that they go to.
-    _ = MlflowStore(here.parameters, artifacts, "").client
+    _ = MlflowStore(parameters, artifacts, "").client
     # By the environment, because the arguments of a process are there for everybody to read.
-    os.environ["MLFLOW_BACKEND_STORE_URI"] = store_uri(here.parameters)
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = store_uri(parameters)
     os.environ["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = artifacts.as_uri()
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", *sys.argv[1:]]
     os.execv(sys.executable, command)

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prefect.variables import Variable
-from prefect_database import database_parameters
 
 from driftgate.database import connect
+from driftgate.database.configured import connection_parameters
 from driftgate.errors import DriftgateError
 from driftgate.features.applying import ensure_applied
 from driftgate.settings import Settings
@@ -24,7 +24,7 @@ _DONE = "done"
 def main() -> None:
     """Load months into an empty database, or finish the load that was begun."""
     settings = Settings.load()
-    parameters = database_parameters(settings)
+    parameters = connection_parameters(settings)
     engine = connect(parameters)
     state = Variable.get(_STATE)
     if state == _DONE or (state is None and loaded_days(engine)):

@@ -6,20 +6,10 @@ from sqlalchemy import URL, text
 
 from driftgate.database import ConnectionParameters, connect, database_errors
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
-from driftgate.settings import Settings
 
 PREFECT_DATABASE = "prefect"
 
 _DATABASE_SECONDS = 120
-
-
-def database_parameters(settings: Settings) -> ConnectionParameters:
-    """The server that the environment names."""
-    database = settings.database
-    password = database.password.get_secret_value()
-    return ConnectionParameters(
-        database.host or "postgres", database.port, database.user, password, database.db, database.sslmode
-    )
 
 
 def wait_for_database(parameters: ConnectionParameters) -> None:

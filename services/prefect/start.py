@@ -12,9 +12,10 @@ from pathlib import Path
 
 from children import Children
 from healthy import READY_FILE, SERVER
-from prefect_database import create_prefect_database, database_parameters, prefect_database_url, wait_for_database
+from prefect_database import create_prefect_database, prefect_database_url, wait_for_database
 
 from driftgate.database import connect
+from driftgate.database.configured import connection_parameters
 from driftgate.errors import DriftgateError, OutputError
 from driftgate.publish.files import require_writable
 from driftgate.publish.reader import create_reader
@@ -46,7 +47,7 @@ def main() -> None:
 def _start(children: Children) -> None:
     settings = Settings.load()
     check_reports(settings.report_dir)
-    parameters = database_parameters(settings)
+    parameters = connection_parameters(settings)
     wait_for_database(parameters)
     create_prefect_database(parameters)
     if password := os.environ.get("GRAFANA_DB_PASSWORD"):

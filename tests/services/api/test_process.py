@@ -1,15 +1,18 @@
 """`driftgate serve` as a process: its end, its logs, its workers, and what it imports."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 from sqlalchemy import text
 
 from tests.conftest import ROOT
@@ -105,3 +108,24 @@ def test_the_other_way_to_start_it_is_the_same() -> None:
     line = [sys.executable, "-m", "services.api", "--help"]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
     assert {"--host", "--port", "--workers"} <= set(done.stdout.split())
+
+
+@pytest.mark.parametrize("start", [["flows.cli", "serve", "--monitor", "churns"], ["services.api"]])
+def test_an_error_is_a_plain_line_and_an_exit_status(start: list[str], tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "API_MONITOR": "churns",
+        "POSTGRES_HOST": str(tmp_path),
+        "DRIFTGATE_HOME": str(tmp_path),
+    }
+    line = [sys.executable, "-m", *start]
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith("ConfigurationError: ") and "'churns'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_service_takes_the_place_of_the_command(command: Start) -> None:
+    started = command()
+    found = psutil.Process(started.process.pid).cmdline()
+    assert found[1:4] == ["-P", "-m", "services.api"]

@@ -1,0 +1,21 @@
+"""PostgreSQL's codes of the errors that are expected somewhere, by the names of its manual."""
+
+from enum import StrEnum
+
+from sqlalchemy.exc import DBAPIError
+
+
+class SqlState(StrEnum):
+    """A code of five characters, see appendix A of PostgreSQL's manual."""
+
+    UNIQUE_VIOLATION = "23505"
+    INVALID_SCHEMA_NAME = "3F000"
+    INSUFFICIENT_PRIVILEGE = "42501"
+    UNDEFINED_COLUMN = "42703"
+    UNDEFINED_TABLE = "42P01"
+    DUPLICATE_DATABASE = "42P04"
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """The code of a driver's error, psycopg2's or psycopg's; empty where the server gave none."""
+    return getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None) or ""
