@@ -20,7 +20,7 @@ from driftgate.features.feast_adapter import open_store
 from driftgate.features.online_adapter import open_reader
 from driftgate.monitors import read_monitor
 from driftgate.settings import Settings
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
 
 READS = 1000
 

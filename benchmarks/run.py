@@ -138,7 +138,7 @@ def bare_copy(engine: object, folder: Path) -> float:
 @contextmanager
 def prefect_server(folder: Path) -> Iterator[str]:
     """A Prefect server of its own."""
-    from flows.local_server import LocalServer
+    from flows.runtime.local_server import LocalServer
 
     os.environ["PREFECT_HOME"] = str(folder / "prefect")
     with LocalServer() as server:

@@ -10,9 +10,11 @@ from driftgate.decision import Policy
 from driftgate.errors import UsageError
 from driftgate.features.entities import MonthSize, choose_months, loaded_months, measure_month
 from driftgate.features.repository import require_repository
+from driftgate.files import require_writable
 from driftgate.monitors import Monitor, read_monitor, require_share
-from driftgate.publish.files import ReportPaths, report_paths, require_writable
-from driftgate.publish.tables import create_result_tables
+from driftgate.reports.paths import report_paths
+from driftgate.run import ReportPaths
+from driftgate.store.tables import create_result_tables
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from driftgate.features.entities import loaded_months, measure_month
 from driftgate.features.labels import read_labels
 from driftgate.monitors import Monitor, read_monitor
 from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
-from driftgate.publish.history import past_runs
-from driftgate.publish.metrics import MONITOR_FLOW
-from flows import plain_errors
+from driftgate.pushgateway import MONITOR_FLOW
+from driftgate.store.history import past_runs
 from flows.monitor_flow import monitor_month
-from flows.progress import tracked
-from flows.pushing import failures_pushed
 from flows.retrain_action import acting_only_on
-from flows.retries import DATABASE_RETRIES, STEP
-from flows.runtime import Runtime
+from flows.runtime import plain_errors
+from flows.runtime.environment import Runtime
+from flows.runtime.progress import tracked
+from flows.runtime.pushing import failures_pushed
+from flows.runtime.retries import DATABASE_RETRIES, STEP
 
 plain_errors.install()
 

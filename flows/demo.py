@@ -16,18 +16,18 @@ from typing import Any
 from driftgate.errors import DriftgateError
 from driftgate.monitors import read_monitor
 from driftgate.performance.scoring import require_registry
-from driftgate.publish.contests import contest_line
-from driftgate.publish.record import Run
-from driftgate.publish.text import result_lines
+from driftgate.reports.contests import contest_line
+from driftgate.reports.text import result_lines
+from driftgate.run import Run
 from driftgate.snapshots.folders import month_folders
 from driftgate.snapshots.sample import write_sample_months
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.text import training_line
 from flows.ingest_flow import ingest_month
-from flows.local_server import free_port
 from flows.monitor_flow import monitor_month
 from flows.retrain_flow import train_and_compare
-from flows.runtime import Runtime
+from flows.runtime.environment import Runtime
+from flows.runtime.local_server import free_port
 from flows.train_flow import train_month
 
 _MONTHS = 3

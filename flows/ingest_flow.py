@@ -16,9 +16,9 @@ from driftgate.snapshots import ingest_month as load_month
 from driftgate.snapshots.folders import as_of_of
 from driftgate.snapshots.loaded import new_months
 from driftgate.snapshots.tables import SNAPSHOT_TABLES
-from flows import plain_errors
-from flows.retries import DATABASE_RETRIES, STEP
-from flows.runtime import Runtime, feature_worker
+from flows.runtime import plain_errors
+from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.retries import DATABASE_RETRIES, STEP
 
 plain_errors.install()
 

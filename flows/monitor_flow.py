@@ -6,7 +6,7 @@ if __name__ == "__main__":
     from pathlib import Path
 
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from flows.cli import main
+    from flows.cli.app import main
 
     main(["monitor", *sys.argv[1:]])
 
@@ -25,10 +25,9 @@ from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.performance.result import Performance
 from driftgate.planning import Plan, Request
-from driftgate.publish.metrics import MONITOR_FLOW, push_monitor_run
-from driftgate.publish.record import Run
-from driftgate.publish.text import decision_line
-from flows import plain_errors
+from driftgate.pushgateway import MONITOR_FLOW, push_monitor_run
+from driftgate.reports.text import decision_line
+from driftgate.run import Run
 from flows.monitor_steps import (
     decide_step,
     drift_step,
@@ -43,9 +42,10 @@ from flows.monitor_steps import (
     withdraw_step,
     workspace_step,
 )
-from flows.pushing import failures_pushed
 from flows.retrain_action import act_step, require_retraining
-from flows.runtime import Runtime, start_workers
+from flows.runtime import plain_errors
+from flows.runtime.environment import Runtime, start_workers
+from flows.runtime.pushing import failures_pushed
 
 plain_errors.install()
 

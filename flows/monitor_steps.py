@@ -15,19 +15,21 @@ from driftgate.errors import DataError
 from driftgate.features.entities import MonthSize, entity_sql
 from driftgate.features.labels import LabelMonth, read_labels
 from driftgate.features.types import FeatureMonth, FeatureRequest
+from driftgate.files import write_atomic
 from driftgate.performance.champion import champion_month
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
 from driftgate.planning import Plan, Request, plan_run, policy_of
-from driftgate.publish.files import withdraw_reports, write_atomic
-from driftgate.publish.history import earlier_runs
-from driftgate.publish.index import write_index
-from driftgate.publish.record import Run, record_text
-from driftgate.publish.tables import pair_lock, save_run, withdraw_run
-from driftgate.publish.text import column_rows, performance_line, target_line, verdict_markdown, with_verdict
-from driftgate.publish.workspace import add_snapshot, withdraw_snapshot
-from flows.retries import DATABASE_RETRIES, STEP
-from flows.runtime import Runtime, drift_worker, feature_worker
+from driftgate.reports.index import write_index
+from driftgate.reports.paths import withdraw_reports
+from driftgate.reports.text import column_rows, performance_line, target_line, verdict_markdown, with_verdict
+from driftgate.reports.workspace import add_snapshot, withdraw_snapshot
+from driftgate.run import Run
+from driftgate.store.history import earlier_runs
+from driftgate.store.record import record_text
+from driftgate.store.tables import pair_lock, save_run, withdraw_run
+from flows.runtime.environment import Runtime, drift_worker, feature_worker
+from flows.runtime.retries import DATABASE_RETRIES, STEP
 
 
 @task(name="plan", **STEP, **DATABASE_RETRIES)

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.features.types import FeatureMonth
-from driftgate.publish.batch import (
+from driftgate.predictions.batch import (
     Batch,
     BatchSummary,
     batch_line,
@@ -20,15 +20,15 @@ from driftgate.publish.batch import (
     save_batch_summary,
     write_batch_csv,
 )
-from driftgate.publish.metrics import PREDICT_FLOW, push_predictions
-from driftgate.publish.predictions import create_prediction_tables
+from driftgate.predictions.log import create_prediction_tables
+from driftgate.pushgateway import PREDICT_FLOW, push_predictions
 from driftgate.training.plan import MonthPlan, plan_month
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.scoring import score_month
-from flows import plain_errors
-from flows.pushing import failures_pushed
-from flows.retries import DATABASE_RETRIES, STEP
-from flows.runtime import Runtime, feature_worker
+from flows.runtime import plain_errors
+from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.pushing import failures_pushed
+from flows.runtime.retries import DATABASE_RETRIES, STEP
 
 plain_errors.install()
 

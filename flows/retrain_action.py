@@ -15,8 +15,8 @@ from prefect.logging import get_run_logger
 
 from driftgate.errors import ConfigurationError
 from driftgate.monitors import Monitor
-from driftgate.publish.record import Run
-from flows.retries import STEP
+from driftgate.run import Run
+from flows.runtime.retries import STEP
 
 RETRAIN_EVENT = "driftgate.decision.retrain"
 NO_ACTION_EVENT = "driftgate.decision.no_action"

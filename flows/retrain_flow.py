@@ -10,12 +10,12 @@ from prefect.logging import get_run_logger
 from driftgate.errors import UsageError
 from driftgate.performance.contest import Contest, hold_contest, require_delta, unopposed
 from driftgate.performance.scoring import require_registry
-from driftgate.publish.contests import contest_line, contest_metrics, contest_rows
+from driftgate.reports.contests import contest_line, contest_metrics, contest_rows
 from driftgate.training.plan import MonthPlan, plan_month, plan_training
-from driftgate.training.registry import ModelRegistry
-from flows import plain_errors
-from flows.retries import DATABASE_RETRIES, STEP
-from flows.runtime import Runtime, feature_worker
+from driftgate.training.registry.models import ModelRegistry
+from flows.runtime import plain_errors
+from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.retries import DATABASE_RETRIES, STEP
 from flows.train_flow import train_month
 
 plain_errors.install()

@@ -10,16 +10,16 @@ from prefect.logging import get_run_logger
 from driftgate.errors import UsageError
 from driftgate.features.labels import LabelMonth, read_labels
 from driftgate.features.types import FeatureMonth
-from driftgate.publish.metrics import TRAIN_FLOW, Champion, push_training
+from driftgate.pushgateway import TRAIN_FLOW, Champion, push_training
 from driftgate.training.dataset import TrainingSet, build_training_set
 from driftgate.training.fit import Evaluation, FittedModel, evaluate_model, example_of, fit_model, read_pipeline
 from driftgate.training.plan import MonthPlan, plan_training
-from driftgate.training.registry import ModelRegistry, TrainedVersion
+from driftgate.training.registry.models import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line, training_markdown
-from flows import plain_errors
-from flows.pushing import failures_pushed
-from flows.retries import DATABASE_RETRIES, STEP
-from flows.runtime import Runtime, feature_worker
+from flows.runtime import plain_errors
+from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.pushing import failures_pushed
+from flows.runtime.retries import DATABASE_RETRIES, STEP
 
 plain_errors.install()
 

@@ -18,8 +18,8 @@ from driftgate.features.applying import ensure_applied
 from driftgate.snapshots import ingest_month
 from driftgate.snapshots.folders import month_folders
 from driftgate.snapshots.sample import write_sample_months
-from flows.local_server import LocalServer
-from flows.runtime import close_workers
+from flows.runtime.environment import close_workers
+from flows.runtime.local_server import LocalServer
 
 ROOT = Path(__file__).resolve().parents[1]
 FEATURE_REPO = ROOT / "feature_repo"
@@ -126,7 +126,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         server = LocalServer()
-        # After Prefect's own handlers, which still want to send logs; see flows/cli.py.
+        # After Prefect's own handlers, which still want to send logs; see flows/cli/app.py.
         atexit.register(server.close)
         patch.setenv("PREFECT_API_URL", server.url)
         server.wait()

@@ -12,8 +12,8 @@ from driftgate.performance.bootstrap import Scored
 from driftgate.performance.judge import Judge, texts
 from driftgate.training.metrics import all_metrics
 from driftgate.training.model import TrainedModel
-from driftgate.training.registry import ModelRegistry
-from driftgate.training.versions import VersionInfo
+from driftgate.training.registry.models import ModelRegistry
+from driftgate.training.registry.versions import VersionInfo
 
 # What was computed by the same formulas from the same numbers differs by rounding alone.
 _TOLERANCE = 1e-6

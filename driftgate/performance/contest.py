@@ -13,7 +13,7 @@ from driftgate.performance.champion import load_judge
 from driftgate.performance.judge import texts
 from driftgate.performance.result import Change
 from driftgate.training.dataset import input_columns
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from driftgate.performance.champion import find_champion, load_judge
 from driftgate.performance.evaluate import evaluate, why_not
 from driftgate.performance.judge import Judge, ScoredMonth, fit_probe, score_month
 from driftgate.performance.result import Performance, PerformanceState, not_measured
-from driftgate.training.registry import ModelRegistry
-from driftgate.training.versions import VersionInfo
+from driftgate.training.registry.models import ModelRegistry
+from driftgate.training.registry.versions import VersionInfo
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from driftgate.features.files import read_file, write_file
 from driftgate.training.dataset import KEY, TrainingSet, input_columns, labels_of
 from driftgate.training.metrics import CalibrationBin, all_metrics, calibration
 from driftgate.training.model import TrainedModel
+from driftgate.training.registry.versions import Training
 from driftgate.training.split import VALIDATION_SHARE, validation_mask
-from driftgate.training.versions import Training
 
 EXAMPLE_ROWS = 5
 

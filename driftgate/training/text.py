@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from driftgate.training.metrics import CalibrationBin
-from driftgate.training.registry import TrainedVersion
+from driftgate.training.registry.models import TrainedVersion
 
 
 def training_line(trained: TrainedVersion) -> str:

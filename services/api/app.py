@@ -15,7 +15,7 @@ from driftgate.database.configured import connection_parameters
 from driftgate.features.types import feast_environment
 from driftgate.monitors import read_monitor
 from driftgate.settings import Settings
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
 from services.api import json_log, problems
 from services.api.edge import Edge
 from services.api.problems import ProblemDetail

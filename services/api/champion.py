@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class Registry(Protocol):
-    """Versions of one model; see `driftgate.training.registry.ModelRegistry`."""
+    """Versions of one model; see `driftgate.training.registry.models.ModelRegistry`."""
 
     def champion(self) -> str | None: ...  # noqa: D102
     def load(self, version: str) -> TrainedModel: ...  # noqa: D102

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from driftgate.errors import DatabaseError
-from driftgate.publish.predictions import Prediction, create_prediction_tables, save_predictions
+from driftgate.predictions.log import Prediction, create_prediction_tables, save_predictions
 from services.api.metrics import Metrics
 
 _log = logging.getLogger(__name__)

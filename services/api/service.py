@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from driftgate.errors import DriftgateError
 from driftgate.features.online import KeyState
-from driftgate.publish.predictions import Prediction
+from driftgate.predictions.log import Prediction
 from services.api.champion import ChampionWatcher, Registry
 from services.api.json_log import new_id, request_id
 from services.api.metrics import Metrics

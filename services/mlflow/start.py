@@ -8,7 +8,7 @@ import sys
 
 from driftgate.database.configured import connection_parameters
 from driftgate.settings import Settings
-from driftgate.training.mlflow_adapter import MlflowStore, store_uri
+from driftgate.training.registry.mlflow_adapter import MlflowStore, store_uri
 
 
 def main() -> None:

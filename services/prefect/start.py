@@ -17,9 +17,9 @@ from prefect_database import create_prefect_database, prefect_database_url, wait
 from driftgate.database import connect
 from driftgate.database.configured import connection_parameters
 from driftgate.errors import DriftgateError, OutputError
-from driftgate.publish.files import require_writable
-from driftgate.publish.reader import create_reader
+from driftgate.files import require_writable
 from driftgate.settings import Settings
+from driftgate.store.reader import create_reader
 
 WORK_POOL = "driftgate"
 

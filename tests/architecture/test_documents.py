@@ -9,9 +9,9 @@ import typer
 from driftgate import errors
 from driftgate.drift.result import ColumnState
 from driftgate.monitors import Method, Monitor
-from driftgate.publish.metrics import METRICS
+from driftgate.pushgateway import METRICS
 from driftgate.settings import DatabaseSettings, Settings
-from flows.cli import app
+from flows.cli.app import app
 from services.api.routes import keyed_routes, open_routes
 from services.api.settings import ApiSettings
 

@@ -16,7 +16,7 @@ from driftgate.features.applying import ensure_applied
 from driftgate.features.entities import entity_sql, measure_month
 from driftgate.features.types import FeatureMonth, FeatureRequest
 from driftgate.monitors import EntityTable, Monitor
-from flows.runtime import close_workers, feature_worker
+from flows.runtime.environment import close_workers, feature_worker
 
 REF, CUR = date(2024, 1, 31), date(2024, 2, 29)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from driftgate.errors import DatabaseError, DatabaseUnavailableError, DataError, FeastRepositoryError
 from driftgate.features.applying import ensure_applied
 from driftgate.features.types import FeatureRequest, Kind
-from flows.runtime import feature_worker
+from flows.runtime.environment import feature_worker
 from tests.features.conftest import CUR, Cases, Read, sql, store_text
 
 

@@ -21,7 +21,7 @@ from driftgate.features.online import KeyState, OnlineMonth, materialize_month
 from driftgate.features.types import FeatureRequest, feast_environment
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor, read_monitor
-from flows.runtime import feature_worker
+from flows.runtime.environment import feature_worker
 from tests.conftest import FEATURE_REPO, ROOT, SEEDS, new_database
 
 FIRST, SECOND, THIRD = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
@@ -37,7 +37,7 @@ def place(server: ConnectionParameters, _loaded_template: ConnectionParameters) 
         for name, value in feast_environment(parameters).items():
             patch.setenv(name, value)
         yield parameters
-        from flows.runtime import close_workers
+        from flows.runtime.environment import close_workers
 
         close_workers()
 
@@ -136,7 +136,7 @@ def test_online_and_offline_are_equal_on_the_real_month(server: ConnectionParame
             assert values == [row[name] for row in expected.values()], name
         reader.close()
         engine.dispose()
-        from flows.runtime import close_workers
+        from flows.runtime.environment import close_workers
 
         close_workers()
 

@@ -15,7 +15,7 @@ from driftgate.errors import DriftgateError, FeastRepositoryError
 from driftgate.features.types import FeatureRequest
 from driftgate.features.worker import FeatureWorker
 from driftgate.worker import Worker
-from flows.runtime import feature_worker
+from flows.runtime.environment import feature_worker
 from tests.features.conftest import Cases, Read
 
 

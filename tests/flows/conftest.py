@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine
 
 from driftgate.database import ConnectionParameters, connect, prepare_database
-from flows.runtime import close_workers
+from flows.runtime.environment import close_workers
 from tests.conftest import new_database, user_environment
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from driftgate.errors import UnknownMonthError
-from flows.local_server import LocalServer
+from flows.runtime.local_server import LocalServer
 from tests.conftest import ROOT
 from tests.flows.conftest import Workplace
 
@@ -30,7 +30,7 @@ from flows.automations import make_automation
 from flows.deploy import deploy
 from flows.retrain_action import announce
 from prefect.automations import Automation
-from tests.publish.runs import FEBRUARY, MARCH, TARGET, column, finished
+from tests.reports.runs import FEBRUARY, MARCH, TARGET, column, finished
 
 def run(name, retrain, target=TARGET, score=0.9):
     made = finished(column("fee", score), name=name, retrain=retrain, target=target, months=(FEBRUARY, MARCH))

@@ -192,7 +192,7 @@ def test_a_wrong_call_is_told_before_anything_slow(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from flows import runtime
+    from flows.runtime import environment as runtime
 
     def never(_: object) -> None:
         raise AssertionError("started what is slow")

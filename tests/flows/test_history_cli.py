@@ -175,7 +175,7 @@ def test_a_month_before_the_champions_own_is_refused_also_where_it_is_the_newest
 ) -> None:
     from sqlalchemy import text
 
-    from driftgate.training.registry import ModelRegistry
+    from driftgate.training.registry.models import ModelRegistry
 
     registry = ModelRegistry(workplace.parameters, Path(workplace.environment["MLFLOW_ARTIFACTS"]), "streamflow_churn")
     registry.promote("2")
@@ -191,7 +191,7 @@ def test_a_month_before_the_champions_own_is_refused_also_where_it_is_the_newest
 def test_lines_stay_on_standard_output_beside_the_bar() -> None:
     """A bar on the terminal, the lines into a pipe, whole and unwrapped."""
     line = "[Backfill] " + "x" * 150
-    code = f"from flows.progress import tracked\nfor _ in tracked([1, 2], 'judging', str):\n    print({line!r})"
+    code = f"from flows.runtime.progress import tracked\nfor _ in tracked([1, 2], 'judging', str):\n    print({line!r})"
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm"}
     done = subprocess.run(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from driftgate.publish.record import Run
-from driftgate.publish.text import result_lines
+from driftgate.reports.text import result_lines
+from driftgate.run import Run
 from tests.flows.conftest import Workplace
 
 JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
@@ -74,8 +74,8 @@ def test_record_tables_and_page_say_pending(early: Run, workplace: Workplace) ->
 
 
 def test_the_list_says_that_it_waits(early: Run, workplace: Workplace) -> None:
-    from driftgate.publish.history import past_runs
-    from driftgate.publish.shown import run_lines, runs_table
+    from driftgate.reports.terminal import run_lines, runs_table
+    from driftgate.store.history import past_runs
 
     (run,) = past_runs(workplace.engine, "churn")
     assert run.pending
@@ -117,7 +117,7 @@ def test_a_schedule_that_cannot_ask_the_database_fails_and_says_so(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from driftgate.errors import DatabaseError
-    from flows import pushing
+    from flows.runtime import pushing
 
     pushed: list[tuple[object, ...]] = []
     monkeypatch.setattr(pushing, "push_failure", lambda *given: pushed.append(given))

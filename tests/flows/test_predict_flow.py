@@ -17,10 +17,10 @@ from sqlalchemy import text
 
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError
 from driftgate.features.files import read_file
-from driftgate.publish.batch import Batch, BatchSummary, batch_line
+from driftgate.predictions.batch import Batch, BatchSummary, batch_line
 from driftgate.training.dataset import input_columns
 from driftgate.training.plan import plan_month
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import FEATURE_REPO
 from tests.flows.conftest import Workplace
 from tests.services.daemons import pushgateway
@@ -60,7 +60,7 @@ def query(workplace: Workplace, statement: str, **values: Any) -> list[Any]:
 def test_every_user_has_the_score_that_the_model_gives_to_the_offline_features(
     runs: list[Run], workplace: Workplace, tmp_path: Path
 ) -> None:
-    from flows.runtime import feature_worker
+    from flows.runtime.environment import feature_worker
 
     plan = plan_month(
         workplace.engine, "churn", MONTHS[1], Path(workplace.environment["DRIFTGATE_MONITORS"]), FEATURE_REPO
@@ -219,7 +219,7 @@ def test_success_and_failure_reach_the_pushgateway(
 def test_the_command_prints_the_line_and_nothing_else(
     runs: list[Run], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from flows.cli import app
+    from flows.cli.app import app
 
     app(args=["predict", "--as-of", "2024-02-29"], standalone_mode=False)
     printed = capsys.readouterr().out

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from driftgate.errors import IncomparableColumnsError, UnknownMonthError, UsageError
-from driftgate.publish.metrics import MONITOR_FLOW
-from flows.pushing import failures_pushed
-from flows.runtime import Runtime
+from driftgate.pushgateway import MONITOR_FLOW
+from flows.runtime.environment import Runtime
+from flows.runtime.pushing import failures_pushed
 from tests.flows.conftest import Workplace
 from tests.services.daemons import pushgateway
 

@@ -14,10 +14,10 @@ from sqlalchemy import text
 from driftgate.decision import Policy, decide
 from driftgate.errors import ConfigurationError
 from driftgate.performance.result import PerformanceState
-from driftgate.publish.record import Run
-from driftgate.publish.text import result_lines
+from driftgate.reports.text import result_lines
+from driftgate.run import Run
 from tests.flows.conftest import Workplace
-from tests.publish.runs import TARGET, column, finished
+from tests.reports.runs import TARGET, column, finished
 
 JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 
@@ -142,7 +142,7 @@ def test_why_it_is_held_back_is_in_the_record_and_the_tables(
     with workplace.engine.connect() as connection:
         row = connection.execute(query, {"name": name, "cur": held.drift.as_of_cur}).one()
     assert row == ("NO_ACTION", True, held.decision.held_back)
-    from driftgate.publish.shown import run_lines
+    from driftgate.reports.terminal import run_lines
 
     assert "no threshold would flip it: a signal is there, and it is held back" in run_lines(record)
 

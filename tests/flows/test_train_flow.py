@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, UsageError
 from driftgate.training.metrics import auc
-from driftgate.training.registry import ModelRegistry, TrainedVersion
+from driftgate.training.registry.models import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line
 from tests.conftest import SEEDS
 from tests.flows.conftest import Workplace
@@ -155,7 +155,7 @@ def test_success_and_failure_reach_the_pushgateway(
 def test_the_command_prints_the_line_and_nothing_else(
     trained: list[TrainedVersion], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from flows.cli import app
+    from flows.cli.app import app
 
     app(args=["train", "--as-of", "2024-01-31"], standalone_mode=False)
     assert capsys.readouterr().out == training_line(trained[0]) + "\n"
@@ -173,7 +173,7 @@ def test_the_real_month_has_its_own_area(
     from driftgate.features.applying import ensure_applied
     from driftgate.snapshots import ingest_month
     from driftgate.training.dataset import input_columns
-    from flows.runtime import feature_worker
+    from flows.runtime.environment import feature_worker
     from flows.train_flow import train_month
     from tests.conftest import FEATURE_REPO, new_database
     from tests.flows.conftest import workplace_on

@@ -16,9 +16,9 @@ from driftgate.features.types import FeatureMonth
 from driftgate.performance.champion import champion_month, find_champion, load_judge
 from driftgate.training.dataset import build_training_set
 from driftgate.training.fit import evaluate_model, example_of, fit_model, read_pipeline
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
+from driftgate.training.registry.versions import VersionInfo
 from driftgate.training.split import is_validation
-from driftgate.training.versions import VersionInfo
 from tests.conftest import new_database
 from tests.performance.months import FEB, JAN, KEY, month
 

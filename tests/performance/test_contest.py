@@ -17,7 +17,7 @@ from driftgate.features.files import write_file
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.champion import load_judge
 from driftgate.performance.contest import contest, hold_contest, same, unopposed
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import new_database
 from tests.performance.months import JAN, KEY, month
 from tests.performance.test_bootstrap import scored

@@ -18,7 +18,7 @@ from driftgate.features.files import write_file
 from driftgate.monitors import Monitor
 from driftgate.performance.result import Performance, PerformanceState
 from driftgate.performance.scoring import Scoring, measure, open_registry, require_registry, score_months
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.split import is_validation
 from tests.conftest import new_database
 from tests.performance.months import DECLARED, FEB, JAN, KEY, monitor, month

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from driftgate.decision import History
-from driftgate.publish.index import write_index
-from driftgate.publish.record import record_text
-from tests.publish.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, PENDING, PENDING_TARGET, column, finished, measured
+from driftgate.reports.index import write_index
+from driftgate.store.record import record_text
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, PENDING, PENDING_TARGET, column, finished, measured
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

@@ -21,9 +21,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_
 
 from driftgate.drift.result import ColumnState
 from driftgate.performance.result import Change, Performance, PerformanceState
-from driftgate.publish.metrics import MONITOR_FLOW, push_failure, push_monitor_run
-from driftgate.publish.record import Run
-from tests.publish.runs import column, finished
+from driftgate.pushgateway import MONITOR_FLOW, push_failure, push_monitor_run
+from driftgate.run import Run
+from tests.reports.runs import column, finished
 from tests.services.daemons import SERVICES, free_port, program, pushgateway, running, wait_until
 
 PROMETHEUS = SERVICES / "prometheus"

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from driftgate.publish.index import write_index
-from driftgate.publish.workspace import add_snapshot, project_id, snapshot_id, withdraw_snapshot
-from tests.publish.runs import FEBRUARY, JANUARY, MARCH, column, finished
-from tests.publish.snapshots import snapshot_text
+from driftgate.reports.index import write_index
+from driftgate.reports.workspace import add_snapshot, project_id, snapshot_id, withdraw_snapshot
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, finished
+from tests.reports.snapshots import snapshot_text
 
 BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 PROJECT = f"/api/projects/{project_id('churn')}"

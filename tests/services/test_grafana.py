@@ -30,13 +30,13 @@ from sqlalchemy import Engine, insert, update
 
 from driftgate.database import ConnectionParameters, connect
 from driftgate.decision import History
-from driftgate.publish.predictions import Prediction, prediction_monitoring, save_predictions
-from driftgate.publish.reader import READER, create_reader
-from driftgate.publish.record import Run
-from driftgate.publish.tables import monitor_runs, save_run
-from driftgate.publish.workspace import project_id, snapshot_id
+from driftgate.predictions.log import Prediction, prediction_monitoring, save_predictions
+from driftgate.reports.workspace import project_id, snapshot_id
+from driftgate.run import Run
+from driftgate.store.reader import READER, create_reader
+from driftgate.store.tables import monitor_runs, save_run
 from tests.conftest import ROOT, new_database
-from tests.publish.runs import (
+from tests.reports.runs import (
     APRIL,
     FEBRUARY,
     JANUARY,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from driftgate.publish.metrics import METRICS
+from driftgate.pushgateway import METRICS
 from tests.services.daemons import ROOT, SERVICES, program
 
 PROMETHEUS = SERVICES / "prometheus"

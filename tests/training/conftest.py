@@ -10,7 +10,7 @@ import sklearn
 
 from driftgate.training.features import InputKind, ModelFeature
 from driftgate.training.pipeline import PARAMETERS, fit_pipeline
-from driftgate.training.versions import Training
+from driftgate.training.registry.versions import Training
 
 FEATURES = (
     ModelFeature("tickets", "support", "INT64", InputKind.NUMBER),

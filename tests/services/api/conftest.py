@@ -30,8 +30,8 @@ from driftgate.monitors import read_monitor
 from driftgate.training.features import ModelFeature, model_features
 from driftgate.training.model import TrainedModel
 from driftgate.training.pipeline import PARAMETERS, fit_pipeline
-from driftgate.training.registry import ModelRegistry
-from driftgate.training.versions import Training
+from driftgate.training.registry.models import ModelRegistry
+from driftgate.training.registry.versions import Training
 from services.api.app import create_app, log_engine
 from services.api.service import Service
 from services.api.settings import ApiSettings

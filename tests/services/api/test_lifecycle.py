@@ -14,7 +14,7 @@ from driftgate.features.online import materialize_month
 from driftgate.features.types import feast_environment
 from driftgate.features.worker import FeatureWorker
 from driftgate.training.model import TrainedModel
-from driftgate.training.registry import ModelRegistry
+from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import FEATURE_REPO, new_database
 from tests.services.api.conftest import CHURN, MODEL, MONTH, Month, Versions, live, make_service, wait_for
 from tests.services.api.test_answers import problem

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from driftgate.database import ConnectionParameters, connect
 from driftgate.features.types import feast_environment
-from driftgate.publish.predictions import create_prediction_tables
+from driftgate.predictions.log import create_prediction_tables
 from tests.services.api.conftest import Month, live, make_service, wait_for
 from tests.services.api.test_answers import problem
 from tests.services.api.test_metrics import scrape

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from driftgate.database import ConnectionParameters, connect
-from driftgate.publish.predictions import Prediction, create_prediction_tables
+from driftgate.predictions.log import Prediction, create_prediction_tables
 from services.api.app import log_engine
 from services.api.metrics import Metrics
 from services.api.prediction_log import PredictionLog

@@ -1,0 +1,1 @@
+"""The log of predictions, and batches of them."""

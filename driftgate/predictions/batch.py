@@ -1,0 +1,244 @@
+"""A scored month: its CSV file, its rows in `predictions`, and last of all its row in `prediction_monitoring`."""
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid5
+
+import psycopg2
+from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+
+from driftgate.database import database_errors
+from driftgate.errors import DatabaseError, OutputError
+from driftgate.files import require_writable, write_atomic
+from driftgate.monitors import Monitor
+from driftgate.predictions.log import prediction_monitoring, predictions
+from driftgate.training.model import THRESHOLD
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CSV_COLUMNS = ("user_id", "prediction", "probability", "predictions_time", "model_version")
+LATEST = "latest.csv"
+
+# Any constant will do. It makes the ids of batches and of their rows follow from what they are.
+_IDS = UUID("6f1c6f0e-3f6c-4a39-8a51-0d8f4f5b0a11")
+_PART_ROWS = 50_000
+_REMEDY = "make the folder writable for this user, or set PREDICTION_DIR to one that is"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One scored month.
+
+    Attributes:
+        time: of the batch, in UTC and whole seconds; names the file.
+        scores: Arrow IPC file with the columns `key` (text) and `score` (probability).
+        rows: of that file.
+        path: the CSV file.
+    """
+
+    monitor: str
+    as_of: date
+    model_version: str
+    time: datetime
+    scores: Path
+    rows: int
+    path: Path
+
+    @property
+    def batch_id(self) -> UUID:
+        """Follows from monitor, month, version and time, so that writing a batch twice leaves one."""
+        return uuid5(_IDS, f"{self.monitor}:{self.as_of}:{self.model_version}:{self.time.isoformat()}")
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """A batch's row in `prediction_monitoring`; quantiles of the probability are interpolated linearly."""
+
+    batch_id: UUID
+    time: datetime
+    as_of: date
+    model_version: str
+    count: int
+    mean: float
+    p05: float
+    p50: float
+    p95: float
+    positive_share: float
+
+
+def batch_path(prediction_dir: Path, monitor: Monitor, time: datetime) -> Path:
+    """The CSV file of a batch, in the folder that the monitor's reports have below theirs."""
+    folder = prediction_dir / (monitor.report_folder or monitor.name)
+    return folder / f"{time.astimezone(UTC):%Y%m%d-%H%M%S}.csv"
+
+
+def require_prediction_folder(path: Path) -> None:
+    """Prove that a batch's file can be written.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        require_writable(path.parent)
+    except OutputError as error:
+        raise OutputError(f"predictions cannot be written to {path.parent}", remedy=_REMEDY) from error
+
+
+def write_batch_csv(batch: Batch) -> None:
+    """Write the batch's file, and `latest.csv` with the same content beside it; each is whole or not there.
+
+    Columns: user_id, prediction (0 or 1), probability, predictions_time (ISO 8601, UTC), model_version.
+
+    Raises:
+        OutputError: the folder is not writable, or holds another batch of that second.
+    """
+    text = _csv_text(batch)
+    try:
+        if batch.path.exists() and batch.path.read_text(encoding="utf-8") != text:
+            raise OutputError(f"{batch.path} is there already, and is another batch", remedy="run again")
+        write_atomic(batch.path, text)
+        write_atomic(batch.path.with_name(LATEST), text)
+    except OSError as error:
+        raise OutputError(f"{batch.path} cannot be written: {error.strerror}", remedy=_REMEDY) from error
+    except OutputError as error:
+        if error.remedy == "run again":
+            raise
+        raise OutputError(error.received, remedy=_REMEDY) from error
+
+
+def save_batch(engine: Engine, batch: Batch) -> None:
+    """Write the batch's rows to `predictions` in one transaction; those that are there already stay as they are.
+
+    Raises:
+        DatabaseError: nothing was written; the tables must be there, see `create_prediction_tables`.
+    """
+    names = [column.name for column in predictions.columns if column.name not in ("request_id", "features")]
+    listed = ", ".join(names)
+    with database_errors("saving predictions"), engine.begin() as connection:
+        # COPY knows no ON CONFLICT, so the rows go through a table of this transaction.
+        connection.exec_driver_sql(
+            f"CREATE TEMPORARY TABLE batch_rows ON COMMIT DROP AS SELECT {listed} FROM predictions WHERE false"  # noqa: S608
+        )
+        taken = sum(_copy(connection, "batch_rows", part) for part in _parts(batch))
+        if taken != batch.rows:
+            raise DatabaseError(f"COPY took {taken} of {batch.rows} predictions", remedy="run again")
+        connection.exec_driver_sql(
+            f"INSERT INTO predictions ({listed}) SELECT {listed} FROM batch_rows ON CONFLICT DO NOTHING"  # noqa: S608
+        )
+
+
+def save_batch_summary(engine: Engine, batch: Batch) -> BatchSummary:
+    """Write the batch's row to `prediction_monitoring`, which says that file and rows are there; safe to repeat.
+
+    Raises:
+        DatabaseError: nothing was written.
+    """
+    summary = summarise(batch)
+    statement = insert(prediction_monitoring).on_conflict_do_nothing(index_elements=["batch_id"])
+    with database_errors("saving the summary of the predictions"), engine.begin() as connection:
+        connection.execute(statement, [vars(summary)])
+    return summary
+
+
+def summarise(batch: Batch) -> BatchSummary:
+    """Count, mean, quantiles and positive share of a batch's scores."""
+    import numpy as np
+
+    scores = _scores(batch).column("score").to_numpy()
+    low, middle, high = (float(value) for value in np.quantile(scores, [0.05, 0.5, 0.95]))
+    return BatchSummary(
+        batch_id=batch.batch_id,
+        time=batch.time,
+        as_of=batch.as_of,
+        model_version=batch.model_version,
+        count=len(scores),
+        mean=float(scores.mean()),
+        p05=low,
+        p50=middle,
+        p95=high,
+        positive_share=float((scores >= THRESHOLD).mean()),
+    )
+
+
+def batch_line(batch: Batch, summary: BatchSummary) -> str:
+    """`[Predict] ...`: the month, how many were scored, how many of them positive, and the file."""
+    return (
+        f"[Predict] as_of={batch.as_of} rows={summary.count} positive_share={summary.positive_share:.4f} "
+        f"csv={batch.path}"
+    )
+
+
+def batch_markdown(batch: Batch, summary: BatchSummary) -> str:
+    """A page with the distribution of the scores."""
+    shown = {name: getattr(summary, name) for name in ("positive_share", "mean", "p05", "p50", "p95")}
+    lines = [
+        f"# {summary.count:,} users scored",
+        "",
+        f"**{batch.monitor}**, {batch.as_of}, model version {batch.model_version}: `{batch.path}`",
+        "",
+        "| probability | |",
+        "|---|---|",
+        *(f"| {name} | {value:.4f} |" for name, value in shown.items()),
+    ]
+    return "\n".join(lines)
+
+
+def _scores(batch: Batch) -> "pa.Table":
+    from driftgate.features.files import read_file
+
+    return read_file(batch.scores)
+
+
+def _users(batch: Batch) -> Iterator[tuple[str, int, float]]:
+    """User, prediction and probability of each row, a part of the file at a time."""
+    table = _scores(batch)
+    for start in range(0, table.num_rows, _PART_ROWS):
+        part = table.slice(start, _PART_ROWS)
+        for user, score in zip(part.column("key").to_pylist(), part.column("score").to_pylist(), strict=True):
+            yield user, int(score >= THRESHOLD), score
+
+
+def _csv_text(batch: Batch) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    time = batch.time.isoformat()
+    writer.writerows((user, label, repr(score), time, batch.model_version) for user, label, score in _users(batch))
+    return text.getvalue()
+
+
+def _parts(batch: Batch) -> Iterator[io.StringIO]:
+    """The batch as CSV for COPY, in the order of the table's columns, so many rows at a time."""
+    part = io.StringIO()
+    # Quoted throughout, so that no text can be taken for the end of the data.
+    writer = csv.writer(part, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    batch_id, time = batch.batch_id, batch.time.isoformat()
+    for rows, (user, label, score) in enumerate(_users(batch), start=1):
+        row_id = uuid5(batch_id, user)
+        writer.writerow((row_id, time, "batch", user, label, repr(score), batch.model_version, batch.as_of))
+        if rows % _PART_ROWS == 0:
+            part.seek(0)
+            yield part
+            part.seek(0)
+            part.truncate()
+    part.seek(0)
+    yield part
+
+
+def _copy(connection: Connection, table: str, part: io.StringIO) -> int:
+    """Send CSV rows inside the transaction of the connection; returns how many were taken."""
+    with closing(connection.connection.cursor()) as cursor:
+        try:
+            cursor.copy_expert(f"COPY {table} FROM STDIN WITH (FORMAT csv)", part)
+        except psycopg2.Error as error:
+            raise DBAPIError.instance(f"COPY {table}", None, error, psycopg2.Error) from error
+        return int(cursor.rowcount)

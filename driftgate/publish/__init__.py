@@ -1,1 +1,0 @@
-"""Where results go: report files, run records, and the lines that people and scripts read."""

@@ -1,0 +1,1 @@
+"""What people read: report pages, the index, texts, and the Evidently workspace."""

@@ -1,0 +1,159 @@
+"""The lines on standard output that scripts read, and the Markdown that people read."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from driftgate.drift.banner import VERDICT_MARK
+from driftgate.drift.result import ColumnResult, TargetDrift
+from driftgate.performance.result import Performance, PerformanceState
+from driftgate.run import Run
+
+_RELATIONS_SHOWN = 8
+
+
+def target_line(target: TargetDrift) -> str:
+    """`[Target drift] ...`, with the reason behind it where the difference is not computable."""
+    why = f" ({' '.join(target.reason.split())})" if target.reason else ""
+    return f"[Target drift] ref_rate={target.ref:.4f} cur_rate={target.cur:.4f} abs_diff={target.abs_diff:.4f}{why}"
+
+
+def performance_line(found: Performance) -> str:
+    """`[Performance] ...`: the AUC then and now and the interval of its fall, or why there is none."""
+    if not found.measured:
+        return f"[Performance] {' '.join(found.reason.split()) or found.state}"
+    low, high = found.drop_interval
+    return (
+        f"[Performance] champion={found.model} ref_auc={found.auc.ref:.2f} cur_auc={found.auc.cur:.2f} "
+        f"drop={found.drop:z.2f} [{low:z.2f}, {high:z.2f}]"
+    )
+
+
+def result_lines(run: Run) -> list[str]:
+    """What a run prints on standard output; without the line on performance where that is off."""
+    off = run.performance.state is PerformanceState.OFF
+    return [
+        target_line(run.target),
+        *([] if off else [performance_line(run.performance)]),
+        decision_line(run),
+    ]
+
+
+def decision_line(run: Run) -> str:
+    """`[Evidently] ...`: the reports, the share, the verdict and the comparisons it rests on."""
+    return (
+        f"[Evidently] report_html={run.paths.html} report_json={run.paths.json} "
+        f"drift_share={run.drift.drift_share:.2f} -> {run.decision.label} {', '.join(run.decision.reasons)} "
+        f"(target_drift={run.target.abs_diff:.4f})"
+    )
+
+
+def with_verdict(html: str, run: Run) -> str:
+    """The report page with the verdict and its reasons in its head, which was made before there was one."""
+    reasons = "; ".join(escape(reason) for reason in run.decision.reasons)
+    off = run.performance.state is PerformanceState.OFF
+    lines = [target_line(run.target), *([] if off else [performance_line(run.performance)])]
+    said = "<br>".join(escape(line) for line in lines)
+    verdict = f"<p class='verdict'><b>{escape(run.decision.label)}</b>: {reasons}</p><p>{said}</p>"
+    return html.replace(VERDICT_MARK, verdict, 1)
+
+
+def verdict_markdown(run: Run) -> str:
+    """A page that answers at a glance: the verdict, why, and the columns that moved."""
+    drift, target = run.drift, run.target
+    moved = [item for item in drift.worst_first if item.drifted]
+    sample = (
+        f"\n\n_A seeded sample is compared: {drift.compared_rows_ref:,} of {drift.rows_ref:,} and "
+        f"{drift.compared_rows_cur:,} of {drift.rows_cur:,} entities._"
+        if drift.sampled
+        else ""
+    )
+    why = f" ({target.reason})" if target.reason else ""
+    return (
+        f"# {run.decision.label}\n\n"
+        f"**{run.monitor.name}**, {drift.as_of_ref} against {drift.as_of_cur}: "
+        + "; ".join(f"`{reason}`" for reason in run.decision.reasons)
+        + f"\n\n- {len(drift.drifted)} of {len(drift.columns)} declared features drift"
+        + f"\n- label: {_plain(target.ref)} then, {_plain(target.cur)} now, "
+        + f"a difference of {_plain(target.abs_diff)}{why}"
+        + _performance_item(run.performance)
+        + _prediction_item(drift.prediction)
+        + f"\n- {drift.rows_ref:,} entities then, {drift.rows_cur:,} now"
+        + f"\n- report: `{run.paths.html}`{sample}\n\n"
+        + ("\n".join(_markdown_table(moved)) if moved else "No feature drifts.")
+        + _relations(run.performance)
+    )
+
+
+def _performance_item(found: Performance) -> str:
+    if found.state is PerformanceState.OFF:
+        return ""
+    if not found.measured:
+        return f"\n- performance: {found.reason}"
+    low, high = found.drop_interval
+    who = f"champion v{found.version}" if found.version else "no champion; a probe model"
+    return (
+        f"\n- performance ({who}, trained on {found.trained_on}): AUC {found.auc.ref:.4f} then, {found.auc.cur:.4f} "
+        f"now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}] on {found.users_cur:,} users it has not seen"
+    )
+
+
+def _prediction_item(found: ColumnResult | None) -> str:
+    if found is None:
+        return ""
+    moved = "moved" if found.drifted else "did not move"
+    return (
+        f"\n- the champion's scores {moved}: {found.method} {_plain(found.score)}, threshold {_plain(found.threshold)}"
+    )
+
+
+def _relations(found: Performance) -> str:
+    if not found.relations:
+        return ""
+    lines = [
+        "",
+        "",
+        "What each feature alone says about the label (AUC; 0.5 is nothing), most changed first:",
+        "",
+        "| feature | then | now | lost |",
+        "|---|---|---|---|",
+    ]
+    shown = found.relations[:_RELATIONS_SHOWN]
+    lines += [f"| {_cell(item.name)} | {item.ref:.3f} | {item.cur:.3f} | {item.lost:+.3f} |" for item in shown]
+    return "\n".join(lines)
+
+
+def column_rows(columns: Sequence[ColumnResult]) -> list[dict[str, object]]:
+    """The columns as rows of a table artifact, in the order given."""
+    return [
+        {
+            "feature": item.name,
+            "drifted by": item.drifted_by or "-",
+            "state": str(item.state),
+            "method": item.method or "-",
+            "score": _plain(item.score),
+            "threshold": _plain(item.threshold),
+            "missing then": _plain(item.missing_ref),
+            "missing now": _plain(item.missing_cur),
+            "detail": item.detail,
+        }
+        for item in columns
+    ]
+
+
+def _markdown_table(columns: Sequence[ColumnResult]) -> list[str]:
+    head = ["| feature | drifts by | score | threshold | method |", "|---|---|---|---|---|"]
+    return head + [
+        f"| {_cell(item.name)} | {item.drifted_by} | {_plain(item.score)} | {_plain(item.threshold)} | "
+        f"{_cell(item.method or item.detail)} |"
+        for item in columns
+    ]
+
+
+def _cell(text: str) -> str:
+    """Text that neither ends its cell nor is taken for HTML."""
+    return escape(" ".join(text.split()), quote=False).replace("|", "&#124;")
+
+
+def _plain(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"

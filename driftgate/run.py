@@ -1,0 +1,32 @@
+"""What one finished run found: everyone who prints, stores or shows it takes this."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from driftgate.decision import Decision
+from driftgate.drift.result import DriftResult, TargetDrift
+from driftgate.monitors import Monitor
+from driftgate.performance.result import Performance, PerformanceState, not_measured
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """The three files of one run."""
+
+    html: Path
+    json: Path
+    record: Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: what was compared, what came out, where it lies."""
+
+    monitor: Monitor
+    drift: DriftResult
+    target: TargetDrift
+    decision: Decision
+    paths: ReportPaths
+    decided_at: datetime
+    performance: Performance = field(default_factory=lambda: not_measured(PerformanceState.OFF, ""))

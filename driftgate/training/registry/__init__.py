@@ -1,0 +1,1 @@
+"""Versions of the watched model, their files, and MLflow, which keeps them."""

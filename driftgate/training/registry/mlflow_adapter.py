@@ -1,0 +1,264 @@
+"""The one module that imports mlflow: a run for each training, versions of a registered model, and their aliases.
+
+MLflow works on the tables of a schema of its own in the same PostgreSQL database, without a server in between.
+"""
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, text
+
+from driftgate.database import ConnectionParameters, connect, database_errors
+from driftgate.database.locks import Lock, session_lock
+from driftgate.errors import OutputError
+from driftgate.training.features import InputKind
+from driftgate.training.registry.mlflow_errors import SCHEMA, mlflow_errors
+from driftgate.training.registry.versions import IDENTITY_TAG, TRAINING_TAG, Training, training_text
+
+# Read while mlflow is imported. It would report its use to its makers, and git's absence to the user.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import mlflow.sklearn
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, Schema, TensorSpec
+
+_log = logging.getLogger(__name__)
+_COLUMN_TYPES = {InputKind.NUMBER: "double", InputKind.BOOLEAN: "boolean", InputKind.CATEGORY: "string"}
+
+
+def store_uri(parameters: ConnectionParameters) -> str:
+    """The address of MLflow's store, with the password in it: not for command lines and logs."""
+    options = quote(f"-csearch_path={SCHEMA} -ctimezone=UTC")
+    return f"{parameters.url_text()}&options={options}&connect_timeout=10&application_name=driftgate"
+
+
+@dataclass(frozen=True)
+class MlflowStore:
+    """One registered model in MLflow.
+
+    Attributes:
+        parameters: database that holds MLflow's schema.
+        artifacts: absolute folder of the trained models.
+        name: registered model.
+    """
+
+    parameters: ConnectionParameters
+    artifacts: Path
+    name: str
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's own client; at first its tables are made, which takes seconds.
+
+        Raises:
+            DatabaseError: the role may not create a schema, or the database cannot be reached.
+        """
+        return _open_client(self.parameters, self.artifacts)
+
+    def record(
+        self, training: Training, pipeline: Any, example: Mapping[str, Sequence[Any]], judged: Path | None
+    ) -> str:
+        """Write one run with everything about a training, and a version of the model; no alias is moved.
+
+        Returns:
+            The version.
+
+        Raises:
+            OutputError: the artifacts folder is not writable.
+            DatabaseError: the database refuses or cannot be reached.
+        """
+        client = self.client
+        with mlflow_errors("recording the training", self.parameters, self.artifacts):
+            experiment = _experiment(client, training.monitor, self.artifacts)
+            run = client.create_run(experiment, run_name=f"{training.as_of} seed {training.seed}")
+            try:
+                tags = _log_run(client, run.info, self.artifacts, training, pipeline, example, judged)
+            except BaseException:
+                client.set_terminated(run.info.run_id, "FAILED")
+                raise
+            client.set_terminated(run.info.run_id, "FINISHED")
+            _make_model(client, self.name)
+            source = f"{run.info.artifact_uri}/model"
+            return str(client.create_model_version(self.name, source, run.info.run_id, tags=tags).version)
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Point an alias at a version, in one step.
+
+        Raises:
+            DatabaseError: the database refuses or cannot be reached.
+        """
+        client = self.client
+        with mlflow_errors(f"moving the alias {alias}", self.parameters):
+            client.set_registered_model_alias(self.name, alias, version)
+
+    def remove_alias(self, alias: str) -> None:
+        """Remove an alias; none may be there.
+
+        Raises:
+            DatabaseError: the database refuses or cannot be reached.
+        """
+        client = self.client
+        with mlflow_errors(f"removing the alias {alias}", self.parameters):
+            client.delete_registered_model_alias(self.name, alias)
+
+    def set_tag(self, version: str, tag: str, value: str) -> None:
+        """Write a tag of a version.
+
+        Raises:
+            DatabaseError: the database refuses or cannot be reached.
+        """
+        client = self.client
+        with mlflow_errors(f"tagging version {version}", self.parameters):
+            client.set_model_version_tag(self.name, version, tag, value)
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """Write further metrics of a run.
+
+        Raises:
+            DatabaseError: the database refuses or cannot be reached.
+        """
+        client, now = self.client, int(time.time() * 1000)
+        with mlflow_errors(f"writing metrics of the run {run_id}", self.parameters):
+            client.log_batch(run_id, metrics=[Metric(name, float(value), now, 0) for name, value in metrics.items()])
+
+
+@cache
+def _open_client(parameters: ConnectionParameters, artifacts: Path) -> MlflowClient:
+    engine = connect(parameters)
+    try:
+        # MLflow makes its tables without a lock, and two at once would fail.
+        with (
+            database_errors("preparing MLflow's tables", parameters),
+            session_lock(engine, Lock.MLFLOW_SCHEMA) as connection,
+        ):
+            _make_schema(connection)
+            connection.commit()
+            return _client_on(parameters, artifacts)
+    finally:
+        engine.dispose()
+
+
+def _make_schema(connection: Connection) -> None:
+    found = connection.execute(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA}).scalar_one()
+    if not found:
+        _log.warning("making MLflow's tables in the schema %s; this takes some seconds, once", SCHEMA)
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+
+
+def _client_on(parameters: ConnectionParameters, artifacts: Path) -> MlflowClient:
+    uri = store_uri(parameters)
+    with mlflow_errors("preparing MLflow's tables", parameters):
+        # Made here, its default experiment is below our folder; made by the client, in the working directory.
+        SqlAlchemyStore(uri, artifacts.as_uri())
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
+    return client
+
+
+def _experiment(client: MlflowClient, monitor: str, artifacts: Path) -> str:
+    """The monitor's experiment. It keeps its folder for ever, so another folder gets another experiment."""
+    location = (artifacts / monitor).as_uri()
+    for name in (monitor, f"{monitor} in {artifacts}"):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            return str(client.create_experiment(name, artifact_location=location))
+        if found.artifact_location == location:
+            return str(found.experiment_id)
+    raise OutputError(
+        f"MLflow's experiment {name!r} keeps its artifacts in {found.artifact_location}, and not in {location}",
+        remedy="delete or rename that experiment, or set MLFLOW_ARTIFACTS to its folder",
+    )
+
+
+def _log_run(
+    client: MlflowClient,
+    info: Any,
+    artifacts: Path,
+    training: Training,
+    pipeline: Any,
+    example: Mapping[str, Sequence[Any]],
+    judged: Path | None,
+) -> dict[str, str]:
+    """Parameters, metrics, tags and files of a run; returns the tags of the version to be."""
+    now = int(time.time() * 1000)
+    tags = {
+        "monitor": training.monitor,
+        "as_of": str(training.as_of),
+        "seed": str(training.seed),
+        "fingerprint": training.fingerprint,
+    }
+    counts = {name: getattr(training, name) for name in ("train_rows", "validation_rows", "unlabelled_rows")}
+    settings = {**training.parameters, "seed": training.seed, "validation_share": training.validation_share}
+    client.log_batch(
+        info.run_id,
+        metrics=[Metric(name, float(value), now, 0) for name, value in {**training.metrics, **counts}.items()],
+        params=[Param(name, str(value)) for name, value in settings.items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+    )
+    client.log_text(info.run_id, training.schema_json(), "features.json")
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "model"
+        _save_model(saved, training, pipeline, example)
+        digest = hashlib.sha256((saved / "model.pkl").read_bytes()).hexdigest()
+        client.log_artifacts(info.run_id, str(saved), "model")
+    files = f"{training.monitor}/{info.run_id}/artifacts"
+    written = {"model_file": f"{files}/model/model.pkl"}
+    if judged is not None:
+        client.log_artifact(info.run_id, str(judged))
+        written["judged_file"] = f"{files}/{judged.name}"
+    absent = [path for path in written.values() if not (artifacts / path).is_file()]
+    if absent:
+        raise OutputError(f"MLflow wrote its artifacts elsewhere than to {artifacts / absent[0]}")
+    document = training_text(training, run_id=info.run_id, model_sha256=digest, **written)
+    return {**tags, IDENTITY_TAG: training.identity, TRAINING_TAG: document}
+
+
+def _save_model(folder: Path, training: Training, pipeline: Any, example: Mapping[str, Sequence[Any]]) -> None:
+    import numpy as np
+    import pandas as pd
+
+    inputs = [ColSpec(_COLUMN_TYPES[item.kind], item.name, required=False) for item in training.features]
+    # MLflow's message on pickles: what is loaded here is checked against the digest in the database first.
+    logger = logging.getLogger("mlflow.sklearn")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # About a function of its own.
+            warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
+            mlflow.sklearn.save_model(
+                pipeline,
+                str(folder),
+                serialization_format="pickle",
+                signature=ModelSignature(Schema(inputs), Schema([TensorSpec(np.dtype("float64"), (-1, 2))])),
+                input_example=pd.DataFrame({name: example[name] for name in training.feature_names}),
+                pip_requirements=[f"scikit-learn=={training.sklearn}"],
+                pyfunc_predict_fn="predict_proba",
+            )
+    finally:
+        logger.setLevel(level)
+
+
+def _make_model(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

@@ -1,0 +1,81 @@
+"""What MLflow's tables say of one registered model, asked directly.
+
+Importing mlflow takes five seconds and a hundred megabytes, which whoever only asks for the champion, or serves it,
+need not pay; and a query takes a third of a millisecond where MLflow's client takes seven.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from driftgate.database import ConnectionParameters, connect, database_errors
+from driftgate.database.locks import Lock, session_lock
+from driftgate.database.sqlstates import SqlState, sqlstate
+from driftgate.training.registry.versions import IDENTITY_TAG
+
+_ALIAS = text(
+    "SELECT version FROM mlflow.registered_model_aliases "
+    "WHERE workspace = 'default' AND name = :name AND alias = :alias"
+)
+_LIVE = "workspace = 'default' AND name = :name AND current_stage <> 'Deleted_Internal'"
+_TAGGED = "FROM mlflow.model_versions JOIN mlflow.model_version_tags USING (workspace, name, version)"
+_TAG = text(f"SELECT value {_TAGGED} WHERE {_LIVE} AND version = :version AND key = :key")
+_VERSIONS = text(f"SELECT version FROM mlflow.model_versions WHERE {_LIVE} ORDER BY version")  # noqa: S608
+_SAME = text(f"SELECT version {_TAGGED} WHERE {_LIVE} AND key = :key AND value = :identity ORDER BY version DESC")
+
+
+@dataclass(frozen=True)
+class MlflowTables:
+    """One registered model. Every method raises DatabaseError where the database refuses or cannot be reached."""
+
+    parameters: ConnectionParameters
+    name: str
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return connect(self.parameters)
+
+    def close(self) -> None:
+        """Close idle connections; further questions open new ones."""
+        self._engine.dispose()
+
+    def alias(self, alias: str) -> str | None:
+        """The version that an alias points at."""
+        return next(iter(self._scalars(_ALIAS, alias=alias)), None)
+
+    def versions(self) -> list[str]:
+        """All versions that were not deleted, oldest first."""
+        return self._scalars(_VERSIONS)
+
+    def tag(self, version: str, key: str) -> str | None:
+        """A tag of a version; None where either is absent."""
+        if not (version.isascii() and version.isdecimal() and len(version) < 10):
+            return None
+        return next(iter(self._scalars(_TAG, version=int(version), key=key)), None)
+
+    def with_identity(self, identity: str) -> list[str]:
+        """The versions of one and the same training, newest first."""
+        return self._scalars(_SAME, key=IDENTITY_TAG, identity=identity)
+
+    @contextmanager
+    def only_one(self, what: str) -> Iterator[None]:
+        """Hold a lock of a session: MLflow writes in several transactions, and two writers at once would mix theirs."""
+        with database_errors(what, self.parameters), session_lock(self._engine, Lock.MODEL_REGISTRY):
+            yield
+
+    def _scalars(self, statement: Any, **values: object) -> list[str]:
+        """The first column of a query's rows as text; none where MLflow has no tables yet."""
+        with database_errors(f"asking for {self.name}", self.parameters):
+            try:
+                with self._engine.connect() as connection:
+                    found = connection.execute(statement, {"name": self.name, **values}).scalars()
+                    return [str(value) for value in found]
+            except ProgrammingError as error:
+                if sqlstate(error) in (SqlState.UNDEFINED_TABLE, SqlState.INVALID_SCHEMA_NAME):
+                    return []
+                raise

@@ -1,0 +1,259 @@
+"""The registered model: its versions, which of them serves, and loading one. Reading needs no mlflow, writing does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from driftgate.database import ConnectionParameters
+from driftgate.errors import ConfigurationError, DataError, bounded
+from driftgate.training.model import TrainedModel
+from driftgate.training.registry.artifacts import read_judged, read_pipeline
+from driftgate.training.registry.mlflow_tables import MlflowTables
+from driftgate.training.registry.versions import REPLACED_TAG, TRAINING_TAG, Training, VersionInfo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from driftgate.training.registry.mlflow_adapter import MlflowStore
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What became of a training.
+
+    Attributes:
+        alias: "champion", "challenger", or "" for a version that is neither.
+        created: False where the same training had been registered before.
+    """
+
+    version: str
+    alias: str
+    created: bool
+
+
+@dataclass(frozen=True)
+class TrainedVersion:
+    """A training and the version of the registered model that it is."""
+
+    model: str
+    training: Training
+    registered: Registered
+
+
+class ModelRegistry:
+    """One registered model. Safe to share between threads; `close` gives its connections back.
+
+    Every method raises DatabaseError where the database refuses, and DatabaseUnavailableError where it cannot be
+    reached.
+    """
+
+    def __init__(self, parameters: ConnectionParameters, artifacts: Path, name: str) -> None:
+        """Nothing is opened until the first question.
+
+        Args:
+            parameters: database that holds MLflow's schema.
+            artifacts: absolute folder of the trained models.
+            name: registered model.
+        """
+        self.parameters = parameters
+        self.artifacts = artifacts
+        self.name = name
+        self._tables = MlflowTables(parameters, name)
+
+    @cached_property
+    def _mlflow(self) -> "MlflowStore":
+        from driftgate.training.registry.mlflow_adapter import MlflowStore
+
+        return MlflowStore(self.parameters, self.artifacts, self.name)
+
+    def close(self) -> None:
+        """Close idle connections; the registry may be used again."""
+        self._tables.close()
+
+    def champion(self) -> str | None:
+        """The version that serves, by one query of less than a millisecond; None where there is none yet."""
+        return self._tables.alias(CHAMPION)
+
+    def challenger(self) -> str | None:
+        """The newest version, where it has not become the champion; None where there is none."""
+        return self._tables.alias(CHALLENGER)
+
+    def require_champion(self) -> str:
+        """The version that serves.
+
+        Raises:
+            DataError: there is none.
+        """
+        version = self.champion()
+        if version is None:
+            raise DataError(
+                f"the model {self.name} has no champion",
+                allowed=f"versions: {bounded(self.versions())}",
+                remedy="train one with `driftgate train`; the first becomes the champion",
+            )
+        return version
+
+    def versions(self) -> list[str]:
+        """All versions, oldest first."""
+        return self._tables.versions()
+
+    def version_info(self, version: str) -> VersionInfo:
+        """What a version was trained on.
+
+        Raises:
+            DataError: there is no such version, or it was not trained by Driftgate.
+            ConfigurationError: it was recorded by another release.
+        """
+        found = self._tables.tag(version, TRAINING_TAG)
+        if found is None:
+            raise DataError(
+                f"{self.name} has no version {version!r} that Driftgate trained", allowed=bounded(self.versions())
+            )
+        try:
+            return VersionInfo.read(self.name, version, found)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"{self.name} version {version} was recorded by another release of Driftgate: {str(error)[:200]}",
+                remedy="train again, and `driftgate promote VERSION`",
+            ) from error
+
+    def champion_info(self) -> VersionInfo | None:
+        """What the champion was trained on; None where there is none.
+
+        Raises:
+            ConfigurationError: the champion is a version that Driftgate did not train.
+            DatabaseError: the database refuses or cannot be reached.
+        """
+        version = self.champion()
+        if version is None:
+            return None
+        try:
+            return self.version_info(version)
+        except DataError as error:
+            # Not a matter of the data that are judged, so it must not look like one.
+            raise ConfigurationError(
+                error.received,
+                allowed=error.allowed,
+                remedy="make a version the champion that Driftgate trained: `driftgate promote VERSION`",
+            ) from error
+
+    def load(self, version: str) -> TrainedModel:
+        """Read a version from the artifacts folder, once its digest is checked.
+
+        Raises:
+            DataError: there is no such version.
+            ConfigurationError: its file is absent or another than was registered, or scikit-learn is another version.
+        """
+        info = self.version_info(version)
+        return TrainedModel(self.name, version, info.feature_names, read_pipeline(self.artifacts, info))
+
+    def judged(self, info: VersionInfo) -> "pa.Table":
+        """The labelled users of a version's training, with its scores: `key` (text), `label`, `score`, `validation`.
+
+        Raises:
+            ConfigurationError: the version was registered without them, or the file is absent.
+        """
+        return read_judged(self.artifacts, info)
+
+    def register(
+        self,
+        training: Training,
+        pipeline: Any,
+        example: Mapping[str, Sequence[Any]],
+        judged: Path | None = None,
+    ) -> Registered:
+        """Record a training as a version: the first becomes the champion, later ones the challenger.
+
+        The same training once more (same data, seed, parameters and packages) gives the version that is there.
+
+        Args:
+            training: what it was trained on, and its metrics.
+            pipeline: fitted scikit-learn pipeline.
+            example: a few rows of input, by feature.
+            judged: Arrow IPC file of the labelled users, see `judged`.
+
+        Raises:
+            OutputError: the artifacts folder is not writable.
+        """
+        with self._tables.only_one("registering the model"):
+            version = self._same(training)
+            created = version is None
+            if version is None:
+                version = self._mlflow.record(training, pipeline, example, judged)
+            champion, challenger = self.champion(), self.challenger()
+            if champion is None:
+                self._mlflow.set_alias(CHAMPION, version)
+            elif int(version) > max(int(champion), int(challenger or 0)):
+                self._mlflow.set_alias(CHALLENGER, version)
+            return Registered(version, self._alias_of(version), created)
+
+    def log_metrics(self, version: str, metrics: Mapping[str, float]) -> None:
+        """Write further metrics beside those of a version's training.
+
+        Raises:
+            DataError: there is no such version.
+        """
+        self._mlflow.log_metrics(self.version_info(version).run_id, metrics)
+
+    def promote(self, version: str, over: str | None = None) -> None:
+        """Make a version the champion, in one step, once it is known to load; `rollback` undoes it.
+
+        Args:
+            version: the champion to be.
+            over: the champion that it was held against; None where it was held against none.
+
+        Raises:
+            DataError: there is no such version, or another than `over` is the champion by now.
+            ConfigurationError: it cannot be loaded.
+        """
+        self.load(version)
+        with self._tables.only_one("promoting a version"):
+            champion = self.champion()
+            if over is not None and champion not in (over, version):
+                raise DataError(
+                    f"{self.name} version {version} was held against version {over}, and version {champion} is the "
+                    "champion by now",
+                    remedy="run `driftgate retrain` again",
+                )
+            if champion is not None and champion != version:
+                self._mlflow.set_tag(version, REPLACED_TAG, champion)
+            self._mlflow.set_alias(CHAMPION, version)
+            if self.challenger() == version:
+                self._mlflow.remove_alias(CHALLENGER)
+
+    def rollback(self) -> str:
+        """Make the version champion again that the present one replaced; returns it.
+
+        Raises:
+            DataError: there is no champion, or it replaced none.
+            ConfigurationError: the earlier version cannot be loaded.
+        """
+        with self._tables.only_one("rolling back"):
+            champion = self.require_champion()
+            earlier = self._tables.tag(champion, REPLACED_TAG)
+            if earlier is None:
+                raise DataError(
+                    f"the champion of {self.name}, version {champion}, replaced no other",
+                    allowed=bounded(self.versions()),
+                    remedy="promote one of these versions instead, by `driftgate promote VERSION`",
+                )
+            self.load(earlier)
+            self._mlflow.set_alias(CHAMPION, earlier)
+            return earlier
+
+    def _alias_of(self, version: str) -> str:
+        return next((alias for alias in (CHAMPION, CHALLENGER) if self._tables.alias(alias) == version), "")
+
+    def _same(self, training: Training) -> str | None:
+        """The newest version of the same training whose files are still there."""
+        for version in self._tables.with_identity(training.identity):
+            info = self.version_info(version)
+            files = [name for name in (info.model_file, info.judged_file) if name]
+            if all((self.artifacts / name).is_file() for name in files):
+                return version
+        return None

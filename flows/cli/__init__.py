@@ -1,0 +1,5 @@
+"""The command `driftgate`."""
+
+from flows.cli.app import main
+
+__all__ = ["main"]

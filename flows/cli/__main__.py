@@ -1,0 +1,5 @@
+"""`python -m flows.cli`: what the command `driftgate` does."""
+
+from flows.cli.app import main
+
+main()

@@ -1,0 +1,196 @@
+"""The command line. Only light imports at the top: what is slow starts beside each other, see `_prefect`."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from driftgate.errors import DriftgateError
+from driftgate.planning import Request, check_request, plan_run
+from driftgate.snapshots.dates import parse_as_of
+from flows.cli import history as history_commands
+from flows.cli import models as model_commands
+from flows.cli import retraining as retrain_commands
+from flows.cli import serving as serve_commands
+from flows.runtime.environment import Runtime, feature_worker, start_workers
+from flows.runtime.local_server import start_prefect
+
+if TYPE_CHECKING:
+    from driftgate.snapshots import IngestReport
+
+app = typer.Typer(
+    help="Has the data under the model moved, and must it be retrained?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for group in (model_commands, retrain_commands, serve_commands, history_commands):
+    app.add_typer(group.commands)
+
+AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD by default the newest but one")]
+AsOfCur = Annotated[str | None, typer.Option(help="Month to judge, YYYY-MM-DD by default the newest")]
+
+
+@app.command()
+def monitor(
+    as_of_ref: AsOfRef = None,
+    as_of_cur: AsOfCur = None,
+    threshold: Annotated[float | None, typer.Option(help="Drift share from which to retrain, 0 to 1")] = None,
+    monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")] = "churn",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the decision record instead of the lines")] = False,
+) -> None:
+    """Compare two months and decide whether to retrain."""
+    request = Request(_date(as_of_ref), _date(as_of_cur), threshold, monitor)
+    check_request(request)
+    wait_for_prefect = start_prefect()
+    here = Runtime.from_environment()
+    start_workers(here.parameters)
+    settings = here.settings
+    plan_run(here.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
+    from flows.monitor_flow import monitor_month
+
+    wait_for_prefect()
+    run = monitor_month(request.as_of_ref, request.as_of_cur, request.threshold, request.monitor)
+    from driftgate.reports.text import result_lines
+    from driftgate.store.record import record_text
+
+    lines = [record_text(run).rstrip()] if as_json else result_lines(run)
+    print(*lines, sep="\n")
+
+
+@app.command()
+def ingest(
+    folder: Annotated[Path, typer.Argument(help="Folder of the month's CSV files")],
+    as_of: Annotated[str, typer.Option(help="Day on which they were taken, YYYY-MM-DD")],
+) -> None:
+    """Load one month of source tables; safe to repeat."""
+    day = parse_as_of(as_of)
+    wait_for_prefect = start_prefect()
+    feature_worker(Runtime.from_environment().parameters)
+    from flows.ingest_flow import ingest_month
+
+    wait_for_prefect()
+    _print_loads(ingest_month(folder.resolve(), day))
+
+
+@app.command()
+def load(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of month folders; by default DRIFTGATE_DATA")] = None,
+) -> None:
+    """Load every month folder that is not loaded yet; named like 2024-01-31 or month_000."""
+    if folder is not None:
+        os.environ["DRIFTGATE_DATA"] = str(folder.resolve())
+    wait_for_prefect = start_prefect()
+    here = Runtime.from_environment()
+    from driftgate.features.applying import ensure_applied
+    from driftgate.snapshots.loaded import new_months
+
+    if not new_months(here.engine, here.settings.driftgate_data):
+        ensure_applied(here.engine, here.parameters, here.settings.feast_repo)
+        print(f"[Load] every month below {here.settings.driftgate_data} is loaded")
+        return
+    feature_worker(here.parameters)
+    from flows.ingest_flow import ingest_month
+
+    wait_for_prefect()
+    _print_loads(ingest_month())
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Option(help="Folder to write the months to")],
+    months: Annotated[int, typer.Option(help="How many months")] = 3,
+    users: Annotated[int, typer.Option(help="Users in each month")] = 7043,
+    seed: Annotated[int, typer.Option(help="Same seed, same data")] = 0,
+) -> None:
+    """Write sample months: the second barely drifts, the third clearly does."""
+    from driftgate.snapshots.sample import write_sample_months
+
+    for month in write_sample_months(out.resolve(), months, users, seed):
+        print(f"[Sample] {month.folder} as_of={month.as_of}")
+
+
+@app.command()
+def demo() -> None:
+    """Show the whole path on sample months, in the embedded database; safe to repeat."""
+    os.environ.pop("POSTGRES_HOST", None)
+    # The story is what is to be read.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    wait_for_prefect = start_prefect()
+    here = Runtime.from_environment()
+    start_workers(here.parameters)
+    from flows.demo import run_demo
+
+    wait_for_prefect()
+    run_demo(here)
+
+
+@app.command()
+def months(monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")] = "churn") -> None:
+    """List the months that are loaded, oldest first."""
+    from driftgate.features.entities import loaded_months
+    from driftgate.monitors import read_monitor
+
+    here = Runtime.from_environment()
+    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    for month in loaded_months(here.engine, chosen.entity):
+        print(month)
+
+
+@app.command()
+def apply(monitor: Annotated[str, typer.Option(help="Monitor whose repository it is")] = "churn") -> None:
+    """Apply the Feast repository, also where its files have not changed."""
+    from driftgate.features.applying import ensure_applied
+    from driftgate.monitors import read_monitor
+
+    here = Runtime.from_environment()
+    repo = read_monitor(here.settings.driftgate_monitors, monitor).feast_repo or here.settings.feast_repo
+    ensure_applied(here.engine, here.parameters, repo, force=True)
+    print(f"[Feast] applied {repo}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def feast(context: typer.Context) -> None:
+    """Run the feast command on the repository, with its environment set: `driftgate feast feature-views list`."""
+    from driftgate.features.applying import run_feast
+
+    here = Runtime.from_environment()
+    raise typer.Exit(run_feast(here.parameters, here.settings.feast_repo, context.args).returncode)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
+    logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
+    signal.signal(signal.SIGTERM, _end_in_order)
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="driftgate")
+    except DriftgateError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    sys.exit(0)
+
+
+def _end_in_order(signal_number: int, _frame: object) -> NoReturn:
+    """SIGTERM ends the process as Ctrl-C does, so that the servers it started end as well."""
+    raise SystemExit(128 + signal_number)
+
+
+def _print_loads(reports: "Sequence[IngestReport]") -> None:
+    for report in reports:
+        rows = ", ".join(f"{name} {count:,}" for name, count in report.rows.items())
+        print(f"[Ingest] as_of={report.as_of} newest={report.newest} rows: {rows}")
+
+
+def _date(text: str | None) -> date | None:
+    return parse_as_of(text) if text is not None else None
+
+
+if __name__ == "__main__":
+    main()

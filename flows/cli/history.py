@@ -1,0 +1,87 @@
+"""Commands over many runs: backfill, runs, show."""
+
+import os
+import sys
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from driftgate.snapshots.dates import parse_as_of
+
+commands = typer.Typer()
+
+MonitorName = Annotated[str, typer.Option(help="Heading in monitors.toml")]
+
+
+@commands.command()
+def backfill(
+    start: Annotated[str | None, typer.Option("--from", help="First current month, YYYY-MM-DD")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Last current month, YYYY-MM-DD")] = None,
+    reference: Annotated[str, typer.Option(help="previous, fixed:YYYY-MM-DD or rolling:N")] = "previous",
+    monitor: MonitorName = "churn",
+    again: Annotated[bool, typer.Option("--again", help="Judge anew what has a verdict")] = False,
+) -> None:
+    """Judge every pair of loaded months that has no verdict yet; interrupted, it goes on where it was."""
+    from driftgate.features.entities import loaded_months
+    from driftgate.monitors import read_monitor
+    from driftgate.pairs import history_pairs, parse_reference
+    from flows.runtime.environment import Runtime, start_workers
+    from flows.runtime.local_server import start_prefect
+
+    found, bounds = parse_reference(reference), (_date(start), _date(end))
+    # Otherwise each month's lines would tear the progress bar apart.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING" if sys.stderr.isatty() else "INFO")
+    wait_for_prefect = start_prefect()
+    here = Runtime.from_environment()
+    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    # Before anything slow.
+    history_pairs(loaded_months(here.engine, chosen.entity), found, *bounds)
+    start_workers(here.parameters)
+    from flows.backfill_flow import backfill_months, describe, told
+
+    wait_for_prefect()
+    with told(lambda outcome: typer.echo(describe(outcome))):
+        outcomes = backfill_months(*bounds, reference, monitor, again)
+    if not outcomes:
+        typer.echo("[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them")
+
+
+@commands.command()
+def runs(
+    monitor: MonitorName = "churn",
+    last: Annotated[int, typer.Option(min=1, help="How many of the newest")] = 24,
+) -> None:
+    """List the runs of a monitor, newest month last."""
+    from driftgate.monitors import read_monitor
+    from driftgate.reports.terminal import runs_table
+    from driftgate.store.history import past_runs
+    from flows.runtime.environment import Runtime
+
+    here = Runtime.from_environment()
+    read_monitor(here.settings.driftgate_monitors, monitor)
+    found = past_runs(here.engine, monitor)
+    for line in runs_table(found[-last:]):
+        typer.echo(line)
+
+
+@commands.command()
+def show(
+    as_of_cur: Annotated[str | None, typer.Argument(help="The month judged; by default the newest")] = None,
+    as_of_ref: Annotated[str | None, typer.Option(help="Its reference, where it was judged against several")] = None,
+    monitor: MonitorName = "churn",
+) -> None:
+    """Show one run: its reasons, its columns, and what it would take to flip it."""
+    from driftgate.monitors import read_monitor
+    from driftgate.reports.terminal import run_lines
+    from driftgate.store.history import past_record
+    from flows.runtime.environment import Runtime
+
+    here = Runtime.from_environment()
+    read_monitor(here.settings.driftgate_monitors, monitor)
+    for line in run_lines(past_record(here.engine, monitor, _date(as_of_cur), _date(as_of_ref))):
+        typer.echo(line)
+
+
+def _date(text: str | None) -> date | None:
+    return parse_as_of(text) if text is not None else None

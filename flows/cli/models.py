@@ -1,0 +1,52 @@
+"""Commands of the watched model: train, predict."""
+
+from typing import Annotated
+
+import typer
+
+from driftgate.snapshots.dates import parse_as_of
+from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.local_server import start_prefect
+
+commands = typer.Typer()
+
+MonitorName = Annotated[str, typer.Option(help="Heading in monitors.toml")]
+
+
+@commands.command()
+def train(
+    as_of: Annotated[
+        str | None, typer.Option(help="Month to train on, YYYY-MM-DD; by default the newest with labels")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the split of users and of the trees; same seed, same model")] = 42,
+    monitor: MonitorName = "churn",
+) -> None:
+    """Train the monitor's model on one month and register it; safe to repeat."""
+    day = parse_as_of(as_of) if as_of is not None else None
+    wait_for_prefect = start_prefect()
+    feature_worker(Runtime.from_environment().parameters)
+    from flows.train_flow import train_month
+
+    wait_for_prefect()
+    trained = train_month(day, seed, monitor)
+    from driftgate.training.text import training_line
+
+    typer.echo(training_line(trained))
+
+
+@commands.command()
+def predict(
+    as_of: Annotated[str | None, typer.Option(help="Month to score, YYYY-MM-DD; by default the newest")] = None,
+    monitor: MonitorName = "churn",
+) -> None:
+    """Score every user of a month with the champion, into files and tables."""
+    day = parse_as_of(as_of) if as_of is not None else None
+    wait_for_prefect = start_prefect()
+    feature_worker(Runtime.from_environment().parameters)
+    from flows.predict_flow import predict_month
+
+    wait_for_prefect()
+    batch, summary = predict_month(day, monitor)
+    from driftgate.predictions.batch import batch_line
+
+    typer.echo(batch_line(batch, summary))

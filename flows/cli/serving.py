@@ -1,0 +1,47 @@
+"""Commands of the service: materialize, serve."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from driftgate.snapshots.dates import parse_as_of
+from flows.runtime.environment import Runtime, feature_worker
+
+commands = typer.Typer()
+
+MonitorName = Annotated[str, typer.Option(help="Heading in monitors.toml")]
+
+
+@commands.command()
+def materialize(
+    as_of: Annotated[str | None, typer.Option(help="Month to serve, YYYY-MM-DD; by default the newest")] = None,
+    monitor: MonitorName = "churn",
+) -> None:
+    """Put a month into the online store, in place of the one that is there; safe to repeat."""
+    day = parse_as_of(as_of) if as_of is not None else None
+    here = Runtime.from_environment()
+    worker = feature_worker(here.parameters)
+    from driftgate.features.online import materialize_month
+    from driftgate.monitors import read_monitor
+
+    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    month = materialize_month(worker, here.engine, chosen, chosen.feast_repo or here.settings.feast_repo, day)
+    done = "is served" if month.written else "is newer and stays"
+    typer.echo(f"[Materialize] as_of={month.as_of} users={month.users:,} {done}")
+
+
+@commands.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes that answer", min=1, max=64)] = 1,
+    monitor: MonitorName = "churn",
+) -> None:
+    """Serve predictions over HTTP until Ctrl-C; what each endpoint takes is at /docs."""
+    os.environ["API_MONITOR"] = monitor
+    # In place of this process: the service is no part of the flows, and its signals and exit status are its own.
+    # -P, because a folder `services` where the command is called is not meant.
+    command = [sys.executable, "-P", "-m", "services.api", "--host", host, "--port", str(port)]
+    os.execv(sys.executable, [*command, "--workers", str(workers)])

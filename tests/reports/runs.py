@@ -1,0 +1,91 @@
+"""Finished runs, made without comparing anything."""
+
+import math
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from driftgate.decision import History, decide
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
+from driftgate.monitors import Monitor
+from driftgate.performance.result import Change, Performance, PerformanceState, not_measured
+from driftgate.planning import policy_of
+from driftgate.reports.paths import report_paths
+from driftgate.run import Run
+
+JANUARY, FEBRUARY, MARCH, APRIL = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
+TARGET = TargetDrift(ref=1869 / 7043, cur=1701 / 7043, labelled_ref=1.0, labelled_cur=1.0)
+NO_TARGET = TargetDrift(math.nan, 0.24, 0.0, 1.0, "2024-01-31: no labels for the period 2024-01-31 in labels")
+PENDING_TARGET = TargetDrift(1869 / 7043, math.nan, 1.0, 0.43, "2024-04-30: pending, 43% labelled", pending=True)
+UNMEASURED = not_measured(PerformanceState.OFF, "")
+PENDING = not_measured(PerformanceState.PENDING, "pending, 43% labelled")
+
+
+def monitor(**overrides: Any) -> Monitor:
+    """The monitor `churn`; keywords replace its fields."""
+    return Monitor.model_validate(
+        {
+            "name": "churn",
+            "feature_service": "churn_v1",
+            "report_folder": ".",
+            "entity": {"table": "entities", "key": "user_id", "timestamp": "as_of"},
+            "label": {"table": "labels", "column": "churn_label", "timestamp": "period_start"},
+            **overrides,
+        }
+    )
+
+
+def column(name: str, score: float = 0.01, **overrides: Any) -> ColumnResult:
+    """A compared column that drifts from 0.1 on."""
+    drifted = score >= 0.1
+    fields: dict[str, Any] = {
+        "values_ref": 100,
+        "values_cur": 90,
+        "missing_ref": 0.0,
+        "missing_cur": 0.1,
+        "method": "wasserstein",
+        "score": score,
+        "threshold": 0.1,
+        "drifted": drifted,
+        "drifted_by": "values" if drifted else "",
+    }
+    return ColumnResult(name, "view", "FLOAT64", ColumnState.COMPARED, **(fields | overrides))
+
+
+def lost(name: str) -> ColumnResult:
+    """A column that could not be compared."""
+    return ColumnResult(
+        name, "view", "INT64", ColumnState.MISSING, detail="no such column", drifted=True, drifted_by="not comparable"
+    )
+
+
+def measured(ref: float, cur: float, margin: float = 0.03, version: str | None = "1") -> Performance:
+    """An AUC then and now; the interval of the difference is `margin` to either side."""
+    auc = Change(ref, cur, cur - ref - margin, cur - ref + margin)
+    return Performance(PerformanceState.MEASURED, "", version, JANUARY, 1400, 7043, {"auc": auc})
+
+
+def finished(
+    *columns: ColumnResult,
+    target: TargetDrift = TARGET,
+    months: tuple[date, date] = (JANUARY, FEBRUARY),
+    compared: int = 7043,
+    performance: Performance = UNMEASURED,
+    prediction: ColumnResult | None = None,
+    history: History | None = None,
+    decided_at: datetime = datetime(2024, 4, 1, 12, tzinfo=UTC),
+    **overrides: Any,
+) -> Run:
+    """A run over these columns; by default fourteen, of which one drifts. Other keywords are the monitor's fields."""
+    policy = monitor(**overrides)
+    columns = columns or tuple(column(f"f{n:02d}", 0.5 if n == 3 else 0.01) for n in range(14))
+    drift = DriftResult(*months, 7043, 7043, compared, compared, columns, (("user_id", "identifier"),), prediction)
+    return Run(
+        monitor=policy,
+        drift=drift,
+        target=target,
+        decision=decide(drift, target, policy_of(policy), performance, history),
+        paths=report_paths(Path("/reports"), policy, *months),
+        decided_at=decided_at,
+        performance=performance,
+    )

@@ -1,0 +1,120 @@
+"""Past runs read back: the list, one record, and what a later decision looks back on."""
+
+import math
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from driftgate.decision import Earlier, History
+from driftgate.drift.comparison import target_drift
+from driftgate.errors import UnknownMonthError
+from driftgate.features.labels import LabelMonth
+from driftgate.reports.terminal import run_lines, runs_table
+from driftgate.store.history import decision_of, earlier_runs, past_record, past_runs
+from driftgate.store.record import decision_record
+from driftgate.store.tables import create_result_tables, save_run
+from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, finished, measured
+
+
+@pytest.fixture
+def engine(database: Engine) -> Engine:
+    create_result_tables(database)
+    first = finished(months=(JANUARY, FEBRUARY))
+    second = finished(months=(FEBRUARY, MARCH), threshold=0.01)
+    other = finished(months=(JANUARY, MARCH))
+    for run in (second, first, replace(other, decided_at=other.decided_at + timedelta(hours=1))):
+        save_run(database, run)
+    return database
+
+
+def test_without_a_table_there_is_no_history(database: Engine) -> None:
+    assert past_runs(database, "churn") == []
+    assert earlier_runs(database, "churn", MARCH) == ()
+    with pytest.raises(UnknownMonthError, match="no run"):
+        past_record(database, "churn", None, None)
+
+
+def test_runs_are_listed_by_month(engine: Engine) -> None:
+    found = past_runs(engine, "churn")
+    assert [run.pair for run in found] == [(JANUARY, FEBRUARY), (JANUARY, MARCH), (FEBRUARY, MARCH)]
+    assert [run.verdict for run in found] == ["NO_ACTION", "NO_ACTION", "RETRAINING_TRIGGERED (SIMULATED)"]
+    assert past_runs(engine, "another") == []
+    lines = runs_table(found)
+    assert len(lines) == 4 and lines[0].startswith("reference")
+    assert lines[3].startswith("2024-02-29  2024-03-31  0.0714")
+
+
+def test_one_run_is_found_by_its_months(engine: Engine) -> None:
+    assert past_record(engine, "churn", FEBRUARY, None)["inputs"]["as_of_ref"] == "2024-01-31"
+    assert past_record(engine, "churn", None, FEBRUARY)["inputs"]["as_of_cur"] == "2024-03-31"
+    newest = past_record(engine, "churn", None, None)["inputs"]
+    assert (newest["as_of_ref"], newest["as_of_cur"]) == ("2024-01-31", "2024-03-31"), "the last judged of that month"
+    with pytest.raises(UnknownMonthError, match="no run") as caught:
+        past_record(engine, "churn", date(2024, 4, 30), None)
+    assert "2024-02-29 vs 2024-03-31" in str(caught.value.allowed)
+
+
+def test_a_decision_looks_back_on_one_run_for_each_month(engine: Engine) -> None:
+    april = date(2024, 4, 30)
+    assert earlier_runs(engine, "churn", april) == (Earlier(MARCH, False, False), Earlier(FEBRUARY, False, False))
+    assert earlier_runs(engine, "churn", MARCH) == (Earlier(FEBRUARY, False, False),)
+    assert earlier_runs(engine, "churn", FEBRUARY) == ()
+
+
+def test_a_run_of_an_earlier_release_is_read_by_its_verdict(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE monitor_runs SET signalled = NULL, verdict = 'RETRAINING_TRIGGERED'")
+    assert earlier_runs(engine, "churn", MARCH) == (Earlier(FEBRUARY, True, True),)
+
+
+def test_a_decision_survives_its_record(engine: Engine) -> None:
+    for months, overrides in (((JANUARY, FEBRUARY), {}), ((FEBRUARY, MARCH), {"threshold": 0.01})):
+        run = finished(months=months, **overrides)
+        assert decision_of(decision_record(run)) == run.decision
+
+
+def test_a_shown_run_says_what_would_flip_it(engine: Engine) -> None:
+    calm = run_lines(past_record(engine, "churn", FEBRUARY, None))
+    assert "it would trigger with threshold of at most 0.0714 (now 0.3)" in calm
+    assert calm[1] == "NO_ACTION" and "  drift_share=0.07 < 0.30" in calm
+    assert any(line.startswith("f03") for line in calm)
+    alarmed = run_lines(past_record(engine, "churn", MARCH, FEBRUARY))
+    assert "it would be NO_ACTION with threshold above 0.0714 (now 0.01)" in alarmed
+
+
+def test_a_rerun_after_the_retraining_still_counts_as_a_trigger(database: Engine) -> None:
+    create_result_tables(database)
+    pair, fallen = (FEBRUARY, MARCH), measured(0.83, 0.5)
+    save_run(database, finished(months=pair, performance=fallen, history=History(champion_trained_on=JANUARY)))
+    assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, True),)
+    rerun = finished(months=pair, performance=fallen, history=History(champion_trained_on=MARCH))
+    assert rerun.decision.held_back == "the champion was trained on 2024-03-31 and knows this shift"
+    save_run(database, rerun)
+    assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, True),)
+
+
+def test_a_signal_that_a_later_champion_knows_is_no_trigger(database: Engine) -> None:
+    create_result_tables(database)
+    history = History(champion_trained_on=APRIL)
+    run = finished(months=(FEBRUARY, MARCH), performance=measured(0.83, 0.5), history=history)
+    assert run.decision.held_back.startswith("the champion was trained on 2024-04-30 ")
+    save_run(database, run)
+    assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, False),)
+
+
+def test_a_run_waits_until_the_labels_of_its_current_month_are_there(database: Engine) -> None:
+    create_result_tables(database)
+
+    def waits(ref: LabelMonth, cur: LabelMonth) -> bool:
+        save_run(database, finished(months=(MARCH, APRIL), target=target_drift(ref, cur)))
+        (run,) = past_runs(database, "churn")
+        return run.pending
+
+    whole = LabelMonth(APRIL, 100, 100, 0.25, "", True, None)
+    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", False, None, pending=True)
+    assert waits(replace(part, as_of=MARCH), part)
+    assert waits(replace(whole, as_of=MARCH), part)
+    assert not waits(replace(part, as_of=MARCH), whole)
+    assert not waits(replace(whole, as_of=MARCH), whole)

@@ -1,0 +1,138 @@
+"""Report files: whole or not at all, and a folder that cannot be written is said before anything slow starts."""
+
+import stat
+import subprocess
+import sys
+import threading
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from driftgate.errors import OutputError
+from driftgate.files import require_writable, write_atomic
+from driftgate.reports.paths import report_paths
+from tests.reports.runs import FEBRUARY, JANUARY, monitor
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_written_in_utf8_for_everyone_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "report.html"
+    write_atomic(path, "naïve ☃\n")
+    assert path.read_bytes() == "naïve ☃\n".encode()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert names(path.parent) == ["report.html"]
+
+
+def test_a_file_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    write_atomic(path, "old and longer")
+    write_atomic(path, "new")
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["report.html"]
+
+
+# In a process of its own: the limit holds for every file, also for one that this run's output goes to.
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from driftgate.errors import OutputError
+from driftgate.files import write_atomic
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+try:
+    write_atomic(Path(sys.argv[1]), "x" * 100_000)
+except OutputError as error:
+    print(error.received, error.remedy, error.exit_code, sep="|")
+"""
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    ended = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, check=True)
+    received, remedy, status = ended.stdout.strip().split("|")
+    assert "report.html cannot be written" in received
+    assert "REPORT_DIR" in remedy
+    assert status == "7"
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["report.html"]
+
+
+def test_a_text_that_cannot_be_encoded_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    with pytest.raises((OutputError, UnicodeEncodeError)):
+        write_atomic(path, "lone surrogate \ud800")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["report.html"]
+
+
+def test_a_folder_in_place_of_the_file_is_an_error_and_leaves_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(OutputError):
+        write_atomic(tmp_path / "report.html", "text")
+    assert names(tmp_path) == ["report.html"]
+
+
+# Tests may run as root, whom permission bits do not stop: a file in the way and /proc stop everyone.
+@pytest.mark.parametrize("folder", ["file", "file/below", "/proc/driftgate"])
+def test_a_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for attempt in (require_writable, lambda path: write_atomic(path / "report.html", "text")):
+        with pytest.raises(OutputError) as caught:
+            attempt(tmp_path / folder)
+        assert str(tmp_path / folder) in caught.value.received
+        assert not caught.value.received.endswith("None")
+        assert "REPORT_DIR" in caught.value.remedy
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_writable_folder_is_made_and_left_empty(tmp_path: Path) -> None:
+    require_writable(tmp_path / "a" / "b")
+    require_writable(tmp_path / "a" / "b")
+    assert names(tmp_path / "a" / "b") == []
+
+
+def test_readers_see_one_version_or_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    versions = [letter * 200_000 for letter in "ab"]
+    write_atomic(path, versions[0])
+    seen: set[str] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(path.read_text())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for n in range(20):
+        write_atomic(path, versions[n % 2])
+    done.set()
+    reader.join()
+    assert seen <= set(versions)
+
+
+def test_writers_at_the_same_time_leave_one_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    texts = [str(n) * 50_000 for n in range(8)]
+    threads = [threading.Thread(target=write_atomic, args=(path, text)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() in texts
+    assert names(tmp_path) == ["report.html"]
+
+
+@pytest.mark.parametrize(("folder", "expected"), [(None, "churn"), ("", "churn"), (".", "."), ("a/b", "a/b")])
+def test_each_pair_of_months_has_its_own_files(folder: str | None, expected: str) -> None:
+    paths = report_paths(Path("/reports"), monitor(report_folder=folder), JANUARY, FEBRUARY)
+    assert paths.html == Path("/reports") / expected / "drift_2024-01-31_vs_2024-02-29.html"
+    assert paths.json == paths.html.with_suffix(".json")
+    assert paths.record == paths.html.with_name("decision_2024-01-31_vs_2024-02-29.json")
+    assert paths != report_paths(Path("/reports"), monitor(report_folder=folder), JANUARY, date(2024, 3, 31))
