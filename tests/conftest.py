@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Engine
@@ -20,6 +21,9 @@ from driftgate.snapshots.folders import month_folders
 from driftgate.snapshots.sample import write_sample_months
 from flows.runtime.environment import close_workers
 from flows.runtime.local_server import LocalServer
+
+if TYPE_CHECKING:
+    from tests.workplace import Workplace
 
 ROOT = Path(__file__).resolve().parents[1]
 FEATURE_REPO = ROOT / "feature_repo"
@@ -147,3 +151,22 @@ def _admin(server: ConnectionParameters, statement: str) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def workplace(
+    server: ConnectionParameters,
+    _loaded_template: ConnectionParameters,
+    prefect_api: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator["Workplace"]:
+    """Three sample months, the Feast repository applied; shared by the tests of a module."""
+    # That module imports this one.
+    from tests.workplace import workplace_on
+
+    with (
+        new_database(server, _loaded_template.dbname) as parameters,
+        workplace_on(parameters, prefect_api, tmp_path_factory.mktemp("workplace")) as place,
+    ):
+        prepare_database(place.engine)
+        yield place

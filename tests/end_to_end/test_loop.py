@@ -25,7 +25,7 @@ from driftgate.run import Run
 from driftgate.training.registry.models import ModelRegistry
 from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.local_server import free_port
-from tests.flows.conftest import Workplace
+from tests.workplace import Workplace
 
 JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 

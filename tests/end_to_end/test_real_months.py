@@ -13,8 +13,8 @@ from driftgate.reports.text import decision_line, target_line
 from driftgate.run import Run
 from driftgate.snapshots import ingest_month
 from tests.conftest import SEEDS, new_database
-from tests.flows.conftest import Workplace, workplace_on
 from tests.snapshots.months import contents
+from tests.workplace import Workplace, workplace_on
 
 pytestmark = pytest.mark.skipif(not SEEDS.is_dir(), reason=f"the real months are not at {SEEDS}")
 

@@ -13,7 +13,7 @@ from driftgate.features.applying import ensure_applied
 from driftgate.reports.text import target_line
 from driftgate.run import Run
 from tests.conftest import new_database
-from tests.flows.conftest import Workplace, workplace_on
+from tests.workplace import Workplace, workplace_on
 
 STORE = """
 project: parcels

@@ -17,7 +17,7 @@ import pytest
 from driftgate.errors import UnknownMonthError
 from flows.runtime.local_server import LocalServer
 from tests.conftest import ROOT
-from tests.flows.conftest import Workplace
+from tests.workplace import Workplace
 
 # Its own process: Prefect sends events to the server whose address it saw first.
 SCRIPT = """

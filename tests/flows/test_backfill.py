@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from driftgate.errors import IncomparableColumnsError, UnknownMonthError, UsageError
 from flows import cli
-from tests.flows.conftest import Workplace
+from tests.workplace import Workplace
 
 JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 

@@ -18,7 +18,7 @@ from driftgate.database import ConnectionParameters, connect, prepare_database
 from flows import cli
 from tests.conftest import FEATURE_REPO, ROOT, new_database
 from tests.database.roles import role_with_password
-from tests.flows.conftest import Workplace
+from tests.workplace import Workplace
 
 DRIFTGATE = [str(Path(sys.executable).with_name("driftgate"))]
 SCRIPT = [sys.executable, str(ROOT / "flows" / "monitor_flow.py")]

@@ -12,7 +12,7 @@ import pytest
 
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, UsageError
 from flows import cli
-from tests.flows.conftest import Workplace
+from tests.workplace import Workplace
 
 DRIFTGATE = str(Path(sys.executable).with_name("driftgate"))
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from driftgate.errors import DataError, InvalidMonthError, UsageError
-from tests.flows.conftest import Workplace
 from tests.snapshots.months import contents, write_month_folder
+from tests.workplace import Workplace
 
 APR, MAY, JUN = date(2024, 4, 30), date(2024, 5, 31), date(2024, 6, 30)
 

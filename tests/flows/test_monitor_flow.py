@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from driftgate.errors import ConfigurationError, UnknownMonthError
 from driftgate.reports.text import decision_line, target_line
 from driftgate.run import Run
-from tests.flows.conftest import Workplace
+from tests.workplace import Workplace
 
 MONTHS = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
 

@@ -22,8 +22,8 @@ from driftgate.training.dataset import input_columns
 from driftgate.training.plan import plan_month
 from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import FEATURE_REPO
-from tests.flows.conftest import Workplace
 from tests.services.daemons import pushgateway
+from tests.workplace import Workplace
 
 MONTHS = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
 Run = tuple[Batch, BatchSummary]

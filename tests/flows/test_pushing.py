@@ -13,8 +13,8 @@ from driftgate.errors import IncomparableColumnsError, UnknownMonthError, UsageE
 from driftgate.pushgateway import MONITOR_FLOW
 from flows.runtime.environment import Runtime
 from flows.runtime.pushing import failures_pushed
-from tests.flows.conftest import Workplace
 from tests.services.daemons import pushgateway
+from tests.workplace import Workplace
 
 JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 NAMES = ("driftgate_last_run_failed", "driftgate_run_duration_seconds")

@@ -16,8 +16,8 @@ from driftgate.errors import ConfigurationError
 from driftgate.performance.result import PerformanceState
 from driftgate.reports.text import result_lines
 from driftgate.run import Run
-from tests.flows.conftest import Workplace
 from tests.reports.runs import TARGET, column, finished
+from tests.workplace import Workplace
 
 JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 

@@ -13,8 +13,8 @@ from driftgate.training.metrics import auc
 from driftgate.training.registry.models import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line
 from tests.conftest import SEEDS
-from tests.flows.conftest import Workplace
 from tests.services.daemons import pushgateway
+from tests.workplace import Workplace
 
 MONTHS = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
 STEPS = {"plan", "features", "labels", "dataset", "fit", "evaluate", "register"}
@@ -176,7 +176,7 @@ def test_the_real_month_has_its_own_area(
     from flows.runtime.environment import feature_worker
     from flows.train_flow import train_month
     from tests.conftest import FEATURE_REPO, new_database
-    from tests.flows.conftest import workplace_on
+    from tests.workplace import workplace_on
 
     folder = tmp_path_factory.mktemp("real")
     with new_database(server) as parameters, workplace_on(parameters, prefect_api, folder) as place:  # type: ignore[arg-type]

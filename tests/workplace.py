@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from driftgate.database import ConnectionParameters, connect, prepare_database
+from driftgate.database import ConnectionParameters, connect
 from flows.runtime.environment import close_workers
-from tests.conftest import new_database, user_environment
+from tests.conftest import user_environment
 
 
 @dataclass(frozen=True)
@@ -81,19 +81,3 @@ def workplace_on(parameters: ConnectionParameters, api: str, folder: Path) -> It
         yield Workplace(parameters, engine, folder / "reports", values, api)
     close_workers()
     engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def workplace(
-    server: ConnectionParameters,
-    _loaded_template: ConnectionParameters,
-    prefect_api: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Workplace]:
-    """Three sample months, the Feast repository applied; shared by the tests of a module."""
-    with (
-        new_database(server, _loaded_template.dbname) as parameters,
-        workplace_on(parameters, prefect_api, tmp_path_factory.mktemp("workplace")) as place,
-    ):
-        prepare_database(place.engine)
-        yield place
