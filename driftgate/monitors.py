@@ -4,18 +4,25 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticKnownError
 
 from driftgate.errors import ConfigurationError, UsageError, bounded
+from driftgate.methods import METHODS
+
+
+def _known_method(name: object) -> object:
+    if not isinstance(name, str) or name not in METHODS:
+        *names, last = (repr(known) for known in METHODS)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(names)} or {last}"})
+    return name
+
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # A table may be qualified by its schema; both parts are quoted before they reach SQL.
 TableName = Annotated[str, Field(pattern=r"^[^.\"\x00-\x1f]+(\.[^.\"\x00-\x1f]+)?\z")]
 ColumnName = Annotated[str, Field(min_length=1, pattern=r"^[^\"\x00-\x1f]+\z")]
-
-NumericMethod = Literal["wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ks"]
-CategoricalMethod = Literal["jensenshannon", "psi", "kl_div", "hellinger", "two_sample_chisquare"]
-Method = Literal["wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ks", "two_sample_chisquare"]
+MethodName = Annotated[str, BeforeValidator(_known_method)]
 
 
 class _Section(BaseModel):
@@ -48,7 +55,7 @@ class Label(_Section):
 class ColumnRule(_Section):
     """Overrides for one feature."""
 
-    method: Method | None = Field(None, description="Drift method, instead of the one chosen by type and size")
+    method: MethodName | None = Field(None, description="Drift method, instead of the one chosen by type and size")
     threshold: float | None = Field(None, ge=0.0, description="Drift from this score on; for a p-value, below it")
 
 

@@ -98,6 +98,13 @@ def test_a_column_rule_that_is_not_allowed_is_refused(tmp_path: Path, rule: str)
     assert f"columns.fee.{rule.split(maxsplit=1)[0]}" in refusal(write(tmp_path, rest=f"[m.columns.fee]\n{rule}"))
 
 
+@pytest.mark.parametrize("value", ["'chisquare'", "''", "3", "['ks']"])
+def test_a_method_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path, value: str) -> None:
+    names = "'wasserstein', 'jensenshannon', 'psi', 'kl_div', 'hellinger', 'ks' or 'two_sample_chisquare'"
+    message = refusal(write(tmp_path, rest=f"[m.columns.fee]\nmethod = {value}"))
+    assert f"- columns.fee.method: Input should be {names}" in message
+
+
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, "threshold = 2.0\nmin_rows = 0\nunheard = 1"))
     assert [name in message for name in ("threshold: ", "min_rows: ", "unheard: ")] == [True] * 3

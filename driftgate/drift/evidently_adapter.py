@@ -14,6 +14,7 @@ import pandas as pd
 from driftgate.drift.result import is_drift, is_p_value
 from driftgate.errors import MissingSignalError, bounded
 from driftgate.features.types import Kind
+from driftgate.methods import METHODS
 
 # Fewer expected rows than this in a cell, and the chi-square approximation does not hold (Cochran 1954).
 _LEAST_EXPECTED = 5
@@ -199,21 +200,17 @@ def _scale_free_wasserstein(
     return score, score >= threshold
 
 
-register_stattest(
-    StatTest(
-        name="wasserstein",
-        display_name="Wasserstein distance (normed)",
-        allowed_feature_types=[ColumnType.Numerical],
-        default_threshold=0.1,
-    ),
-    _scale_free_wasserstein,
-)
-register_stattest(
-    StatTest(
-        name="two_sample_chisquare",
-        display_name="two-sample chi-square p_value",
-        allowed_feature_types=[ColumnType.Categorical, ColumnType.Numerical],
-        default_threshold=0.05,
-    ),
-    _two_sample_chisquare,
-)
+_OWN = {"wasserstein": _scale_free_wasserstein, "two_sample_chisquare": _two_sample_chisquare}
+_COLUMN_TYPES = {"numeric": ColumnType.Numerical, "categorical": ColumnType.Categorical}
+
+for _name, _function in _OWN.items():
+    _method = METHODS[_name]
+    register_stattest(
+        StatTest(
+            name=_name,
+            display_name=_method.description,
+            allowed_feature_types=[_COLUMN_TYPES[kind] for kind in _method.kinds],
+            default_threshold=_method.default_threshold,
+        ),
+        _function,
+    )

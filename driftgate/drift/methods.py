@@ -1,18 +1,13 @@
 """Which test compares a feature. Chosen here, and passed on explicitly, so that a verdict never hangs on a default."""
 
-from driftgate.drift.result import is_p_value
 from driftgate.errors import ConfigurationError
 from driftgate.features.types import Kind
+from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule
 
-# Evidently's own border and thresholds: docs.evidentlyai.com, "Data drift algorithm".
+# Evidently's own borders: docs.evidentlyai.com, "Data drift algorithm".
 LARGE_SAMPLE_ROWS = 1000
 FEW_DISTINCT_VALUES = 5
-DISTANCE_THRESHOLD = 0.1
-P_VALUE_THRESHOLD = 0.05
-
-_NUMERIC = ("wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ks", "two_sample_chisquare")
-_CATEGORICAL = ("jensenshannon", "psi", "kl_div", "hellinger", "two_sample_chisquare")
 
 
 def choose_method(
@@ -38,22 +33,24 @@ def choose_method(
     ('two_sample_chisquare', 0.05)
     """
     method = (rule.method if rule else None) or _automatic(kind, values_ref, values_cur, distinct)
-    allowed = _NUMERIC if kind is Kind.NUMERIC else _CATEGORICAL
+    allowed = [known.name for known in METHODS.values() if kind in known.kinds]
     if method not in allowed:
         raise ConfigurationError(
             f"columns.{name}: the method {method!r} does not fit a {kind} feature", allowed=", ".join(allowed)
         )
-    default = P_VALUE_THRESHOLD if is_p_value(method) else DISTANCE_THRESHOLD
-    threshold = rule.threshold if rule is not None and rule.threshold is not None else default
-    return method, threshold
+    if rule is not None and rule.threshold is not None:
+        return method, rule.threshold
+    return method, METHODS[method].default_threshold
 
 
 def _automatic(kind: Kind, values_ref: int, values_cur: int, distinct: int) -> str:
     large = min(values_ref, values_cur) > LARGE_SAMPLE_ROWS
     if kind is Kind.NUMERIC and distinct > FEW_DISTINCT_VALUES:
         return "wasserstein" if large else "ks"
-    if large and jensenshannon_noise(distinct, values_ref, values_cur) <= DISTANCE_THRESHOLD / 2:
-        return "jensenshannon"
+    if large:
+        noise = jensenshannon_noise(distinct, values_ref, values_cur)
+        if noise <= METHODS["jensenshannon"].default_threshold / 2:
+            return "jensenshannon"
     return "two_sample_chisquare"
 
 

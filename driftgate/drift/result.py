@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from driftgate.methods import METHODS
+
 
 class ColumnState(StrEnum):
     """Whether a declared feature was compared, or why not."""
@@ -127,16 +129,13 @@ class DriftResult:
         return tuple(sorted(self.columns, key=lambda column: (-column.severity, column.name)))
 
 
-_P_VALUE_METHODS = frozenset({"ks", "two_sample_chisquare"})
-
-
 def is_p_value(method: str) -> bool:
     """Whether the method's score is a p-value (drift below the threshold) and not a distance (drift from it on).
 
     >>> is_p_value("ks"), is_p_value("wasserstein")
     (True, False)
     """
-    return method in _P_VALUE_METHODS
+    return METHODS[method].p_value
 
 
 def is_drift(method: str, score: float, threshold: float) -> bool:

@@ -8,7 +8,8 @@ import typer
 
 from driftgate import errors
 from driftgate.drift.result import ColumnState
-from driftgate.monitors import Method, Monitor
+from driftgate.methods import METHODS
+from driftgate.monitors import Monitor
 from driftgate.pushgateway import METRICS
 from driftgate.settings import DatabaseSettings, Settings
 from flows.cli.app import app
@@ -74,9 +75,20 @@ def test_every_monitor_key_is_in_the_table_with_its_default() -> None:
             assert default == str(field.default), name
 
 
-def test_every_method_is_named() -> None:
+def test_the_list_of_methods_is_the_table_with_the_direction_of_each() -> None:
     section = README.split("Methods:", 1)[1].split("\n\n", 1)[0]
-    assert set(re.findall(r"`(\w+)`", section)) == set(Method.__args__)
+    distances, p_values = section.split("(distances, drift from the threshold on)", 1)
+    assert p_values.endswith("(p-values, drift below it).")
+    assert re.findall(r"`(\w+)`", distances) == [method.name for method in METHODS.values() if not method.p_value]
+    assert re.findall(r"`(\w+)`", p_values) == [method.name for method in METHODS.values() if method.p_value]
+
+
+def test_the_dashboard_takes_the_same_methods_for_p_values() -> None:
+    dashboard = (ROOT / "services/grafana/provisioning/dashboards/json/drift.json").read_text()
+    lists = re.findall(r"method IN \(([^)]*)\)", dashboard)
+    assert lists
+    for names in lists:
+        assert set(re.findall(r"'(\w+)'", names)) == {method.name for method in METHODS.values() if method.p_value}
 
 
 def test_every_state_is_named() -> None:

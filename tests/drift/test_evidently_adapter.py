@@ -17,10 +17,12 @@ from driftgate.drift.evidently_adapter import ColumnTest, read_scores, run_repor
 from driftgate.drift.result import is_drift
 from driftgate.errors import MissingSignalError
 from driftgate.features.types import Kind
+from driftgate.methods import METHODS
 
 RANDOM = np.random.default_rng(7)
 ROWS = 1500
-METHODS = ("wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ks", "two_sample_chisquare")
+NUMERIC = [method.name for method in METHODS.values() if Kind.NUMERIC in method.kinds]
+CATEGORICAL = [method.name for method in METHODS.values() if Kind.CATEGORICAL in method.kinds]
 
 
 def numbers(shift: float = 0.0, rows: int = ROWS) -> pd.Series:
@@ -85,8 +87,8 @@ def test_missing_values_are_left_out() -> None:
 
 def score_by_method(then: pd.Series, now: pd.Series, threshold: float) -> dict[str, float]:
     """The scores of one pair of columns by every method, from one report."""
-    frames = [pd.DataFrame(dict.fromkeys(METHODS, values)) for values in (then, now)]
-    return run_report(*frames, [ColumnTest(name, Kind.NUMERIC, name, threshold) for name in METHODS], []).scores
+    frames = [pd.DataFrame(dict.fromkeys(NUMERIC, values)) for values in (then, now)]
+    return run_report(*frames, [ColumnTest(name, Kind.NUMERIC, name, threshold) for name in NUMERIC], []).scores
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
@@ -94,6 +96,25 @@ def test_evidently_counts_as_we_do_also_at_the_border(threshold: float) -> None:
     same = pd.Series(np.arange(200.0) % 40)
     for method, value in score_by_method(same, same.copy(), threshold).items():
         assert value == pytest.approx(float(method in {"ks", "two_sample_chisquare"}), abs=1e-6)
+
+
+def test_every_method_is_known_to_evidently_as_the_table_has_it() -> None:
+    from evidently.legacy.calculations.stattests.registry import get_stattest
+
+    for kind, names in (("num", NUMERIC), ("cat", CATEGORICAL)):
+        for name in names:
+            found = get_stattest(pd.Series([1.0]), pd.Series([1.0]), adapter.ColumnType(kind), name)
+            assert (found.name, found.display_name) == (name, METHODS[name].description)
+            assert found.default_threshold == METHODS[name].default_threshold
+
+
+def test_every_category_method_has_a_score_and_a_direction() -> None:
+    same, other = pd.Series(["a", "b"] * 200), pd.Series(["a", "c"] * 200)
+    for now in (same, other):
+        frames = [pd.DataFrame(dict.fromkeys(CATEGORICAL, values)) for values in (same, now)]
+        tests = [ColumnTest(name, Kind.CATEGORICAL, name, 0.05) for name in CATEGORICAL]
+        for method, value in run_report(*frames, tests, []).scores.items():
+            assert is_drift(method, value, 0.05) is (now is other)
 
 
 def test_a_p_value_of_zero_is_counted_alike() -> None:

@@ -1,14 +1,17 @@
 """Which test compares a feature: the borders, the overrides, and the noise that decides between distance and test."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from driftgate.drift.methods import DISTANCE_THRESHOLD, P_VALUE_THRESHOLD, choose_method, jensenshannon_noise
-from driftgate.drift.result import is_drift, is_p_value
+from driftgate.drift.methods import choose_method, jensenshannon_noise
+from driftgate.drift.result import is_drift
 from driftgate.errors import ConfigurationError
 from driftgate.features.types import Kind
-from driftgate.monitors import ColumnRule
+from driftgate.methods import METHODS, DriftMethod
+from driftgate.monitors import ColumnRule, read_monitor
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,7 @@ from driftgate.monitors import ColumnRule
     ],
 )
 def test_the_method_follows_type_and_size(kind: Kind, ref: int, cur: int, distinct: int, method: str) -> None:
-    threshold = P_VALUE_THRESHOLD if is_p_value(method) else DISTANCE_THRESHOLD
+    threshold = 0.05 if method in {"ks", "two_sample_chisquare"} else 0.1
     assert choose_method("f", kind, ref, cur, distinct, None) == (method, threshold)
     assert choose_method("f", kind, ref, cur, distinct, ColumnRule()) == (method, threshold)
 
@@ -88,3 +91,24 @@ def test_a_distance_drifts_from_its_threshold_on(method: str) -> None:
 @pytest.mark.parametrize("method", ["ks", "two_sample_chisquare"])
 def test_a_p_value_drifts_below_its_threshold(method: str) -> None:
     assert [is_drift(method, score, 0.05) for score in (0.0499, 0.05, 0.2)] == [True, False, False]
+
+
+@pytest.mark.parametrize("p_value", [True, False])
+def test_an_entry_in_the_table_is_all_that_a_new_method_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p_value: bool
+) -> None:
+    monkeypatch.setitem(METHODS, "energy", DriftMethod("energy", ("numeric",), p_value, 0.2, "energy distance"))
+    (tmp_path / "monitors.toml").write_text(
+        '[m]\nfeature_service = "s"\n[m.entity]\ntable = "t"\nkey = "id"\ntimestamp = "at"\n'
+        '[m.columns.fee]\nmethod = "energy"\n'
+    )
+    rule = read_monitor(tmp_path / "monitors.toml", "m").columns["fee"]
+    assert choose_method("fee", Kind.NUMERIC, 5000, 5000, 50, rule) == ("energy", 0.2)
+    with pytest.raises(ConfigurationError, match="does not fit a categorical feature"):
+        choose_method("fee", Kind.CATEGORICAL, 5000, 5000, 5, rule)
+    assert [is_drift("energy", score, 0.2) for score in (0.1, 0.2, 0.3)] == [p_value, not p_value, not p_value]
+
+
+def test_a_method_that_is_not_in_the_table_is_not_judged() -> None:
+    with pytest.raises(KeyError):
+        is_drift("energy", 0.1, 0.2)
