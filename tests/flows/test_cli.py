@@ -15,7 +15,7 @@ import pytest
 
 from driftgate import errors
 from driftgate.database import ConnectionParameters, connect, prepare_database
-from flows import cli
+from flows.cli import app as cli
 from tests.conftest import FEATURE_REPO, ROOT, new_database
 from tests.database.roles import role_with_password
 from tests.workplace import Workplace
