@@ -8,6 +8,7 @@ crash of its own or of theirs at the next start.
 import json
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from driftgate.database.engine import ConnectionParameters
+from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.errors import DatabaseError
 
 _ADMIN = "postgres"
-_PORT = 5432
 _NO_PROCESS = 2**22 + 1  # above the highest process id of Linux and macOS
 
 
@@ -41,10 +42,10 @@ def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionPara
             remedy=f"see {folder / 'log'}; set DRIFTGATE_HOME to a writable local folder, "
             "or set POSTGRES_HOST to use a server of your own",
         ) from error
-    socket_folder = server.get_postmaster_info().socket_dir
-    parameters = ConnectionParameters(str(socket_folder), _PORT, _ADMIN, "", dbname, "disable")
-    _ensure_database(ConnectionParameters(str(socket_folder), _PORT, _ADMIN, "", "postgres", "disable"), dbname)
-    return parameters
+    info = server.get_postmaster_info()
+    admin = ConnectionParameters(str(info.socket_dir), info.port, _ADMIN, "", "postgres", "disable")
+    _ensure_database(admin, dbname)
+    return replace(admin, dbname=dbname)
 
 
 def _server(folder: Path) -> Any:
@@ -119,7 +120,7 @@ def _ensure_database(admin: ConnectionParameters, dbname: str) -> None:
                 connection.exec_driver_sql(f"CREATE DATABASE {quoted.replace('%', '%%')}")
     except (IntegrityError, ProgrammingError) as error:
         # Another command created it in the same moment.
-        if getattr(error.orig, "pgcode", None) not in ("42P04", "23505"):
+        if sqlstate(error) not in (SqlState.DUPLICATE_DATABASE, SqlState.UNIQUE_VIOLATION):
             raise
     finally:
         engine.dispose()
