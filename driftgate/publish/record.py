@@ -28,10 +28,16 @@ class Run:
     decided_at: datetime
     performance: Performance = field(default_factory=lambda: not_measured(PerformanceState.OFF, ""))
 
+    @property
+    def pending(self) -> bool:
+        """Whether the current month's labels are not all there yet, so that the pair is to be judged again."""
+        return self.target.cur_pending or self.performance.state is PerformanceState.PENDING
+
 
 def decision_record(run: Run) -> dict[str, Any]:
     """The record as JSON-ready values; what is not computable is null."""
     drift, target, monitor = run.drift, run.target, run.monitor
+    code, champion_month = run.decision.held_back_code, run.decision.champion_trained_on
     record = {
         "monitor": monitor.name,
         "decided_at": run.decided_at.astimezone(UTC).isoformat(),
@@ -39,6 +45,9 @@ def decision_record(run: Run) -> dict[str, Any]:
         "reasons": list(run.decision.reasons),
         "signalled": run.decision.signalled,
         "held_back": run.decision.held_back,
+        "held_back_code": str(code) if code else None,
+        "champion_trained_on": str(champion_month) if champion_month else None,
+        "pending": run.pending,
         "signals": [vars(signal) for signal in run.decision.signals],
         "retrain": run.decision.retrain,
         "drift_share": drift.drift_share,
