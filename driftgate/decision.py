@@ -17,6 +17,14 @@ class Verdict(StrEnum):
     NO_ACTION = "NO_ACTION"
 
 
+class HeldBack(StrEnum):
+    """Which rule keeps a signal from becoming a trigger."""
+
+    CHAMPION_KNOWS = "champion_knows"
+    CONFIRMATIONS = "confirmations"
+    COOLDOWN = "cooldown"
+
+
 @dataclass(frozen=True)
 class Policy:
     """When to retrain, and what a trigger does.
@@ -89,12 +97,16 @@ class Decision:
         signals: every figure that could trigger.
         held_back: why a signal did not become a trigger, or empty.
         retrain: what a trigger does.
+        held_back_code: the rule that `held_back` puts into words; None where there is none.
+        champion_trained_on: month of the champion that the decision knew of, or None.
     """
 
     verdict: Verdict
     signals: tuple[Signal, ...]
     held_back: str = ""
     retrain: str = "simulated"
+    held_back_code: HeldBack | None = None
+    champion_trained_on: date | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -143,11 +155,12 @@ def decide(
             f"target_threshold is {policy.target_drift} and the target drift is not computable: {target.reason}",
             remedy="load the labels of both periods, or remove target_threshold from the monitor",
         )
-    held = _held_back(policy, history or History(), drift.as_of_cur) if signalled else ""
-    verdict = Verdict.RETRAINING_TRIGGERED if signalled and not held else Verdict.NO_ACTION
+    history = history or History()
+    code, held = _held_back(policy, history, drift.as_of_cur) if signalled else (None, "")
+    verdict = Verdict.RETRAINING_TRIGGERED if signalled and code is None else Verdict.NO_ACTION
     # Stable: among the reached ones the share of features stays first.
     signals.sort(key=lambda signal: not signal.reached)
-    return Decision(verdict, tuple(signals), held, policy.retrain)
+    return Decision(verdict, tuple(signals), held, policy.retrain, code, history.champion_trained_on)
 
 
 def _target_signals(target: TargetDrift, policy: Policy) -> list[Signal]:
@@ -177,20 +190,22 @@ def _performance_signals(performance: Performance, policy: Policy) -> list[Signa
     return [Signal("auc_drop", "performance_drop", drop, threshold, reached, text, certain=low > 0.0)]
 
 
-def _held_back(policy: Policy, history: History, as_of_cur: date) -> str:
-    """Why a signal does not become a trigger, or empty."""
+def _held_back(policy: Policy, history: History, as_of_cur: date) -> tuple[HeldBack | None, str]:
+    """Why a signal does not become a trigger, also in words; None and empty where it does."""
     trained = history.champion_trained_on
     if trained is not None and trained >= as_of_cur:
-        return f"the champion was trained on {trained} and knows this shift"
+        return HeldBack.CHAMPION_KNOWS, f"the champion was trained on {trained} and knows this shift"
     earlier = history.earlier[: policy.window - 1]
     signals = 1 + sum(run.signalled for run in earlier)
     if signals < policy.confirmations:
-        return f"{signals} of the last {policy.window} runs signals, {policy.confirmations} needed"
+        words = f"{signals} of the last {policy.window} runs signals, {policy.confirmations} needed"
+        return HeldBack.CONFIRMATIONS, words
     for run in history.earlier:
         days = (as_of_cur - run.as_of_cur).days
         if run.triggered and days < policy.cooldown_days:
-            return f"{run.as_of_cur} triggered {days} days before, cooldown_days is {policy.cooldown_days}"
-    return ""
+            words = f"{run.as_of_cur} triggered {days} days before, cooldown_days is {policy.cooldown_days}"
+            return HeldBack.COOLDOWN, words
+    return None, ""
 
 
 def _reached_from(name: str, key: str, value: float, threshold: float) -> Signal:

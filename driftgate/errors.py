@@ -6,7 +6,8 @@ DriftgateError                    exit status
 │   └── FeastRepositoryError      3   the repository is missing, unreadable or not applied
 ├── DataError                     4   the data that was asked for is absent or wrong
 │   ├── UnknownMonthError         4   no such month is loaded
-│   └── InvalidMonthError         4   a month folder failed validation; nothing was written
+│   ├── InvalidMonthError         4   a month folder failed validation; nothing was written
+│   └── WrongScoresError          4   a model gave scores that are no probabilities
 ├── NoVerdictError                5   the comparison cannot be judged; there is no verdict
 │   ├── IncomparableColumnsError  5   a declared feature could not be compared
 │   └── MissingSignalError        5   a signal the decision needs is absent or unreadable
@@ -124,6 +125,10 @@ class InvalidMonthError(DataError):
             f"{folder}: {len(self.failures)} failure(s), nothing was written\n  - {shown}{more}",
             remedy="correct the files and load the month again; a load is safe to repeat",
         )
+
+
+class WrongScoresError(DataError):
+    """A model gave scores that are no probabilities."""
 
 
 class NoVerdictError(DriftgateError):

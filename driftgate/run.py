@@ -30,3 +30,8 @@ class Run:
     paths: ReportPaths
     decided_at: datetime
     performance: Performance = field(default_factory=lambda: not_measured(PerformanceState.OFF, ""))
+
+    @property
+    def pending(self) -> bool:
+        """Whether the current month's labels are not all there yet, so that the pair is to be judged again."""
+        return self.target.cur_pending or self.performance.state is PerformanceState.PENDING

@@ -22,6 +22,7 @@ from driftgate.predictions.batch import (
 )
 from driftgate.predictions.log import create_prediction_tables
 from driftgate.pushgateway import PREDICT_FLOW, push_predictions
+from driftgate.training.features import require_features
 from driftgate.training.plan import MonthPlan, plan_month
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.scoring import score_month
@@ -65,6 +66,7 @@ def score_step(here: Runtime, plan: MonthPlan, version: str, features: FeatureMo
         model, info = registry.load(version), registry.version_info(version)
     finally:
         registry.close()
+    require_features(info.features, features, f"{model.name} version {model.version}")
     out = folder / "scores.arrow"
     score_month(model, info.features, features, plan.key, out)
     return out

@@ -87,6 +87,7 @@ def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
         labelled_cur=cur.labelled / cur.entities,
         reason="; ".join(reasons),
         pending=cur.pending and not ref.reason,
+        cur_pending=cur.pending,
     )
 
 

@@ -73,6 +73,7 @@ class TargetDrift:
         labelled_ref, labelled_cur: share of entities with a label, in [0, 1].
         reason: why the difference is not computable, or empty.
         pending: whether it is only the current month's labels that are not all there yet.
+        cur_pending: whether they are not all there yet, whatever the reference lacks.
     """
 
     ref: float
@@ -81,6 +82,7 @@ class TargetDrift:
     labelled_cur: float
     reason: str = ""
     pending: bool = False
+    cur_pending: bool = False
 
     @property
     def abs_diff(self) -> float:

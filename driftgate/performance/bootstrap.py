@@ -15,6 +15,9 @@ from driftgate.performance.result import MEASURES, Change
 
 Floats = NDArray[np.float64]
 
+TRAIN_AGAIN = "train the model again; `driftgate rollback` serves the one before"
+"""What to do about a model whose scores are no probabilities."""
+
 _BINS = 10
 _CHUNK = 16
 _SMALLEST = 1e-15
@@ -45,7 +48,7 @@ class Scored:
             raise MissingSignalError(
                 f"{int(wrong.sum())} of {len(wrong)} scores are no probabilities, such as {self.scores[wrong][0]}",
                 allowed="numbers from 0 to 1",
-                remedy="train the model again; `driftgate rollback` serves the one before",
+                remedy=TRAIN_AGAIN,
             )
 
     @property

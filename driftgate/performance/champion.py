@@ -59,7 +59,7 @@ def load_judge(registry: ModelRegistry, info: VersionInfo) -> tuple[Judge, Train
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise _not_its_users(info, f"cannot be read: {str(error)[:300]}") from error
     _require_recorded(info, len(seen), labels, scores)
-    return Judge(info.version, info.as_of, model.features, seen, Scored(keys, labels, scores)), model
+    return Judge(info.version, info.as_of, info.features, seen, Scored(keys, labels, scores)), model
 
 
 def _require_recorded(info: VersionInfo, seen: int, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> None:

@@ -13,11 +13,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftgate.drift.ledger import read_table
-from driftgate.features.files import read_file, write_file
+from driftgate.errors import MissingSignalError, WrongScoresError
+from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth
-from driftgate.performance.bootstrap import Scored
+from driftgate.performance.bootstrap import TRAIN_AGAIN, Scored
+from driftgate.training.dataset import input_columns
+from driftgate.training.features import ModelFeature, model_features
 from driftgate.training.model import TrainedModel
+from driftgate.training.scoring import score_month
 from driftgate.training.split import key_text
 
 _PROBE_SEED = 42
@@ -30,16 +34,21 @@ class Judge:
     Attributes:
         version: the champion's; None for a probe.
         trained_on: month of its training.
-        features: columns it reads.
+        inputs: columns it reads, as they were declared in its training.
         seen: keys of its training users, as text.
         validation: labels and scores of its validation users.
     """
 
     version: str | None
     trained_on: date
-    features: tuple[str, ...]
+    inputs: tuple[ModelFeature, ...]
     seen: NDArray[np.str_]
     validation: Scored
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return tuple(item.name for item in self.inputs)
 
 
 @dataclass(frozen=True)
@@ -54,17 +63,19 @@ class ScoredMonth:
         return texts(table.column("key")), table.column("score").to_numpy()
 
 
-def score_month(model: TrainedModel, month: FeatureMonth, key: str, out: Path) -> ScoredMonth:
-    """Score every row of a month's features and write the scores to `out`.
+def score_with(judge: Judge, model: TrainedModel, month: FeatureMonth, key: str, out: Path) -> ScoredMonth:
+    """Score every row of a month's features with the judge's model and write the scores to `out`.
+
+    A view without news of the month is no error here: the ledger accounts for it.
 
     Raises:
         DataError: a feature of the model is absent or of another type.
+        MissingSignalError: a score is not a probability.
     """
-    table = read_table(month)
-    scores = model.probabilities(
-        {name: table.column(name).to_pylist() for name in model.features if name in table.column_names}
-    )
-    write_file(out, pa.table({"key": texts(table.column(key)), "score": scores}))
+    try:
+        score_month(model, judge.inputs, month, key, out)
+    except WrongScoresError as error:
+        raise MissingSignalError(error.received, allowed=error.allowed, remedy=TRAIN_AGAIN) from error
     return ScoredMonth(out)
 
 
@@ -90,7 +101,6 @@ def fit_probe(
     Raises:
         DataError: a feature holds values of another type.
     """
-    from driftgate.training.features import model_features
     from driftgate.training.pipeline import fit_pipeline
     from driftgate.training.split import validation_mask
 
@@ -99,14 +109,12 @@ def fit_probe(
     declared = tuple(item for item in month.declared if item.name in features)
     inputs = model_features(replace(month, declared=declared, absent=(), stale_views=()))
     held_out = validation_mask(keys.tolist(), _PROBE_SEED)
-    columns = {item.name: table.column(item.name).filter(pa.array(~held_out)).to_pylist() for item in inputs}
+    columns = input_columns(table.filter(pa.array(~held_out)), inputs)
     pipeline = fit_pipeline(columns, values[~held_out], inputs, _PROBE_SEED)
     model = TrainedModel("probe", "", tuple(item.name for item in inputs), pipeline)
-    scores = model.probabilities(
-        {name: table.column(name).filter(pa.array(held_out)).to_pylist() for name in model.features}
-    )
+    scores = model.probabilities(input_columns(table.filter(pa.array(held_out)), inputs))
     validation = Scored(keys[held_out], values[held_out], scores)
-    return Judge(None, month.as_of, model.features, keys[~held_out], validation), model
+    return Judge(None, month.as_of, inputs, keys[~held_out], validation), model
 
 
 def texts(column: pa.ChunkedArray) -> NDArray[np.str_]:

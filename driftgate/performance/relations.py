@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftgate.performance.result import Relation
+from driftgate.training.metrics import auc
 
 _BINS = 20
 _MOST_CATEGORIES = 100
@@ -28,6 +29,9 @@ def relations(
 
     Returns:
         One entry for each feature, by how much was lost, most first.
+
+    Raises:
+        DataError: the labels of a month are of one class alone.
     """
     found = []
     for name in features:
@@ -35,24 +39,11 @@ def relations(
         rates = _rates(then, ref[1])
         overall = float(ref[1].mean())
         pair = [
-            auc(np.array([rates.get(item, overall) for item in bins.tolist()]), labels)
+            auc(labels, np.array([rates.get(item, overall) for item in bins.tolist()]))
             for bins, labels in ((then, ref[1]), (now, cur[1]))
         ]
         found.append(Relation(name, pair[0], pair[1]))
     return tuple(sorted(found, key=lambda item: (-item.lost, item.name)))
-
-
-def auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
-    """Area under the ROC curve, ties counted half (Mann-Whitney; Hanley & McNeil 1982).
-
-    >>> auc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0.0, 0.0, 1.0, 1.0]))
-    0.75
-    """
-    _, group, sizes = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[group]
-    positives = labels.sum()
-    pairs = positives * (len(labels) - positives)
-    return float((ranks[labels == 1].sum() - positives * (positives + 1) / 2) / pairs)
 
 
 def _rates(bins: NDArray[np.int64], labels: NDArray[np.float64]) -> Mapping[int, float]:

@@ -12,7 +12,7 @@ from driftgate.errors import ConfigurationError, bounded
 from driftgate.monitors import Monitor
 from driftgate.performance.champion import find_champion, load_judge
 from driftgate.performance.evaluate import evaluate, why_not
-from driftgate.performance.judge import Judge, ScoredMonth, fit_probe, score_month
+from driftgate.performance.judge import Judge, ScoredMonth, fit_probe, score_with
 from driftgate.performance.result import Performance, PerformanceState, not_measured
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import VersionInfo
@@ -71,6 +71,7 @@ def score_months(
 
     Raises:
         DataError: a feature holds values of another type than the model was trained on.
+        MissingSignalError: a score is not a probability.
         ConfigurationError: the champion's files are absent or not those of its training.
         DatabaseError: the registry cannot be asked.
     """
@@ -99,7 +100,7 @@ def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: 
     key = monitor.entity.feast_key
     names = tuple(column.name for column in ledger.comparable)
     judge, model = fit_probe(ref.features, ref.labels, key, names)
-    return Scoring(judge, score_month(model, cur.features, key, folder / "scores_cur.arrow"), None, None)
+    return Scoring(judge, score_with(judge, model, cur.features, key, folder / "scores_cur.arrow"), None, None)
 
 
 def _with_champion(
@@ -110,8 +111,8 @@ def _with_champion(
         return Scoring(None, None, None, not_measured(PerformanceState.NOT_COMPUTABLE, reason))
     judge, model = load_judge(registry, info)
     key = monitor.entity.feast_key
-    now = score_month(model, cur.features, key, folder / "scores_cur.arrow")
-    then = score_month(model, ref.features, key, folder / "scores_ref.arrow")
+    now = score_with(judge, model, cur.features, key, folder / "scores_cur.arrow")
+    then = score_with(judge, model, ref.features, key, folder / "scores_ref.arrow")
     return Scoring(judge, now, then, why_not(ref.labels, cur.labels, monitor, champion=True))
 
 

@@ -103,16 +103,16 @@ def write_batch_csv(batch: Batch) -> None:
     """
     text = _csv_text(batch)
     try:
-        if batch.path.exists() and batch.path.read_text(encoding="utf-8") != text:
-            raise OutputError(f"{batch.path} is there already, and is another batch", remedy="run again")
-        write_atomic(batch.path, text)
-        write_atomic(batch.path.with_name(LATEST), text)
+        another = batch.path.exists() and batch.path.read_bytes() != text.encode()
+        if not another:
+            write_atomic(batch.path, text)
+            write_atomic(batch.path.with_name(LATEST), text)
     except OSError as error:
         raise OutputError(f"{batch.path} cannot be written: {error.strerror}", remedy=_REMEDY) from error
     except OutputError as error:
-        if error.remedy == "run again":
-            raise
         raise OutputError(error.received, remedy=_REMEDY) from error
+    if another:
+        raise OutputError(f"{batch.path} is there already, and is another batch", remedy="run again")
 
 
 def save_batch(engine: Engine, batch: Batch) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from driftgate.database import database_errors
 from driftgate.database.sqlstates import SqlState, sqlstate
-from driftgate.decision import Decision, Earlier, Signal, Verdict
+from driftgate.decision import Decision, Earlier, HeldBack, Signal, Verdict
 from driftgate.errors import UnknownMonthError, bounded
 from driftgate.pairs import Pair
 from driftgate.store.tables import create_result_tables, monitor_runs
@@ -82,7 +82,9 @@ def earlier_runs(engine: Engine, monitor: str, as_of_cur: date) -> tuple[Earlier
     """
     runs = monitor_runs.c
     query = (
-        select(runs.as_of_cur, runs.signalled, runs.verdict, runs.held_back)
+        select(
+            runs.as_of_cur, runs.signalled, runs.verdict, runs.held_back_code, runs.champion_trained_on, runs.pending
+        )
         .where(runs.monitor == monitor, runs.as_of_cur < as_of_cur)
         .distinct(runs.as_of_cur)
         .order_by(runs.as_of_cur.desc(), runs.decided_at.desc())
@@ -92,7 +94,8 @@ def earlier_runs(engine: Engine, monitor: str, as_of_cur: date) -> tuple[Earlier
         triggered = row["verdict"].startswith(Verdict.RETRAINING_TRIGGERED)
         signalled = triggered if row["signalled"] is None else row["signalled"]
         # A rerun after the retraining is held back by the champion that came of it: the trigger was there all the same.
-        learnt = (row["held_back"] or "").startswith(f"the champion was trained on {row['as_of_cur']} ")
+        knows = row["held_back_code"] == HeldBack.CHAMPION_KNOWS
+        learnt = knows and row["champion_trained_on"] == row["as_of_cur"]
         found.append(Earlier(row["as_of_cur"], signalled, triggered or learnt))
     return tuple(found)
 
@@ -105,21 +108,32 @@ def decision_of(record: Mapping[str, Any]) -> Decision:
     ]
     triggered = record["verdict"].startswith(Verdict.RETRAINING_TRIGGERED)
     verdict = Verdict.RETRAINING_TRIGGERED if triggered else Verdict.NO_ACTION
-    return Decision(verdict, tuple(signals), record.get("held_back", ""), record.get("retrain", "simulated"))
+    code, champion_month = record.get("held_back_code"), record.get("champion_trained_on")
+    return Decision(
+        verdict,
+        tuple(signals),
+        record.get("held_back", ""),
+        record.get("retrain", "simulated"),
+        HeldBack(code) if code else None,
+        date.fromisoformat(champion_month) if champion_month else None,
+    )
 
 
 def _rows(engine: Engine, query: Any) -> list[Mapping[str, Any]]:
     """The rows of a query; none where the tables are not there yet."""
     with database_errors("looking up runs"):
         try:
-            return _read(engine, query)
+            found = _read(engine, query)
         except ProgrammingError as error:
             code = sqlstate(error)
             if code == SqlState.UNDEFINED_TABLE:
                 return []
             if code != SqlState.UNDEFINED_COLUMN:
                 raise
-    # The tables of an earlier release lack columns.
+        else:
+            if all(row["pending"] is not None for row in found):
+                return found
+    # The tables of an earlier release lack columns, or its rows their values.
     create_result_tables(engine)
     with database_errors("looking up runs"):
         return _read(engine, query)
@@ -140,7 +154,6 @@ def _past_run(row: Mapping[str, Any]) -> PastRun:
         verdict=row["verdict"],
         drift_share=row["drift_share"],
         reasons=tuple(row["reasons"]),
-        # By the reason, because the target itself is not pending where the reference lacks labels as well.
-        pending=f"{row['as_of_cur']}: pending, " in row["target_reason"] or row["performance_state"] == "pending",
+        pending=row["pending"],
         **figures,
     )

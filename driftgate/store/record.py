@@ -17,6 +17,7 @@ _PACKAGES = ("driftgate", "evidently", "feast", "pandas", "prefect")
 def decision_record(run: Run) -> dict[str, Any]:
     """The record as JSON-ready values; what is not computable is null."""
     drift, target, monitor = run.drift, run.target, run.monitor
+    code, champion_month = run.decision.held_back_code, run.decision.champion_trained_on
     record = {
         "monitor": monitor.name,
         "decided_at": run.decided_at.astimezone(UTC).isoformat(),
@@ -24,6 +25,9 @@ def decision_record(run: Run) -> dict[str, Any]:
         "reasons": list(run.decision.reasons),
         "signalled": run.decision.signalled,
         "held_back": run.decision.held_back,
+        "held_back_code": str(code) if code else None,
+        "champion_trained_on": str(champion_month) if champion_month else None,
+        "pending": run.pending,
         "signals": [vars(signal) for signal in run.decision.signals],
         "retrain": run.decision.retrain,
         "drift_share": drift.drift_share,

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     delete,
     insert,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -69,6 +70,9 @@ monitor_runs = Table(
     Column("auc_drop_high", Double),
     Column("prediction_score", Double),
     Column("prediction_drifted", Boolean),
+    Column("held_back_code", Text),
+    Column("champion_trained_on", Date),
+    Column("pending", Boolean),
 )
 
 monitor_columns = Table(
@@ -95,14 +99,34 @@ monitor_columns = Table(
     ForeignKeyConstraint(_KEY, [monitor_runs.c[name] for name in _KEY], ondelete="CASCADE"),
 )
 
+# Earlier releases had the words alone. This is the one place that reads them; a row without `pending` is one of theirs.
+_GIVE_CODES = text(
+    r"""
+    UPDATE monitor_runs SET
+        held_back_code = CASE
+            WHEN held_back LIKE 'the champion was trained on %' THEN 'champion_knows'
+            WHEN held_back LIKE '% of the last % runs signals, % needed' THEN 'confirmations'
+            WHEN held_back LIKE '% triggered % days before, %' THEN 'cooldown'
+        END,
+        champion_trained_on = CAST(
+            substring(held_back FROM '^the champion was trained on ([0-9]{4}-[0-9]{2}-[0-9]{2}) ') AS date
+        ),
+        pending = coalesce(performance_state = 'pending', false)
+            OR strpos(target_reason, to_char(as_of_cur, 'YYYY-MM-DD') || ': pending, ') > 0
+    WHERE pending IS NULL
+    """
+)
+
 
 def create_result_tables(engine: Engine) -> None:
-    """Create these two tables where they are missing, and no others.
+    """Create these two tables where they are missing, and no others; rows of earlier releases get their codes.
 
     Raises:
         DatabaseError: the role may not, or the database cannot be reached.
     """
     create_tables(engine, [monitor_runs, monitor_columns])
+    with database_errors("giving earlier runs their codes"), engine.begin() as connection:
+        connection.execute(_GIVE_CODES)
 
 
 def save_run(engine: Engine, run: Run) -> None:
@@ -155,6 +179,7 @@ def withdraw_run(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date)
 
 def _run_row(record: Mapping[str, Any], decided_at: datetime) -> dict[str, Any]:
     target, inputs = record["target"], record["inputs"]
+    champion_month = record["champion_trained_on"]
     return {
         **_performance_row(record),
         **{
@@ -164,6 +189,8 @@ def _run_row(record: Mapping[str, Any], decided_at: datetime) -> dict[str, Any]:
                 "reasons",
                 "signalled",
                 "held_back",
+                "held_back_code",
+                "pending",
                 "retrain",
                 "drift_share",
                 "threshold",
@@ -174,6 +201,7 @@ def _run_row(record: Mapping[str, Any], decided_at: datetime) -> dict[str, Any]:
         **{name: target[name] for name in ("labelled_share_ref", "labelled_share_cur")},
         **{name: inputs[name] for name in ("rows_ref", "rows_cur", "compared_rows_ref", "compared_rows_cur")},
         "decided_at": decided_at,
+        "champion_trained_on": date.fromisoformat(champion_month) if champion_month else None,
         "target_ref": target["ref"],
         "target_cur": target["cur"],
         "target_drift": target["abs_diff"],

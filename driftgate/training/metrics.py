@@ -57,8 +57,15 @@ def auc(labels: Labels, probabilities: Probabilities) -> float:
 
     By the rank sum of Mann and Whitney (1947): (R - p(p + 1) / 2) / (p n), with R the sum of the positives' mid-ranks.
 
+    Args:
+        labels: 0 or 1, shape (n,).
+        probabilities: or any other scores, shape (n,).
+
     Raises:
         DataError: one class is absent.
+
+    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
+    0.75
     """
     positive = _require_both_classes(labels)
     _, inverse, counts = np.unique(probabilities, return_inverse=True, return_counts=True)

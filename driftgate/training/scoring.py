@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from driftgate.drift.ledger import read_table
-from driftgate.errors import DataError
+from driftgate.errors import WrongScoresError
 from driftgate.features.types import FeatureMonth
 from driftgate.training.dataset import input_columns
-from driftgate.training.features import ModelFeature, require_features
+from driftgate.training.features import ModelFeature
 from driftgate.training.model import TrainedModel
 from driftgate.training.split import key_text
 
@@ -21,7 +20,8 @@ def score_month(
 ) -> int:
     """Score every row of a month and write an Arrow IPC file with the columns `key` (text) and `score`.
 
-    Rows go through the model a hundred thousand at a time.
+    Rows go through the model a hundred thousand at a time. Whether the month has news of each feature is not asked;
+    `require_features` does.
 
     Args:
         model: a registered version.
@@ -34,21 +34,24 @@ def score_month(
         Rows scored.
 
     Raises:
-        DataError: a feature of the model is absent, without news of the month, or of another type; or a score is not
-            a probability.
+        DataError: a feature of the model is absent or of another type.
+        WrongScoresError: a score is not a probability.
     """
-    require_features(features, month, f"{model.name} version {model.version}")
     schema = pa.schema([("key", pa.string()), ("score", pa.float64())])
     rows = 0
     with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         table = read_table(month)
+        # What is absent is left to the model, which names it.
+        there = [item for item in features if item.name in table.column_names]
         for start in range(0, table.num_rows, _BATCH_ROWS):
             part = table.slice(start, _BATCH_ROWS)
-            scores = model.probabilities(input_columns(part, features))
-            if not ((scores >= 0) & (scores <= 1)).all():
-                raise DataError(
-                    f"{model.name} version {model.version} gave {int(np.isnan(scores).sum())} scores that are NaN",
-                    allowed="probabilities from 0 to 1",
+            scores = model.probabilities(input_columns(part, there))
+            wrong = ~((scores >= 0) & (scores <= 1))
+            if wrong.any():
+                raise WrongScoresError(
+                    f"{model.name} version {model.version} gave {int(wrong.sum())} scores that are no probabilities, "
+                    f"such as {scores[wrong][0]}",
+                    allowed="numbers from 0 to 1",
                     remedy="train again, and promote that version",
                 )
             keys = [key_text(value) for value in part.column(key).to_pylist()]

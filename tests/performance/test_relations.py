@@ -3,21 +3,9 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
 
-from driftgate.performance.relations import auc, relations
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.9]), st.booleans()), min_size=2))
-def test_auc_is_scikit_learns(rows: list[tuple[float, bool]]) -> None:
-    labels = np.array([float(label) for _, label in rows])
-    if labels.min() == labels.max():
-        return
-    scores = np.array([score for score, _ in rows])
-    assert auc(scores, labels) == pytest.approx(roc_auc_score(labels, scores))
+from driftgate.errors import DataError
+from driftgate.performance.relations import relations
 
 
 def test_what_turned_around_comes_first_and_what_stayed_last() -> None:
@@ -54,3 +42,9 @@ def test_new_categories_and_columns_without_values_say_nothing() -> None:
     by_name = {item.name: item for item in relations((ref, labels), (cur, labels), ["word", "none"])}
     assert (by_name["word"].ref, by_name["word"].cur) == (1.0, 0.5)
     assert (by_name["none"].ref, by_name["none"].cur) == (0.5, 0.5)
+
+
+def test_a_month_of_one_class_relates_to_nothing() -> None:
+    labels, table = np.array([0.0, 1.0]), pa.table({"word": ["a", "b"]})
+    with pytest.raises(DataError, match="not defined"):
+        relations((table, labels), (table, np.zeros(2)), ["word"])

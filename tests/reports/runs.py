@@ -16,7 +16,9 @@ from driftgate.run import Run
 JANUARY, FEBRUARY, MARCH, APRIL = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
 TARGET = TargetDrift(ref=1869 / 7043, cur=1701 / 7043, labelled_ref=1.0, labelled_cur=1.0)
 NO_TARGET = TargetDrift(math.nan, 0.24, 0.0, 1.0, "2024-01-31: no labels for the period 2024-01-31 in labels")
-PENDING_TARGET = TargetDrift(1869 / 7043, math.nan, 1.0, 0.43, "2024-04-30: pending, 43% labelled", pending=True)
+PENDING_TARGET = TargetDrift(
+    1869 / 7043, math.nan, 1.0, 0.43, "2024-04-30: pending, 43% labelled", pending=True, cur_pending=True
+)
 UNMEASURED = not_measured(PerformanceState.OFF, "")
 PENDING = not_measured(PerformanceState.PENDING, "pending, 43% labelled")
 

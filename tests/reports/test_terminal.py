@@ -117,7 +117,7 @@ def test_a_record_of_an_earlier_release_is_shown(database: Engine) -> None:
     """Without performance, signals and all that came with them; and the table lacks their columns."""
     create_result_tables(database)
     save_run(database, finished())
-    new = ("performance", "prediction", "signals", "signalled", "held_back", "retrain")
+    new = ("performance", "prediction", "signals", "signalled", "held_back", "retrain", "pending")
     with database.begin() as connection:
         connection.execute(text("UPDATE monitor_runs SET record = record - CAST(:new AS text[])"), {"new": list(new)})
         for name in ("signalled", "held_back", "retrain", "performance_state", "auc_drop", "champion_version"):

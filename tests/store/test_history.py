@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from driftgate.decision import Earlier, History
+from driftgate.decision import Earlier, HeldBack, History
 from driftgate.drift.comparison import target_drift
 from driftgate.errors import UnknownMonthError
 from driftgate.features.labels import LabelMonth
@@ -15,7 +15,7 @@ from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.store.history import decision_of, earlier_runs, past_record, past_runs
 from driftgate.store.record import decision_record
 from driftgate.store.tables import create_result_tables, save_run
-from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, finished, measured
+from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, finished, measured
 
 
 @pytest.fixture
@@ -69,10 +69,12 @@ def test_a_run_of_an_earlier_release_is_read_by_its_verdict(engine: Engine) -> N
     assert earlier_runs(engine, "churn", MARCH) == (Earlier(FEBRUARY, True, True),)
 
 
-def test_a_decision_survives_its_record(engine: Engine) -> None:
-    for months, overrides in (((JANUARY, FEBRUARY), {}), ((FEBRUARY, MARCH), {"threshold": 0.01})):
-        run = finished(months=months, **overrides)
+def test_a_decision_survives_its_record() -> None:
+    known = History(champion_trained_on=APRIL)
+    for history, overrides in ((None, {}), (None, {"threshold": 0.01}), (known, {}), (known, {"threshold": 0.01})):
+        run = finished(months=(FEBRUARY, MARCH), history=history, **overrides)
         assert decision_of(decision_record(run)) == run.decision
+    assert run.decision.held_back_code is HeldBack.CHAMPION_KNOWS
 
 
 def test_a_shown_run_says_what_would_flip_it(engine: Engine) -> None:
@@ -118,3 +120,61 @@ def test_a_run_waits_until_the_labels_of_its_current_month_are_there(database: E
     assert waits(replace(whole, as_of=MARCH), part)
     assert not waits(replace(part, as_of=MARCH), whole)
     assert not waits(replace(whole, as_of=MARCH), whole)
+
+
+def as_before_the_codes(engine: Engine, table_too: bool) -> None:
+    """The rows as earlier releases wrote them; with `table_too` the table lacks the columns as well."""
+    new = ("held_back_code", "champion_trained_on", "pending")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE monitor_runs SET record = record - CAST(:new AS text[])"), {"new": list(new)})
+        for name in new:
+            change = f"ALTER TABLE monitor_runs DROP COLUMN {name}"
+            connection.execute(text(change if table_too else f"UPDATE monitor_runs SET {name} = NULL"))
+
+
+OLD = {
+    "its own month": (History(champion_trained_on=MARCH), {}, HeldBack.CHAMPION_KNOWS, MARCH, True),
+    "a later month": (History(champion_trained_on=APRIL), {}, HeldBack.CHAMPION_KNOWS, APRIL, False),
+    "unconfirmed": (None, {"confirmations": 2, "confirmation_window": 3}, HeldBack.CONFIRMATIONS, None, False),
+    "cooling": (History((Earlier(FEBRUARY, True, True),)), {"cooldown_days": 90}, HeldBack.COOLDOWN, None, False),
+    "triggered": (None, {}, None, None, True),
+}
+
+
+@pytest.mark.parametrize("table_too", [True, False], ids=["without the columns", "columns without values"])
+@pytest.mark.parametrize("case", OLD)
+def test_what_an_earlier_release_put_into_words_is_read_as_a_code(case: str, table_too: bool, database: Engine) -> None:
+    history, overrides, code, champion_month, triggered = OLD[case]
+    create_result_tables(database)
+    run = finished(months=(FEBRUARY, MARCH), performance=measured(0.83, 0.5), history=history, **overrides)
+    assert run.decision.held_back_code is code
+    save_run(database, run)
+    as_before_the_codes(database, table_too)
+    assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, triggered),)
+    create_result_tables(database)
+    with database.connect() as connection:
+        query = text("SELECT held_back_code, champion_trained_on, pending FROM monitor_runs")
+        assert connection.execute(query).one() == (code, champion_month, False)
+
+
+@pytest.mark.parametrize("lacks", ["target", "both targets", "performance", "reference"])
+def test_what_an_earlier_release_called_pending_still_waits(lacks: str, database: Engine) -> None:
+    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", False, None, pending=True)
+    whole = LabelMonth(APRIL, 100, 100, 0.25, "", True, None)
+    ref = replace(part if lacks in ("both targets", "reference") else whole, as_of=MARCH)
+    target = target_drift(ref, part if lacks in ("target", "both targets") else whole)
+    create_result_tables(database)
+    more = {"performance": PENDING} if lacks == "performance" else {}
+    save_run(database, finished(months=(MARCH, APRIL), target=target, **more))
+    as_before_the_codes(database, table_too=False)
+    (run,) = past_runs(database, "churn")
+    assert run.pending == (lacks != "reference")
+
+
+def test_rows_that_have_their_codes_are_left_alone(database: Engine) -> None:
+    create_result_tables(database)
+    save_run(database, finished(months=(FEBRUARY, MARCH), history=History(champion_trained_on=MARCH), threshold=0.01))
+    with database.begin() as connection:
+        connection.execute(text("UPDATE monitor_runs SET held_back = 'in other words'"))
+    create_result_tables(database)
+    assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, True),)
