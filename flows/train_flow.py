@@ -28,7 +28,9 @@ plain_errors.install()
 def plan_step(here: Runtime, as_of: date | None, monitor: str, folder: Path) -> MonthPlan:
     """The month and the model, checked."""
     settings = here.settings
-    plan = plan_training(here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
+    plan = plan_training(
+        here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder, leave_one=True
+    )
     get_run_logger().info("%s: %s, %s entities", plan.model, plan.size.as_of, f"{plan.size.entities:,}")
     return plan
 
@@ -101,7 +103,7 @@ def train_month(as_of: date | None = None, seed: int = 42, monitor: str = "churn
     """Train the monitor's model on one month and register it; safe to repeat.
 
     Args:
-        as_of: the month; by default the newest whose labels are there.
+        as_of: the month; by default the newest with labels that leaves a later one to measure the model on.
         seed: of the split into training and validation users, and of the trees; not negative.
         monitor: a heading of monitors.toml.
 

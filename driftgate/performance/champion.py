@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from driftgate.errors import ConfigurationError, DataError
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.judge import Judge, texts
+from driftgate.performance.result import PassedOver
 from driftgate.training.metrics import all_metrics
 from driftgate.training.model import TrainedModel
 from driftgate.training.registry.models import ModelRegistry
@@ -19,15 +20,25 @@ from driftgate.training.registry.versions import VersionInfo
 _TOLERANCE = 1e-6
 
 
-def find_champion(registry: ModelRegistry, as_of: date) -> VersionInfo | None:
-    """The champion, unless it was trained on a later month than `as_of`: it was none then.
+def find_champion(registry: ModelRegistry, as_of: date) -> tuple[VersionInfo | None, PassedOver | None]:
+    """The model to measure on a month: the champion, or the one before it that was trained on an earlier month.
+
+    A model is never measured on the month that it was trained on, nor on an earlier one: it has learnt from it, or it
+    did not serve then.
+
+    Returns:
+        The version, None where none of the champion and those it replaced was trained before `as_of`; and the champion
+        where it is passed over for that reason.
 
     Raises:
         ConfigurationError: the champion was not trained by Driftgate.
         DatabaseError: the database refuses or cannot be reached.
     """
-    info = registry.champion_info()
-    return info if info is not None and info.as_of <= as_of else None
+    champion = registry.champion_info()
+    if champion is None or champion.as_of < as_of:
+        return champion, None
+    earlier = (info for info in registry.replaced_by(champion) if info.as_of < as_of)
+    return next(earlier, None), PassedOver(champion.version, champion.as_of, as_of)
 
 
 def champion_month(registry: ModelRegistry) -> date | None:

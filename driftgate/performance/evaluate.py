@@ -57,13 +57,17 @@ def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor:
             f"not computable: {len(side.labels)} labelled users that the model has not seen, "
             f"{int(side.labels.sum())} of them positive; {monitor.min_rows} and both classes are needed",
         )
+    measures = compare_scores(judge.validation, side, seed=monitor.sample_seed)
+    if measures["auc"].low == measures["auc"].high:
+        reason = "not computable: resampling the entities does not change the AUC, as with scores that are all alike"
+        return not_measured(PerformanceState.NOT_COMPUTABLE, reason)
     return Performance(
         PerformanceState.MEASURED,
         version=judge.version,
         trained_on=judge.trained_on,
         users_ref=len(judge.validation.labels),
         users_cur=len(side.labels),
-        measures=compare_scores(judge.validation, side, seed=monitor.sample_seed),
+        measures=measures,
         relations=_relations(ref, cur, key, judge.features),
     )
 

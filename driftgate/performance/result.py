@@ -51,6 +51,27 @@ class Relation:
 
 
 @dataclass(frozen=True)
+class PassedOver:
+    """The champion, where it was trained on the current month or a later one and so cannot be measured on it.
+
+    Attributes:
+        version: the champion's.
+        trained_on: month of its training.
+        as_of: the current month.
+    """
+
+    version: str
+    trained_on: date
+    as_of: date
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        when = "this month" if self.trained_on == self.as_of else f"{self.trained_on}, which is later"
+        return f"v{self.version} not measured: the champion was trained on {when}"
+
+
+@dataclass(frozen=True)
 class Performance:
     """A model's performance on the current month against its own on users it had not seen in training.
 
@@ -62,6 +83,7 @@ class Performance:
         users_ref, users_cur: how many labelled users each side's measures rest on; none was seen in training.
         measures: by the names in `MEASURES`.
         relations: features by how much of their relation to the label they lost, most first.
+        passed_over: the champion, where an earlier model or the probe is measured in its place; else None.
     """
 
     state: PerformanceState
@@ -72,6 +94,7 @@ class Performance:
     users_cur: int = 0
     measures: dict[str, Change] = field(default_factory=dict)
     relations: tuple[Relation, ...] = ()
+    passed_over: PassedOver | None = None
 
     @property
     def measured(self) -> bool:

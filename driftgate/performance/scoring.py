@@ -1,6 +1,6 @@
-"""Both months scored, with the champion or, where there is none, with a probe trained on the reference month."""
+"""Both months scored, with the champion or an earlier model or, without one, a probe of the reference month."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from driftgate.monitors import Monitor
 from driftgate.performance.champion import find_champion, load_judge
 from driftgate.performance.evaluate import evaluate, why_not
 from driftgate.performance.judge import Judge, ScoredMonth, fit_probe, score_with
-from driftgate.performance.result import Performance, PerformanceState, not_measured
+from driftgate.performance.result import PassedOver, Performance, PerformanceState, not_measured
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import VersionInfo
 
@@ -27,12 +27,14 @@ class Scoring:
         cur: scores of the current month, where there is a judge.
         ref: scores of the reference month; only by a champion.
         without: why there will be no performance, or None.
+        passed_over: the champion, where it may not be measured on the current month; else None.
     """
 
     judge: Judge | None
     cur: ScoredMonth | None
     ref: ScoredMonth | None
     without: Performance | None
+    passed_over: PassedOver | None = None
 
     @property
     def champion_paths(self) -> tuple[Path, Path] | None:
@@ -78,19 +80,22 @@ def score_months(
     off = why_not(ref.labels, cur.labels, monitor, champion=True)
     if off is not None and off.state is PerformanceState.OFF:
         return Scoring(None, None, None, off)
-    info = find_champion(registry, cur.size.as_of) if registry else None
+    info, passed_over = find_champion(registry, cur.size.as_of) if registry else (None, None)
     if registry is None or info is None:
-        return _with_probe(monitor, ref, cur, ledger, folder)
-    return _with_champion(registry, info, monitor, ref, cur, ledger, folder)
+        scoring = _with_probe(monitor, ref, cur, ledger, folder)
+    else:
+        scoring = _with_champion(registry, info, monitor, ref, cur, ledger, folder)
+    return replace(scoring, passed_over=passed_over)
 
 
 def measure(scoring: Scoring, monitor: Monitor, ref: Side, cur: Side) -> Performance:
     """The performance of what was scored."""
     if scoring.without is not None:
-        return scoring.without
+        return replace(scoring.without, passed_over=scoring.passed_over)
     assert scoring.judge is not None
     assert scoring.cur is not None
-    return evaluate(scoring.judge, scoring.cur, (ref.features, ref.labels), (cur.features, cur.labels), monitor)
+    months = (ref.features, ref.labels), (cur.features, cur.labels)
+    return replace(evaluate(scoring.judge, scoring.cur, *months, monitor), passed_over=scoring.passed_over)
 
 
 def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: Path) -> Scoring:

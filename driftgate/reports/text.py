@@ -20,12 +20,13 @@ def target_line(target: TargetDrift) -> str:
 
 def performance_line(found: Performance) -> str:
     """`[Performance] ...`: the AUC then and now and the interval of its fall, or why there is none."""
+    note = f" ({found.passed_over.text})" if found.passed_over else ""
     if not found.measured:
-        return f"[Performance] {' '.join(found.reason.split()) or found.state}"
+        return f"[Performance] {' '.join(found.reason.split()) or found.state}{note}"
     low, high = found.drop_interval
     return (
         f"[Performance] champion={found.model} ref_auc={found.auc.ref:.2f} cur_auc={found.auc.cur:.2f} "
-        f"drop={found.drop:z.2f} [{low:z.2f}, {high:z.2f}]"
+        f"drop={found.drop:z.2f} [{low:z.2f}, {high:z.2f}]{note}"
     )
 
 
@@ -88,14 +89,21 @@ def verdict_markdown(run: Run) -> str:
 def _performance_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
+    note = f"; {found.passed_over.text}" if found.passed_over else ""
     if not found.measured:
-        return f"\n- performance: {found.reason}"
+        return f"\n- performance: {found.reason}{note}"
     low, high = found.drop_interval
-    who = f"champion v{found.version}" if found.version else "no champion; a probe model"
     return (
-        f"\n- performance ({who}, trained on {found.trained_on}): AUC {found.auc.ref:.4f} then, {found.auc.cur:.4f} "
-        f"now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}] on {found.users_cur:,} users it has not seen"
+        f"\n- performance ({_measured_model(found)}, trained on {found.trained_on}): AUC {found.auc.ref:.4f} in its "
+        f"own validation on that month, {found.auc.cur:.4f} now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}] on "
+        f"{found.users_cur:,} users it has not seen{note}"
     )
+
+
+def _measured_model(found: Performance) -> str:
+    if found.version is None:
+        return "a probe model" if found.passed_over else "no champion; a probe model"
+    return f"the earlier model v{found.version}" if found.passed_over else f"champion v{found.version}"
 
 
 def _prediction_item(found: ColumnResult | None) -> str:

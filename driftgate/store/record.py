@@ -105,6 +105,8 @@ def _performance(found: Performance, monitor: Monitor) -> dict[str, Any]:
         "reason": found.reason,
         "champion": found.version,
         "trained_on": str(found.trained_on) if found.trained_on else None,
+        "passed_over": found.passed_over
+        and {"version": found.passed_over.version, "trained_on": str(found.passed_over.trained_on)},
         "users_ref": found.users_ref,
         "users_cur": found.users_cur,
         "threshold": monitor.performance_drop,

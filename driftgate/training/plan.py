@@ -83,12 +83,20 @@ def plan_month(engine: Engine, name: str, as_of: date | None, monitors: Path, fe
 
 
 def plan_training(
-    engine: Engine, name: str, as_of: date | None, monitors: Path, feast_repo: Path, scratch: Path
+    engine: Engine,
+    name: str,
+    as_of: date | None,
+    monitors: Path,
+    feast_repo: Path,
+    scratch: Path,
+    leave_one: bool = False,
 ) -> MonthPlan:
     """Resolve a month to train on; by default the newest whose labels are there.
 
     Args:
         scratch: folder for the labels that are read to find that month.
+        leave_one: by default take the newest that leaves a later labelled month to measure the model on, where there
+            is one. A model is never measured on its own month.
 
     Raises:
         as `plan_month`, and
@@ -103,7 +111,7 @@ def plan_training(
         )
     months = _loaded(engine, monitor)
     if as_of is None:
-        as_of = _newest_labelled(engine, monitor, months, scratch)
+        as_of = _newest_labelled(engine, monitor, months, scratch, leave_one)
     return _plan(engine, monitor, model, feast_repo, months, as_of)
 
 
@@ -142,13 +150,18 @@ def _whole(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
     return MonthSize(as_of, size.entities, size.entities)
 
 
-def _newest_labelled(engine: Engine, monitor: Monitor, months: list[date], scratch: Path) -> date:
-    reasons = []
+def _newest_labelled(engine: Engine, monitor: Monitor, months: list[date], scratch: Path, leave_one: bool) -> date:
+    reasons, newest = [], None
     for as_of in reversed(months):
         labels = read_labels(engine, monitor, _whole(engine, monitor, as_of), scratch / f"probe_{as_of}.arrow")
-        if labels.path is not None:
+        if labels.path is None:
+            reasons.append(f"{as_of}: {labels.reason}")
+        elif newest is not None or not leave_one:
             return as_of
-        reasons.append(f"{as_of}: {labels.reason}")
+        else:
+            newest = as_of
+    if newest is not None:
+        return newest
     raise DataError(
         f"no month can be trained on: {bounded(reasons)}", remedy="load the labels of a month, or name one by --as-of"
     )

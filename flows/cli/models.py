@@ -16,7 +16,10 @@ MonitorName = Annotated[str, typer.Option(help="Heading in monitors.toml")]
 @commands.command()
 def train(
     as_of: Annotated[
-        str | None, typer.Option(help="Month to train on, YYYY-MM-DD; by default the newest with labels")
+        str | None,
+        typer.Option(
+            help="Month to train on, YYYY-MM-DD; by default the newest that leaves a later labelled one to judge"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the split of users and of the trees; same seed, same model")] = 42,
     monitor: MonitorName = "churn",

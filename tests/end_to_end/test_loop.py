@@ -171,7 +171,12 @@ def test_the_same_pair_does_not_trigger_a_second_time(story: Story) -> None:
     decision = story.again.decision
     assert decision.label == "NO_ACTION" and decision.signalled
     assert decision.held_back == "the champion was trained on 2024-03-31 and knows this shift"
-    assert story.again.performance.drop == 0.0
+    # The model of before answers, since the champion has learnt from this very month.
+    found = story.again.performance
+    assert found.version == "1" and found.drop == story.stormy.performance.drop
+    passed_over = found.passed_over
+    assert passed_over is not None and passed_over.version == story.contest.challenger
+    assert passed_over.text == f"v{passed_over.version} not measured: the champion was trained on this month"
 
 
 def test_rollback_moves_the_alias_back_and_forth_again(story: Story, workplace: Workplace) -> None:
@@ -219,7 +224,7 @@ def test_the_tables_and_the_artifact_hold_the_performance(story: Story, workplac
     run = workplace.flow_run("churn: 2024-02-29 vs 2024-03-31")
     found = workplace.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     verdict = next(item for item in found if item["key"].startswith("verdict"))
-    assert "champion v" in verdict["data"]
+    assert "the earlier model v1" in verdict["data"] and "not measured: the champion was trained on" in verdict["data"]
     assert "What each feature alone says about the label" in verdict["data"]
 
 

@@ -16,6 +16,7 @@ from driftgate.errors import ConfigurationError
 from driftgate.performance.result import PerformanceState
 from driftgate.reports.text import result_lines
 from driftgate.run import Run
+from driftgate.training.registry.models import ModelRegistry
 from tests.reports.runs import TARGET, column, finished
 from tests.workplace import Workplace
 
@@ -234,24 +235,41 @@ def test_a_champion_of_a_later_month_leaves_the_pair_to_a_probe_and_holds_it_bac
     assert run.drift.prediction is None, "there are no scores of a champion"
     assert cooling.feb.decision.triggered
     assert run.decision.held_back == "the champion was trained on 2024-03-31 and knows this shift"
-    assert run.performance == cooling.feb.performance
+    assert run.performance.passed_over is not None
+    assert replace(run.performance, passed_over=None) == cooling.feb.performance
 
 
-def test_users_of_the_training_are_not_counted(workplace: Workplace, monitors: None, champion: str) -> None:
-    """On its own month what is left are the validation users."""
-    from driftgate.training.split import is_validation
+def test_a_champion_is_not_measured_on_the_month_it_was_trained_on(
+    workplace: Workplace, monitors: None, champion: str
+) -> None:
+    """It replaced no other, so that a probe answers; the drop is not hidden by what the champion has learnt."""
+    from driftgate.reports.text import performance_line
     from flows.monitor_flow import monitor_month
 
     run = monitor_month(FEB, MAR)
-    with workplace.engine.connect() as connection:
-        users = connection.execute(text("SELECT user_id FROM labels WHERE period_start = '2024-03-31'")).scalars().all()
-    unseen = sum(is_validation(user, 42) for user in users)
-    assert run.performance.version == champion
-    assert run.performance.users_cur == run.performance.users_ref == unseen < len(users) / 3
+    assert run.performance.version is None and run.performance.trained_on == FEB
+    assert run.performance.drop_interval[0] > 0.05
+    line = performance_line(run.performance)
+    assert line.startswith("[Performance] champion=none (probe) ref_auc=")
+    assert line.endswith(f" (v{champion} not measured: the champion was trained on this month)")
+
+
+@pytest.fixture(scope="module")
+def of_february(workplace: Workplace, champion: str) -> str:
+    """A champion that may be measured on the newest month."""
+    from flows.runtime.environment import Runtime
+    from flows.train_flow import train_month
+
+    version = train_month(FEB).registered.version
+    artifacts = Runtime.from_environment().settings.mlflow_artifacts
+    registry = ModelRegistry(workplace.parameters, artifacts, "streamflow_churn")
+    registry.promote(version)
+    registry.close()
+    return version
 
 
 def test_a_champion_whose_files_are_gone_gives_no_verdict_and_takes_none_back(
-    workplace: Workplace, monitors: None, champion: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    workplace: Workplace, monitors: None, of_february: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The months are as they were when the earlier verdict was reached, so it still holds."""
     from flows.monitor_flow import monitor_month
@@ -260,7 +278,7 @@ def test_a_champion_whose_files_are_gone_gives_no_verdict_and_takes_none_back(
     with workplace.engine.connect() as connection:
         before = connection.execute(query).all()
     monkeypatch.setenv("MLFLOW_ARTIFACTS", str(tmp_path))
-    with pytest.raises(ConfigurationError, match="version 1 has no file") as caught:
+    with pytest.raises(ConfigurationError, match=f"version {of_february} has no file") as caught:
         monitor_month(FEB, MAR)
     assert "MLFLOW_ARTIFACTS" in caught.value.remedy
     with workplace.engine.connect() as connection:
@@ -285,7 +303,7 @@ def test_a_champion_whose_files_are_gone_gives_no_verdict_and_takes_none_back(
     ],
 )
 def test_a_champion_that_lost_a_feature_is_not_measured_and_there_is_a_verdict(
-    workplace: Workplace, monitors: None, champion: str, spoil: str, mend: str, state: str
+    workplace: Workplace, monitors: None, of_february: str, spoil: str, mend: str, state: str
 ) -> None:
     from flows.monitor_flow import monitor_month
 
@@ -298,6 +316,6 @@ def test_a_champion_that_lost_a_feature_is_not_measured_and_there_is_a_verdict(
             connection.execute(text(f"ALTER TABLE usage_agg_30d_snapshots {mend}"))
     assert run.drift.worst_first[0].name == "watch_hours_30d" and run.drift.worst_first[0].state == state
     assert run.performance.state is PerformanceState.NOT_COMPUTABLE
-    why = "not computable: champion v1 reads features that are absent or retyped: watch_hours_30d"
+    why = f"not computable: champion v{of_february} reads features that are absent or retyped: watch_hours_30d"
     assert run.performance.reason == why and f"[Performance] {why}" in result_lines(run)
     assert run.decision.signalled and f"auc_drop {why}" in run.decision.reasons

@@ -27,7 +27,7 @@ def registry(workplace: Workplace) -> ModelRegistry:
 
 @pytest.fixture(scope="module")
 def trained(workplace: Workplace) -> list[TrainedVersion]:
-    """The first month, the same again, and the newest."""
+    """The first month, the same again, and the newest that leaves one to measure the model on."""
     from flows.train_flow import train_month
 
     return [train_month(MONTHS[0]), train_month(MONTHS[0]), train_month()]
@@ -39,7 +39,7 @@ def test_the_first_version_is_the_champion_and_a_rerun_is_no_version(trained: li
     assert (again.version, again.alias, again.created) == ("1", "champion", False)
     assert (newest.version, newest.alias, newest.created) == ("2", "challenger", True)
     assert trained[0].training == trained[1].training
-    assert trained[2].training.as_of == MONTHS[2]
+    assert trained[2].training.as_of == MONTHS[1]
 
 
 def test_it_learns_what_there_is_to_learn(trained: list[TrainedVersion]) -> None:
@@ -70,7 +70,7 @@ def test_every_step_and_a_page_are_in_prefect(trained: list[TrainedVersion], wor
     assert set(workplace.task_runs(run)) == STEPS
     assert training_line(trained[2]) in workplace.logs(run, until="[Train]")
     (page,) = workplace.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
-    assert page["key"] == "training-churn-2024-03-31" and page["type"] == "markdown"
+    assert page["key"] == "training-churn-2024-02-29" and page["type"] == "markdown"
     assert page["data"].startswith("# streamflow_churn version 2, challenger")
     assert f"| auc | {trained[2].training.metrics['auc']:.4f} |" in page["data"]
     assert "| 0.2 to 0.3 |" in page["data"]
@@ -111,14 +111,19 @@ def test_what_cannot_be_trained_is_said_before_anything_is_read(
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
-def test_the_newest_month_is_one_with_labels(workplace: Workplace, registry: ModelRegistry) -> None:
+def test_the_month_taken_leaves_a_later_one_with_labels_where_there_is_one(
+    workplace: Workplace, registry: ModelRegistry
+) -> None:
     from flows.train_flow import train_month
 
     with workplace.engine.begin() as connection:
         connection.execute(text("CREATE TABLE kept AS SELECT * FROM labels"))
         connection.execute(text("DELETE FROM labels WHERE period_start = '2024-03-31'"))
     try:
-        assert train_month(seed=7).training.as_of == MONTHS[1]
+        assert train_month(seed=7).training.as_of == MONTHS[0]
+        with workplace.engine.begin() as connection:
+            connection.execute(text("DELETE FROM labels WHERE period_start = '2024-02-29'"))
+        assert train_month(seed=7).training.as_of == MONTHS[0], "the only one"
         with workplace.engine.begin() as connection:
             connection.execute(text("DELETE FROM labels"))
         before = registry.versions()

@@ -48,7 +48,7 @@ def registry(
     folder = tmp_path_factory.mktemp("champion")
     with new_database(server) as parameters:
         made = ModelRegistry(parameters, folder / "artifacts", "m")
-        assert find_champion(made, JAN) is None and champion_month(made) is None
+        assert find_champion(made, JAN) == (None, None) and champion_month(made) is None
         assert train(made, *january, folder) == "1"
         yield made
         made.close()
@@ -82,12 +82,36 @@ def test_it_knows_its_training(registry: ModelRegistry, info: VersionInfo, janua
     assert (judge.version, judge.trained_on, judge.features) == ("1", JAN, model.features)
 
 
-def test_it_is_champion_from_its_own_month_on(registry: ModelRegistry) -> None:
+def test_it_is_measured_on_months_after_its_own(registry: ModelRegistry) -> None:
     assert champion_month(registry) == JAN
-    assert find_champion(registry, date(2023, 12, 31)) is None
-    for day in (JAN, FEB):
-        found = find_champion(registry, day)
+    for day, words in ((date(2023, 12, 31), "2024-01-31, which is later"), (JAN, "this month")):
+        found, passed_over = find_champion(registry, day)
+        assert found is None and passed_over is not None
+        assert passed_over.text == f"v1 not measured: the champion was trained on {words}"
+    found, passed_over = find_champion(registry, FEB)
+    assert found is not None and found.version == "1" and passed_over is None
+
+
+def test_on_its_own_month_the_model_it_replaced_answers(
+    server: ConnectionParameters, january: Month, tmp_path: Path
+) -> None:
+    with new_database(server) as parameters:
+        made = ModelRegistry(parameters, tmp_path / "artifacts", "m")
+        train(made, *january, tmp_path)
+        train(made, *month(tmp_path, FEB, seed=2), tmp_path)
+        made.promote("2")
+        assert [item.version for item in made.replaced_by(made.version_info("2"))] == ["1"]
+        found, passed_over = find_champion(made, FEB)
         assert found is not None and found.version == "1"
+        assert passed_over is not None and passed_over.version == "2"
+        found, passed_over = find_champion(made, MAR)
+        assert found is not None and found.version == "2" and passed_over is None
+        # Each has replaced the other by now, and the search ends all the same.
+        made.rollback()
+        made.promote("2", over="1")
+        made.promote("1")
+        assert find_champion(made, JAN)[0] is None
+        made.close()
 
 
 def put(table: pa.Table, name: str, values: object) -> pa.Table:

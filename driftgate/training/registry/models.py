@@ -1,6 +1,6 @@
 """The registered model: its versions, which of them serves, and loading one. Reading needs no mlflow, writing does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -141,6 +141,19 @@ class ModelRegistry:
                 allowed=error.allowed,
                 remedy="make a version the champion that Driftgate trained: `driftgate promote VERSION`",
             ) from error
+
+    def replaced_by(self, info: VersionInfo) -> Iterator[VersionInfo]:
+        """The versions that served before a version did, newest first, as far as Driftgate trained them."""
+        seen = {info.version}
+        version = self._tables.tag(info.version, REPLACED_TAG)
+        # A rollback and a promotion make two versions replace each other.
+        while version is not None and version not in seen:
+            seen.add(version)
+            try:
+                yield self.version_info(version)
+            except DataError:
+                return
+            version = self._tables.tag(version, REPLACED_TAG)
 
     def load(self, version: str) -> TrainedModel:
         """Read a version from the artifacts folder, once its digest is checked.
