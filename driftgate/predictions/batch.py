@@ -55,7 +55,7 @@ class Batch:
 
     @property
     def batch_id(self) -> UUID:
-        """The id follows from monitor, month, version and time, so that a batch that is written twice is stored once."""
+        """An id made of monitor, month, version and time, so that a batch that is written twice is stored once."""
         return uuid5(_IDS, f"{self.monitor}:{self.as_of}:{self.model_version}:{self.time.isoformat()}")
 
 
