@@ -3,6 +3,7 @@
 import json
 import math
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftgate.run import Run
+from driftgate.store import record as record_module
 from driftgate.store.record import decision_record, record_text, without_nan
 from tests.reports.runs import NO_TARGET, TARGET, column, finished, lost
+from tests.store.examples import EXAMPLES
+
+GOLDEN = Path(__file__).with_name("golden")
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -38,6 +43,12 @@ def test_any_value_without_nan_is_strict_json(value: Any) -> None:
 def test_only_what_is_not_finite_becomes_null() -> None:
     odd = {"a": [math.nan, -math.inf, (1.5, math.inf)], "b": {"c": 0.0, "d": True, "e": "nan"}}
     assert without_nan(odd) == {"a": [None, None, [1.5, None]], "b": {"c": 0.0, "d": True, "e": "nan"}}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_record_is_written_as_earlier_releases_wrote_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "version", lambda package: f"{package} 1.0")
+    assert record_text(EXAMPLES[name]) == (GOLDEN / f"{name}.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("run", [finished(), finished(column("a"), lost("b")), finished(column("a"), target=NO_TARGET)])

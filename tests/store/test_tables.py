@@ -1,15 +1,22 @@
 """Run tables on a real PostgreSQL: one set of rows for each monitor and pair of months, whatever happens."""
 
+import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, inspect, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
 from driftgate.errors import DatabaseError
 from driftgate.store.record import decision_record
 from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs, save_run
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, TARGET, column, finished, lost
+from tests.store.examples import EXAMPLES
+
+GOLDEN = Path(__file__).with_name("golden")
 
 
 @pytest.fixture
@@ -22,6 +29,22 @@ def results(database: Engine) -> Engine:
 def rows(engine: Engine, table: Any) -> list[dict[str, Any]]:
     with engine.connect() as connection:
         return [dict(row) for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()]
+
+
+def test_the_tables_are_made_as_earlier_releases_made_them() -> None:
+    made = [CreateTable(table).compile(dialect=postgresql.dialect()) for table in (monitor_runs, monitor_columns)]
+    assert "".join(f"{str(table).strip()};\n" for table in made) == (GOLDEN / "tables.sql").read_text()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_rows_are_written_as_earlier_releases_wrote_them(results: Engine, name: str) -> None:
+    save_run(results, EXAMPLES[name])
+    runs, columns = rows(results, monitor_runs), rows(results, monitor_columns)
+    for row in runs:
+        assert row.pop("record") == decision_record(EXAMPLES[name])
+        row["decided_at"] = row["decided_at"].timestamp()
+    written = json.dumps({"monitor_runs": runs, "monitor_columns": columns}, indent=1, default=str)
+    assert f"{written}\n" == (GOLDEN / f"{name}.rows.json").read_text(encoding="utf-8")
 
 
 def test_a_run_and_its_columns_are_stored(results: Engine) -> None:
