@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from driftgate.errors import DatabaseError
-from driftgate.store.record import decision_record
+from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs, save_run
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, TARGET, column, finished, lost
 from tests.store.examples import EXAMPLES
@@ -41,7 +41,7 @@ def test_rows_are_written_as_earlier_releases_wrote_them(results: Engine, name: 
     save_run(results, EXAMPLES[name])
     runs, columns = rows(results, monitor_runs), rows(results, monitor_columns)
     for row in runs:
-        assert row.pop("record") == decision_record(EXAMPLES[name])
+        assert row.pop("record") == RunRecord.of(EXAMPLES[name]).content
         row["decided_at"] = row["decided_at"].timestamp()
     written = json.dumps({"monitor_runs": runs, "monitor_columns": columns}, indent=1, default=str)
     assert f"{written}\n" == (GOLDEN / f"{name}.rows.json").read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def test_a_run_and_its_columns_are_stored(results: Engine) -> None:
     )
     assert (stored["target_threshold"], stored["target_reason"]) == (0.5, "")
     assert stored["report_html"] == "/reports/drift_2024-01-31_vs_2024-02-29.html"
-    assert stored["record"] == decision_record(run)
+    assert stored["record"] == RunRecord.of(run).content
     first, second = rows(results, monitor_columns)
     assert (first["name"], first["score"], first["drifted"], first["drifted_by"]) == ("a", 0.5, True, "values")
     assert (second["name"], second["method"], second["drifted"]) == ("b", "wasserstein", False)
