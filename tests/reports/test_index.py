@@ -120,7 +120,7 @@ def test_monitors_have_sections_of_their_own(tmp_path: Path) -> None:
     assert found.text.index("orders") < found.text.index("churn")
 
 
-def test_a_fall_of_the_auc_is_shown_with_its_interval_as_a_hint_for_eyes_and_ears(tmp_path: Path) -> None:
+def test_a_drop_of_the_auc_is_shown_with_its_interval_as_a_hint_for_eyes_and_ears(tmp_path: Path) -> None:
     put(tmp_path, finished(performance=measured(0.82, 0.5)))
     found = page(tmp_path)
     hint = "95% interval 0.29 to 0.35, threshold 0.05; champion v1"

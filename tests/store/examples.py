@@ -1,6 +1,8 @@
 """Runs whose records and rows lie in `golden/`, as they were written before one model wrote both."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 
 from driftgate.decision import Earlier, History
 from driftgate.performance.result import Change, Performance, PerformanceState, Relation
@@ -17,6 +19,8 @@ from tests.reports.runs import (
     finished,
     lost,
 )
+
+GOLDEN = Path(__file__).with_name("golden")
 
 _MEASURED = Performance(
     PerformanceState.MEASURED,
@@ -69,3 +73,12 @@ EXAMPLES: dict[str, Run] = {
         decided_at=datetime(2024, 4, 1, 12, 0, 0, 5, tzinfo=UTC),
     ),
 }
+
+
+def known(found: Any, golden: Any) -> Any:
+    """What was found without the keys that the golden value lacks, in the order found: a new figure changes no file."""
+    if isinstance(golden, dict):
+        return {key: known(value, golden[key]) for key, value in found.items() if key in golden}
+    if isinstance(golden, list) and len(golden) == len(found):
+        return [known(*pair) for pair in zip(found, golden, strict=True)]
+    return found

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +13,7 @@ from driftgate.errors import DatabaseError
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs, save_run
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, TARGET, column, finished, lost
-from tests.store.examples import EXAMPLES
-
-GOLDEN = Path(__file__).with_name("golden")
+from tests.store.examples import EXAMPLES, GOLDEN, known
 
 
 @pytest.fixture
@@ -32,8 +29,11 @@ def rows(engine: Engine, table: Any) -> list[dict[str, Any]]:
 
 
 def test_the_tables_are_made_as_earlier_releases_made_them() -> None:
+    golden = (GOLDEN / "tables.sql").read_text().splitlines()
     made = [CreateTable(table).compile(dialect=postgresql.dialect()) for table in (monitor_runs, monitor_columns)]
-    assert "".join(f"{str(table).strip()};\n" for table in made) == (GOLDEN / "tables.sql").read_text()
+    lines = "".join(f"{str(table).strip()};\n" for table in made).splitlines()
+    assert [line for line in lines if line in golden] == golden
+    assert [line for line in lines if line not in golden and "NOT NULL" in line] == [], "earlier rows lack the value"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -43,8 +43,9 @@ def test_rows_are_written_as_earlier_releases_wrote_them(results: Engine, name: 
     for row in runs:
         assert row.pop("record") == RunRecord.of(EXAMPLES[name]).content
         row["decided_at"] = row["decided_at"].timestamp()
-    written = json.dumps({"monitor_runs": runs, "monitor_columns": columns}, indent=1, default=str)
-    assert f"{written}\n" == (GOLDEN / f"{name}.rows.json").read_text(encoding="utf-8")
+    golden = (GOLDEN / f"{name}.rows.json").read_text(encoding="utf-8")
+    written = known({"monitor_runs": runs, "monitor_columns": columns}, json.loads(golden))
+    assert json.dumps(written, indent=1, default=str) + "\n" == golden
 
 
 def test_a_run_and_its_columns_are_stored(results: Engine) -> None:
