@@ -8,10 +8,11 @@ from sqlalchemy import Engine
 
 from driftgate.decision import Policy
 from driftgate.errors import UsageError
-from driftgate.features.entities import MonthSize, choose_months, loaded_months, measure_month
+from driftgate.features.entities import MonthSize, loaded_months, measure_month
 from driftgate.features.repository import require_repository
 from driftgate.files import require_writable
 from driftgate.monitors import Monitor, read_monitor, require_share
+from driftgate.pairs import chosen_pair
 from driftgate.reports.paths import report_paths
 from driftgate.run import ReportPaths
 from driftgate.store.tables import create_result_tables
@@ -79,8 +80,7 @@ def plan_run(engine: Engine, request: Request, monitors: Path, feast_repo: Path,
     repo = monitor.feast_repo or feast_repo
     require_repository(repo)
     months = loaded_months(engine, monitor.entity)
-    ref, cur = choose_months(months, request.as_of_ref, request.as_of_cur)
-    check_request(Request(ref, cur))
+    ref, cur = chosen_pair(months, request.as_of_ref, request.as_of_cur)
     paths = report_paths(report_dir, monitor, ref, cur)
     sizes = [measure_month(engine, monitor, month) for month in (ref, cur)]
     before = max(month for month in months if month < cur)

@@ -11,10 +11,10 @@ from driftgate.decision import Decision, History, decide
 from driftgate.drift.comparison import Comparison, Side, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.result import DriftResult, TargetDrift
-from driftgate.errors import DataError
-from driftgate.features.entities import MonthSize, entity_sql
+from driftgate.features.entities import MonthSize
 from driftgate.features.labels import LabelMonth, read_labels
-from driftgate.features.types import FeatureMonth, FeatureRequest
+from driftgate.features.types import FeatureMonth
+from driftgate.features.worker import read_features
 from driftgate.files import write_atomic
 from driftgate.performance.champion import champion_month
 from driftgate.performance.result import Performance
@@ -51,24 +51,8 @@ def plan_step(here: Runtime, request: Request) -> Plan:
 @task(name="features", task_run_name="features-{size.as_of}", **STEP, **DATABASE_RETRIES)
 def features_step(here: Runtime, plan: Plan, size: MonthSize, previous: date | None, folder: Path) -> FeatureMonth:
     """Point-in-time features of one month's entities, into an Arrow file."""
-    month = feature_worker(here.parameters).read_month(
-        FeatureRequest(
-            repo=plan.repo,
-            service=plan.monitor.feature_service,
-            key=plan.monitor.entity.feast_key,
-            entity_sql=entity_sql(plan.monitor, size),
-            as_of=size.as_of,
-            previous=previous,
-            out=folder / f"features_{size.as_of}.arrow",
-        )
-    )
-    if month.rows != size.compared:
-        raise DataError(
-            f"the month {size.as_of} had {size.compared} entities to compare when the run began, and {month.rows} when "
-            "its features were read",
-            allowed="a month that stays as it is while it is judged",
-            remedy="run again once the load that is under way has ended",
-        )
+    worker, out = feature_worker(here.parameters), folder / f"features_{size.as_of}.arrow"
+    month = read_features(worker, plan.monitor, plan.repo, size, previous, out)
     get_run_logger().info("%s: %s rows of %d declared features", size.as_of, f"{month.rows:,}", len(month.declared))
     return month
 
