@@ -13,9 +13,10 @@ if __name__ == "__main__":
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from prefect import flow, runtime
+from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from driftgate.decision import Decision
 from driftgate.drift.comparison import Comparison, Side
@@ -51,7 +52,7 @@ plain_errors.install()
 
 
 def _run_name() -> str:
-    given = runtime.flow_run.parameters
+    given = flow_run.parameters
     pair = [str(given.get(name) or "newest") for name in ("as_of_ref", "as_of_cur")]
     return f"{given.get('monitor', 'churn')}: {' vs '.join(pair)}"
 
@@ -77,55 +78,55 @@ def monitor_month(
     Raises:
         DriftgateError: there is no verdict; the message says why and what to do.
     """
-    here = Runtime.from_environment()
-    start_workers(here.parameters)
-    with failures_pushed(here, MONITOR_FLOW, monitor) as clock:
-        plan = plan_step(here, Request(as_of_ref, as_of_cur, threshold, monitor))
+    runtime = Runtime.from_environment()
+    start_workers(runtime.parameters)
+    with failures_pushed(runtime, MONITOR_FLOW, monitor) as clock:
+        plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))
         clock.current = plan.newest
-        run = _run(here, plan)
+        run = _run(runtime, plan)
         if plan.newest:
-            push_monitor_run(here.settings.pushgateway_url, run, clock.seconds)
+            push_monitor_run(runtime.settings.pushgateway_url, run, clock.seconds)
     get_run_logger().info(decision_line(run))
     return run
 
 
-def _run(here: Runtime, plan: Plan) -> Run:
+def _run(runtime: Runtime, plan: Plan) -> Run:
     require_retraining(plan.monitor)
     try:
-        comparison, target, performance, decision = _judge(here, plan)
+        comparison, target, performance, decision = _judge(runtime, plan)
     except (NoVerdictError, DataError):
-        withdraw_step(here, plan)
+        withdraw_step(runtime, plan)
         raise
     run = Run(plan.monitor, comparison.drift, target, decision, plan.paths, datetime.now(UTC), performance)
-    publish_step(here, run, comparison)
-    shown = workspace_step(here, run, comparison, return_state=True)
+    publish_step(runtime, run, comparison)
+    shown = workspace_step(runtime, run, comparison, return_state=True)
     if not shown.is_completed():
         get_run_logger().warning("the Evidently UI does not show this run; the verdict stands: %s", shown.message)
     act_step(run)
     return run
 
 
-def _judge(here: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Performance, Decision]:
-    with here.scratch() as folder:
-        ref, cur = _read_both(here, plan, folder)
+def _judge(runtime: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Performance, Decision]:
+    with runtime.scratch() as folder:
+        ref, cur = _read_both(runtime, plan, folder)
         ledger = ledger_step(plan, ref.features, cur.features)
         target = target_step(ref.labels, cur.labels)
-        scoring = score_step(here, plan, ref, cur, ledger, folder)
+        scoring = score_step(runtime, plan, ref, cur, ledger, folder)
         # Beside each other: the report is made in a process of its own.
         drift: PrefectFuture[Comparison] = drift_step.submit(plan, ref, cur, ledger, scoring)
         performance = performance_step(plan, scoring, ref, cur)
         comparison = drift.result()
-    decision = decide_step(here, plan, comparison.drift, target, performance)
+    decision = decide_step(runtime, plan, comparison.drift, target, performance)
     return comparison, target, performance, decision
 
 
-def _read_both(here: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:
+def _read_both(runtime: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:
     """Features and labels of both months, read beside each other."""
     months = [(plan.ref, None), (plan.cur, plan.before_cur)]
     features: list[PrefectFuture[FeatureMonth]] = [
-        features_step.submit(here, plan, size, previous, folder) for size, previous in months
+        features_step.submit(runtime, plan, size, previous, folder) for size, previous in months
     ]
-    labels: list[PrefectFuture[LabelMonth]] = [labels_step.submit(here, plan, size, folder) for size, _ in months]
+    labels: list[PrefectFuture[LabelMonth]] = [labels_step.submit(runtime, plan, size, folder) for size, _ in months]
     sides = [
         Side(size, feature.result(), label.result())
         for (size, _), feature, label in zip(months, features, labels, strict=True)

@@ -33,11 +33,11 @@ def backfill(
     # Otherwise each month's lines would tear the progress bar apart.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING" if sys.stderr.isatty() else "INFO")
     wait_for_prefect = start_prefect()
-    here = Runtime.from_environment()
-    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    runtime = Runtime.from_environment()
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     # Before anything slow.
-    history_pairs(loaded_months(here.engine, chosen.entity), found, *bounds)
-    start_workers(here.parameters)
+    history_pairs(loaded_months(runtime.engine, chosen.entity), found, *bounds)
+    start_workers(runtime.parameters)
     from flows.backfill_flow import backfill_months, describe, told
 
     wait_for_prefect()
@@ -58,9 +58,9 @@ def runs(
     from driftgate.store.history import past_runs
     from flows.runtime.environment import Runtime
 
-    here = Runtime.from_environment()
-    read_monitor(here.settings.driftgate_monitors, monitor)
-    found = past_runs(here.engine, monitor)
+    runtime = Runtime.from_environment()
+    read_monitor(runtime.settings.driftgate_monitors, monitor)
+    found = past_runs(runtime.engine, monitor)
     for line in runs_table(found[-last:]):
         typer.echo(line)
 
@@ -77,9 +77,9 @@ def show(
     from driftgate.store.history import past_record
     from flows.runtime.environment import Runtime
 
-    here = Runtime.from_environment()
-    read_monitor(here.settings.driftgate_monitors, monitor)
-    for line in run_lines(past_record(here.engine, monitor, _date(as_of_cur), _date(as_of_ref))):
+    runtime = Runtime.from_environment()
+    read_monitor(runtime.settings.driftgate_monitors, monitor)
+    for line in run_lines(past_record(runtime.engine, monitor, _date(as_of_cur), _date(as_of_ref))):
         typer.echo(line)
 
 
