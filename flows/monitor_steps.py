@@ -20,9 +20,10 @@ from driftgate.performance.champion import champion_month
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
 from driftgate.planning import Plan, Request, plan_run, policy_of
+from driftgate.reports.banner import with_banner
 from driftgate.reports.index import write_index
 from driftgate.reports.paths import withdraw_reports
-from driftgate.reports.text import column_rows, performance_line, target_line, verdict_markdown, with_verdict
+from driftgate.reports.text import column_rows, performance_line, target_line, verdict_markdown
 from driftgate.reports.workspace import add_snapshot, withdraw_snapshot
 from driftgate.run import Run
 from driftgate.store.history import earlier_runs
@@ -119,7 +120,7 @@ def decide_step(
 def publish_step(runtime: Runtime, run: Run, comparison: Comparison) -> None:
     """Report files, record, tables and artifacts; nothing of an earlier run is touched before there is a decision."""
     with pair_lock(runtime.engine, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur):
-        write_atomic(run.paths.html, with_verdict(comparison.html, run))
+        write_atomic(run.paths.html, with_banner(comparison.html, run))
         write_atomic(run.paths.json, comparison.json)
         write_atomic(run.paths.record, record_text(run))
         save_run(runtime.engine, run)
