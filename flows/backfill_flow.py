@@ -1,8 +1,6 @@
 """Many months judged in one process: a whole history, or what a schedule has missed."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,8 +16,7 @@ from driftgate.monitors import Monitor, read_monitor
 from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
 from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.store.history import past_runs
-from flows.monitor_flow import monitor_month
-from flows.retrain_action import acting_only_on
+from flows.monitor import monitor_month
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime
@@ -45,19 +42,6 @@ class PairOutcome:
     verdict: str
     detail: str
     error: DriftgateError | None = None
-
-
-_tell: ContextVar[Callable[[PairOutcome], None] | None] = ContextVar("_tell", default=None)
-
-
-@contextmanager
-def told(tell: Callable[[PairOutcome], None]) -> Iterator[None]:
-    """Within the block `tell` is called with each outcome as soon as it is known, whatever the flow ends in."""
-    token = _tell.set(tell)
-    try:
-        yield
-    finally:
-        _tell.reset(token)
 
 
 @task(name="choose-pairs", **STEP, **DATABASE_RETRIES)
@@ -100,6 +84,7 @@ def backfill_months(
     reference: str = "previous",
     monitor: str = "churn",
     again: bool = False,
+    print_lines: bool = False,
 ) -> list[PairOutcome]:
     """Judge every pair of loaded months that has no verdict yet, oldest first; started again, it goes on.
 
@@ -111,6 +96,7 @@ def backfill_months(
         reference: previous, fixed:YYYY-MM-DD or rolling:N.
         monitor: a heading of monitors.toml.
         again: also those that have a verdict.
+        print_lines: whether to print each outcome as soon as it is known, whatever the flow ends in.
 
     Raises:
         DriftgateError: the first of the pairs without a verdict, once all others are judged; or what would stop any.
@@ -118,8 +104,7 @@ def backfill_months(
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     pairs, newest = choose_step(runtime, chosen, start, end, reference, again)
-    with acting_only_on(newest):
-        return _judge_all(pairs, monitor)
+    return _judge_all([(pair, pair[1] == newest) for pair in pairs], monitor, print_lines)
 
 
 @flow(name="monitor_new_months", persist_result=False)
@@ -137,16 +122,18 @@ def monitor_new_months(monitor: str = "churn") -> list[PairOutcome]:
         pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")
-    return _judge_all(pairs, monitor)
+    return _judge_all([(pair, True) for pair in pairs], monitor)
 
 
-def _judge_all(pairs: list[Pair], monitor: str) -> list[PairOutcome]:
+def _judge_all(pairs: list[tuple[Pair, bool]], monitor: str, print_lines: bool = False) -> list[PairOutcome]:
+    """Judge each pair, and tell the listeners of those that are marked so."""
     outcomes = []
-    for ref, cur in tracked(pairs, "judging", lambda pair: f"{pair[0]} vs {pair[1]}", get_run_logger()):
-        outcome = _judge(ref, cur, monitor)
+    for pair, notify in tracked(pairs, "judging", _name_pair, get_run_logger()):
+        outcome = _outcome(pair, monitor, notify)
         outcomes.append(outcome)
-        if tell := _tell.get():
-            tell(outcome)
+        if print_lines:
+            sys.stdout.write(f"{describe(outcome)}\n")
+            sys.stdout.flush()
     if outcomes:
         rows = [
             {
@@ -165,9 +152,15 @@ def _judge_all(pairs: list[Pair], monitor: str) -> list[PairOutcome]:
     return outcomes
 
 
-def _judge(ref: date, cur: date, monitor: str) -> PairOutcome:
+def _name_pair(item: tuple[Pair, bool]) -> str:
+    (ref, cur), _ = item
+    return f"{ref} vs {cur}"
+
+
+def _outcome(pair: Pair, monitor: str, notify: bool) -> PairOutcome:
+    ref, cur = pair
     try:
-        run = monitor_month(ref, cur, None, monitor)
+        run = monitor_month(ref, cur, None, monitor, notify)
     except (NoVerdictError, DataError) as error:
         # This pair's data; the next pair may be sound.
         return PairOutcome(ref, cur, "no verdict", str(error), error)

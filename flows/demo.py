@@ -24,7 +24,7 @@ from driftgate.snapshots.sample import write_sample_months
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.text import training_line
 from flows.ingest_flow import ingest_month
-from flows.monitor_flow import monitor_month
+from flows.monitor import monitor_month
 from flows.retrain_flow import train_and_compare
 from flows.runtime.environment import Runtime
 from flows.runtime.local_server import free_port

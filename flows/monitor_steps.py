@@ -19,7 +19,7 @@ from driftgate.files import write_atomic
 from driftgate.performance.champion import champion_month
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
-from driftgate.planning import Plan, Request, plan_run, policy_of
+from driftgate.planning import Plan, Request, policy_of
 from driftgate.reports.banner import with_banner
 from driftgate.reports.index import write_index
 from driftgate.reports.paths import withdraw_reports
@@ -29,6 +29,7 @@ from driftgate.run import Run
 from driftgate.store.history import earlier_runs
 from driftgate.store.record import record_text
 from driftgate.store.tables import pair_lock, save_run, withdraw_run
+from flows.planning import prepare, resolve_plan
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, drift_worker, feature_worker
 from flows.runtime.retries import DATABASE_RETRIES, STEP
@@ -36,18 +37,14 @@ from flows.runtime.retries import DATABASE_RETRIES, STEP
 
 @task(name="plan", **STEP, **DATABASE_RETRIES)
 def plan_step(runtime: Runtime, request: Request) -> Plan:
-    """Months, monitor and report folder, checked."""
-    settings = runtime.settings
-    plan = plan_run(runtime.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
-    get_run_logger().info(
-        "%s: %s (%s entities) against %s (%s entities)",
-        plan.monitor.name,
-        plan.ref.as_of,
-        f"{plan.ref.entities:,}",
-        plan.cur.as_of,
-        f"{plan.cur.entities:,}",
-    )
-    return plan
+    """Months and monitor, checked."""
+    return resolve_plan(runtime, request)
+
+
+@task(name="prepare", **STEP, **DATABASE_RETRIES)
+def prepare_step(runtime: Runtime, plan: Plan) -> None:
+    """The report folder and the tables, there and writable."""
+    prepare(runtime, plan)
 
 
 @task(name="features", task_run_name="features-{size.as_of}", **STEP, **DATABASE_RETRIES)
@@ -102,18 +99,22 @@ def target_step(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
     return target
 
 
-@task(name="decide", **STEP, **DATABASE_RETRIES)
-def decide_step(
-    runtime: Runtime, plan: Plan, drift: DriftResult, target: TargetDrift, performance: Performance
-) -> Decision:
-    """The verdict, by a pure function of the results, the policy and what was decided before."""
-    monitor = plan.monitor
-    registry = open_registry(runtime.parameters, runtime.settings.mlflow_artifacts, monitor)
-    history = History(
-        earlier_runs(runtime.engine, monitor.name, drift.as_of_cur),
+@task(name="history", **STEP, **DATABASE_RETRIES)
+def history_step(runtime: Runtime, plan: Plan) -> History:
+    """What was decided of earlier months, and which month the champion was trained on."""
+    registry = open_registry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.monitor)
+    return History(
+        earlier_runs(runtime.engine, plan.monitor.name, plan.cur.as_of),
         champion_month(registry) if registry else None,
     )
-    return decide(drift, target, policy_of(monitor), performance, history)
+
+
+@task(name="decide", **STEP)
+def decide_step(
+    plan: Plan, drift: DriftResult, target: TargetDrift, performance: Performance, history: History
+) -> Decision:
+    """The verdict, by a pure function of the results, the policy and what was decided before."""
+    return decide(drift, target, policy_of(plan.monitor), performance, history)
 
 
 @task(name="publish", **STEP, **DATABASE_RETRIES)
@@ -140,8 +141,8 @@ def workspace_step(runtime: Runtime, run: Run, comparison: Comparison) -> None:
     add_snapshot(runtime.settings.evidently_workspace, run, comparison.snapshot)
 
 
-@task(name="withdraw", **STEP, **DATABASE_RETRIES)
-def withdraw_step(runtime: Runtime, plan: Plan) -> None:
+@task(name="delete", **STEP, **DATABASE_RETRIES)
+def delete_step(runtime: Runtime, plan: Plan) -> None:
     """An earlier verdict on data that can no longer be judged must not stay and look current."""
     with pair_lock(runtime.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of):
         withdraw_run(runtime.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)

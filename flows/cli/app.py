@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from driftgate.errors import DriftgateError
-from driftgate.planning import Request, check_request, plan_run
+from driftgate.planning import Request
 from driftgate.snapshots.dates import parse_as_of
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
 from flows.cli import retraining as retrain_commands
 from flows.cli import serving as serve_commands
+from flows.planning import prepare, resolve_plan
 from flows.runtime.environment import Runtime, feature_worker, start_workers
 from flows.runtime.local_server import start_prefect
 
@@ -48,16 +49,15 @@ def monitor(
 ) -> None:
     """Compare two months and decide whether to retrain."""
     request = Request(_date(as_of_ref), _date(as_of_cur), threshold, monitor)
-    check_request(request)
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
     start_workers(runtime.parameters)
-    settings = runtime.settings
-    plan_run(runtime.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
-    from flows.monitor_flow import monitor_month
+    plan = resolve_plan(runtime, request)
+    prepare(runtime, plan)
+    from flows.monitor import monitor_planned
 
     wait_for_prefect()
-    run = monitor_month(request.as_of_ref, request.as_of_cur, request.threshold, request.monitor)
+    run = monitor_planned(plan)
     from driftgate.reports.text import result_lines
     from driftgate.store.record import record_text
 

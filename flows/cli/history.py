@@ -30,7 +30,7 @@ def backfill(
     from flows.runtime.local_server import start_prefect
 
     found, bounds = parse_reference(reference), (_date(start), _date(end))
-    # Otherwise each month's lines would tear the progress bar apart.
+    # Otherwise each month's lines would tear the progress bar.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING" if sys.stderr.isatty() else "INFO")
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
@@ -38,11 +38,10 @@ def backfill(
     # Before anything slow.
     history_pairs(loaded_months(runtime.engine, chosen.entity), found, *bounds)
     start_workers(runtime.parameters)
-    from flows.backfill_flow import backfill_months, describe, told
+    from flows.backfill_flow import backfill_months
 
     wait_for_prefect()
-    with told(lambda outcome: typer.echo(describe(outcome))):
-        outcomes = backfill_months(*bounds, reference, monitor, again)
+    outcomes = backfill_months(*bounds, reference, monitor, again, print_lines=True)
     if not outcomes:
         typer.echo("[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them")
 

@@ -42,7 +42,7 @@ def held(url: str, monitor: str = "churn") -> dict[str, float]:
 
 def test_success_then_nothing_for_the_past_then_failure(workplace: Workplace, gateway: str) -> None:
     from flows.backfill_flow import monitor_new_months
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     run = monitor_month()
     success = held(gateway)
