@@ -104,7 +104,7 @@ def backfill_months(
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     pairs, newest = choose_step(runtime, chosen, start, end, reference, again)
-    return _judge_all([(pair, pair[1] == newest) for pair in pairs], monitor, print_lines)
+    return _run_pairs([(pair, pair[1] == newest) for pair in pairs], monitor, print_lines)
 
 
 @flow(name="monitor_new_months", persist_result=False)
@@ -122,10 +122,10 @@ def monitor_new_months(monitor: str = "churn") -> list[PairOutcome]:
         pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")
-    return _judge_all([(pair, True) for pair in pairs], monitor)
+    return _run_pairs([(pair, True) for pair in pairs], monitor)
 
 
-def _judge_all(pairs: list[tuple[Pair, bool]], monitor: str, print_lines: bool = False) -> list[PairOutcome]:
+def _run_pairs(pairs: list[tuple[Pair, bool]], monitor: str, print_lines: bool = False) -> list[PairOutcome]:
     """Judge each pair, and tell the listeners of those that are marked so."""
     outcomes = []
     for pair, notify in tracked(pairs, "judging", _name_pair, get_run_logger()):

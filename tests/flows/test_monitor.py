@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from driftgate.errors import ConfigurationError, UnknownMonthError
+from driftgate.planning import Request
 from driftgate.reports.text import decision_line, target_line
 from driftgate.run import Run
+from flows.runtime.environment import Runtime
 from tests.workplace import Workplace
 
 MONTHS = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
@@ -96,6 +98,25 @@ def test_every_step_of_a_good_run_is_in_prefect(runs: dict[str, Run], workplace:
     log = workplace.logs(run, until="[Evidently] report_html=")
     assert target_line(runs["calm"].target) in log
     assert decision_line(runs["calm"]) in log
+
+
+def test_a_plan_is_taken_as_it_is(runs: dict[str, Run], workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import monitor_steps
+    from flows.monitor import monitor_planned
+    from flows.planning import prepare, resolve_plan
+
+    def never(*_: object) -> None:
+        raise AssertionError("resolved a second time")
+
+    runtime = Runtime.from_environment()
+    plan = resolve_plan(runtime, Request(MONTHS[0], MONTHS[1]))
+    prepare(runtime, plan)
+    monkeypatch.setattr(monitor_steps, "resolve_plan", never)
+    run = monitor_planned(plan)
+    assert (run.drift, run.decision) == (runs["calm"].drift, runs["calm"].decision)
+    found = workplace.flow_run("churn: 2024-01-31 vs 2024-02-29")
+    assert found["parameters"]["plan"]["cur"] == {"as_of": "2024-02-29", "entities": 2000, "compared": 2000}
+    assert not {"plan", "prepare"} & set(workplace.task_runs(found))
 
 
 def test_a_failed_run_is_failed_in_prefect_without_a_traceback_or_a_retry(
