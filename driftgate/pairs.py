@@ -1,4 +1,4 @@
-"""Which months are compared with which, over a history of months. Pure."""
+"""Which month is meant, and which months are compared with which. Pure."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -44,6 +44,83 @@ def parse_reference(text: str) -> Reference:
     raise UsageError(
         f"reference {text[:80]!r} is not understood",
         allowed="previous, fixed:YYYY-MM-DD (always that month), rolling:N (N loaded months before)",
+    )
+
+
+def chosen_month(months: Sequence[date], as_of: date | None = None) -> date:
+    """The month that is asked for; by default the newest.
+
+    Args:
+        months: loaded ones, ascending.
+        as_of: one of them.
+
+    Raises:
+        UnknownMonthError: it is not among them, or there is none at all.
+
+    >>> str(chosen_month([date(2024, 1, 31), date(2024, 2, 29)]))
+    '2024-02-29'
+    """
+    if as_of is None and months:
+        return months[-1]
+    if as_of is None or as_of not in months:
+        raise _not_loaded(f"no month is loaded for as_of {as_of}" if as_of else "no month is loaded", months)
+    return as_of
+
+
+def chosen_pair(months: Sequence[date], as_of_ref: date | None, as_of_cur: date | None) -> Pair:
+    """The pair that is asked for: the dates given, else the newest month and the one before the current month.
+
+    Args:
+        months: loaded ones, ascending.
+        as_of_ref, as_of_cur: two of them.
+
+    Raises:
+        UnknownMonthError: a date is not among the months, or there are too few of them.
+        UsageError: the reference is not the older one of the two.
+    """
+    if as_of_ref is None and as_of_cur is None and len(months) < 2:
+        raise UnknownMonthError(
+            f"two months are needed and {len(months)} is loaded ({bounded(months)})",
+            remedy="load another month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
+        )
+    if as_of_ref is not None:
+        chosen_month(months, as_of_ref)
+    current = chosen_month(months, as_of_cur)
+    older = [month for month in months if month < current]
+    if as_of_ref is None and not older:
+        raise _not_loaded("there is no older month to compare with", months)
+    reference = older[-1] if as_of_ref is None else as_of_ref
+    require_order(reference, current)
+    return reference, current
+
+
+def require_order(as_of_ref: date, as_of_cur: date) -> None:
+    """Check that the reference is the older one of two months.
+
+    Raises:
+        UsageError: it is the same month, or a later one.
+    """
+    if as_of_ref == as_of_cur:
+        raise UsageError(
+            f"as_of_ref and as_of_cur are both {as_of_ref}",
+            remedy="give two different months, the older as as_of_ref",
+        )
+    if as_of_ref > as_of_cur:
+        raise UsageError(
+            f"as_of_ref {as_of_ref} is later than as_of_cur {as_of_cur}",
+            allowed="the reference month is the older one",
+            remedy=f"swap them: as_of_ref={as_of_cur} as_of_cur={as_of_ref}",
+        )
+
+
+def _not_loaded(received: str, months: Sequence[date]) -> UnknownMonthError:
+    load = "`driftgate ingest DIR --as-of YYYY-MM-DD`"
+    if not months:
+        return UnknownMonthError(received, remedy=f"load one with {load}")
+    return UnknownMonthError(
+        received,
+        allowed=bounded(months[::-1]),
+        remedy=f"choose one of these dates, or load the month with {load}",
     )
 
 

@@ -1,35 +1,49 @@
-"""A run before it runs: everything that can be checked cheaply is checked here, before anything slow starts."""
+"""What a run will compare, and where its results go. Pure: what is in monitors.toml and in the database is given."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from driftgate.decision import Policy
-from driftgate.errors import UsageError
-from driftgate.features.entities import MonthSize, choose_months, loaded_months, measure_month
-from driftgate.features.repository import require_repository
-from driftgate.files import require_writable
-from driftgate.monitors import Monitor, read_monitor, require_share
+from driftgate.features.entities import MonthSize
+from driftgate.monitors import Monitor, require_share
+from driftgate.pairs import require_order
 from driftgate.reports.paths import report_paths
 from driftgate.run import ReportPaths
-from driftgate.store.tables import create_result_tables
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller asks for. Dates left out mean the newest months that are loaded."""
+    """What a caller asks for. Dates left out mean the newest months that are loaded.
+
+    Raises:
+        UsageError: one month given twice, a reversed pair, or a threshold that is no share.
+    """
 
     as_of_ref: date | None = None
     as_of_cur: date | None = None
     threshold: float | None = None
     monitor: str = "churn"
 
+    def __post_init__(self) -> None:
+        if self.as_of_ref is not None and self.as_of_cur is not None:
+            require_order(self.as_of_ref, self.as_of_cur)
+        if self.threshold is not None:
+            require_share(self.threshold)
+
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be compared, and where the results go."""
+    """What will be compared, and where the results go. JSON holds it, so that it can be a flow's parameter.
+
+    Attributes:
+        repo: Feast repository.
+        ref, cur: both months, as they were counted.
+        before_cur: the newest loaded month before `cur`: a view whose rows end there has no news, also where `ref` is
+            older.
+        newest: whether `cur` is the newest loaded month.
+    """
 
     monitor: Monitor
     repo: Path
@@ -37,57 +51,28 @@ class Plan:
     cur: MonthSize
     paths: ReportPaths
     before_cur: date
-    """The newest loaded month before `cur`: a view whose rows end there has no news, also where `ref` is older."""
     newest: bool
-    """Whether `cur` is the newest loaded month."""
 
 
-def check_request(request: Request) -> None:
-    """Check what needs no database.
+def make_plan(
+    monitor: Monitor, repo: Path, months: Sequence[date], ref: MonthSize, cur: MonthSize, report_dir: Path
+) -> Plan:
+    """Plan the comparison of two months.
 
-    Raises:
-        UsageError: one month given twice, a reversed pair, or a threshold that is no share.
+    Args:
+        months: all that are loaded, ascending; both are among them.
+        ref, cur: the pair, as it was counted.
+        report_dir: folder of all reports.
     """
-    ref, cur, threshold = request.as_of_ref, request.as_of_cur, request.threshold
-    if ref is not None and ref == cur:
-        raise UsageError(
-            f"as_of_ref and as_of_cur are both {ref}", remedy="give two different months, the older as as_of_ref"
-        )
-    if ref is not None and cur is not None and ref > cur:
-        raise UsageError(
-            f"as_of_ref {ref} is later than as_of_cur {cur}",
-            allowed="the reference month is the older one",
-            remedy=f"swap them: as_of_ref={cur} as_of_cur={ref}",
-        )
-    if threshold is not None:
-        require_share(threshold)
-
-
-def plan_run(engine: Engine, request: Request, monitors: Path, feast_repo: Path, report_dir: Path) -> Plan:
-    """Resolve a request against monitors.toml and the database.
-
-    Raises:
-        UsageError: the request is wrong.
-        ConfigurationError: monitors.toml or the Feast repository is missing or wrong.
-        UnknownMonthError: a month is not loaded or empty.
-        DataError: a month has surplus rows.
-        DatabaseError: the database refuses or cannot be reached.
-        OutputError: the report folder is not writable.
-    """
-    check_request(request)
-    monitor = read_monitor(monitors, request.monitor).with_threshold(request.threshold)
-    repo = monitor.feast_repo or feast_repo
-    require_repository(repo)
-    months = loaded_months(engine, monitor.entity)
-    ref, cur = choose_months(months, request.as_of_ref, request.as_of_cur)
-    check_request(Request(ref, cur))
-    paths = report_paths(report_dir, monitor, ref, cur)
-    sizes = [measure_month(engine, monitor, month) for month in (ref, cur)]
-    before = max(month for month in months if month < cur)
-    plan = Plan(monitor, repo, sizes[0], sizes[1], paths, before, cur == months[-1])
-    require_writable(paths.html.parent)
-    create_result_tables(engine)
-    return plan
+    return Plan(
+        monitor=monitor,
+        repo=repo,
+        ref=ref,
+        cur=cur,
+        paths=report_paths(report_dir, monitor, ref.as_of, cur.as_of),
+        before_cur=max(month for month in months if month < cur.as_of),
+        newest=cur.as_of == months[-1],
+    )
 
 
 def policy_of(monitor: Monitor) -> Policy:

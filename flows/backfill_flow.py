@@ -1,8 +1,6 @@
 """Many months judged in one process: a whole history, or what a schedule has missed."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,9 +16,9 @@ from driftgate.monitors import Monitor, read_monitor
 from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
 from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.store.history import past_runs
-from flows.monitor_flow import monitor_month
-from flows.retrain_action import acting_only_on
+from flows.monitor import monitor_month
 from flows.runtime import plain_errors
+from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime
 from flows.runtime.progress import tracked
 from flows.runtime.pushing import failures_pushed
@@ -46,47 +44,34 @@ class PairOutcome:
     error: DriftgateError | None = None
 
 
-_tell: ContextVar[Callable[[PairOutcome], None] | None] = ContextVar("_tell", default=None)
-
-
-@contextmanager
-def told(tell: Callable[[PairOutcome], None]) -> Iterator[None]:
-    """Within the block `tell` is called with each outcome as soon as it is known, whatever the flow ends in."""
-    token = _tell.set(tell)
-    try:
-        yield
-    finally:
-        _tell.reset(token)
-
-
 @task(name="choose-pairs", **STEP, **DATABASE_RETRIES)
 def choose_step(
-    here: Runtime, monitor: Monitor, start: date | None, end: date | None, reference: str, again: bool
+    runtime: Runtime, monitor: Monitor, start: date | None, end: date | None, reference: str, again: bool
 ) -> tuple[list[Pair], date]:
     """The pairs of a history, less those that have a verdict unless they are wanted again; and the newest month."""
-    months = loaded_months(here.engine, monitor.entity)
+    months = loaded_months(runtime.engine, monitor.entity)
     pairs = history_pairs(months, parse_reference(reference), start, end)
-    done = set() if again else {run.pair for run in past_runs(here.engine, monitor.name)}
+    done = set() if again else {run.pair for run in past_runs(runtime.engine, monitor.name)}
     get_run_logger().info("%d pairs, %d of them judged before", len(pairs), len(done.intersection(pairs)))
     return [pair for pair in pairs if pair not in done], months[-1]
 
 
 @task(name="choose-due-pairs", **STEP, **DATABASE_RETRIES)
-def due_step(here: Runtime, monitor: Monitor, folder: Path) -> list[Pair]:
+def due_step(runtime: Runtime, monitor: Monitor, folder: Path) -> list[Pair]:
     """The pairs that a schedule has to judge: new months, and those whose labels have come since."""
-    runs = past_runs(here.engine, monitor.name)
-    months = loaded_months(here.engine, monitor.entity)
+    runs = past_runs(runtime.engine, monitor.name)
+    months = loaded_months(runtime.engine, monitor.entity)
     waiting = [run.pair for run in runs if run.pending and set(run.pair) <= set(months)]
-    arrived = [pair for pair in waiting if _labels_arrived(here, monitor, pair[1], folder)]
+    arrived = [pair for pair in waiting if _labels_arrived(runtime, monitor, pair[1], folder)]
     if still := len(waiting) - len(arrived):
         get_run_logger().info("%d pairs still wait for labels", still)
     return due_pairs(months, [run.pair for run in runs], arrived)
 
 
-def _labels_arrived(here: Runtime, monitor: Monitor, month: date, folder: Path) -> bool:
+def _labels_arrived(runtime: Runtime, monitor: Monitor, month: date, folder: Path) -> bool:
     try:
-        size = measure_month(here.engine, monitor, month)
-        return not read_labels(here.engine, monitor, size, folder / "labels.arrow").pending
+        size = measure_month(runtime.engine, monitor, month)
+        return not read_labels(runtime.engine, monitor, size, folder / "labels.arrow").pending
     except DataError:
         # Judging the pair says what is wrong with them.
         return True
@@ -99,6 +84,7 @@ def backfill_months(
     reference: str = "previous",
     monitor: str = "churn",
     again: bool = False,
+    print_lines: bool = False,
 ) -> list[PairOutcome]:
     """Judge every pair of loaded months that has no verdict yet, oldest first; started again, it goes on.
 
@@ -110,15 +96,15 @@ def backfill_months(
         reference: previous, fixed:YYYY-MM-DD or rolling:N.
         monitor: a heading of monitors.toml.
         again: also those that have a verdict.
+        print_lines: whether to print each outcome as soon as it is known, whatever the flow ends in.
 
     Raises:
         DriftgateError: the first of the pairs without a verdict, once all others are judged; or what would stop any.
     """
-    here = Runtime.from_environment()
-    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
-    pairs, newest = choose_step(here, chosen, start, end, reference, again)
-    with acting_only_on(newest):
-        return _judge_all(pairs, monitor)
+    runtime = Runtime.from_environment()
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    pairs, newest = choose_step(runtime, chosen, start, end, reference, again)
+    return _run_pairs([(pair, pair[1] == newest) for pair in pairs], monitor, print_lines)
 
 
 @flow(name="monitor_new_months", persist_result=False)
@@ -131,21 +117,23 @@ def monitor_new_months(monitor: str = "churn") -> list[PairOutcome]:
     Raises:
         DriftgateError: a pair has no verdict.
     """
-    here = Runtime.from_environment()
-    with failures_pushed(here, MONITOR_FLOW, monitor), here.scratch() as folder:
-        pairs = due_step(here, read_monitor(here.settings.driftgate_monitors, monitor), folder)
+    runtime = Runtime.from_environment()
+    with failures_pushed(runtime, MONITOR_FLOW, monitor), runtime.scratch() as folder:
+        pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")
-    return _judge_all(pairs, monitor)
+    return _run_pairs([(pair, True) for pair in pairs], monitor)
 
 
-def _judge_all(pairs: list[Pair], monitor: str) -> list[PairOutcome]:
+def _run_pairs(pairs: list[tuple[Pair, bool]], monitor: str, print_lines: bool = False) -> list[PairOutcome]:
+    """Judge each pair, and tell the listeners of those that are marked so."""
     outcomes = []
-    for ref, cur in tracked(pairs, "judging", lambda pair: f"{pair[0]} vs {pair[1]}", get_run_logger()):
-        outcome = _judge(ref, cur, monitor)
+    for pair, notify in tracked(pairs, "judging", _name_pair, get_run_logger()):
+        outcome = _outcome(pair, monitor, notify)
         outcomes.append(outcome)
-        if tell := _tell.get():
-            tell(outcome)
+        if print_lines:
+            sys.stdout.write(f"{describe(outcome)}\n")
+            sys.stdout.flush()
     if outcomes:
         rows = [
             {
@@ -156,7 +144,7 @@ def _judge_all(pairs: list[Pair], monitor: str) -> list[PairOutcome]:
             }
             for item in outcomes
         ]
-        create_table_artifact(rows, key=f"history-{monitor}".lower().replace("_", "-"), description="Pairs just judged")
+        create_table_artifact(rows, key=artifact_key("history", monitor), description="Pairs just judged")
     failed = [item.error for item in outcomes if item.error]
     if failed:
         get_run_logger().error("%d of %d pairs have no verdict", len(failed), len(outcomes))
@@ -164,9 +152,15 @@ def _judge_all(pairs: list[Pair], monitor: str) -> list[PairOutcome]:
     return outcomes
 
 
-def _judge(ref: date, cur: date, monitor: str) -> PairOutcome:
+def _name_pair(item: tuple[Pair, bool]) -> str:
+    (ref, cur), _ = item
+    return f"{ref} vs {cur}"
+
+
+def _outcome(pair: Pair, monitor: str, notify: bool) -> PairOutcome:
+    ref, cur = pair
     try:
-        run = monitor_month(ref, cur, None, monitor)
+        run = monitor_month(ref, cur, None, monitor, notify)
     except (NoVerdictError, DataError) as error:
         # This pair's data; the next pair may be sound.
         return PairOutcome(ref, cur, "no verdict", str(error), error)

@@ -24,7 +24,7 @@ from driftgate.snapshots.sample import write_sample_months
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.text import training_line
 from flows.ingest_flow import ingest_month
-from flows.monitor_flow import monitor_month
+from flows.monitor import monitor_month
 from flows.retrain_flow import train_and_compare
 from flows.runtime.environment import Runtime
 from flows.runtime.local_server import free_port
@@ -36,9 +36,9 @@ _STARTUP_SECONDS = 180
 _SWITCH_SECONDS = 60
 
 
-def run_demo(here: Runtime) -> None:
+def run_demo(runtime: Runtime) -> None:
     """Load sample months, train, serve, judge each pair, retrain, and say what to try next; safe to repeat."""
-    out = here.settings.driftgate_home / "sample"
+    out = runtime.settings.driftgate_home / "sample"
     _doing("three sample months are written and loaded")
     write_sample_months(out, months=_MONTHS)
     os.environ["DRIFTGATE_DATA"] = str(out)
@@ -47,7 +47,7 @@ def run_demo(here: Runtime) -> None:
         january, february, march = [day for _, day in month_folders(out)][:_MONTHS]
         user = _a_user(out)
         _doing(f"a model is trained on {january}")
-        first = _start_over(here, january)
+        first = _start_over(runtime, january)
         _doing(f"{february} is held against {january}")
         _calm_month(service, first, user, monitor_month(january, february))
         _doing(f"{march} is held against {february}")
@@ -55,7 +55,7 @@ def run_demo(here: Runtime) -> None:
         _drifted_month(drifted)
         _retraining(service, first, user, february, march)
     say(
-        f"\nOpen {here.settings.report_dir / 'index.html'} in a browser: every report, with plots of each feature.\n"
+        f"\nOpen {runtime.settings.report_dir / 'index.html'} in a browser: every report, with plots of each feature.\n"
         "Try next:\n"
         "  .venv/bin/driftgate show                       the last verdict, and what would flip it\n"
         f"  .venv/bin/driftgate monitor --as-of-ref {january} --as-of-cur {march}\n"
@@ -88,19 +88,19 @@ def _retraining(service: str, first: str, user: str, february: date, march: date
     _verdict(monitor_month(february, march), "The same pair again: the new champion knows this month.")
 
 
-def _start_over(here: Runtime, month: date) -> str:
+def _start_over(runtime: Runtime, month: date) -> str:
     """The model of the first month serves, whatever an earlier demonstration left; returns its version."""
     trained = train_month(month, monitor=_MONITOR)
-    registry = _registry(here)
+    registry = _registry(runtime)
     if registry.champion() != trained.registered.version:
         registry.promote(trained.registered.version)
     say(training_line(trained))
     return trained.registered.version
 
 
-def _registry(here: Runtime) -> ModelRegistry:
-    monitor = read_monitor(here.settings.driftgate_monitors, _MONITOR)
-    return require_registry(here.parameters, here.settings.mlflow_artifacts, monitor)
+def _registry(runtime: Runtime) -> ModelRegistry:
+    monitor = read_monitor(runtime.settings.driftgate_monitors, _MONITOR)
+    return require_registry(runtime.parameters, runtime.settings.mlflow_artifacts, monitor)
 
 
 def _a_user(out: Path) -> str:

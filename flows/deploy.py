@@ -14,7 +14,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.backfill_flow import backfill_months, monitor_new_months
 from flows.ingest_flow import ingest_month
-from flows.monitor_flow import monitor_month
+from flows.monitor import monitor_month
 from flows.predict_flow import predict_month
 from flows.retrain_flow import retrain_after_approval, train_and_compare
 from flows.train_flow import train_month

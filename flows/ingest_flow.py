@@ -3,9 +3,10 @@
 from datetime import date
 from pathlib import Path
 
-from prefect import flow, runtime, task
+from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from driftgate.errors import UsageError
 from driftgate.features.applying import ensure_applied
@@ -17,6 +18,7 @@ from driftgate.snapshots.folders import as_of_of
 from driftgate.snapshots.loaded import new_months
 from driftgate.snapshots.tables import SNAPSHOT_TABLES
 from flows.runtime import plain_errors
+from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.retries import DATABASE_RETRIES, STEP
 
@@ -24,39 +26,39 @@ plain_errors.install()
 
 
 def _run_name() -> str:
-    given = runtime.flow_run.parameters
+    given = flow_run.parameters
     return f"{given.get('folder') or 'new months'} as of {given.get('as_of') or 'its name'}"
 
 
 @task(name="load", **STEP, **DATABASE_RETRIES)
-def load_step(here: Runtime, folder: Path, as_of: date) -> IngestReport:
+def load_step(runtime: Runtime, folder: Path, as_of: date) -> IngestReport:
     """Read, validate and write the month."""
-    return load_month(here.engine, folder, as_of, progress=get_run_logger().info)
+    return load_month(runtime.engine, folder, as_of, progress=get_run_logger().info)
 
 
 @task(name="apply", **STEP, **DATABASE_RETRIES)
-def apply_step(here: Runtime) -> bool:
+def apply_step(runtime: Runtime) -> bool:
     """Apply the Feast repository if its files have changed."""
-    return ensure_applied(here.engine, here.parameters, here.settings.feast_repo)
+    return ensure_applied(runtime.engine, runtime.parameters, runtime.settings.feast_repo)
 
 
 @task(name="materialize", **STEP, **DATABASE_RETRIES)
-def materialize_step(here: Runtime) -> list[OnlineMonth]:
+def materialize_step(runtime: Runtime) -> list[OnlineMonth]:
     """Put the newest month into the online store, for every monitor of these tables whose model is served."""
     months = []
-    for monitor in read_monitors(here.settings.driftgate_monitors).values():
+    for monitor in read_monitors(runtime.settings.driftgate_monitors).values():
         if monitor.model and monitor.entity.table == SNAPSHOT_TABLES["subscriptions"].name:
-            repo = monitor.feast_repo or here.settings.feast_repo
-            months.append(materialize_month(feature_worker(here.parameters), here.engine, monitor, repo))
+            repo = monitor.feast_repo or runtime.settings.feast_repo
+            months.append(materialize_month(feature_worker(runtime.parameters), runtime.engine, monitor, repo))
     return months
 
 
 @task(name="find-new-months", **STEP, **DATABASE_RETRIES)
-def find_step(here: Runtime) -> list[tuple[Path, date]]:
+def find_step(runtime: Runtime) -> list[tuple[Path, date]]:
     """The month folders below DRIFTGATE_DATA that are not loaded."""
-    months = new_months(here.engine, here.settings.driftgate_data)
+    months = new_months(runtime.engine, runtime.settings.driftgate_data)
     if not months:
-        get_run_logger().warning("no new month below %s; nothing is loaded", here.settings.driftgate_data)
+        get_run_logger().warning("no new month below %s; nothing is loaded", runtime.settings.driftgate_data)
     return months
 
 
@@ -74,16 +76,16 @@ def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[
     Raises:
         DriftgateError: that month was not loaded; the message says why and what to do.
     """
-    here = Runtime.from_environment()
-    months = [(folder, as_of or _day_of(folder))] if folder else find_step(here)
+    runtime = Runtime.from_environment()
+    months = [(folder, as_of or _day_of(folder))] if folder else find_step(runtime)
     reports = []
     for month, day in months:
-        report = load_step(here, month, day)
-        create_markdown_artifact(_markdown(report), key=f"ingest-{day}", description=f"Month {day}")
+        report = load_step(runtime, month, day)
+        create_markdown_artifact(_markdown(report), key=artifact_key("ingest", day), description=f"Month {day}")
         reports.append(report)
-    apply_step(here)
+    apply_step(runtime)
     if reports:
-        materialize_step(here)
+        materialize_step(runtime)
     return reports
 
 

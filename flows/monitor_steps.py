@@ -11,72 +11,55 @@ from driftgate.decision import Decision, History, decide
 from driftgate.drift.comparison import Comparison, Side, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.result import DriftResult, TargetDrift
-from driftgate.errors import DataError
-from driftgate.features.entities import MonthSize, entity_sql
+from driftgate.features.entities import MonthSize
 from driftgate.features.labels import LabelMonth, read_labels
-from driftgate.features.types import FeatureMonth, FeatureRequest
+from driftgate.features.types import FeatureMonth
+from driftgate.features.worker import read_features
 from driftgate.files import write_atomic
 from driftgate.performance.champion import champion_month
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
-from driftgate.planning import Plan, Request, plan_run, policy_of
+from driftgate.planning import Plan, Request, policy_of
+from driftgate.reports.banner import with_banner
 from driftgate.reports.index import write_index
 from driftgate.reports.paths import delete_reports
-from driftgate.reports.text import column_rows, performance_line, target_line, verdict_markdown, with_verdict
+from driftgate.reports.text import column_rows, performance_line, target_line, verdict_markdown
 from driftgate.reports.workspace import add_snapshot, delete_snapshot
 from driftgate.run import Run
 from driftgate.store.history import earlier_runs
 from driftgate.store.record import record_text
 from driftgate.store.tables import delete_run, pair_lock, save_run
+from flows.planning import prepare, resolve_plan
+from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, drift_worker, feature_worker
 from flows.runtime.retries import DATABASE_RETRIES, STEP
 
 
 @task(name="plan", **STEP, **DATABASE_RETRIES)
-def plan_step(here: Runtime, request: Request) -> Plan:
-    """Months, monitor and report folder, checked."""
-    settings = here.settings
-    plan = plan_run(here.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
-    get_run_logger().info(
-        "%s: %s (%s entities) against %s (%s entities)",
-        plan.monitor.name,
-        plan.ref.as_of,
-        f"{plan.ref.entities:,}",
-        plan.cur.as_of,
-        f"{plan.cur.entities:,}",
-    )
-    return plan
+def plan_step(runtime: Runtime, request: Request) -> Plan:
+    """Months and monitor, checked."""
+    return resolve_plan(runtime, request)
+
+
+@task(name="prepare", **STEP, **DATABASE_RETRIES)
+def prepare_step(runtime: Runtime, plan: Plan) -> None:
+    """The report folder and the tables, there and writable."""
+    prepare(runtime, plan)
 
 
 @task(name="features", task_run_name="features-{size.as_of}", **STEP, **DATABASE_RETRIES)
-def features_step(here: Runtime, plan: Plan, size: MonthSize, previous: date | None, folder: Path) -> FeatureMonth:
+def features_step(runtime: Runtime, plan: Plan, size: MonthSize, previous: date | None, folder: Path) -> FeatureMonth:
     """Point-in-time features of one month's entities, into an Arrow file."""
-    month = feature_worker(here.parameters).read_month(
-        FeatureRequest(
-            repo=plan.repo,
-            service=plan.monitor.feature_service,
-            key=plan.monitor.entity.feast_key,
-            entity_sql=entity_sql(plan.monitor, size),
-            as_of=size.as_of,
-            previous=previous,
-            out=folder / f"features_{size.as_of}.arrow",
-        )
-    )
-    if month.rows != size.compared:
-        raise DataError(
-            f"the month {size.as_of} had {size.compared} entities to compare when the run began, and {month.rows} when "
-            "its features were read",
-            allowed="a month that stays as it is while it is judged",
-            remedy="run again once the load that is under way has ended",
-        )
+    worker, out = feature_worker(runtime.parameters), folder / f"features_{size.as_of}.arrow"
+    month = read_features(worker, plan.monitor, plan.repo, size, previous, out)
     get_run_logger().info("%s: %s rows of %d declared features", size.as_of, f"{month.rows:,}", len(month.declared))
     return month
 
 
 @task(name="labels", task_run_name="labels-{size.as_of}", **STEP, **DATABASE_RETRIES)
-def labels_step(here: Runtime, plan: Plan, size: MonthSize, folder: Path) -> LabelMonth:
+def labels_step(runtime: Runtime, plan: Plan, size: MonthSize, folder: Path) -> LabelMonth:
     """Labels of one period for that month's entities."""
-    return read_labels(here.engine, plan.monitor, size, folder / f"labels_{size.as_of}.arrow")
+    return read_labels(runtime.engine, plan.monitor, size, folder / f"labels_{size.as_of}.arrow")
 
 
 @task(name="ledger", **STEP)
@@ -88,9 +71,9 @@ def ledger_step(plan: Plan, ref: FeatureMonth, cur: FeatureMonth) -> Ledger:
 
 
 @task(name="score", **STEP, **DATABASE_RETRIES)
-def score_step(here: Runtime, plan: Plan, ref: Side, cur: Side, ledger: Ledger, folder: Path) -> Scoring:
+def score_step(runtime: Runtime, plan: Plan, ref: Side, cur: Side, ledger: Ledger, folder: Path) -> Scoring:
     """Score both months with the champion, or train a probe on the reference month."""
-    registry = open_registry(here.parameters, here.settings.mlflow_artifacts, plan.monitor)
+    registry = open_registry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.monitor)
     return score_months(registry, plan.monitor, ref, cur, ledger, folder)
 
 
@@ -116,48 +99,54 @@ def target_step(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
     return target
 
 
-@task(name="decide", **STEP, **DATABASE_RETRIES)
-def decide_step(
-    here: Runtime, plan: Plan, drift: DriftResult, target: TargetDrift, performance: Performance
-) -> Decision:
-    """The verdict, by a pure function of the results, the policy and what was decided before."""
-    monitor = plan.monitor
-    registry = open_registry(here.parameters, here.settings.mlflow_artifacts, monitor)
-    history = History(
-        earlier_runs(here.engine, monitor.name, drift.as_of_cur),
+@task(name="history", **STEP, **DATABASE_RETRIES)
+def history_step(runtime: Runtime, plan: Plan) -> History:
+    """What was decided of earlier months, and which month the champion was trained on."""
+    registry = open_registry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.monitor)
+    return History(
+        earlier_runs(runtime.engine, plan.monitor.name, plan.cur.as_of),
         champion_month(registry) if registry else None,
     )
-    return decide(drift, target, policy_of(monitor), performance, history)
+
+
+@task(name="decide", **STEP)
+def decide_step(
+    plan: Plan, drift: DriftResult, target: TargetDrift, performance: Performance, history: History
+) -> Decision:
+    """The verdict, by a pure function of the results, the policy and what was decided before."""
+    return decide(drift, target, policy_of(plan.monitor), performance, history)
 
 
 @task(name="publish", **STEP, **DATABASE_RETRIES)
-def publish_step(here: Runtime, run: Run, comparison: Comparison) -> None:
+def publish_step(runtime: Runtime, run: Run, comparison: Comparison) -> None:
     """Report files, record, tables and artifacts; nothing of an earlier run is touched before there is a decision."""
-    with pair_lock(here.engine, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur):
-        write_atomic(run.paths.html, with_verdict(comparison.html, run))
+    with pair_lock(runtime.engine, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur):
+        write_atomic(run.paths.html, with_banner(comparison.html, run))
         write_atomic(run.paths.json, comparison.json)
         write_atomic(run.paths.record, record_text(run))
-        save_run(here.engine, run)
-    write_index(here.settings.report_dir)
-    key = f"{run.monitor.name}-{run.drift.as_of_ref}-{run.drift.as_of_cur}".lower().replace("_", "-")
-    create_markdown_artifact(verdict_markdown(run), key=f"verdict-{key}", description=run.decision.label)
+        save_run(runtime.engine, run)
+    write_index(runtime.settings.report_dir)
+    about = (run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur)
+    create_markdown_artifact(verdict_markdown(run), key=artifact_key("verdict", *about), description=run.decision.label)
     create_table_artifact(
-        column_rows(run.drift.worst_first), key=f"columns-{key}", description="Every declared feature, worst first"
+        column_rows(run.drift.worst_first),
+        key=artifact_key("columns", *about),
+        description="Every declared feature, worst first",
     )
 
 
 @task(name="workspace", **STEP)
-def workspace_step(here: Runtime, run: Run, comparison: Comparison) -> None:
+def workspace_step(runtime: Runtime, run: Run, comparison: Comparison) -> None:
     """The run in the Evidently workspace, beside the verdict, which does not hang on it."""
-    add_snapshot(here.settings.evidently_workspace, run, comparison.snapshot)
+    add_snapshot(runtime.settings.evidently_workspace, run, comparison.snapshot)
 
 
-@task(name="withdraw", **STEP, **DATABASE_RETRIES)
-def withdraw_step(here: Runtime, plan: Plan) -> None:
+@task(name="delete", **STEP, **DATABASE_RETRIES)
+def delete_step(runtime: Runtime, plan: Plan) -> None:
     """An earlier verdict on data that can no longer be judged must not stay and look current."""
-    with pair_lock(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of):
-        delete_run(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
+    with pair_lock(runtime.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of):
+        delete_run(runtime.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
         delete_reports(plan.paths)
-    write_index(here.settings.report_dir)
-    delete_snapshot(here.settings.evidently_workspace, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
+    write_index(runtime.settings.report_dir)
+    delete_snapshot(runtime.settings.evidently_workspace, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
     get_run_logger().warning("no verdict; what an earlier run of this pair left is removed")

@@ -4,9 +4,10 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from prefect import flow, runtime, task
+from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from driftgate.features.types import FeatureMonth
 from driftgate.predictions.batch import (
@@ -27,6 +28,7 @@ from driftgate.training.plan import MonthPlan, plan_month
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.scoring import score_month
 from flows.runtime import plain_errors
+from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.pushing import failures_pushed
 from flows.runtime.retries import DATABASE_RETRIES, STEP
@@ -35,17 +37,17 @@ plain_errors.install()
 
 
 @task(name="plan", **STEP, **DATABASE_RETRIES)
-def plan_step(here: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPlan, str]:
+def plan_step(runtime: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPlan, str]:
     """The month, and the version that serves; folder and tables are there before anything is scored."""
-    settings = here.settings
-    plan = plan_month(here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo)
-    registry = ModelRegistry(here.parameters, settings.mlflow_artifacts, plan.model)
+    settings = runtime.settings
+    plan = plan_month(runtime.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo)
+    registry = ModelRegistry(runtime.parameters, settings.mlflow_artifacts, plan.model)
     try:
         version = registry.require_champion()
     finally:
         registry.close()
     require_prediction_folder(batch_path(settings.prediction_dir, plan.monitor, datetime.now(UTC)))
-    create_prediction_tables(here.engine)
+    create_prediction_tables(runtime.engine)
     get_run_logger().info(
         "%s version %s: %s, %s entities", plan.model, version, plan.size.as_of, f"{plan.size.entities:,}"
     )
@@ -53,15 +55,15 @@ def plan_step(here: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPla
 
 
 @task(name="features", **STEP, **DATABASE_RETRIES)
-def features_step(here: Runtime, plan: MonthPlan, folder: Path) -> FeatureMonth:
+def features_step(runtime: Runtime, plan: MonthPlan, folder: Path) -> FeatureMonth:
     """Point-in-time features of every entity of the month, into an Arrow file."""
-    return plan.read_features(feature_worker(here.parameters), folder / "features.arrow")
+    return plan.read_features(feature_worker(runtime.parameters), folder / "features.arrow")
 
 
 @task(name="score", **STEP, **DATABASE_RETRIES)
-def score_step(here: Runtime, plan: MonthPlan, version: str, features: FeatureMonth, folder: Path) -> Path:
+def score_step(runtime: Runtime, plan: MonthPlan, version: str, features: FeatureMonth, folder: Path) -> Path:
     """A probability for each row, into an Arrow file."""
-    registry = ModelRegistry(here.parameters, here.settings.mlflow_artifacts, plan.model)
+    registry = ModelRegistry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.model)
     try:
         model, info = registry.load(version), registry.version_info(version)
     finally:
@@ -79,22 +81,22 @@ def csv_step(batch: Batch) -> None:
 
 
 @task(name="write-rows", **STEP, **DATABASE_RETRIES)
-def rows_step(here: Runtime, batch: Batch) -> None:
+def rows_step(runtime: Runtime, batch: Batch) -> None:
     """The batch's rows in `predictions`."""
-    save_batch(here.engine, batch)
+    save_batch(runtime.engine, batch)
 
 
 @task(name="summarise", **STEP, **DATABASE_RETRIES)
-def summary_step(here: Runtime, batch: Batch) -> BatchSummary:
+def summary_step(runtime: Runtime, batch: Batch) -> BatchSummary:
     """The batch's row in `prediction_monitoring`: last, because it says that everything else is there."""
-    summary = save_batch_summary(here.engine, batch)
-    key = f"predictions-{batch.monitor}-{batch.as_of}".lower().replace("_", "-")
+    summary = save_batch_summary(runtime.engine, batch)
+    key = artifact_key("predictions", batch.monitor, batch.as_of)
     create_markdown_artifact(batch_markdown(batch, summary), key=key, description=batch_line(batch, summary))
     return summary
 
 
 def _run_name() -> str:
-    given = runtime.flow_run.parameters
+    given = flow_run.parameters
     return f"predict {given.get('monitor', 'churn')}: {given.get('as_of') or 'newest'}"
 
 
@@ -112,21 +114,21 @@ def predict_month(as_of: date | None = None, monitor: str = "churn") -> tuple[Ba
     Raises:
         DriftgateError: there is no summary row, so the batch does not count; the message says why and what to do.
     """
-    here = Runtime.from_environment()
-    feature_worker(here.parameters)
-    with failures_pushed(here, PREDICT_FLOW, monitor) as clock:
-        batch, summary = _run(here, as_of, monitor)
-        push_predictions(here.settings.pushgateway_url, monitor, clock.seconds, datetime.now(UTC))
+    runtime = Runtime.from_environment()
+    feature_worker(runtime.parameters)
+    with failures_pushed(runtime, PREDICT_FLOW, monitor) as clock:
+        batch, summary = _run(runtime, as_of, monitor)
+        push_predictions(runtime.settings.pushgateway_url, monitor, clock.seconds, datetime.now(UTC))
     get_run_logger().info(batch_line(batch, summary))
     return batch, summary
 
 
-def _run(here: Runtime, as_of: date | None, monitor: str) -> tuple[Batch, BatchSummary]:
-    plan, version = plan_step(here, as_of, monitor)
-    with here.scratch() as folder:
-        features = features_step(here, plan, folder)
-        scores = score_step(here, plan, version, features, folder)
-        moment = _free_second(here, plan)
+def _run(runtime: Runtime, as_of: date | None, monitor: str) -> tuple[Batch, BatchSummary]:
+    plan, version = plan_step(runtime, as_of, monitor)
+    with runtime.scratch() as folder:
+        features = features_step(runtime, plan, folder)
+        scores = score_step(runtime, plan, version, features, folder)
+        moment = _free_second(runtime, plan)
         batch = Batch(
             monitor=plan.monitor.name,
             as_of=plan.size.as_of,
@@ -134,17 +136,17 @@ def _run(here: Runtime, as_of: date | None, monitor: str) -> tuple[Batch, BatchS
             time=moment,
             scores=scores,
             rows=features.rows,
-            path=batch_path(here.settings.prediction_dir, plan.monitor, moment),
+            path=batch_path(runtime.settings.prediction_dir, plan.monitor, moment),
         )
         csv_step(batch)
-        rows_step(here, batch)
-        return batch, summary_step(here, batch)
+        rows_step(runtime, batch)
+        return batch, summary_step(runtime, batch)
 
 
-def _free_second(here: Runtime, plan: MonthPlan) -> datetime:
+def _free_second(runtime: Runtime, plan: MonthPlan) -> datetime:
     """Now, in whole seconds; the next second where a batch of this one is there already, as files are named by it."""
     while True:
         moment = datetime.now(UTC).replace(microsecond=0)
-        if not batch_path(here.settings.prediction_dir, plan.monitor, moment).exists():
+        if not batch_path(runtime.settings.prediction_dir, plan.monitor, moment).exists():
             return moment
         time.sleep(max(0.0, (moment + timedelta(seconds=1) - datetime.now(UTC)).total_seconds()))

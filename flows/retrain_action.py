@@ -1,10 +1,5 @@
 """What follows a decision: an event for automations, and, where the monitor says so, a retraining."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from datetime import date
-
 from prefect import task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -22,18 +17,6 @@ RETRAIN_EVENT = "driftgate.decision.retrain"
 NO_ACTION_EVENT = "driftgate.decision.no_action"
 RETRAIN_DEPLOYMENT = "train_and_compare/on-demand"
 LABELS_THERE, LABELS_PENDING = "there", "pending"
-
-_only_month: ContextVar[date | None] = ContextVar("_only_month", default=None)
-
-
-@contextmanager
-def acting_only_on(month: date) -> Iterator[None]:
-    """Within the block decisions on other months are recorded and lead to nothing: a history is no news."""
-    token = _only_month.set(month)
-    try:
-        yield
-    finally:
-        _only_month.reset(token)
 
 
 def require_retraining(monitor: Monitor) -> None:
@@ -54,17 +37,12 @@ def require_retraining(monitor: Monitor) -> None:
             ) from error
 
 
-@task(name="act", **STEP)
-def act_step(run: Run) -> None:
-    """Tell what was decided, and start a retraining where a trigger is meant to; a rerun starts none a second time.
+def retrain(run: Run) -> None:
+    """Start a retraining where a trigger is meant to; a rerun starts none a second time.
 
     Where the month's labels are not all there yet nothing is started, because there is nothing to learn from: the run
     that completes the record starts it.
     """
-    if _only_month.get() not in (None, run.drift.as_of_cur):
-        get_run_logger().info("%s is a month of the past: nothing is announced or started", run.drift.as_of_cur)
-        return
-    announce(run)
     if not run.decision.triggered:
         return
     if run.decision.retrain != "deployment":
@@ -76,7 +54,7 @@ def act_step(run: Run) -> None:
         get_run_logger().warning("retraining started: flow run %s", start_step(run))
 
 
-# Tried again by itself, and not with the event, which would then be there twice.
+# The server may be busy for a moment; a second try starts no second retraining, see `_key`.
 @task(name="start-retraining", retries=3, retry_delay_seconds=[1, 5, 15], **STEP)
 def start_step(run: Run) -> str:
     """Start the retraining of this pair, unless there is one that did not fail; returns its name."""

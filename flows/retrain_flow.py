@@ -3,9 +3,10 @@
 from datetime import date
 from pathlib import Path
 
-from prefect import flow, pause_flow_run, runtime, task
+from prefect import flow, pause_flow_run, task
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from driftgate.errors import UsageError
 from driftgate.performance.contest import Contest, hold_contest, require_delta, unopposed
@@ -14,6 +15,7 @@ from driftgate.reports.contests import contest_line, contest_metrics, contest_ro
 from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry.models import ModelRegistry
 from flows.runtime import plain_errors
+from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.retries import DATABASE_RETRIES, STEP
 from flows.train_flow import train_month
@@ -22,16 +24,16 @@ plain_errors.install()
 
 
 @task(name="champion", **STEP, **DATABASE_RETRIES)
-def champion_step(here: Runtime, monitor: str, as_of: date | None, folder: Path) -> tuple[str | None, date]:
+def champion_step(runtime: Runtime, monitor: str, as_of: date | None, folder: Path) -> tuple[str | None, date]:
     """The version that serves before the training, None where there is none; and the month to train on.
 
     Raises:
         UsageError: the champion was trained on a later month, so that a challenger of this one would be a step back.
     """
-    settings = here.settings
-    plan = plan_training(here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
+    settings = runtime.settings
+    plan = plan_training(runtime.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
     month = plan.size.as_of
-    registry = _registry(here, plan)
+    registry = _registry(runtime, plan)
     version = registry.champion()
     trained_on = registry.version_info(version).as_of if version else None
     if trained_on and month < trained_on:
@@ -45,31 +47,31 @@ def champion_step(here: Runtime, monitor: str, as_of: date | None, folder: Path)
 
 @task(name="contest", **STEP, **DATABASE_RETRIES)
 def contest_step(
-    here: Runtime, champion: str, challenger: str, monitor: str, as_of: date, delta: float, folder: Path
+    runtime: Runtime, champion: str, challenger: str, monitor: str, as_of: date, delta: float, folder: Path
 ) -> Contest:
     """Both on the same users, none of whom either has seen in training."""
-    plan = _plan(here, monitor, as_of)
-    month = plan.read_features(feature_worker(here.parameters), folder / "features.arrow")
+    plan = _plan(runtime, monitor, as_of)
+    month = plan.read_features(feature_worker(runtime.parameters), folder / "features.arrow")
     rows = plan.monitor.min_rows
-    return hold_contest(_registry(here, plan), champion, challenger, month, plan.key, delta, rows)
+    return hold_contest(_registry(runtime, plan), champion, challenger, month, plan.key, delta, rows)
 
 
 @task(name="settle", **STEP, **DATABASE_RETRIES)
-def settle_step(here: Runtime, contest: Contest, monitor: str, as_of: date) -> None:
+def settle_step(runtime: Runtime, contest: Contest, monitor: str, as_of: date) -> None:
     """Record the contest beside the challenger, and promote it where it won."""
-    registry = _registry(here, _plan(here, monitor, as_of))
+    registry = _registry(runtime, _plan(runtime, monitor, as_of))
     if contest.champion != contest.challenger:
         # Otherwise there was no contest, and the figures of the one that the version has won stay.
         registry.log_metrics(contest.challenger, contest_metrics(contest))
     if contest.promote and contest.champion is not None:
         registry.promote(contest.challenger, over=contest.champion)
-    key = f"contest-{monitor}-{as_of}".lower().replace("_", "-")
+    key = artifact_key("contest", monitor, as_of)
     create_table_artifact(contest_rows(contest), key=key, description=contest_line(contest))
     get_run_logger().info(contest_line(contest))
 
 
 def _run_name() -> str:
-    given = runtime.flow_run.parameters
+    given = flow_run.parameters
     return f"{given.get('monitor', 'churn')}: train and compare on {given.get('as_of') or 'newest'}"
 
 
@@ -92,16 +94,16 @@ def train_and_compare(
         DriftgateError: nothing was promoted; the message says why and what to do.
     """
     require_delta(delta)
-    here = Runtime.from_environment()
-    with here.scratch() as folder:
-        champion, month = champion_step(here, monitor, as_of, folder)
+    runtime = Runtime.from_environment()
+    with runtime.scratch() as folder:
+        champion, month = champion_step(runtime, monitor, as_of, folder)
     version = train_month(month, seed, monitor).registered.version
     if champion is None:
         contest = unopposed(version)
     else:
-        with here.scratch() as folder:
-            contest = contest_step(here, champion, version, monitor, month, delta, folder)
-    settle_step(here, contest, monitor, month)
+        with runtime.scratch() as folder:
+            contest = contest_step(runtime, champion, version, monitor, month, delta, folder)
+    settle_step(runtime, contest, monitor, month)
     return contest
 
 
@@ -119,9 +121,9 @@ def retrain_after_approval(as_of: date | None = None, monitor: str = "churn", ho
     return train_and_compare(as_of, monitor=monitor)
 
 
-def _plan(here: Runtime, monitor: str, as_of: date | None) -> MonthPlan:
-    return plan_month(here.engine, monitor, as_of, here.settings.driftgate_monitors, here.settings.feast_repo)
+def _plan(runtime: Runtime, monitor: str, as_of: date | None) -> MonthPlan:
+    return plan_month(runtime.engine, monitor, as_of, runtime.settings.driftgate_monitors, runtime.settings.feast_repo)
 
 
-def _registry(here: Runtime, plan: MonthPlan) -> ModelRegistry:
-    return require_registry(here.parameters, here.settings.mlflow_artifacts, plan.monitor)
+def _registry(runtime: Runtime, plan: MonthPlan) -> ModelRegistry:
+    return require_registry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.monitor)

@@ -3,9 +3,10 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from prefect import flow, runtime, task
+from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from driftgate.errors import UsageError
 from driftgate.features.labels import LabelMonth, read_labels
@@ -17,6 +18,7 @@ from driftgate.training.plan import MonthPlan, plan_training
 from driftgate.training.registry.models import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line, training_markdown
 from flows.runtime import plain_errors
+from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.pushing import failures_pushed
 from flows.runtime.retries import DATABASE_RETRIES, STEP
@@ -25,26 +27,26 @@ plain_errors.install()
 
 
 @task(name="plan", **STEP, **DATABASE_RETRIES)
-def plan_step(here: Runtime, as_of: date | None, monitor: str, folder: Path) -> MonthPlan:
+def plan_step(runtime: Runtime, as_of: date | None, monitor: str, folder: Path) -> MonthPlan:
     """The month and the model, checked."""
-    settings = here.settings
+    settings = runtime.settings
     plan = plan_training(
-        here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder, leave_one=True
+        runtime.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder, leave_one=True
     )
     get_run_logger().info("%s: %s, %s entities", plan.model, plan.size.as_of, f"{plan.size.entities:,}")
     return plan
 
 
 @task(name="features", **STEP, **DATABASE_RETRIES)
-def features_step(here: Runtime, plan: MonthPlan, folder: Path) -> FeatureMonth:
+def features_step(runtime: Runtime, plan: MonthPlan, folder: Path) -> FeatureMonth:
     """Point-in-time features of every entity of the month, into an Arrow file."""
-    return plan.read_features(feature_worker(here.parameters), folder / "features.arrow")
+    return plan.read_features(feature_worker(runtime.parameters), folder / "features.arrow")
 
 
 @task(name="labels", **STEP, **DATABASE_RETRIES)
-def labels_step(here: Runtime, plan: MonthPlan, folder: Path) -> LabelMonth:
+def labels_step(runtime: Runtime, plan: MonthPlan, folder: Path) -> LabelMonth:
     """Labels of the same period, into an Arrow file."""
-    return read_labels(here.engine, plan.monitor, plan.size, folder / "labels.arrow")
+    return read_labels(runtime.engine, plan.monitor, plan.size, folder / "labels.arrow")
 
 
 @task(name="dataset", **STEP)
@@ -74,17 +76,17 @@ def evaluate_step(plan: MonthPlan, data: TrainingSet, fitted: FittedModel, folde
 
 @task(name="register", **STEP, **DATABASE_RETRIES)
 def register_step(
-    here: Runtime, plan: MonthPlan, data: TrainingSet, fitted: FittedModel, evaluation: Evaluation
+    runtime: Runtime, plan: MonthPlan, data: TrainingSet, fitted: FittedModel, evaluation: Evaluation
 ) -> tuple[TrainedVersion, Champion]:
     """A version in MLflow, and a page in Prefect; returns the version that serves now as well."""
-    registry = ModelRegistry(here.parameters, here.settings.mlflow_artifacts, plan.model)
+    registry = ModelRegistry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.model)
     try:
         registered = registry.register(evaluation.training, read_pipeline(fitted), example_of(data), evaluation.judged)
         champion = registry.version_info(registry.require_champion())
     finally:
         registry.close()
     trained = TrainedVersion(plan.model, evaluation.training, registered)
-    key = f"training-{plan.monitor.name}-{plan.size.as_of}".lower().replace("_", "-")
+    key = artifact_key("training", plan.monitor.name, plan.size.as_of)
     create_markdown_artifact(
         training_markdown(trained, evaluation.calibration),
         key=key,
@@ -94,7 +96,7 @@ def register_step(
 
 
 def _run_name() -> str:
-    given = runtime.flow_run.parameters
+    given = flow_run.parameters
     return f"train {given.get('monitor', 'churn')}: {given.get('as_of') or 'newest'} seed {given.get('seed', 42)}"
 
 
@@ -116,21 +118,21 @@ def train_month(as_of: date | None = None, seed: int = 42, monitor: str = "churn
     """
     if not 0 <= seed < 2**32:
         raise UsageError(f"the seed is {seed}", allowed="a whole number from 0 to 4294967295")
-    here = Runtime.from_environment()
-    feature_worker(here.parameters)
-    with failures_pushed(here, TRAIN_FLOW, monitor) as clock:
-        trained, champion = _run(here, as_of, seed, monitor)
-        push_training(here.settings.pushgateway_url, monitor, clock.seconds, datetime.now(UTC), champion)
+    runtime = Runtime.from_environment()
+    feature_worker(runtime.parameters)
+    with failures_pushed(runtime, TRAIN_FLOW, monitor) as clock:
+        trained, champion = _run(runtime, as_of, seed, monitor)
+        push_training(runtime.settings.pushgateway_url, monitor, clock.seconds, datetime.now(UTC), champion)
     get_run_logger().info(training_line(trained))
     return trained
 
 
-def _run(here: Runtime, as_of: date | None, seed: int, monitor: str) -> tuple[TrainedVersion, Champion]:
-    with here.scratch() as folder:
-        plan = plan_step(here, as_of, monitor, folder)
-        reading = features_step.submit(here, plan, folder)
-        labels = labels_step(here, plan, folder)
+def _run(runtime: Runtime, as_of: date | None, seed: int, monitor: str) -> tuple[TrainedVersion, Champion]:
+    with runtime.scratch() as folder:
+        plan = plan_step(runtime, as_of, monitor, folder)
+        reading = features_step.submit(runtime, plan, folder)
+        labels = labels_step(runtime, plan, folder)
         data = dataset_step(plan, reading.result(), labels, folder)
         fitted = fit_step(data, seed, folder)
         evaluation = evaluate_step(plan, data, fitted, folder)
-        return register_step(here, plan, data, fitted, evaluation)
+        return register_step(runtime, plan, data, fitted, evaluation)

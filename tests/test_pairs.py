@@ -7,10 +7,74 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgate.errors import UnknownMonthError, UsageError
-from driftgate.pairs import Reference, due_pairs, pairs_of, parse_reference
+from driftgate.pairs import Reference, chosen_month, chosen_pair, due_pairs, pairs_of, parse_reference, require_order
 
 histories = st.lists(st.dates(date(2020, 1, 1), date(2030, 1, 1)), unique=True, max_size=30).map(sorted)
 JAN, FEB, MAR, APR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
+
+
+@pytest.mark.parametrize(
+    ("months", "ref", "cur", "expected"),
+    [
+        ([JAN, FEB], None, None, (JAN, FEB)),
+        ([JAN, FEB, MAR], None, None, (FEB, MAR)),
+        ([JAN, FEB, MAR], JAN, None, (JAN, MAR)),
+        ([JAN, FEB, MAR], None, FEB, (JAN, FEB)),
+        ([JAN, FEB, MAR], JAN, MAR, (JAN, MAR)),
+        ([JAN, FEB, MAR], JAN, FEB, (JAN, FEB)),
+    ],
+)
+def test_the_pair_that_is_meant(
+    months: list[date], ref: date | None, cur: date | None, expected: tuple[date, date]
+) -> None:
+    assert chosen_pair(months, ref, cur) == expected
+
+
+@pytest.mark.parametrize(
+    ("months", "ref", "cur", "named"),
+    [
+        ([], None, None, "0 is loaded"),
+        ([JAN], None, None, "1 is loaded"),
+        ([], JAN, None, "2024-01-31"),
+        ([], None, JAN, "2024-01-31"),
+        ([], JAN, FEB, "no month is loaded"),
+        ([JAN, FEB], APR, None, "2024-04-30"),
+        ([JAN, FEB], None, APR, "2024-04-30"),
+        ([FEB, MAR], None, JAN, "2024-01-31"),
+        ([JAN, FEB], JAN, APR, "2024-04-30"),
+        ([JAN, FEB], MAR, APR, "no month is loaded"),
+        ([FEB, MAR], None, FEB, "older month"),
+    ],
+)
+def test_a_month_that_is_not_there(months: list[date], ref: date | None, cur: date | None, named: str) -> None:
+    with pytest.raises(UnknownMonthError) as caught:
+        chosen_pair(months, ref, cur)
+    assert named in caught.value.received
+    assert all(str(month) in str(caught.value) for month in months)
+
+
+@pytest.mark.parametrize("ref", [FEB, MAR])
+def test_the_reference_is_the_older_one(ref: date) -> None:
+    with pytest.raises(UsageError, match=f"{ref}"):
+        require_order(ref, FEB)
+    with pytest.raises(UsageError, match=f"{ref}"):
+        chosen_pair([JAN, FEB, MAR], ref, FEB)
+
+
+def test_the_newest_month_as_reference_is_no_pair() -> None:
+    with pytest.raises(UsageError, match="both 2024-02-29"):
+        chosen_pair([JAN, FEB], FEB, None)
+
+
+def test_one_month_that_is_meant() -> None:
+    assert chosen_month([JAN, FEB, MAR]) == MAR
+    assert chosen_month([JAN, FEB, MAR], JAN) == JAN
+    with pytest.raises(UnknownMonthError, match="for as_of 2024-04-30") as caught:
+        chosen_month([JAN, FEB], APR)
+    assert caught.value.allowed == "2024-02-29, 2024-01-31"
+    with pytest.raises(UnknownMonthError, match="no month is loaded") as caught:
+        chosen_month([])
+    assert "load one with" in caught.value.remedy
 
 
 @given(histories, st.integers(1, 5), st.dates() | st.none(), st.dates() | st.none())

@@ -71,7 +71,7 @@ def workplace_on(parameters: ConnectionParameters, api: str, folder: Path) -> It
     """Settings that point at a database, in this process and for those it starts."""
     # Prefect keeps the stream that standard error is when it is imported, which must not be one test's own.
     import flows.ingest_flow
-    import flows.monitor_flow  # noqa: F401
+    import flows.monitor  # noqa: F401
 
     values = user_environment(parameters, folder)
     engine = connect(parameters)

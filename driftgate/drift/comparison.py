@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from driftgate.drift.banner import with_banner
 from driftgate.drift.ledger import Ledger, read_table
 from driftgate.drift.methods import choose_method
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift
@@ -25,7 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result and its report as text; `snapshot` is what an Evidently workspace keeps."""
+    """The result, and Evidently's report of it.
+
+    Attributes:
+        html, json: the report as a page and as a document.
+        snapshot: what an Evidently workspace keeps.
+    """
 
     drift: DriftResult
     html: str
@@ -74,7 +78,7 @@ def compare(
         excluded=ledger.excluded,
         prediction=_judge_scores(apart[1], report.scores, scores),
     )
-    return Comparison(drift, with_banner(report.html, drift, monitor), report.json, report.snapshot)
+    return Comparison(drift, report.html, report.json, report.snapshot)
 
 
 def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:

@@ -11,7 +11,7 @@ from sqlalchemy.types import Date, DateTime, Text
 
 from driftgate.database import database_errors
 from driftgate.database.sqlstates import SqlState, sqlstate
-from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, bounded
+from driftgate.errors import ConfigurationError, DataError, UnknownMonthError
 from driftgate.monitors import EntityTable, Monitor
 
 EVENT_TIMESTAMP = "event_timestamp"
@@ -70,35 +70,6 @@ def absent_table(error: ProgrammingError, name: str) -> Exception:
     )
 
 
-def choose_months(months: list[date], as_of_ref: date | None, as_of_cur: date | None) -> tuple[date, date]:
-    """Return the pair to compare: the requested dates, or the two newest months.
-
-    Raises:
-        UnknownMonthError: a date is not among `months`, or fewer than two are loaded.
-    """
-    if as_of_ref is None and as_of_cur is None:
-        if len(months) < 2:
-            raise UnknownMonthError(
-                f"two months are needed and {len(months)} is loaded ({bounded(months)})",
-                remedy="load another month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
-            )
-        return months[-2], months[-1]
-    if as_of_cur is None:
-        as_of_cur = months[-1] if months else None
-    if as_of_ref is None:
-        older = [month for month in months if as_of_cur and month < as_of_cur]
-        as_of_ref = older[-1] if older else None
-    for wanted in (as_of_cur, as_of_ref) if as_of_ref is None else (as_of_ref, as_of_cur):
-        if wanted not in months:
-            raise UnknownMonthError(
-                f"no month is loaded for as_of {wanted}" if wanted else "there is no older month to compare with",
-                allowed=bounded(months[::-1]),
-                remedy="choose one of these dates, or load the month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
-            )
-    assert as_of_ref is not None and as_of_cur is not None
-    return as_of_ref, as_of_cur
-
-
 def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
     """Count the entities of a month and check that each has one row.
 
@@ -125,6 +96,20 @@ def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
             remedy="remove the surplus rows, or set entity.key in monitors.toml to a column that is unique in a month",
         )
     return MonthSize(as_of, rows, min(rows, monitor.max_report_rows))
+
+
+def require_unchanged(as_of: date, counted: int, read: int) -> None:
+    """Check that a month has as many rows as its entities were counted.
+
+    Raises:
+        DataError: it changed between counting and reading.
+    """
+    if read != counted:
+        raise DataError(
+            f"the month {as_of} had {counted} entities when the run began, and {read} when it was read",
+            allowed="a month that stays as it is while it is read",
+            remedy="run again once the load that is under way has ended",
+        )
 
 
 def entity_query(monitor: Monitor, size: MonthSize) -> Select[tuple[object, ...]]:

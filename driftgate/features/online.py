@@ -14,10 +14,11 @@ from typing import Any
 from sqlalchemy import Column, Date, DateTime, Engine, Integer, Table, Text
 
 from driftgate.database import create_tables, metadata
-from driftgate.errors import DataError, UnknownMonthError, bounded
-from driftgate.features.entities import MonthSize, entity_sql, loaded_months, measure_month
+from driftgate.errors import DataError, bounded
+from driftgate.features.entities import MonthSize, entity_sql, loaded_months, measure_month, require_unchanged
 from driftgate.features.types import FeatureRequest
 from driftgate.monitors import Monitor
+from driftgate.pairs import chosen_month
 from driftgate.worker import Worker
 
 # The key is the view, because two services that share a view share its rows as well.
@@ -108,13 +109,7 @@ def materialize_month(
     started = time.perf_counter()
     create_tables(engine, [online_views])
     months = loaded_months(engine, monitor.entity)
-    day = as_of or (months[-1] if months else None)
-    if day is None or day not in months:
-        raise UnknownMonthError(
-            f"no month is loaded for as_of {day}" if day else "no month is loaded",
-            allowed=bounded(months[::-1]),
-            remedy="choose one of these dates, or load the month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
-        )
+    day = chosen_month(months, as_of)
     entities = measure_month(engine, monitor, day).entities
     with TemporaryDirectory(prefix="driftgate-online-") as folder:
         request = FeatureRequest(
@@ -145,9 +140,4 @@ def require_whole(rows: int, absent: tuple[str, ...], request: OnlineRequest) ->
             allowed="a column for each declared feature",
             remedy="add the columns, or take the features out of the service and apply it again",
         )
-    if rows != request.entities:
-        raise DataError(
-            f"the month {request.features.as_of} had {request.entities} entities, and {rows} when it was read",
-            allowed="a month that stays as it is while it is read",
-            remedy="run again once the load that is under way has ended",
-        )
+    require_unchanged(request.features.as_of, request.entities, rows)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from driftgate.drift.banner import VERDICT_MARK
 from driftgate.drift.result import ColumnResult, TargetDrift
 from driftgate.performance.result import Performance, PerformanceState
 from driftgate.run import Run
@@ -30,14 +29,15 @@ def performance_line(found: Performance) -> str:
     )
 
 
-def result_lines(run: Run) -> list[str]:
-    """What a run prints on standard output; without the line on performance where that is off."""
+def figure_lines(run: Run) -> list[str]:
+    """What was measured beside the features; without the line on performance where that is off."""
     off = run.performance.state is PerformanceState.OFF
-    return [
-        target_line(run.target),
-        *([] if off else [performance_line(run.performance)]),
-        decision_line(run),
-    ]
+    return [target_line(run.target), *([] if off else [performance_line(run.performance)])]
+
+
+def result_lines(run: Run) -> list[str]:
+    """What a run prints on standard output."""
+    return [*figure_lines(run), decision_line(run)]
 
 
 def decision_line(run: Run) -> str:
@@ -47,16 +47,6 @@ def decision_line(run: Run) -> str:
         f"drift_share={run.drift.drift_share:.2f} -> {run.decision.label} {', '.join(run.decision.reasons)} "
         f"(target_drift={run.target.abs_diff:.4f})"
     )
-
-
-def with_verdict(html: str, run: Run) -> str:
-    """The report page with the verdict and its reasons in its head, which was made before there was one."""
-    reasons = "; ".join(escape(reason) for reason in run.decision.reasons)
-    off = run.performance.state is PerformanceState.OFF
-    lines = [target_line(run.target), *([] if off else [performance_line(run.performance)])]
-    said = "<br>".join(escape(line) for line in lines)
-    verdict = f"<p class='verdict'><b>{escape(run.decision.label)}</b>: {reasons}</p><p>{said}</p>"
-    return html.replace(VERDICT_MARK, verdict, 1)
 
 
 def verdict_markdown(run: Run) -> str:

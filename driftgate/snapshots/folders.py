@@ -1,13 +1,11 @@
 """Which month folders there are, and of which day each is."""
 
 import re
-from calendar import monthrange
 from datetime import date
 from pathlib import Path
 
 from driftgate.errors import DataError
-
-FIRST_AS_OF = date(2024, 1, 31)
+from driftgate.snapshots.dates import month_end
 
 _NUMBERED = re.compile(r"month_(\d{3})")
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -51,8 +49,4 @@ def as_of_of(name: str) -> date | None:
         except ValueError:
             return None
     numbered = _NUMBERED.fullmatch(name)
-    if not numbered:
-        return None
-    years, month = divmod(FIRST_AS_OF.month - 1 + int(numbered[1]), 12)
-    year = FIRST_AS_OF.year + years
-    return date(year, month + 1, monthrange(year, month + 1)[1])
+    return month_end(int(numbered[1])) if numbered else None

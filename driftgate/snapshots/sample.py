@@ -4,7 +4,6 @@ The second month barely drifts, the third clearly does (features, label, and wha
 later ones stay near the third. `sample_model` says who the subscribers are; this module names and writes them.
 """
 
-import calendar
 import math
 import shutil
 import uuid
@@ -19,9 +18,9 @@ import numpy as np
 
 from driftgate.errors import OutputError, UsageError
 from driftgate.snapshots import sample_model as model
+from driftgate.snapshots.dates import month_end
 from driftgate.snapshots.schema import KEY, SOURCE_TABLES
 
-FIRST_AS_OF = date(2024, 1, 31)
 MAX_USERS = 10_000_000
 MAX_MONTHS = 999
 _LETTERS = 26**5
@@ -70,17 +69,6 @@ def write_sample_months(
         if progress is not None:
             progress(f"{folder.name}: {users:,} users as of {as_of}")
     return written
-
-
-def month_end(month: int) -> date:
-    """Last day of the month with this index.
-
-    >>> [str(month_end(month)) for month in (0, 1, 12)]
-    ['2024-01-31', '2024-02-29', '2025-01-31']
-    """
-    years, index = divmod(FIRST_AS_OF.month - 1 + month, 12)
-    year = FIRST_AS_OF.year + years
-    return date(year, index + 1, calendar.monthrange(year, index + 1)[1])
 
 
 def user_ids(numbers: model.Array, seed: int) -> Any:

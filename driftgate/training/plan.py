@@ -7,13 +7,14 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from driftgate.drift.ledger import excluded_fields
-from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, bounded
-from driftgate.features.entities import MonthSize, entity_sql, loaded_months, measure_month
+from driftgate.errors import ConfigurationError, DataError, bounded
+from driftgate.features.entities import MonthSize, loaded_months, measure_month
 from driftgate.features.labels import read_labels
 from driftgate.features.repository import require_repository
-from driftgate.features.types import FeatureMonth, FeatureRequest
-from driftgate.features.worker import FeatureWorker
+from driftgate.features.types import FeatureMonth
+from driftgate.features.worker import FeatureWorker, read_features
 from driftgate.monitors import Monitor, read_monitor
+from driftgate.pairs import chosen_month
 
 
 @dataclass(frozen=True)
@@ -44,24 +45,7 @@ class MonthPlan:
             DataError: the month changed since it was planned.
             DatabaseError: the offline store fails.
         """
-        month = worker.read_month(
-            FeatureRequest(
-                repo=self.repo,
-                service=self.monitor.feature_service,
-                key=self.key,
-                entity_sql=entity_sql(self.monitor, self.size),
-                as_of=self.size.as_of,
-                previous=self.previous,
-                out=out,
-            )
-        )
-        if month.rows != self.size.entities:
-            raise DataError(
-                f"the month {self.size.as_of} had {self.size.entities} entities when the run began, and {month.rows} "
-                "when its features were read",
-                allowed="a month that stays as it is while it is used",
-                remedy="run again once the load that is under way has ended",
-            )
+        month = read_features(worker, self.monitor, self.repo, self.size, self.previous, out)
         # Otherwise a service that declares the label would let the model read the label.
         excluded = {name for name, _ in excluded_fields(month.declared, self.monitor)}
         return replace(month, declared=tuple(item for item in month.declared if item.name not in excluded))
@@ -78,8 +62,8 @@ def plan_month(engine: Engine, name: str, as_of: date | None, monitors: Path, fe
         DatabaseError: the database refuses or cannot be reached.
     """
     monitor, model = _with_model(read_monitor(monitors, name))
-    months = _loaded(engine, monitor)
-    return _plan(engine, monitor, model, feast_repo, months, months[-1] if as_of is None else as_of)
+    months = loaded_months(engine, monitor.entity)
+    return _plan(engine, monitor, model, feast_repo, months, chosen_month(months, as_of))
 
 
 def plan_training(
@@ -109,10 +93,11 @@ def plan_training(
             f"the monitor {name!r} has no label with a timestamp, so that there is nothing to learn",
             remedy="give it a table [NAME.label] with table, column and timestamp in monitors.toml",
         )
-    months = _loaded(engine, monitor)
+    months = loaded_months(engine, monitor.entity)
+    month = chosen_month(months, as_of)
     if as_of is None:
-        as_of = _newest_labelled(engine, monitor, months, scratch, leave_one)
-    return _plan(engine, monitor, model, feast_repo, months, as_of)
+        month = _newest_labelled(engine, monitor, months, scratch, leave_one)
+    return _plan(engine, monitor, model, feast_repo, months, month)
 
 
 def _with_model(monitor: Monitor) -> tuple[Monitor, str]:
@@ -124,22 +109,9 @@ def _with_model(monitor: Monitor) -> tuple[Monitor, str]:
     return monitor, monitor.model
 
 
-def _loaded(engine: Engine, monitor: Monitor) -> list[date]:
-    months = loaded_months(engine, monitor.entity)
-    if not months:
-        raise UnknownMonthError("no month is loaded", remedy="load one with `driftgate ingest DIR --as-of YYYY-MM-DD`")
-    return months
-
-
 def _plan(engine: Engine, monitor: Monitor, model: str, feast_repo: Path, months: list[date], as_of: date) -> MonthPlan:
     repo = monitor.feast_repo or feast_repo
     require_repository(repo)
-    if as_of not in months:
-        raise UnknownMonthError(
-            f"no month is loaded for as_of {as_of}",
-            allowed=bounded(months[::-1]),
-            remedy="choose one of these dates, or load the month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
-        )
     earlier = [month for month in months if month < as_of]
     return MonthPlan(monitor, model, repo, _whole(engine, monitor, as_of), earlier[-1] if earlier else None)
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from driftgate.errors import DriftgateError
-from driftgate.planning import Request, check_request, plan_run
+from driftgate.planning import Request
 from driftgate.snapshots.dates import parse_as_of
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
 from flows.cli import retraining as retrain_commands
 from flows.cli import serving as serve_commands
+from flows.planning import prepare, resolve_plan
 from flows.runtime.environment import Runtime, feature_worker, start_workers
 from flows.runtime.local_server import start_prefect
 
@@ -48,16 +49,15 @@ def monitor(
 ) -> None:
     """Compare two months and decide whether to retrain."""
     request = Request(_date(as_of_ref), _date(as_of_cur), threshold, monitor)
-    check_request(request)
     wait_for_prefect = start_prefect()
-    here = Runtime.from_environment()
-    start_workers(here.parameters)
-    settings = here.settings
-    plan_run(here.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
-    from flows.monitor_flow import monitor_month
+    runtime = Runtime.from_environment()
+    start_workers(runtime.parameters)
+    plan = resolve_plan(runtime, request)
+    prepare(runtime, plan)
+    from flows.monitor import monitor_planned
 
     wait_for_prefect()
-    run = monitor_month(request.as_of_ref, request.as_of_cur, request.threshold, request.monitor)
+    run = monitor_planned(plan)
     from driftgate.reports.text import result_lines
     from driftgate.store.record import record_text
 
@@ -88,15 +88,15 @@ def load(
     if folder is not None:
         os.environ["DRIFTGATE_DATA"] = str(folder.resolve())
     wait_for_prefect = start_prefect()
-    here = Runtime.from_environment()
+    runtime = Runtime.from_environment()
     from driftgate.features.applying import ensure_applied
     from driftgate.snapshots.loaded import new_months
 
-    if not new_months(here.engine, here.settings.driftgate_data):
-        ensure_applied(here.engine, here.parameters, here.settings.feast_repo)
-        print(f"[Load] every month below {here.settings.driftgate_data} is loaded")
+    if not new_months(runtime.engine, runtime.settings.driftgate_data):
+        ensure_applied(runtime.engine, runtime.parameters, runtime.settings.feast_repo)
+        print(f"[Load] every month below {runtime.settings.driftgate_data} is loaded")
         return
-    feature_worker(here.parameters)
+    feature_worker(runtime.parameters)
     from flows.ingest_flow import ingest_month
 
     wait_for_prefect()
@@ -124,12 +124,12 @@ def demo() -> None:
     # The story is what is to be read.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     wait_for_prefect = start_prefect()
-    here = Runtime.from_environment()
-    start_workers(here.parameters)
+    runtime = Runtime.from_environment()
+    start_workers(runtime.parameters)
     from flows.demo import run_demo
 
     wait_for_prefect()
-    run_demo(here)
+    run_demo(runtime)
 
 
 @app.command()
@@ -138,9 +138,9 @@ def months(monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")
     from driftgate.features.entities import loaded_months
     from driftgate.monitors import read_monitor
 
-    here = Runtime.from_environment()
-    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
-    for month in loaded_months(here.engine, chosen.entity):
+    runtime = Runtime.from_environment()
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    for month in loaded_months(runtime.engine, chosen.entity):
         print(month)
 
 
@@ -150,9 +150,9 @@ def apply(monitor: Annotated[str, typer.Option(help="Monitor whose repository it
     from driftgate.features.applying import ensure_applied
     from driftgate.monitors import read_monitor
 
-    here = Runtime.from_environment()
-    repo = read_monitor(here.settings.driftgate_monitors, monitor).feast_repo or here.settings.feast_repo
-    ensure_applied(here.engine, here.parameters, repo, force=True)
+    runtime = Runtime.from_environment()
+    repo = read_monitor(runtime.settings.driftgate_monitors, monitor).feast_repo or runtime.settings.feast_repo
+    ensure_applied(runtime.engine, runtime.parameters, repo, force=True)
     print(f"[Feast] applied {repo}")
 
 
@@ -161,8 +161,8 @@ def feast(context: typer.Context) -> None:
     """Run the feast command on the repository, with its environment set: `driftgate feast feature-views list`."""
     from driftgate.features.applying import run_feast
 
-    here = Runtime.from_environment()
-    raise typer.Exit(run_feast(here.parameters, here.settings.feast_repo, context.args).returncode)
+    runtime = Runtime.from_environment()
+    raise typer.Exit(run_feast(runtime.parameters, runtime.settings.feast_repo, context.args).returncode)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

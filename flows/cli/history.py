@@ -30,19 +30,18 @@ def backfill(
     from flows.runtime.local_server import start_prefect
 
     found, bounds = parse_reference(reference), (_date(start), _date(end))
-    # Otherwise each month's lines would tear the progress bar apart.
+    # Otherwise each month's lines would tear the progress bar.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING" if sys.stderr.isatty() else "INFO")
     wait_for_prefect = start_prefect()
-    here = Runtime.from_environment()
-    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    runtime = Runtime.from_environment()
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     # Before anything slow.
-    history_pairs(loaded_months(here.engine, chosen.entity), found, *bounds)
-    start_workers(here.parameters)
-    from flows.backfill_flow import backfill_months, describe, told
+    history_pairs(loaded_months(runtime.engine, chosen.entity), found, *bounds)
+    start_workers(runtime.parameters)
+    from flows.backfill_flow import backfill_months
 
     wait_for_prefect()
-    with told(lambda outcome: typer.echo(describe(outcome))):
-        outcomes = backfill_months(*bounds, reference, monitor, again)
+    outcomes = backfill_months(*bounds, reference, monitor, again, print_lines=True)
     if not outcomes:
         typer.echo("[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them")
 
@@ -58,9 +57,9 @@ def runs(
     from driftgate.store.history import past_runs
     from flows.runtime.environment import Runtime
 
-    here = Runtime.from_environment()
-    read_monitor(here.settings.driftgate_monitors, monitor)
-    found = past_runs(here.engine, monitor)
+    runtime = Runtime.from_environment()
+    read_monitor(runtime.settings.driftgate_monitors, monitor)
+    found = past_runs(runtime.engine, monitor)
     for line in runs_table(found[-last:]):
         typer.echo(line)
 
@@ -77,9 +76,9 @@ def show(
     from driftgate.store.history import past_record
     from flows.runtime.environment import Runtime
 
-    here = Runtime.from_environment()
-    read_monitor(here.settings.driftgate_monitors, monitor)
-    for line in run_lines(past_record(here.engine, monitor, _date(as_of_cur), _date(as_of_ref))):
+    runtime = Runtime.from_environment()
+    read_monitor(runtime.settings.driftgate_monitors, monitor)
+    for line in run_lines(past_record(runtime.engine, monitor, _date(as_of_cur), _date(as_of_ref))):
         typer.echo(line)
 
 

@@ -26,9 +26,9 @@ def retrain(
     day = parse_as_of(as_of) if as_of is not None else None
     require_delta(delta)
     wait_for_prefect = start_prefect()
-    here = Runtime.from_environment()
-    read_monitor(here.settings.driftgate_monitors, monitor)
-    feature_worker(here.parameters)
+    runtime = Runtime.from_environment()
+    read_monitor(runtime.settings.driftgate_monitors, monitor)
+    feature_worker(runtime.parameters)
     from driftgate.reports.contests import contest_line
     from flows.retrain_flow import train_and_compare
 
@@ -43,9 +43,9 @@ def rollback(monitor: MonitorName = "churn") -> None:
     from driftgate.performance.scoring import require_registry
     from flows.runtime.environment import Runtime
 
-    here = Runtime.from_environment()
-    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
-    registry = require_registry(here.parameters, here.settings.mlflow_artifacts, chosen)
+    runtime = Runtime.from_environment()
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    registry = require_registry(runtime.parameters, runtime.settings.mlflow_artifacts, chosen)
     typer.echo(f"[Rollback] model={registry.name} champion=v{registry.rollback()}")
 
 
@@ -58,8 +58,8 @@ def promote(
     from driftgate.performance.scoring import require_registry
     from flows.runtime.environment import Runtime
 
-    here = Runtime.from_environment()
-    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
-    registry = require_registry(here.parameters, here.settings.mlflow_artifacts, chosen)
+    runtime = Runtime.from_environment()
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    registry = require_registry(runtime.parameters, runtime.settings.mlflow_artifacts, chosen)
     registry.promote(version)
     typer.echo(f"[Promote] model={registry.name} champion=v{version}")

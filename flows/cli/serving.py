@@ -21,13 +21,13 @@ def materialize(
 ) -> None:
     """Put a month into the online store, in place of the one that is there; safe to repeat."""
     day = parse_as_of(as_of) if as_of is not None else None
-    here = Runtime.from_environment()
-    worker = feature_worker(here.parameters)
+    runtime = Runtime.from_environment()
+    worker = feature_worker(runtime.parameters)
     from driftgate.features.online import materialize_month
     from driftgate.monitors import read_monitor
 
-    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
-    month = materialize_month(worker, here.engine, chosen, chosen.feast_repo or here.settings.feast_repo, day)
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    month = materialize_month(worker, runtime.engine, chosen, chosen.feast_repo or runtime.settings.feast_repo, day)
     done = "is served" if month.written else "is newer and stays"
     typer.echo(f"[Materialize] as_of={month.as_of} users={month.users:,} {done}")
 

@@ -28,7 +28,7 @@ class Clock:
 
 
 @contextmanager
-def failures_pushed(here: Runtime, flow: str, monitor: str) -> Iterator[Clock]:
+def failures_pushed(runtime: Runtime, flow: str, monitor: str) -> Iterator[Clock]:
     """Push a failure of the block; a call that is wrong is no failure of the monitor."""
     clock = Clock()
     try:
@@ -37,7 +37,7 @@ def failures_pushed(here: Runtime, flow: str, monitor: str) -> Iterator[Clock]:
         raise
     except Exception as error:
         if clock.current:
-            push_failure(here.settings.pushgateway_url, flow, monitor, clock.seconds, _states(error))
+            push_failure(runtime.settings.pushgateway_url, flow, monitor, clock.seconds, _states(error))
         raise
 
 

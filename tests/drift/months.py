@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from driftgate.drift.comparison import Side
+from driftgate.drift.comparison import Comparison, Side, compare
+from driftgate.drift.ledger import build_ledger, require_comparable
 from driftgate.features.entities import MonthSize
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
@@ -86,3 +87,23 @@ def side(features: FeatureMonth, label: LabelMonth | None = None, entities: int 
     whole = entities or features.rows
     size = MonthSize(features.as_of, whole, features.rows)
     return Side(size, features, label or no_labels(features.as_of, whole, "the monitor has no label"))
+
+
+def compared(
+    folder: Path,
+    ref: Columns,
+    cur: Columns,
+    types: Types,
+    label: tuple[LabelMonth, LabelMonth] | None = None,
+    entities: int | None = None,
+    **overrides: Any,
+) -> Comparison:
+    """Two months written and compared; other keywords are the monitor's fields."""
+    sides = [
+        side(month, label[position] if label else None, entities)
+        for position, month in enumerate(pair(folder, ref, cur, types))
+    ]
+    policy = monitor(**overrides)
+    ledger = build_ledger(sides[0].features, sides[1].features, policy)
+    require_comparable(ledger, policy)
+    return compare(*sides, ledger, policy)

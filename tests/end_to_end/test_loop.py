@@ -110,7 +110,7 @@ def registry(workplace: Workplace) -> ModelRegistry:
 
 @pytest.fixture(scope="module")
 def story(workplace: Workplace) -> Story:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
     from flows.retrain_flow import train_and_compare
     from flows.train_flow import train_month
 

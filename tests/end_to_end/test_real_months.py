@@ -47,7 +47,7 @@ def forget(place: Workplace) -> None:
 @pytest.fixture(scope="module")
 def runs(place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
     """Loaded in order; then in reverse order, one of them badly at first and again after that."""
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     months = {JAN: SEEDS / "month_000", FEB: SEEDS / "month_001"}
     for day in (JAN, FEB):

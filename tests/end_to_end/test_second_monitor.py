@@ -126,7 +126,7 @@ def place(
 
 @pytest.fixture(scope="module")
 def run(place: Workplace) -> Run:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     return monitor_month(monitor="parcel-delays")
 
@@ -188,7 +188,7 @@ def test_nothing_of_streamflow_was_needed(run: Run, place: Workplace) -> None:
 def test_a_source_that_got_no_new_rows_gives_no_verdict(run: Run, place: Workplace) -> None:
     """Fourteen days on, rows that live for twenty would be used again, and never drift."""
     from driftgate.errors import IncomparableColumnsError
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     with place.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM ops.weather WHERE measured_at > '2025-05-10'")

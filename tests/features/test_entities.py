@@ -1,21 +1,19 @@
-"""The entities of a month: which months there are, which pair is meant, and a sample that is the same in both."""
+"""The entities of a month: which months there are, and a sample that is the same in both."""
 
 from datetime import date
 
 import pytest
 from sqlalchemy import Engine, text
 
-from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, UsageError
+from driftgate.errors import ConfigurationError, DataError, UnknownMonthError
 from driftgate.features.entities import (
     MonthSize,
-    choose_months,
     entity_query,
     entity_sql,
     loaded_months,
     measure_month,
 )
 from driftgate.monitors import EntityTable, Monitor
-from driftgate.planning import Request, check_request
 from tests.features.conftest import sql
 
 JAN, FEB, MAR, APR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
@@ -25,68 +23,6 @@ def monitor(table: str = "things", key: str = "id", timestamp: str = "at", **oth
     join_key = other.pop("join_key", None)
     entity = EntityTable(table=table, key=key, timestamp=timestamp, join_key=join_key)  # type: ignore[arg-type]
     return Monitor(name="m", entity=entity, feature_service="s", **other)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("months", "ref", "cur", "expected"),
-    [
-        ([JAN, FEB], None, None, (JAN, FEB)),
-        ([JAN, FEB, MAR], None, None, (FEB, MAR)),
-        ([JAN, FEB, MAR], JAN, None, (JAN, MAR)),
-        ([JAN, FEB, MAR], None, FEB, (JAN, FEB)),
-        ([JAN, FEB, MAR], JAN, MAR, (JAN, MAR)),
-        ([JAN, FEB, MAR], JAN, FEB, (JAN, FEB)),
-    ],
-)
-def test_the_pair_that_is_meant(
-    months: list[date], ref: date | None, cur: date | None, expected: tuple[date, date]
-) -> None:
-    assert choose_months(months, ref, cur) == expected
-
-
-@pytest.mark.parametrize(
-    ("months", "ref", "cur", "named"),
-    [
-        ([], None, None, "0 is loaded"),
-        ([JAN], None, None, "1 is loaded"),
-        ([], JAN, None, "2024-01-31"),
-        ([], None, JAN, "2024-01-31"),
-        ([], JAN, FEB, "no month is loaded"),
-        ([JAN, FEB], APR, None, "2024-04-30"),
-        ([JAN, FEB], None, APR, "2024-04-30"),
-        ([FEB, MAR], None, JAN, "2024-01-31"),
-        ([JAN, FEB], JAN, APR, "2024-04-30"),
-        ([JAN, FEB], MAR, APR, "no month is loaded"),
-        ([FEB, MAR], None, FEB, "older month"),
-    ],
-)
-def test_a_month_that_is_not_there(months: list[date], ref: date | None, cur: date | None, named: str) -> None:
-    with pytest.raises(UnknownMonthError) as caught:
-        choose_months(months, ref, cur)
-    assert named in caught.value.received
-    assert all(str(month) in str(caught.value) for month in months)
-
-
-@pytest.mark.parametrize(("ref", "cur"), [(JAN, JAN), (FEB, JAN)])
-def test_a_pair_that_is_no_pair(ref: date, cur: date) -> None:
-    with pytest.raises(UsageError):
-        check_request(Request(ref, cur))
-
-
-def test_the_newest_month_as_reference_is_no_pair() -> None:
-    with pytest.raises(UsageError, match="both 2024-02-29"):
-        check_request(Request(*choose_months([JAN, FEB], FEB, None)))
-
-
-@pytest.mark.parametrize("threshold", [-0.01, 1.01, float("nan"), float("inf"), float("-inf")])
-def test_a_threshold_that_is_no_share(threshold: float) -> None:
-    with pytest.raises(UsageError, match="not a share"):
-        check_request(Request(threshold=threshold))
-
-
-@pytest.mark.parametrize("threshold", [None, 0.0, 0.3, 1.0])
-def test_a_threshold_that_is_a_share(threshold: float | None) -> None:
-    check_request(Request(threshold=threshold))
 
 
 COLUMN_TYPES = {

@@ -5,15 +5,19 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from sqlalchemy import Engine, text
 
-from driftgate.errors import DriftgateError, FeastRepositoryError
-from driftgate.features.types import FeatureRequest
-from driftgate.features.worker import FeatureWorker
+from driftgate.errors import DataError, DriftgateError, FeastRepositoryError
+from driftgate.features.entities import MonthSize
+from driftgate.features.types import FeatureMonth, FeatureRequest
+from driftgate.features.worker import FeatureWorker, read_features
+from driftgate.monitors import EntityTable, Monitor
 from driftgate.worker import Worker
 from flows.runtime.environment import feature_worker
 from tests.features.conftest import Cases, Read
@@ -91,3 +95,20 @@ def test_closing_ends_the_process_and_may_be_repeated(cases: Cases) -> None:
     worker.close()
     assert not worker.alive
     assert not psutil.pid_exists(pid)
+
+
+def test_a_month_that_changed_since_it_was_counted_is_refused(tmp_path: Path) -> None:
+    asked: list[FeatureRequest] = []
+
+    def answer(request: FeatureRequest) -> FeatureMonth:
+        asked.append(request)
+        return FeatureMonth(request.as_of, request.out, 9, (), (), ())
+
+    entity = EntityTable(table="things", key="id", timestamp="at")
+    monitor = Monitor(name="m", entity=entity, feature_service="s")
+    worker, out, day = SimpleNamespace(read_month=answer), tmp_path / "f.arrow", date(2024, 2, 29)
+    # 100 entities, of which a sample is compared: what counts is the sample.
+    month = read_features(worker, monitor, tmp_path, MonthSize(day, 100, 9), date(2024, 1, 31), out)  # type: ignore[arg-type]
+    assert (month.rows, month.path) == (9, out) and "LIMIT 9" in asked[0].entity_sql
+    with pytest.raises(DataError, match="2024-02-29 had 10 entities when the run began, and 9 when it was read"):
+        read_features(worker, monitor, tmp_path, MonthSize(day, 10, 10), None, out)  # type: ignore[arg-type]

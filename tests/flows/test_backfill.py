@@ -94,16 +94,18 @@ def test_twice_gives_the_same_rows(
 
 
 def test_cut_off_in_the_middle_it_goes_on(
-    judged: dict[tuple[date, date], dict[str, Any]], workplace: Workplace
+    judged: dict[tuple[date, date], dict[str, Any]], workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.backfill_flow import PairOutcome, backfill_months, told
+    from flows import backfill_flow
+    from flows.backfill_flow import PairOutcome, backfill_months
 
-    def stop(outcome: PairOutcome) -> None:
+    def stop(outcome: PairOutcome) -> str:
         raise CutOffError(outcome.as_of_cur)
 
     forget(workplace, MAR)
-    with pytest.raises(CutOffError), told(stop):
-        backfill_months(again=True)
+    with monkeypatch.context() as patch, pytest.raises(CutOffError):
+        patch.setattr(backfill_flow, "describe", stop)
+        backfill_months(again=True, print_lines=True)
     cut = rows(workplace)
     assert list(cut) == [(JAN, FEB)] and cut[JAN, FEB]["decided_at"] > judged[JAN, FEB]["decided_at"]
 
@@ -156,20 +158,22 @@ def test_a_retraining_is_no_matter_of_the_past(workplace: Workplace, monkeypatch
     from flows import retrain_action
     from flows.backfill_flow import backfill_months
 
-    told: list[str] = []
+    emitted: list[str] = []
     emit = retrain_action.emit_event
 
     def listen(event: str, **rest: Any) -> Any:
-        told.append(f"{event} {rest['payload']['as_of_cur']}")
+        emitted.append(f"{event} {rest['payload']['as_of_cur']}")
         return emit(event, **rest)
 
     monkeypatch.setattr(retrain_action, "emit_event", listen)
     forget(workplace, FEB)
     forget(workplace, MAR)
     backfill_months(end=FEB)
-    assert told == []
+    assert emitted == []
+    past = workplace.task_runs(workplace.flow_run("churn: 2024-01-31 vs 2024-02-29"))
+    assert "workspace" in past and not {"event", "retraining", "metrics"} & set(past)
     backfill_months()
-    assert told == ["driftgate.decision.retrain 2024-03-31"]
+    assert emitted == ["driftgate.decision.retrain 2024-03-31"]
 
 
 @pytest.mark.parametrize(

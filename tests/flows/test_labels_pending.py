@@ -32,7 +32,7 @@ def schedule() -> list[tuple[date, date]]:
 @pytest.fixture(scope="module")
 def early(workplace: Workplace) -> Run:
     """The newest pair, judged with 800 of 2,000 labels of its current month; the others lie in the table `late`."""
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     with workplace.engine.begin() as connection:
         connection.execute(

@@ -42,7 +42,7 @@ def held(url: str, monitor: str = "churn") -> dict[str, float]:
 
 def test_success_then_nothing_for_the_past_then_failure(workplace: Workplace, gateway: str) -> None:
     from flows.backfill_flow import monitor_new_months
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     run = monitor_month()
     success = held(gateway)
@@ -82,16 +82,16 @@ def test_success_then_nothing_for_the_past_then_failure(workplace: Workplace, ga
 
 @pytest.mark.usefixtures("workplace")
 def test_a_block_that_ends_badly_is_a_failure_unless_it_was_called_wrongly_or_is_of_the_past(gateway: str) -> None:
-    here = Runtime.from_environment()
-    with pytest.raises(UsageError), failures_pushed(here, MONITOR_FLOW, "block"):
+    runtime = Runtime.from_environment()
+    with pytest.raises(UsageError), failures_pushed(runtime, MONITOR_FLOW, "block"):
         raise UsageError("wrong")
-    with pytest.raises(UnknownMonthError), failures_pushed(here, MONITOR_FLOW, "block") as clock:
+    with pytest.raises(UnknownMonthError), failures_pushed(runtime, MONITOR_FLOW, "block") as clock:
         clock.current = False
         raise UnknownMonthError("of the past")
-    with failures_pushed(here, MONITOR_FLOW, "block"):
+    with failures_pushed(runtime, MONITOR_FLOW, "block"):
         pass
     assert held(gateway, "block") == {}
-    with pytest.raises(ZeroDivisionError), failures_pushed(here, MONITOR_FLOW, "block"):
+    with pytest.raises(ZeroDivisionError), failures_pushed(runtime, MONITOR_FLOW, "block"):
         _ = 1 / 0
     found = held(gateway, "block")
     assert set(found) == set(NAMES) and found[NAMES[0]] == 1

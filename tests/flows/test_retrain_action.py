@@ -16,6 +16,7 @@ from driftgate.errors import ConfigurationError
 from driftgate.performance.result import PerformanceState
 from driftgate.reports.text import result_lines
 from driftgate.run import Run
+from driftgate.settings import Settings
 from driftgate.training.registry.models import ModelRegistry
 from tests.reports.runs import TARGET, column, finished
 from tests.workplace import Workplace
@@ -71,7 +72,7 @@ class Runs:
 
 
 def judge(workplace: Workplace, monitor: str) -> Runs:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     runs, started = [], []
     for pair in ((JAN, FEB), (FEB, MAR), (FEB, MAR)):
@@ -81,13 +82,13 @@ def judge(workplace: Workplace, monitor: str) -> Runs:
 
 
 def test_without_the_deployment_nothing_slow_begins(workplace: Workplace, monitors: None) -> None:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     with pytest.raises(ConfigurationError, match="has no train_and_compare/on-demand") as caught:
         monitor_month(JAN, FEB, monitor="confirmed")
     assert "python -m flows.deploy" in caught.value.remedy
     run = workplace.flow_run("confirmed: 2024-01-31 vs 2024-02-29")
-    assert set(workplace.task_runs(run)) == {"plan"}
+    assert set(workplace.task_runs(run)) == {"plan", "prepare"}
 
 
 @pytest.fixture(scope="module")
@@ -171,14 +172,14 @@ def stormy(retrain: str, **overrides: Any) -> Run:
 
 
 def act(run: Run) -> None:
-    """The step alone, in a flow."""
+    """What follows the decision alone, in a flow."""
     from prefect import flow
 
-    from flows.retrain_action import act_step
+    from flows.listeners import Outcome, tell_listeners
 
     @flow(name="act", persist_result=False)
     def act_flow() -> None:
-        act_step(run)
+        tell_listeners(Outcome(run, Settings.load(), newest=True, seconds=1.0))
 
     act_flow()
 
@@ -207,18 +208,6 @@ def test_another_champion_may_be_retrained_on_the_same_pair(workplace: Workplace
     assert len(retrainings(workplace)) == before + 2
 
 
-def test_months_of_the_past_start_nothing(workplace: Workplace, deployed: None) -> None:
-    from flows.retrain_action import acting_only_on
-
-    before = len(retrainings(workplace))
-    with acting_only_on(date(2024, 4, 30)):
-        act(stormy("deployment", name="past"))
-    assert len(retrainings(workplace)) == before
-    with acting_only_on(MAR):
-        act(stormy("deployment", name="past"))
-    assert len(retrainings(workplace)) == before + 1
-
-
 @pytest.fixture(scope="module")
 def champion(workplace: Workplace, confirmed: Runs, cooling: Runs) -> str:
     """A champion that was trained on the newest month."""
@@ -230,7 +219,7 @@ def champion(workplace: Workplace, confirmed: Runs, cooling: Runs) -> str:
 def test_a_champion_of_a_later_month_leaves_the_pair_to_a_probe_and_holds_it_back(
     workplace: Workplace, monitors: None, champion: str, cooling: Runs
 ) -> None:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     run = monitor_month(JAN, FEB, monitor="cooling")
     assert run.performance.measured and run.performance.version is None and run.performance.trained_on == JAN
@@ -246,7 +235,7 @@ def test_a_champion_is_not_measured_on_the_month_it_was_trained_on(
 ) -> None:
     """It replaced no other, so that a probe answers; the drop is not hidden by what the champion has learnt."""
     from driftgate.reports.text import performance_line
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     run = monitor_month(FEB, MAR)
     assert run.performance.version is None and run.performance.trained_on == FEB
@@ -274,7 +263,7 @@ def test_a_champion_whose_files_are_gone_gives_no_verdict_and_takes_none_back(
     workplace: Workplace, monitors: None, of_february: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The months are as they were when the earlier verdict was reached, so it still holds."""
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     query = text("SELECT * FROM monitor_runs WHERE monitor = 'churn'")
     with workplace.engine.connect() as connection:
@@ -307,7 +296,7 @@ def test_a_champion_whose_files_are_gone_gives_no_verdict_and_takes_none_back(
 def test_a_champion_that_lost_a_feature_is_not_measured_and_there_is_a_verdict(
     workplace: Workplace, monitors: None, of_february: str, spoil: str, mend: str, state: str
 ) -> None:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     with workplace.engine.begin() as connection:
         connection.execute(text(f"ALTER TABLE usage_agg_30d_snapshots {spoil}"))

@@ -82,12 +82,24 @@ def finished(
     policy = monitor(**overrides)
     columns = columns or tuple(column(f"f{n:02d}", 0.5 if n == 3 else 0.01) for n in range(14))
     drift = DriftResult(*months, 7043, 7043, compared, compared, columns, (("user_id", "identifier"),), prediction)
+    return decided(drift, policy, target, performance, history, decided_at)
+
+
+def decided(
+    drift: DriftResult,
+    policy: Monitor,
+    target: TargetDrift = TARGET,
+    performance: Performance = UNMEASURED,
+    history: History | None = None,
+    decided_at: datetime = datetime(2024, 4, 1, 12, tzinfo=UTC),
+) -> Run:
+    """The run that ends in these results."""
     return Run(
         monitor=policy,
         drift=drift,
         target=target,
         decision=decide(drift, target, policy_of(policy), performance, history),
-        paths=report_paths(Path("/reports"), policy, *months),
+        paths=report_paths(Path("/reports"), policy, drift.as_of_ref, drift.as_of_cur),
         decided_at=decided_at,
         performance=performance,
     )

@@ -19,7 +19,9 @@ from driftgate.features.labels import read_labels
 from driftgate.features.types import FeatureRequest
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor, read_monitor
+from driftgate.reports.banner import with_banner
 from tests.conftest import FEATURE_REPO, ROOT
+from tests.reports.runs import decided
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -110,7 +112,8 @@ def test_the_page_is_complete_without_a_network(browser: "Chrome", comparison: C
     from selenium.webdriver.support.ui import WebDriverWait
 
     page = tmp_path / "report.html"
-    page.write_text(comparison.html, encoding="utf-8")
+    monitor = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
+    page.write_text(with_banner(comparison.html, decided(comparison.drift, monitor)), encoding="utf-8")
     browser.get(page.as_uri())
     features = {item.name for item in comparison.drift.columns}
     assert len(features) == 14

@@ -13,7 +13,8 @@ from scipy.stats import wasserstein_distance
 
 from driftgate.errors import OutputError, UsageError
 from driftgate.snapshots import sample, sample_model, sample_regimes
-from driftgate.snapshots.sample import month_end, user_ids, write_sample_months
+from driftgate.snapshots.dates import month_end
+from driftgate.snapshots.sample import user_ids, write_sample_months
 from driftgate.snapshots.schema import SOURCE_TABLES
 
 HEADERS = {

@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from driftgate.errors import ConfigurationError, UnknownMonthError
+from driftgate.planning import Request
 from driftgate.reports.text import decision_line, target_line
 from driftgate.run import Run
+from flows.runtime.environment import Runtime
 from tests.workplace import Workplace
 
 MONTHS = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
@@ -21,7 +23,7 @@ MONTHS = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
 @pytest.fixture(scope="module")
 def runs(workplace: Workplace) -> dict[str, Run]:
     """Both pairs of months, and the second again with a bar that nothing reaches."""
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     return {
         "calm": monitor_month(MONTHS[0], MONTHS[1]),
@@ -91,17 +93,36 @@ def test_every_step_of_a_good_run_is_in_prefect(runs: dict[str, Run], workplace:
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"]["as_of_ref"] == "2024-01-31"
     steps = workplace.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
-    assert len(steps) == 14
+    assert len(steps) == 18
     assert {step["run_count"] for step in steps} == {1}
     log = workplace.logs(run, until="[Evidently] report_html=")
     assert target_line(runs["calm"].target) in log
     assert decision_line(runs["calm"]) in log
 
 
+def test_a_plan_is_taken_as_it_is(runs: dict[str, Run], workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import monitor_steps
+    from flows.monitor import monitor_planned
+    from flows.planning import prepare, resolve_plan
+
+    def never(*_: object) -> None:
+        raise AssertionError("resolved a second time")
+
+    runtime = Runtime.from_environment()
+    plan = resolve_plan(runtime, Request(MONTHS[0], MONTHS[1]))
+    prepare(runtime, plan)
+    monkeypatch.setattr(monitor_steps, "resolve_plan", never)
+    run = monitor_planned(plan)
+    assert (run.drift, run.decision) == (runs["calm"].drift, runs["calm"].decision)
+    found = workplace.flow_run("churn: 2024-01-31 vs 2024-02-29")
+    assert found["parameters"]["plan"]["cur"] == {"as_of": "2024-02-29", "entities": 2000, "compared": 2000}
+    assert not {"plan", "prepare"} & set(workplace.task_runs(found))
+
+
 def test_a_failed_run_is_failed_in_prefect_without_a_traceback_or_a_retry(
     workplace: Workplace, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     with pytest.raises(UnknownMonthError, match="2020-01-31"):
         monitor_month(as_of_ref=date(2020, 1, 31))
@@ -117,7 +138,7 @@ def test_a_failed_run_is_failed_in_prefect_without_a_traceback_or_a_retry(
 
 
 def test_a_session_that_is_ended_in_the_middle_is_tried_again(workplace: Workplace, runs: dict[str, Run]) -> None:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     waiting = text(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
@@ -169,7 +190,7 @@ def label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_labels_that_are_not_keyed_by_period_give_no_number(label: Path, workplace: Workplace) -> None:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     label.write_text(CHURN + 'table = "labels"\ncolumn = "churn_label"\n')
     run = monitor_month(MONTHS[0], MONTHS[1])
@@ -189,7 +210,7 @@ def test_labels_that_are_not_keyed_by_period_give_no_number(label: Path, workpla
 
 
 def test_a_wrong_configuration_is_not_tried_again(label: Path, workplace: Workplace) -> None:
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     label.write_text(CHURN + 'table = "users"\ncolumn = "user_gender"\nkey = "user_id"\ntimestamp = "signup_date"\n')
     with pytest.raises(ConfigurationError, match="user_gender is of type text"):
@@ -204,7 +225,7 @@ def test_a_wrong_configuration_is_not_tried_again(label: Path, workplace: Workpl
 @pytest.mark.usefixtures("prefect_api", "environment")
 def test_a_verdict_that_no_longer_holds_is_withdrawn(loaded_engine: Engine, tmp_path: Path) -> None:
     from driftgate.errors import IncomparableColumnsError
-    from flows.monitor_flow import monitor_month
+    from flows.monitor import monitor_month
 
     monitor_month(MONTHS[0], MONTHS[1])
     with loaded_engine.begin() as connection:

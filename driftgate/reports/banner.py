@@ -1,16 +1,14 @@
-"""The head of a report page: it shows what was compared, and how far each column is from its threshold."""
+"""The head of a report page: the verdict, what was compared, and how far each column is from its threshold."""
 
 import math
 from html import escape
 
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult
-from driftgate.monitors import Monitor
+from driftgate.reports.text import figure_lines
+from driftgate.run import Run
 
 # A bar is full at this many times the threshold.
 _FULL = 3.0
-
-# The verdict replaces this text. Data cannot contain it, because the page escapes what comes from data.
-VERDICT_MARK = "<!--verdict-->"
 
 _STYLE = """
 .driftgate{font-family:Roboto,Helvetica,Arial,sans-serif;color:#222;margin:24px auto;max-width:1180px;padding:0 16px}
@@ -28,38 +26,49 @@ _STYLE = """
 """
 
 
-def with_banner(html: str, drift: DriftResult, monitor: Monitor) -> str:
-    """Put the banner at the head of an HTML page; what comes from data is escaped."""
+def with_banner(html: str, run: Run) -> str:
+    """Put the banner of a run at the head of an HTML page; what comes from data is escaped."""
     # The line break is part of the pattern, because a JSON string may hold any text but no line break.
     head, body, rest = html.partition("</head>\n    <body>\n")
-    banner = _banner(drift, monitor)
+    banner = _banner(run)
     return f"{head}{body}{banner}{rest}" if body else banner + html
 
 
-def _banner(drift: DriftResult, monitor: Monitor) -> str:
+def _banner(run: Run) -> str:
+    drift = run.drift
     rows = "".join(_row(item) for item in drift.worst_first)
-    sample = (
-        f"<p><b>A seeded sample is compared</b> (seed {monitor.sample_seed}): {drift.compared_rows_ref:,} of "
-        f"{drift.rows_ref:,} and {drift.compared_rows_cur:,} of {drift.rows_cur:,} entities.</p>"
-        if drift.sampled
-        else ""
-    )
-    excluded = (
-        "<p>Not features, and not counted: "
-        + ", ".join(f"{escape(name)} ({escape(reason)})" for name, reason in drift.excluded)
-        + ".</p>"
-        if drift.excluded
-        else ""
-    )
     return (
         f"<style>{_STYLE}</style><section class='driftgate'>"
-        f"<h1>{escape(monitor.name)}: {drift.as_of_cur} against {drift.as_of_ref}</h1>{VERDICT_MARK}"
+        f"<h1>{escape(run.monitor.name)}: {drift.as_of_cur} against {drift.as_of_ref}</h1>{_verdict(run)}"
         f"<p><b>{len(drift.drifted)} of {len(drift.columns)}</b> declared features drift: drift_share "
-        f"{drift.drift_share:.2f}, threshold {monitor.threshold:.2f}. {drift.rows_ref:,} entities then, "
-        f"{drift.rows_cur:,} now.</p>{sample}{excluded}{_prediction(drift.prediction)}"
+        f"{drift.drift_share:.2f}, threshold {run.monitor.threshold:.2f}. {drift.rows_ref:,} entities then, "
+        f"{drift.rows_cur:,} now.</p>{_sample(drift, run.monitor.sample_seed)}{_excluded(drift)}"
+        f"{_prediction(drift.prediction)}"
         "<table><tr><th>feature</th><th>distance from its threshold (line)</th><th>score</th><th>threshold</th>"
         f"<th>method</th><th>missing then</th><th>now</th><th>drifts by</th></tr>{rows}</table></section>"
     )
+
+
+def _verdict(run: Run) -> str:
+    reasons = "; ".join(escape(reason) for reason in run.decision.reasons)
+    figures = "<br>".join(escape(line) for line in figure_lines(run))
+    return f"<p class='verdict'><b>{escape(run.decision.label)}</b>: {reasons}</p><p>{figures}</p>"
+
+
+def _sample(drift: DriftResult, seed: int) -> str:
+    if not drift.sampled:
+        return ""
+    return (
+        f"<p><b>A seeded sample is compared</b> (seed {seed}): {drift.compared_rows_ref:,} of "
+        f"{drift.rows_ref:,} and {drift.compared_rows_cur:,} of {drift.rows_cur:,} entities.</p>"
+    )
+
+
+def _excluded(drift: DriftResult) -> str:
+    if not drift.excluded:
+        return ""
+    names = ", ".join(f"{escape(name)} ({escape(reason)})" for name, reason in drift.excluded)
+    return f"<p>Not features, and not counted: {names}.</p>"
 
 
 def _prediction(item: ColumnResult | None) -> str:

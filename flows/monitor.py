@@ -1,0 +1,164 @@
+"""The main job: two months in, one retrain decision out."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from driftgate.drift.comparison import Comparison, Side
+from driftgate.drift.result import TargetDrift
+from driftgate.errors import DataError, NoVerdictError
+from driftgate.features.labels import LabelMonth
+from driftgate.features.types import FeatureMonth
+from driftgate.performance.result import Performance
+from driftgate.planning import Plan, Request
+from driftgate.pushgateway import MONITOR_FLOW
+from driftgate.reports.text import decision_line
+from driftgate.run import Run
+from flows.listeners import Outcome, tell_listeners
+from flows.monitor_steps import (
+    decide_step,
+    delete_step,
+    drift_step,
+    features_step,
+    history_step,
+    labels_step,
+    ledger_step,
+    performance_step,
+    plan_step,
+    prepare_step,
+    publish_step,
+    score_step,
+    target_step,
+    workspace_step,
+)
+from flows.retrain_action import require_retraining
+from flows.runtime import plain_errors
+from flows.runtime.environment import Runtime, start_workers
+from flows.runtime.pushing import Clock, failures_pushed
+
+plain_errors.install()
+
+
+def _run_name() -> str:
+    given = flow_run.parameters
+    pair = [str(given.get(name) or "newest") for name in ("as_of_ref", "as_of_cur")]
+    return f"{given.get('monitor', 'churn')}: {' vs '.join(pair)}"
+
+
+@flow(name=MONITOR_FLOW, flow_run_name=_run_name, persist_result=False)
+def monitor_month(
+    as_of_ref: date | None = None,
+    as_of_cur: date | None = None,
+    threshold: float | None = None,
+    monitor: str = "churn",
+    notify: bool = True,
+) -> Run:
+    """Has the data under the model moved, and must it be retrained?
+
+    Args:
+        as_of_ref: the month to compare with; by default the newest but one.
+        as_of_cur: the month to judge; by default the newest.
+        threshold: drift share from which to retrain, in [0, 1]; by default the monitor's own (0.3 for churn).
+        monitor: a heading of monitors.toml.
+        notify: whether an event, a retraining and metrics follow the decision. Otherwise it is recorded, and that is
+            all.
+
+    Returns:
+        What was compared, what came out, and where the reports are.
+
+    Raises:
+        DriftgateError: there is no verdict; the message says why and what to do.
+    """
+    runtime = Runtime.from_environment()
+    start_workers(runtime.parameters)
+    with failures_pushed(runtime, MONITOR_FLOW, monitor) as clock:
+        plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))
+        prepare_step(runtime, plan)
+        return _run(runtime, plan, notify, clock)
+
+
+# Of the same name, because in Prefect it is the same job: it was only planned before.
+@flow(
+    name=MONITOR_FLOW,
+    flow_run_name="{plan.monitor.name}: {plan.ref.as_of} vs {plan.cur.as_of}",
+    persist_result=False,
+)
+def monitor_planned(plan: Plan, notify: bool = True) -> Run:
+    """`monitor_month` for a request that is resolved already.
+
+    Args:
+        plan: by `flows.planning.resolve_plan`, with its places made by `flows.planning.prepare`.
+        notify: as for `monitor_month`.
+    """
+    runtime = Runtime.from_environment()
+    start_workers(runtime.parameters)
+    with failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock:
+        return _run(runtime, plan, notify, clock)
+
+
+def _run(runtime: Runtime, plan: Plan, notify: bool, clock: Clock) -> Run:
+    clock.current = plan.newest
+    log = get_run_logger()
+    log.info(
+        "%s: %s (%s entities) against %s (%s entities)",
+        plan.monitor.name,
+        plan.ref.as_of,
+        f"{plan.ref.entities:,}",
+        plan.cur.as_of,
+        f"{plan.cur.entities:,}",
+    )
+    require_retraining(plan.monitor)
+    run, comparison = _decided(runtime, plan)
+    publish_step(runtime, run, comparison)
+    shown = workspace_step(runtime, run, comparison, return_state=True)
+    if not shown.is_completed():
+        log.warning("the Evidently UI does not show this run; the verdict stands: %s", shown.message)
+    if notify:
+        tell_listeners(Outcome(run, runtime.settings, plan.newest, clock.seconds))
+    else:
+        log.info("nobody is told of the decision on %s, and nothing is started", plan.cur.as_of)
+    log.info(decision_line(run))
+    return run
+
+
+def _decided(runtime: Runtime, plan: Plan) -> tuple[Run, Comparison]:
+    """The run with its decision; where there can be none, what an earlier run of the pair left is deleted."""
+    try:
+        comparison, target, performance = _measure(runtime, plan)
+        history = history_step(runtime, plan)
+        decision = decide_step(plan, comparison.drift, target, performance, history)
+    except (NoVerdictError, DataError):
+        delete_step(runtime, plan)
+        raise
+    run = Run(plan.monitor, comparison.drift, target, decision, plan.paths, datetime.now(UTC), performance)
+    return run, comparison
+
+
+def _measure(runtime: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Performance]:
+    with runtime.scratch() as folder:
+        ref, cur = _read_both(runtime, plan, folder)
+        ledger = ledger_step(plan, ref.features, cur.features)
+        target = target_step(ref.labels, cur.labels)
+        scoring = score_step(runtime, plan, ref, cur, ledger, folder)
+        # Beside each other: the report is made in a process of its own.
+        drift: PrefectFuture[Comparison] = drift_step.submit(plan, ref, cur, ledger, scoring)
+        performance = performance_step(plan, scoring, ref, cur)
+        return drift.result(), target, performance
+
+
+def _read_both(runtime: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:
+    """Features and labels of both months, read beside each other."""
+    months = [(plan.ref, None), (plan.cur, plan.before_cur)]
+    features: list[PrefectFuture[FeatureMonth]] = [
+        features_step.submit(runtime, plan, size, previous, folder) for size, previous in months
+    ]
+    labels: list[PrefectFuture[LabelMonth]] = [labels_step.submit(runtime, plan, size, folder) for size, _ in months]
+    sides = [
+        Side(size, feature.result(), label.result())
+        for (size, _), feature, label in zip(months, features, labels, strict=True)
+    ]
+    return sides[0], sides[1]

@@ -1,0 +1,45 @@
+"""What happens before a run of the monitor: the request is resolved to a plan, and places for its results are made.
+
+Nothing here imports Prefect, so that the command line can find out what is wrong before anything slow starts.
+"""
+
+from driftgate.features.entities import loaded_months, measure_month
+from driftgate.features.repository import require_repository
+from driftgate.files import require_writable
+from driftgate.monitors import read_monitor
+from driftgate.pairs import chosen_pair
+from driftgate.planning import Plan, Request, make_plan
+from driftgate.store.tables import create_result_tables
+from flows.runtime.environment import Runtime
+
+
+def resolve_plan(runtime: Runtime, request: Request) -> Plan:
+    """Resolve a request against monitors.toml and the database. Only reads.
+
+    Raises:
+        UsageError: the request is wrong.
+        ConfigurationError: monitors.toml or the Feast repository is missing or wrong.
+        UnknownMonthError: a month is not loaded or empty.
+        DataError: a month has surplus rows.
+        DatabaseError: the database refuses or cannot be reached.
+    """
+    settings, engine = runtime.settings, runtime.engine
+    monitor = read_monitor(settings.driftgate_monitors, request.monitor).with_threshold(request.threshold)
+    repo = monitor.feast_repo or settings.feast_repo
+    require_repository(repo)
+    months = loaded_months(engine, monitor.entity)
+    ref, cur = (
+        measure_month(engine, monitor, month) for month in chosen_pair(months, request.as_of_ref, request.as_of_cur)
+    )
+    return make_plan(monitor, repo, months, ref, cur, settings.report_dir)
+
+
+def prepare(runtime: Runtime, plan: Plan) -> None:
+    """Make the folder of the reports and the tables of the results where they are missing; safe to repeat.
+
+    Raises:
+        OutputError: the report folder is not writable.
+        DatabaseError: the role may not create the tables, or the database cannot be reached.
+    """
+    require_writable(plan.paths.html.parent)
+    create_result_tables(runtime.engine)
