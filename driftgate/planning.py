@@ -19,12 +19,12 @@ from driftgate.store.tables import create_result_tables
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller asks for. Dates left out mean the newest months that are loaded."""
+    """What a caller asks for. Dates left out mean the newest months, and no monitor the only one that there is."""
 
     as_of_ref: date | None = None
     as_of_cur: date | None = None
     threshold: float | None = None
-    monitor: str = "churn"
+    monitor: str | None = None
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def backfill_months(
     start: date | None = None,
     end: date | None = None,
     reference: str = "previous",
-    monitor: str = "churn",
+    monitor: str | None = None,
     again: bool = False,
 ) -> list[PairOutcome]:
     """Judge every pair of loaded months that has no verdict yet, oldest first; started again, it goes on.
@@ -108,7 +108,7 @@ def backfill_months(
         start: first current month.
         end: last current month.
         reference: previous, fixed:YYYY-MM-DD or rolling:N.
-        monitor: a heading of monitors.toml.
+        monitor: a heading of monitors.toml; by default the only one.
         again: also those that have a verdict.
 
     Raises:
@@ -118,20 +118,21 @@ def backfill_months(
     chosen = read_monitor(here.settings.driftgate_monitors, monitor)
     pairs, newest = choose_step(here, chosen, start, end, reference, again)
     with acting_only_on(newest):
-        return _judge_all(pairs, monitor)
+        return _judge_all(pairs, chosen.name)
 
 
 @flow(name="monitor_new_months", persist_result=False)
-def monitor_new_months(monitor: str = "churn") -> list[PairOutcome]:
+def monitor_new_months(monitor: str | None = None) -> list[PairOutcome]:
     """Judge what is due: each month since the last verdict, and pairs that were waiting for labels.
 
     Args:
-        monitor: a heading of monitors.toml.
+        monitor: a heading of monitors.toml; by default the only one.
 
     Raises:
         DriftgateError: a pair has no verdict.
     """
     here = Runtime.from_environment()
+    monitor = here.monitor_name(monitor)
     with failures_pushed(here, MONITOR_FLOW, monitor), here.scratch() as folder:
         pairs = due_step(here, read_monitor(here.settings.driftgate_monitors, monitor), folder)
     if not pairs:

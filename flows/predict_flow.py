@@ -27,7 +27,7 @@ from driftgate.training.plan import MonthPlan, plan_month
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.scoring import score_month
 from flows.runtime import plain_errors
-from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
 from flows.runtime.pushing import failures_pushed
 from flows.runtime.retries import DATABASE_RETRIES, STEP
 
@@ -95,16 +95,16 @@ def summary_step(here: Runtime, batch: Batch) -> BatchSummary:
 
 def _run_name() -> str:
     given = runtime.flow_run.parameters
-    return f"predict {given.get('monitor', 'churn')}: {given.get('as_of') or 'newest'}"
+    return f"predict {monitor_of_run()}: {given.get('as_of') or 'newest'}"
 
 
 @flow(name="predict_month", flow_run_name=_run_name, persist_result=False)
-def predict_month(as_of: date | None = None, monitor: str = "churn") -> tuple[Batch, BatchSummary]:
+def predict_month(as_of: date | None = None, monitor: str | None = None) -> tuple[Batch, BatchSummary]:
     """Score every user of a month with the champion. Each run is a batch of its own.
 
     Args:
         as_of: the month; by default the newest.
-        monitor: a heading of monitors.toml.
+        monitor: a heading of monitors.toml; by default the only one.
 
     Returns:
         What was scored, with its files, and its summary.
@@ -113,6 +113,7 @@ def predict_month(as_of: date | None = None, monitor: str = "churn") -> tuple[Ba
         DriftgateError: there is no summary row, so the batch does not count; the message says why and what to do.
     """
     here = Runtime.from_environment()
+    monitor = here.monitor_name(monitor)
     feature_worker(here.parameters)
     with failures_pushed(here, PREDICT_FLOW, monitor) as clock:
         batch, summary = _run(here, as_of, monitor)

@@ -11,7 +11,7 @@ from driftgate.snapshots.dates import parse_as_of
 
 commands = typer.Typer()
 
-MonitorName = Annotated[str, typer.Option(help="Heading in monitors.toml")]
+MonitorName = Annotated[str | None, typer.Option(help="Heading in monitors.toml; by default the only one")]
 
 
 @commands.command()
@@ -19,7 +19,7 @@ def backfill(
     start: Annotated[str | None, typer.Option("--from", help="First current month, YYYY-MM-DD")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Last current month, YYYY-MM-DD")] = None,
     reference: Annotated[str, typer.Option(help="previous, fixed:YYYY-MM-DD or rolling:N")] = "previous",
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
     again: Annotated[bool, typer.Option("--again", help="Judge anew what has a verdict")] = False,
 ) -> None:
     """Judge every pair of loaded months that has no verdict yet; interrupted, it goes on where it was."""
@@ -42,14 +42,14 @@ def backfill(
 
     wait_for_prefect()
     with told(lambda outcome: typer.echo(describe(outcome))):
-        outcomes = backfill_months(*bounds, reference, monitor, again)
+        outcomes = backfill_months(*bounds, reference, chosen.name, again)
     if not outcomes:
         typer.echo("[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them")
 
 
 @commands.command()
 def runs(
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
     last: Annotated[int, typer.Option(min=1, help="How many of the newest")] = 24,
 ) -> None:
     """List the runs of a monitor, newest month last."""
@@ -59,8 +59,8 @@ def runs(
     from flows.runtime.environment import Runtime
 
     here = Runtime.from_environment()
-    read_monitor(here.settings.driftgate_monitors, monitor)
-    found = past_runs(here.engine, monitor)
+    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    found = past_runs(here.engine, chosen.name)
     for line in runs_table(found[-last:]):
         typer.echo(line)
 
@@ -69,7 +69,7 @@ def runs(
 def show(
     as_of_cur: Annotated[str | None, typer.Argument(help="The month judged; by default the newest")] = None,
     as_of_ref: Annotated[str | None, typer.Option(help="Its reference, where it was judged against several")] = None,
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
 ) -> None:
     """Show one run: its reasons, its columns, and what it would take to flip it."""
     from driftgate.monitors import read_monitor
@@ -78,8 +78,8 @@ def show(
     from flows.runtime.environment import Runtime
 
     here = Runtime.from_environment()
-    read_monitor(here.settings.driftgate_monitors, monitor)
-    for line in run_lines(past_record(here.engine, monitor, _date(as_of_cur), _date(as_of_ref))):
+    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
+    for line in run_lines(past_record(here.engine, chosen.name, _date(as_of_cur), _date(as_of_ref))):
         typer.echo(line)
 
 
