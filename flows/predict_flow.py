@@ -1,4 +1,4 @@
-"""Batch prediction: every user of a month scored by the champion, into files and tables."""
+"""Batch prediction: every entity of a month scored by the champion, into files and tables."""
 
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -100,7 +100,7 @@ def _run_name() -> str:
 
 @flow(name="predict_month", flow_run_name=_run_name, persist_result=False)
 def predict_month(as_of: date | None = None, monitor: str | None = None) -> tuple[Batch, BatchSummary]:
-    """Score every user of a month with the champion. Each run is a batch of its own.
+    """Score every entity of a month with the champion. Each run is a batch of its own.
 
     Args:
         as_of: the month; by default the newest.
@@ -130,6 +130,7 @@ def _run(here: Runtime, as_of: date | None, monitor: str) -> tuple[Batch, BatchS
         moment = _free_second(here, plan)
         batch = Batch(
             monitor=plan.monitor.name,
+            key=plan.key,
             as_of=plan.size.as_of,
             model_version=version,
             time=moment,

@@ -186,9 +186,7 @@ def test_the_only_monitor_need_not_be_named(tmp_path: Path) -> None:
 
 
 def test_of_several_monitors_one_must_be_named(tmp_path: Path) -> None:
-    path = write(
-        tmp_path, rest='[other]\nfeature_service = "s"\nreport_folder = "o"\n' + ENTITY.replace("[m.", "[other.")
-    )
+    path = write(tmp_path, rest='[other]\nfeature_service = "s"\n' + ENTITY.replace("[m.", "[other."))
     for read in (read_monitor, monitor_name):
         with pytest.raises(UsageError) as caught:
             read(path, None)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from driftgate.database.locks import Lock, lock_transaction
 from driftgate.database.sqlstates import SqlState, sqlstate
-from driftgate.database.tables import metadata
+from driftgate.database.tables import EARLIER_NAME, metadata
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
 _log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def prepare_database(engine: Engine) -> None:
 
 
 def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None:
-    """Create the given tables, or every table of ours, where missing, and columns that an older table lacks.
+    """Create the given tables, or every table of ours, where missing; an older table gets the columns of today.
 
     Safe to repeat and to run at once.
 
@@ -155,19 +155,26 @@ def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None
         lock_transaction(connection, Lock.SCHEMA)
         metadata.create_all(connection, tables=tables)
         for table in metadata.tables.values() if tables is None else tables:
-            _add_columns(connection, table)
+            _renew_columns(connection, table)
 
 
-def _add_columns(connection: Connection, table: Table) -> None:
-    """Columns that an earlier release's table lacks; each is nullable, so that its rows stay as they are."""
+def _renew_columns(connection: Connection, table: Table) -> None:
+    """Rename what an earlier release called otherwise, and add what its table lacks.
+
+    A column that is added is nullable, so that the rows stay as they are.
+    """
     present = {column["name"] for column in inspect(connection).get_columns(table.name, schema=table.schema)}
     quote = connection.dialect.identifier_preparer
     for column in table.columns:
-        if column.name not in present:
+        if column.name in present:
+            continue
+        altered, name = f"ALTER TABLE {quote.format_table(table)}", quote.format_column(column)
+        earlier = column.info.get(EARLIER_NAME)
+        if earlier in present:
+            connection.exec_driver_sql(f"{altered} RENAME COLUMN {quote.quote(earlier)} TO {name}")
+        else:
             kind = column.type.compile(connection.dialect)
-            connection.exec_driver_sql(
-                f"ALTER TABLE {quote.format_table(table)} ADD COLUMN IF NOT EXISTS {quote.format_column(column)} {kind}"
-            )
+            connection.exec_driver_sql(f"{altered} ADD COLUMN IF NOT EXISTS {name} {kind}")
 
 
 def _set_planner(connection: Connection) -> None:

@@ -39,7 +39,7 @@ def predict(
     as_of: Annotated[str | None, typer.Option(help="Month to score, YYYY-MM-DD; by default the newest")] = None,
     monitor: MonitorName = None,
 ) -> None:
-    """Score every user of a month with the champion, into files and tables."""
+    """Score every entity of a month with the champion, into files and tables."""
     day = parse_as_of(as_of) if as_of is not None else None
     wait_for_prefect = start_prefect()
     feature_worker(Runtime.from_environment().parameters)

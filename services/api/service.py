@@ -85,7 +85,7 @@ class Service:
                     prediction_id=new_id(),
                     time=now,
                     source="api",
-                    user_id=row.key,
+                    entity_key=row.key,
                     prediction=row.prediction,
                     probability=row.probability,
                     model_version=row.version,

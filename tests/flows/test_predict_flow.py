@@ -82,7 +82,7 @@ def test_table_file_and_summary_say_the_same(runs: list[Run], workplace: Workpla
     for batch, summary in runs:
         rows = query(workplace, "SELECT * FROM predictions WHERE source = 'batch' AND time = :time", time=batch.time)
         file = read_csv(batch.path)
-        assert {(row.user_id, row.prediction, row.probability) for row in rows} == {
+        assert {(row.entity_key, row.prediction, row.probability) for row in rows} == {
             (row["user_id"], int(row["prediction"]), float(row["probability"])) for row in file
         }
         assert {(row.model_version, row.as_of) for row in rows} == {("1", batch.as_of)}
