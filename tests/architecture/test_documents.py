@@ -59,7 +59,7 @@ def test_every_metric_is_documented() -> None:
 
 def test_every_route_is_named() -> None:
     section = README.split("## The model that is watched\n", 1)[1].split("\n## ", 1)[0]
-    routes = [route.path for router in (open_routes, keyed_routes) for route in router.routes]  # type: ignore[attr-defined]
+    routes = [route.path for router in (open_routes, keyed_routes("user_id")) for route in router.routes]  # type: ignore[attr-defined]
     assert routes and [path for path in routes if f"`{path}`" not in section] == []
 
 
