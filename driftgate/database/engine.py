@@ -16,7 +16,7 @@ from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
 _log = logging.getLogger(__name__)
 
-# The join is planned at one row per view, and a nested loop over that guess is quadratic in users.
+# The join is planned at one row per view, and a nested loop over that guess is quadratic in entities.
 _PLANNER_SETTINGS = {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "UTC"}
 
 _WRONG_CREDENTIALS = ("authentication failed", "no password supplied", "pg_hba.conf")

@@ -1,6 +1,6 @@
 """What online serving needs of feast: its encodings, the layout of its online store, and writing a month there.
 
-Feast's own writer commits view by view and never removes a user. What is written here `get_online_features` reads.
+Feast's own writer commits view by view and never removes an entity. What is written here `get_online_features` reads.
 """
 
 from collections.abc import Iterator
@@ -139,7 +139,7 @@ def _encoded_key(join_key: str, field: str, version: int, value: str) -> bytes |
         setattr(proto, field, value if field == "string_val" else int(value))
     except ValueError:
         return None
-    if field != "string_val" and str(int(value)) != value:  # " 7" and "07" are not the user 7
+    if field != "string_val" and str(int(value)) != value:  # " 7" and "07" are not the entity 7
         return None
     key = EntityKey(join_keys=[join_key], entity_values=[proto])
     return bytes(serialize_entity_key(key, entity_key_serialization_version=version))

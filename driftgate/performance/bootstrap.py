@@ -1,6 +1,6 @@
-"""Measures of a model on two sets of users, and how sure their differences are.
+"""Measures of a model on two sets of entities, and how sure their differences are.
 
-Every measure is computed for the real users and for many resampled sets of them, with a weight for each user. A user
+Every measure is computed for the real entities and for many resampled sets of them, with a weight for each. An entity
 who is in both sets has the same weight in both, so that what the two sets share does not look like noise.
 """
 
@@ -25,10 +25,10 @@ _SMALLEST = 1e-15
 
 @dataclass(frozen=True)
 class Scored:
-    """Labelled users with a model's scores, all of shape (n,).
+    """Labelled entities with a model's scores, all of shape (n,).
 
     Attributes:
-        keys: one for each user, without repetition.
+        keys: one for each entity, without repetition.
         labels: 0 or 1.
         scores: probability of 1, in [0, 1].
     """
@@ -53,31 +53,31 @@ class Scored:
 
     @property
     def both_classes(self) -> bool:
-        """Whether there are users with either label; otherwise there is no AUC."""
+        """Whether there are entities with either label; otherwise there is no AUC."""
         return bool(0 < self.labels.sum() < len(self.labels))
 
 
 def compare_scores(
     ref: Scored, cur: Scored, replicates: int = 500, seed: int = 0, level: float = 0.95
 ) -> dict[str, Change]:
-    """Each measure on both sides, with a percentile interval of its difference over resampled users.
+    """Each measure on both sides, with a percentile interval of its difference over resampled entities.
 
-    The weights are Poisson(1), which is the bootstrap for many users (Hanley & MacGibbon 2006; Chamandy et al. 2012).
+    The weights are Poisson(1), which is the bootstrap for many rows (Hanley & MacGibbon 2006; Chamandy et al. 2012).
 
     Args:
         ref, cur: both with either label.
         replicates: resampled sets.
-        seed: same seed and users, same interval.
+        seed: same seed and entities, same interval.
         level: of the interval.
 
     Returns:
         Changes by the names in `MEASURES`.
     """
-    users = np.unique(np.concatenate([ref.keys, cur.keys]))
-    sides = [(_Side(side), np.searchsorted(users, side.keys)) for side in (ref, cur)]
+    entities = np.unique(np.concatenate([ref.keys, cur.keys]))
+    sides = [(_Side(side), np.searchsorted(entities, side.keys)) for side in (ref, cur)]
     plain = [side.measures(np.ones((1, len(rows))))[0] for side, rows in sides]
     differences = []
-    for weights in _weights(len(users), replicates, seed):
+    for weights in _weights(len(entities), replicates, seed):
         drawn = [side.measures(weights[:, rows]) for side, rows in sides]
         differences.append(drawn[1] - drawn[0])
     tail = (1 - level) / 2 * 100
@@ -89,10 +89,10 @@ def compare_scores(
     }
 
 
-def _weights(users: int, replicates: int, seed: int) -> Iterator[Floats]:
+def _weights(entities: int, replicates: int, seed: int) -> Iterator[Floats]:
     random = np.random.default_rng(seed)
     for start in range(0, replicates, _CHUNK):
-        yield random.poisson(1.0, (min(_CHUNK, replicates - start), users)).astype(np.float64)
+        yield random.poisson(1.0, (min(_CHUNK, replicates - start), entities)).astype(np.float64)
 
 
 class _Side:
@@ -104,7 +104,7 @@ class _Side:
         self._labels = labels
         # Where a new score begins: equal scores count half in the AUC.
         self._starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
-        # All but the AUC are sums over users, so that weights enter by one multiplication.
+        # All but the AUC are sums over entities, so that weights enter by one multiplication.
         inside = np.clip(scores, _SMALLEST, 1 - _SMALLEST)
         loss = -(labels * np.log(inside) + (1 - labels) * np.log(1 - inside))
         bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)

@@ -1,4 +1,4 @@
-"""A judge's performance on the current month against its own on users it had not seen in training."""
+"""A judge's performance on the current month against its own on entities it had not seen in training."""
 
 import numpy as np
 
@@ -40,13 +40,13 @@ def why_not(ref: LabelMonth, cur: LabelMonth, monitor: Monitor, champion: bool) 
 
 
 def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor: Monitor) -> Performance:
-    """Hold the judge's scores of the current month against the labels, for users it has not seen in training.
+    """Hold the judge's scores of the current month against the labels, for entities it has not seen in training.
 
     Args:
         judge: the champion or a probe.
         scores: its scores of the current month.
         ref, cur: features and labels; what changed in single features is told from both, where both have labels.
-        monitor: how many users are needed, and the join key.
+        monitor: how many entities are needed, and the join key.
     """
     key = monitor.entity.feast_key
     side = _unseen(judge, scores, cur, key)
@@ -54,7 +54,7 @@ def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor:
     if fewest < monitor.min_rows or not side.both_classes or not judge.validation.both_classes:
         return not_measured(
             PerformanceState.NOT_COMPUTABLE,
-            f"not computable: {len(side.labels)} labelled users that the model has not seen, "
+            f"not computable: {len(side.labels)} labelled entities that the model has not seen, "
             f"{int(side.labels.sum())} of them positive; {monitor.min_rows} and both classes are needed",
         )
     return Performance(

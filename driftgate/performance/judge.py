@@ -35,8 +35,8 @@ class Judge:
         version: the champion's; None for a probe.
         trained_on: month of its training.
         inputs: columns it reads, as they were declared in its training.
-        seen: keys of its training users, as text.
-        validation: labels and scores of its validation users.
+        seen: keys of its training entities, as text.
+        validation: labels and scores of its validation entities.
     """
 
     version: str | None
@@ -96,7 +96,7 @@ def labelled(
 def fit_probe(
     month: FeatureMonth, labels: LabelMonth, key: str, features: tuple[str, ...]
 ) -> tuple[Judge, TrainedModel]:
-    """A small model trained on four fifths of the month's labelled users, and held against the others.
+    """A small model trained on four fifths of the month's labelled entities, and held against the others.
 
     Raises:
         DataError: a feature holds values of another type.

@@ -52,7 +52,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Performance:
-    """A model's performance on the current month against its own on users it had not seen in training.
+    """A model's performance on the current month against its own on entities it had not seen in training.
 
     Attributes:
         state: whether `measures` holds anything.

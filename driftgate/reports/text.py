@@ -94,7 +94,7 @@ def _performance_item(found: Performance) -> str:
     who = f"champion v{found.version}" if found.version else "no champion; a probe model"
     return (
         f"\n- performance ({who}, trained on {found.trained_on}): AUC {found.auc.ref:.4f} then, {found.auc.cur:.4f} "
-        f"now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}] on {found.users_cur:,} users it has not seen"
+        f"now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}] on {found.users_cur:,} entities it has not seen"
     )
 
 

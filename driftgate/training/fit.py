@@ -29,12 +29,12 @@ class FittedModel:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good the model is on users it has not seen.
+    """How good the model is on entities it has not seen.
 
     Attributes:
         training: everything that is recorded with the model.
-        calibration: reliability table of the validation users.
-        judged: Arrow IPC file of all labelled users: `key` (text), `label`, `score`, `validation`.
+        calibration: reliability table of the validation entities.
+        judged: Arrow IPC file of all labelled entities: `key` (text), `label`, `score`, `validation`.
     """
 
     training: Training
@@ -43,10 +43,10 @@ class Evaluation:
 
 
 def fit_model(data: TrainingSet, seed: int, out: Path) -> FittedModel:
-    """Fit the pipeline on the training users and pickle it to `out`.
+    """Fit the pipeline on the training entities and pickle it to `out`.
 
     Raises:
-        DataError: the training users are all of one class, or a value is not of its feature's type.
+        DataError: the training entities are all of one class, or a value is not of its feature's type.
     """
     from driftgate.training.pipeline import fit_pipeline
 
@@ -55,9 +55,9 @@ def fit_model(data: TrainingSet, seed: int, out: Path) -> FittedModel:
     labels = labels_of(train)
     if len(np.unique(labels)) < 2:
         raise DataError(
-            f"the {len(labels)} training users of {data.as_of} are all of one class",
-            allowed="users of both classes",
-            remedy="take a month with more labelled users, or another seed",
+            f"the {len(labels)} training entities of {data.as_of} are all of one class",
+            allowed="entities of both classes",
+            remedy="take a month with more labelled entities, or another seed",
         )
     pipeline = fit_pipeline(input_columns(train, data.features), labels, data.features, seed)
     out.write_bytes(pickle.dumps(pipeline))
@@ -65,10 +65,10 @@ def fit_model(data: TrainingSet, seed: int, out: Path) -> FittedModel:
 
 
 def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Path) -> Evaluation:
-    """Score all users, measure on the validation users, and write the scores to `out`.
+    """Score all entities, measure on the validation entities, and write the scores to `out`.
 
     Raises:
-        DataError: the validation users are all of one class.
+        DataError: the validation entities are all of one class.
     """
     import sklearn
 

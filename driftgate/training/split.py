@@ -1,4 +1,4 @@
-"""Training and validation users, told apart by a hash of their key."""
+"""Training and validation entities, told apart by a hash of their key."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -29,7 +29,7 @@ def is_validation(key: object, seed: int, share: float = VALIDATION_SHARE) -> bo
     """Whether an entity is on the validation side.
 
     The side depends on seed and key alone, so it is the same in every month, row order and process; all rows of an
-    entity are on one side, and what is learnt about a user is never tested on that user.
+    entity are on one side, and what is learnt about an entity is never tested on that entity.
 
     Args:
         key: the entity's key.

@@ -29,7 +29,7 @@ def materialize(
     chosen = read_monitor(here.settings.driftgate_monitors, monitor)
     month = materialize_month(worker, here.engine, chosen, chosen.feast_repo or here.settings.feast_repo, day)
     done = "is served" if month.written else "is newer and stays"
-    typer.echo(f"[Materialize] as_of={month.as_of} users={month.users:,} {done}")
+    typer.echo(f"[Materialize] as_of={month.as_of} users={month.entities:,} {done}")
 
 
 @commands.command()
