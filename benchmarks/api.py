@@ -30,7 +30,8 @@ from driftgate.features.types import feast_environment
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import read_monitor
 from driftgate.snapshots.ingest import ingest_month
-from driftgate.snapshots.sample import write_sample_months
+from streamflow.sample import write_sample_months
+from streamflow.source_tables import SOURCE_TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = (1, 16)
@@ -80,7 +81,7 @@ def prepare(parameters: ConnectionParameters, home: Path, environment: dict[str,
     engine = connect(parameters)
     prepare_database(engine)
     [month] = write_sample_months(home / "months", months=1, users=users)
-    ingest_month(engine, month.folder, month.as_of)
+    ingest_month(engine, SOURCE_TABLES, month.folder, month.as_of)
     ensure_applied(engine, parameters, ROOT / "feature_repo")
     monitor = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
     with FeatureWorker(parameters) as worker:

@@ -24,9 +24,9 @@ from driftgate.database import ConnectionParameters, connect, prepare_database
 from driftgate.database.embedded import embedded_parameters
 from driftgate.features.applying import ensure_applied
 from driftgate.features.types import feast_environment
-from driftgate.snapshots import SOURCE_TABLES
-from driftgate.snapshots.ingest import ingest_month
-from driftgate.snapshots.sample import write_sample_months
+from driftgate.snapshots import create_source_tables, ingest_month
+from streamflow.sample import write_sample_months
+from streamflow.source_tables import SOURCE_TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGE_USERS = 500_000
@@ -99,8 +99,9 @@ def load(folder: Path, server: ConnectionParameters, parameters: ConnectionParam
         connection.exec_driver_sql(f"CREATE DATABASE {parameters.dbname}")
     engine = connect(parameters)
     prepare_database(engine)
+    create_source_tables(engine, SOURCE_TABLES)
     bare = bare_copy(engine, months[0].folder)
-    seconds = [ingest_month(engine, month.folder, month.as_of).seconds for month in months]
+    seconds = [ingest_month(engine, SOURCE_TABLES, month.folder, month.as_of).seconds for month in months]
     ensure_applied(engine, parameters, ROOT / "feature_repo")
     engine.dispose()
     shutil.rmtree(folder / "months")
@@ -116,7 +117,7 @@ def bare_copy(engine: object, folder: Path) -> float:
     started = time.perf_counter()
     connection = engine.raw_connection()  # type: ignore[attr-defined]
     with connection.cursor() as cursor:
-        for source in SOURCE_TABLES:
+        for source in SOURCE_TABLES.tables:
             path = folder / source.file_name
             header = path.open().readline().strip()
             cursor.execute(f"CREATE TABLE bare_{source.name} AS SELECT {header} FROM {source.name} LIMIT 0")
@@ -128,7 +129,7 @@ def bare_copy(engine: object, folder: Path) -> float:
     connection.commit()
     seconds = time.perf_counter() - started
     with connection.cursor() as cursor:
-        for source in SOURCE_TABLES:
+        for source in SOURCE_TABLES.tables:
             cursor.execute(f"DROP TABLE bare_{source.name}")
     connection.commit()
     connection.close()

@@ -178,17 +178,37 @@ def read_monitors(path: Path) -> dict[str, Monitor]:
     return monitors
 
 
-def read_monitor(path: Path, name: str) -> Monitor:
-    """The monitor called `name`.
+def read_monitor(path: Path, name: str | None) -> Monitor:
+    """The monitor called `name`; without a name the only one of the file.
 
     Raises:
-        ConfigurationError: the file is unusable.
-        UsageError: the file has no such monitor; the message names those it has.
+        ConfigurationError: the file is unusable, or holds no monitor where none is named.
+        UsageError: the file has no such monitor, or several where none is named; the message names those it has.
     """
     monitors = read_monitors(path)
-    if name not in monitors:
-        raise UsageError(f"there is no monitor {name!r} in {path}", allowed=bounded(sorted(monitors)))
-    return monitors[name]
+    known = bounded(sorted(monitors))
+    if name is not None:
+        if name not in monitors:
+            raise UsageError(f"there is no monitor {name!r} in {path}", allowed=known)
+        return monitors[name]
+    if not monitors:
+        raise ConfigurationError(f"there is no monitor in {path}", remedy="describe one there; the README says how")
+    if len(monitors) > 1:
+        raise UsageError(
+            f"no monitor is named, and {path} holds {len(monitors)}",
+            allowed=known,
+            remedy="name one: --monitor of a command, the parameter `monitor` of a flow, API_MONITOR of the service",
+        )
+    return next(iter(monitors.values()))
+
+
+def monitor_name(path: Path, name: str | None) -> str:
+    """The name itself, or that of the only monitor in the file; a name that is given is not looked up.
+
+    Raises:
+        as `read_monitor` without a name.
+    """
+    return read_monitor(path, None).name if name is None else name
 
 
 def _monitor(path: Path, name: str, table: object) -> Monitor:

@@ -24,7 +24,7 @@ class Request:
     as_of_ref: date | None = None
     as_of_cur: date | None = None
     threshold: float | None = None
-    monitor: str = "churn"
+    monitor: str | None = None
 
     def __post_init__(self) -> None:
         if self.as_of_ref is not None and self.as_of_cur is not None:

@@ -82,7 +82,7 @@ def backfill_months(
     start: date | None = None,
     end: date | None = None,
     reference: str = "previous",
-    monitor: str = "churn",
+    monitor: str | None = None,
     again: bool = False,
     print_lines: bool = False,
 ) -> list[PairOutcome]:
@@ -94,7 +94,7 @@ def backfill_months(
         start: first current month.
         end: last current month.
         reference: previous, fixed:YYYY-MM-DD or rolling:N.
-        monitor: a heading of monitors.toml.
+        monitor: a heading of monitors.toml; by default the only one.
         again: also those that have a verdict.
         print_lines: whether to print each outcome as soon as it is known, whatever the flow ends in.
 
@@ -104,20 +104,21 @@ def backfill_months(
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     pairs, newest = choose_step(runtime, chosen, start, end, reference, again)
-    return _run_pairs([(pair, pair[1] == newest) for pair in pairs], monitor, print_lines)
+    return _run_pairs([(pair, pair[1] == newest) for pair in pairs], chosen.name, print_lines)
 
 
 @flow(name="monitor_new_months", persist_result=False)
-def monitor_new_months(monitor: str = "churn") -> list[PairOutcome]:
+def monitor_new_months(monitor: str | None = None) -> list[PairOutcome]:
     """Judge what is due: each month since the last verdict, and pairs that were waiting for labels.
 
     Args:
-        monitor: a heading of monitors.toml.
+        monitor: a heading of monitors.toml; by default the only one.
 
     Raises:
         DriftgateError: a pair has no verdict.
     """
     runtime = Runtime.from_environment()
+    monitor = runtime.monitor_name(monitor)
     with failures_pushed(runtime, MONITOR_FLOW, monitor), runtime.scratch() as folder:
         pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:

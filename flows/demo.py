@@ -20,7 +20,6 @@ from driftgate.reports.contests import contest_line
 from driftgate.reports.text import result_lines
 from driftgate.run import Run
 from driftgate.snapshots.folders import month_folders
-from driftgate.snapshots.sample import write_sample_months
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.text import training_line
 from flows.ingest_flow import ingest_month
@@ -29,9 +28,9 @@ from flows.retrain_flow import train_and_compare
 from flows.runtime.environment import Runtime
 from flows.runtime.local_server import free_port
 from flows.train_flow import train_month
+from flows.worked_case import MONITOR, SOURCE_TABLES, TARGET, write_sample_months
 
 _MONTHS = 3
-_MONITOR = "churn"
 _STARTUP_SECONDS = 180
 _SWITCH_SECONDS = 60
 
@@ -49,9 +48,9 @@ def run_demo(runtime: Runtime) -> None:
         _doing(f"a model is trained on {january}")
         first = _start_over(runtime, january)
         _doing(f"{february} is held against {january}")
-        _calm_month(service, first, user, monitor_month(january, february))
+        _calm_month(service, first, user, _compare(january, february))
         _doing(f"{march} is held against {february}")
-        drifted = monitor_month(february, march)
+        drifted = _compare(february, march)
         _drifted_month(drifted)
         _retraining(service, first, user, february, march)
     say(
@@ -68,29 +67,29 @@ def run_demo(runtime: Runtime) -> None:
 def _calm_month(service: str, version: str, user: str, run: Run) -> None:
     _heading(1, f"{run.drift.as_of_ref}: a model is trained and serves. {run.drift.as_of_cur}: a calm month")
     say(f"POST /predict {user}  ->  {_score(service, user, version)}")
-    _verdict(run, "The features and what they say about churn are as they were. Nothing to do.")
+    _verdict(run, f"The features and what they say about {TARGET} are as they were. Nothing to do.")
 
 
 def _drifted_month(run: Run) -> None:
     _heading(2, f"{run.drift.as_of_cur}: the data have moved, and the model knows less")
     worst = ", ".join(item.name for item in run.drift.worst_first[:3])
     lost = ", ".join(item.name for item in run.performance.relations[:3])
-    _verdict(run, f"Furthest moved: {worst}.\nWhat says less about churn than it did: {lost}.")
+    _verdict(run, f"Furthest moved: {worst}.\nWhat says less about {TARGET} than it did: {lost}.")
 
 
 def _retraining(service: str, first: str, user: str, february: date, march: date) -> None:
     _doing(f"a challenger is trained on {march}")
-    contest = train_and_compare(march, monitor=_MONITOR)
+    contest = train_and_compare(march, monitor=MONITOR)
     _heading(3, "A challenger is trained, beats the champion, and takes over")
     say(contest_line(contest))
     serving = contest.challenger if contest.promote else first
     say(f"POST /predict {user}  ->  {_score(service, user, serving)}")
-    _verdict(monitor_month(february, march), "The same pair again: the new champion knows this month.")
+    _verdict(_compare(february, march), "The same pair again: the new champion knows this month.")
 
 
 def _start_over(runtime: Runtime, month: date) -> str:
     """The model of the first month serves, whatever an earlier demonstration left; returns its version."""
-    trained = train_month(month, monitor=_MONITOR)
+    trained = train_month(month, monitor=MONITOR)
     registry = _registry(runtime)
     if registry.champion() != trained.registered.version:
         registry.promote(trained.registered.version)
@@ -99,14 +98,18 @@ def _start_over(runtime: Runtime, month: date) -> str:
 
 
 def _registry(runtime: Runtime) -> ModelRegistry:
-    monitor = read_monitor(runtime.settings.driftgate_monitors, _MONITOR)
+    monitor = read_monitor(runtime.settings.driftgate_monitors, MONITOR)
     return require_registry(runtime.parameters, runtime.settings.mlflow_artifacts, monitor)
+
+
+def _compare(reference: date, current: date) -> Run:
+    return monitor_month(reference, current, monitor=MONITOR)
 
 
 def _a_user(out: Path) -> str:
     """A user of the newest month."""
     newest = month_folders(out)[_MONTHS - 1][0]
-    return (newest / "users.csv").read_text().splitlines()[1].split(",")[0]
+    return (newest / SOURCE_TABLES.parent.file_name).read_text().splitlines()[1].split(",")[0]
 
 
 @contextmanager
@@ -114,7 +117,7 @@ def _service() -> Iterator[str]:
     """The prediction service as a process of its own; yields its address, which may not answer yet."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--monitor", _MONITOR],
+        [sys.executable, "-m", "flows.cli", "serve", "--port", str(port), "--monitor", MONITOR],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -140,7 +143,7 @@ def _score(service: str, user: str, version: str) -> str:
         answer = _ask(service, user)
         if isinstance(answer, dict):
             if answer["model_version"] == version:
-                return f"churn probability {answer['probability']:.2f} by model version {answer['model_version']}"
+                return f"{TARGET} probability {answer['probability']:.2f} by model version {answer['model_version']}"
             switched = switched or time.monotonic() + _SWITCH_SECONDS
             if time.monotonic() > switched:
                 break
@@ -153,7 +156,7 @@ def _score(service: str, user: str, version: str) -> str:
 
 def _ask(service: str, user: str) -> dict[str, Any] | str:
     request = urllib.request.Request(
-        f"{service}/predict", json.dumps({"user_id": user}).encode(), {"Content-Type": "application/json"}
+        f"{service}/predict", json.dumps({SOURCE_TABLES.key: user}).encode(), {"Content-Type": "application/json"}
     )
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:

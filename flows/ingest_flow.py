@@ -16,11 +16,11 @@ from driftgate.snapshots import IngestReport
 from driftgate.snapshots import ingest_month as load_month
 from driftgate.snapshots.folders import as_of_of
 from driftgate.snapshots.loaded import new_months
-from driftgate.snapshots.tables import SNAPSHOT_TABLES
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.retries import DATABASE_RETRIES, STEP
+from flows.worked_case import SOURCE_TABLES
 
 plain_errors.install()
 
@@ -33,7 +33,7 @@ def _run_name() -> str:
 @task(name="load", **STEP, **DATABASE_RETRIES)
 def load_step(runtime: Runtime, folder: Path, as_of: date) -> IngestReport:
     """Read, validate and write the month."""
-    return load_month(runtime.engine, folder, as_of, progress=get_run_logger().info)
+    return load_month(runtime.engine, SOURCE_TABLES, folder, as_of, progress=get_run_logger().info)
 
 
 @task(name="apply", **STEP, **DATABASE_RETRIES)
@@ -47,7 +47,7 @@ def materialize_step(runtime: Runtime) -> list[OnlineMonth]:
     """Put the newest month into the online store, for every monitor of these tables whose model is served."""
     months = []
     for monitor in read_monitors(runtime.settings.driftgate_monitors).values():
-        if monitor.model and monitor.entity.table == SNAPSHOT_TABLES["subscriptions"].name:
+        if monitor.model and monitor.entity.table in SOURCE_TABLES.snapshots:
             repo = monitor.feast_repo or runtime.settings.feast_repo
             months.append(materialize_month(feature_worker(runtime.parameters), runtime.engine, monitor, repo))
     return months
@@ -56,7 +56,7 @@ def materialize_step(runtime: Runtime) -> list[OnlineMonth]:
 @task(name="find-new-months", **STEP, **DATABASE_RETRIES)
 def find_step(runtime: Runtime) -> list[tuple[Path, date]]:
     """The month folders below DRIFTGATE_DATA that are not loaded."""
-    months = new_months(runtime.engine, runtime.settings.driftgate_data)
+    months = new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data)
     if not months:
         get_run_logger().warning("no new month below %s; nothing is loaded", runtime.settings.driftgate_data)
     return months

@@ -37,7 +37,7 @@ from flows.monitor_steps import (
 )
 from flows.retrain_action import require_retraining
 from flows.runtime import plain_errors
-from flows.runtime.environment import Runtime, start_workers
+from flows.runtime.environment import Runtime, monitor_of_run, start_workers
 from flows.runtime.pushing import Clock, failures_pushed
 
 plain_errors.install()
@@ -46,7 +46,7 @@ plain_errors.install()
 def _run_name() -> str:
     given = flow_run.parameters
     pair = [str(given.get(name) or "newest") for name in ("as_of_ref", "as_of_cur")]
-    return f"{given.get('monitor', 'churn')}: {' vs '.join(pair)}"
+    return f"{monitor_of_run()}: {' vs '.join(pair)}"
 
 
 @flow(name=MONITOR_FLOW, flow_run_name=_run_name, persist_result=False)
@@ -54,7 +54,7 @@ def monitor_month(
     as_of_ref: date | None = None,
     as_of_cur: date | None = None,
     threshold: float | None = None,
-    monitor: str = "churn",
+    monitor: str | None = None,
     notify: bool = True,
 ) -> Run:
     """Has the data under the model moved, and must it be retrained?
@@ -62,8 +62,8 @@ def monitor_month(
     Args:
         as_of_ref: the month to compare with; by default the newest but one.
         as_of_cur: the month to judge; by default the newest.
-        threshold: drift share from which to retrain, in [0, 1]; by default the monitor's own (0.3 for churn).
-        monitor: a heading of monitors.toml.
+        threshold: drift share from which to retrain, in [0, 1]; by default the monitor's own.
+        monitor: a heading of monitors.toml; by default the only one.
         notify: whether an event, a retraining and metrics follow the decision. Otherwise it is recorded, and that is
             all.
 
@@ -74,6 +74,7 @@ def monitor_month(
         DriftgateError: there is no verdict; the message says why and what to do.
     """
     runtime = Runtime.from_environment()
+    monitor = runtime.monitor_name(monitor)
     start_workers(runtime.parameters)
     with failures_pushed(runtime, MONITOR_FLOW, monitor) as clock:
         plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))

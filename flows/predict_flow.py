@@ -1,4 +1,4 @@
-"""Batch prediction: every user of a month scored by the champion, into files and tables."""
+"""Batch prediction: every entity of a month scored by the champion, into files and tables."""
 
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -29,7 +29,7 @@ from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.scoring import score_month
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
-from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
 from flows.runtime.pushing import failures_pushed
 from flows.runtime.retries import DATABASE_RETRIES, STEP
 
@@ -97,16 +97,16 @@ def summary_step(runtime: Runtime, batch: Batch) -> BatchSummary:
 
 def _run_name() -> str:
     given = flow_run.parameters
-    return f"predict {given.get('monitor', 'churn')}: {given.get('as_of') or 'newest'}"
+    return f"predict {monitor_of_run()}: {given.get('as_of') or 'newest'}"
 
 
 @flow(name="predict_month", flow_run_name=_run_name, persist_result=False)
-def predict_month(as_of: date | None = None, monitor: str = "churn") -> tuple[Batch, BatchSummary]:
-    """Score every user of a month with the champion. Each run is a batch of its own.
+def predict_month(as_of: date | None = None, monitor: str | None = None) -> tuple[Batch, BatchSummary]:
+    """Score every entity of a month with the champion. Each run is a batch of its own.
 
     Args:
         as_of: the month; by default the newest.
-        monitor: a heading of monitors.toml.
+        monitor: a heading of monitors.toml; by default the only one.
 
     Returns:
         What was scored, with its files, and its summary.
@@ -115,6 +115,7 @@ def predict_month(as_of: date | None = None, monitor: str = "churn") -> tuple[Ba
         DriftgateError: there is no summary row, so the batch does not count; the message says why and what to do.
     """
     runtime = Runtime.from_environment()
+    monitor = runtime.monitor_name(monitor)
     feature_worker(runtime.parameters)
     with failures_pushed(runtime, PREDICT_FLOW, monitor) as clock:
         batch, summary = _run(runtime, as_of, monitor)
@@ -131,6 +132,7 @@ def _run(runtime: Runtime, as_of: date | None, monitor: str) -> tuple[Batch, Bat
         moment = _free_second(runtime, plan)
         batch = Batch(
             monitor=plan.monitor.name,
+            key=plan.key,
             as_of=plan.size.as_of,
             model_version=version,
             time=moment,

@@ -16,7 +16,7 @@ from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry.models import ModelRegistry
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
-from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
 from flows.runtime.retries import DATABASE_RETRIES, STEP
 from flows.train_flow import train_month
 
@@ -72,19 +72,19 @@ def settle_step(runtime: Runtime, contest: Contest, monitor: str, as_of: date) -
 
 def _run_name() -> str:
     given = flow_run.parameters
-    return f"{given.get('monitor', 'churn')}: train and compare on {given.get('as_of') or 'newest'}"
+    return f"{monitor_of_run()}: train and compare on {given.get('as_of') or 'newest'}"
 
 
 @flow(name="train_and_compare", flow_run_name=_run_name, persist_result=False)
 def train_and_compare(
-    as_of: date | None = None, delta: float = 0.01, monitor: str = "churn", seed: int = 42
+    as_of: date | None = None, delta: float = 0.01, monitor: str | None = None, seed: int = 42
 ) -> Contest:
     """Train a challenger on a month, and promote it where it beats the champion surely and by delta.
 
     Args:
         as_of: the month; by default the newest whose labels are there.
         delta: least difference of the AUC that is worth a change.
-        monitor: a heading of monitors.toml.
+        monitor: a heading of monitors.toml; by default the only one.
         seed: of the split and the trees.
 
     Returns:
@@ -95,6 +95,7 @@ def train_and_compare(
     """
     require_delta(delta)
     runtime = Runtime.from_environment()
+    monitor = runtime.monitor_name(monitor)
     with runtime.scratch() as folder:
         champion, month = champion_step(runtime, monitor, as_of, folder)
     version = train_month(month, seed, monitor).registered.version
@@ -108,14 +109,16 @@ def train_and_compare(
 
 
 @flow(name="retrain_after_approval", persist_result=False)
-def retrain_after_approval(as_of: date | None = None, monitor: str = "churn", hours: float = 72.0) -> Contest:
+def retrain_after_approval(as_of: date | None = None, monitor: str | None = None, hours: float = 72.0) -> Contest:
     """Wait until a person presses Resume in the Prefect UI, then train and compare.
 
     Args:
         as_of: the month; by default the newest whose labels are there.
-        monitor: a heading of monitors.toml.
+        monitor: a heading of monitors.toml; by default the only one.
         hours: how long to wait; afterwards the run fails and nothing is trained.
     """
+    # A name that is missing would otherwise be noticed after the wait.
+    monitor = Runtime.from_environment().monitor_name(monitor)
     get_run_logger().warning("waiting up to %g hours for somebody to resume this run", hours)
     pause_flow_run(timeout=int(hours * 3600))
     return train_and_compare(as_of, monitor=monitor)

@@ -19,7 +19,7 @@ from driftgate.training.registry.models import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line, training_markdown
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
-from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
 from flows.runtime.pushing import failures_pushed
 from flows.runtime.retries import DATABASE_RETRIES, STEP
 
@@ -97,17 +97,17 @@ def register_step(
 
 def _run_name() -> str:
     given = flow_run.parameters
-    return f"train {given.get('monitor', 'churn')}: {given.get('as_of') or 'newest'} seed {given.get('seed', 42)}"
+    return f"train {monitor_of_run()}: {given.get('as_of') or 'newest'} seed {given.get('seed', 42)}"
 
 
 @flow(name="train_month", flow_run_name=_run_name, persist_result=False)
-def train_month(as_of: date | None = None, seed: int = 42, monitor: str = "churn") -> TrainedVersion:
+def train_month(as_of: date | None = None, seed: int = 42, monitor: str | None = None) -> TrainedVersion:
     """Train the monitor's model on one month and register it; safe to repeat.
 
     Args:
         as_of: the month; by default the newest with labels that leaves a later one to measure the model on.
         seed: of the split into training and validation users, and of the trees; not negative.
-        monitor: a heading of monitors.toml.
+        monitor: a heading of monitors.toml; by default the only one.
 
     Returns:
         The version, its alias, whether it is new, and its metrics. The first version becomes the champion, later ones
@@ -119,6 +119,7 @@ def train_month(as_of: date | None = None, seed: int = 42, monitor: str = "churn
     if not 0 <= seed < 2**32:
         raise UsageError(f"the seed is {seed}", allowed="a whole number from 0 to 4294967295")
     runtime = Runtime.from_environment()
+    monitor = runtime.monitor_name(monitor)
     feature_worker(runtime.parameters)
     with failures_pushed(runtime, TRAIN_FLOW, monitor) as clock:
         trained, champion = _run(runtime, as_of, seed, monitor)

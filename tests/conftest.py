@@ -18,9 +18,10 @@ from driftgate.database.embedded import embedded_parameters
 from driftgate.features.applying import ensure_applied
 from driftgate.snapshots import ingest_month
 from driftgate.snapshots.folders import month_folders
-from driftgate.snapshots.sample import write_sample_months
 from flows.runtime.environment import close_workers
 from flows.runtime.local_server import LocalServer
+from streamflow.sample import write_sample_months
+from streamflow.source_tables import SOURCE_TABLES
 
 if TYPE_CHECKING:
     from tests.workplace import Workplace
@@ -98,7 +99,7 @@ def _loaded_template(server: ConnectionParameters, sample: Path) -> ConnectionPa
     _admin(server, "CREATE DATABASE loaded_template")
     engine = connect(template)
     for folder, day in month_folders(sample):
-        ingest_month(engine, folder, day)
+        ingest_month(engine, SOURCE_TABLES, folder, day)
     ensure_applied(engine, template, FEATURE_REPO)
     engine.dispose()
     return template

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 from driftgate.errors import ConfigurationError, UsageError
 from driftgate.features.entities import table_clause
-from driftgate.monitors import Monitor, read_monitor, read_monitors
+from driftgate.monitors import Monitor, monitor_name, read_monitor, read_monitors
 
 SHIPPED = Path(__file__).resolve().parents[1] / "flows" / "monitors.toml"
 ENTITY = '[m.entity]\ntable = "t"\nkey = "id"\ntimestamp = "at"\n'
@@ -177,6 +177,28 @@ def test_an_empty_file_has_no_monitor(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_monitor(tmp_path / "monitors.toml", "m")
     assert caught.value.allowed == "none"
+
+
+def test_the_only_monitor_need_not_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    assert read_monitor(path, None).name == "m"
+    assert (monitor_name(path, None), monitor_name(path, "other")) == ("m", "other")
+
+
+def test_of_several_monitors_one_must_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path, rest='[other]\nfeature_service = "s"\n' + ENTITY.replace("[m.", "[other."))
+    for read in (read_monitor, monitor_name):
+        with pytest.raises(UsageError) as caught:
+            read(path, None)
+        assert "no monitor is named" in caught.value.received
+        assert caught.value.allowed == "m, other"
+        assert "--monitor" in caught.value.remedy
+
+
+def test_without_any_monitor_none_can_be_the_only_one(tmp_path: Path) -> None:
+    (tmp_path / "monitors.toml").touch()
+    with pytest.raises(ConfigurationError, match="no monitor in"):
+        read_monitor(tmp_path / "monitors.toml", None)
 
 
 @pytest.mark.parametrize("name", ["../up", "a b", "a/b", "-a", "", "a.b"])

@@ -11,12 +11,12 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from driftgate.database.locks import Lock, lock_transaction
 from driftgate.database.sqlstates import SqlState, sqlstate
-from driftgate.database.tables import metadata
+from driftgate.database.tables import EARLIER_NAME, metadata
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
 _log = logging.getLogger(__name__)
 
-# The planner expects one row per view and then chooses a nested loop, whose time grows with the square of the users.
+# The planner expects one row per view and then chooses a nested loop, whose time grows with the square of the entities.
 _PLANNER_SETTINGS = {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "UTC"}
 
 _WRONG_CREDENTIALS = ("authentication failed", "no password supplied", "pg_hba.conf")
@@ -155,19 +155,26 @@ def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None
         lock_transaction(connection, Lock.SCHEMA)
         metadata.create_all(connection, tables=tables)
         for table in metadata.tables.values() if tables is None else tables:
-            _add_columns(connection, table)
+            _renew_columns(connection, table)
 
 
-def _add_columns(connection: Connection, table: Table) -> None:
-    """Add the columns that a table of an earlier release lacks; each is nullable, so that rows stay as they are."""
+def _renew_columns(connection: Connection, table: Table) -> None:
+    """Rename what an earlier release called otherwise, and add what its table lacks.
+
+    A column that is added is nullable, so that the rows stay as they are.
+    """
     present = {column["name"] for column in inspect(connection).get_columns(table.name, schema=table.schema)}
     quote = connection.dialect.identifier_preparer
     for column in table.columns:
-        if column.name not in present:
+        if column.name in present:
+            continue
+        altered, name = f"ALTER TABLE {quote.format_table(table)}", quote.format_column(column)
+        earlier = column.info.get(EARLIER_NAME)
+        if earlier in present:
+            connection.exec_driver_sql(f"{altered} RENAME COLUMN {quote.quote(earlier)} TO {name}")
+        else:
             kind = column.type.compile(connection.dialect)
-            connection.exec_driver_sql(
-                f"ALTER TABLE {quote.format_table(table)} ADD COLUMN IF NOT EXISTS {quote.format_column(column)} {kind}"
-            )
+            connection.exec_driver_sql(f"{altered} ADD COLUMN IF NOT EXISTS {name} {kind}")
 
 
 def _set_planner(connection: Connection) -> None:

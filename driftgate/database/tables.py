@@ -3,3 +3,6 @@
 from sqlalchemy import MetaData
 
 metadata = MetaData()
+
+EARLIER_NAME = "earlier_name"
+"""Key in a column's `info`: what an earlier release called the column. `create_tables` renames it, with its rows."""

@@ -111,7 +111,7 @@ def _is_binary(engine: Engine, label: Label) -> bool:
         raise ConfigurationError(
             f"the label {label.table}.{label.column} is of type {kind}",
             allowed="boolean or a number",
-            remedy="point label.table at a view that casts it, for example `answer = 'yes' AS churned`",
+            remedy="point label.table at a view that casts it, for example `answer = 'yes' AS bought`",
         )
     return kind == "boolean"
 

@@ -53,13 +53,13 @@ class OnlineMonth:
     """What the online store holds.
 
     Attributes:
-        users: entities of the month.
+        entities: of the month.
         written: False where the store held a newer month and kept it.
         seconds: wall time.
     """
 
     as_of: date
-    users: int
+    entities: int
     written: bool
     seconds: float = 0.0
 
@@ -125,7 +125,7 @@ def materialize_month(
             "driftgate.features.online_adapter:write_month", OnlineRequest(request, entities, only_newer=as_of is None)
         )
     assert isinstance(month, OnlineMonth)
-    return OnlineMonth(month.as_of, month.users, month.written, time.perf_counter() - started)
+    return OnlineMonth(month.as_of, month.entities, month.written, time.perf_counter() - started)
 
 
 def require_whole(rows: int, absent: tuple[str, ...], request: OnlineRequest) -> None:

@@ -1,6 +1,6 @@
 """The part of online serving that needs feast: encodings, the layout of the online store, and writing a month.
 
-Feast's own writer commits view by view and never removes a user, so this module writes itself. Feast's
+Feast's own writer commits view by view and never removes an entity, so this module writes itself. Feast's
 `get_online_features` can read the result.
 """
 
@@ -140,7 +140,7 @@ def _encoded_key(join_key: str, field: str, version: int, value: str) -> bytes |
         setattr(proto, field, value if field == "string_val" else int(value))
     except ValueError:
         return None
-    if field != "string_val" and str(int(value)) != value:  # " 7" and "07" are not the key of user 7
+    if field != "string_val" and str(int(value)) != value:  # " 7" and "07" are not the key of entity 7
         return None
     key = EntityKey(join_keys=[join_key], entity_values=[proto])
     return bytes(serialize_entity_key(key, entity_key_serialization_version=version))

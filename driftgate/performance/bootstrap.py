@@ -1,8 +1,8 @@
-"""The measures of a model on two sets of users, and the intervals of their differences.
+"""The measures of a model on two sets of entities, and the intervals of their differences.
 
-Every measure is computed for the real users and for many resampled sets of them, with a weight for each user. A user
-who is in both sets has the same weight in both, so that the interval of the difference does not count shared users
-as noise.
+Every measure is computed for the real entities and for many resampled sets of them, with a weight for each entity. An
+entity that is in both sets has the same weight in both, so that the interval of the difference does not count shared
+entities as noise.
 """
 
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ _SMALLEST = 1e-15
 
 @dataclass(frozen=True)
 class Scored:
-    """Labelled users with a model's scores, all of shape (n,).
+    """Labelled entities with a model's scores, all of shape (n,).
 
     Attributes:
-        keys: one key for each user, without repetition.
+        keys: one key for each entity, without repetition.
         labels: 0 or 1.
         scores: probability of 1, in [0, 1].
     """
@@ -54,31 +54,31 @@ class Scored:
 
     @property
     def both_classes(self) -> bool:
-        """Whether there are users with each label; otherwise there is no AUC."""
+        """Whether there are entities with each label; otherwise there is no AUC."""
         return bool(0 < self.labels.sum() < len(self.labels))
 
 
 def compare_scores(
     ref: Scored, cur: Scored, replicates: int = 500, seed: int = 0, level: float = 0.95
 ) -> dict[str, Change]:
-    """Return each measure on both sides, with a percentile interval of the difference over resampled users.
+    """Return each measure on both sides, with a percentile interval of the difference over resampled entities.
 
-    The weights are Poisson(1), which is the bootstrap for many users (Hanley & MacGibbon 2006; Chamandy et al. 2012).
+    The weights are Poisson(1), which is the bootstrap for many rows (Hanley & MacGibbon 2006; Chamandy et al. 2012).
 
     Args:
-        ref, cur: both sides need users with each label.
+        ref, cur: both sides need entities with each label.
         replicates: number of resampled sets.
-        seed: the same seed and users give the same interval.
+        seed: the same seed and entities give the same interval.
         level: level of the interval, such as 0.95.
 
     Returns:
         Changes by the names in `MEASURES`.
     """
-    users = np.unique(np.concatenate([ref.keys, cur.keys]))
-    sides = [(_Side(side), np.searchsorted(users, side.keys)) for side in (ref, cur)]
+    entities = np.unique(np.concatenate([ref.keys, cur.keys]))
+    sides = [(_Side(side), np.searchsorted(entities, side.keys)) for side in (ref, cur)]
     plain = [side.measures(np.ones((1, len(rows))))[0] for side, rows in sides]
     differences = []
-    for weights in _weights(len(users), replicates, seed):
+    for weights in _weights(len(entities), replicates, seed):
         drawn = [side.measures(weights[:, rows]) for side, rows in sides]
         differences.append(drawn[1] - drawn[0])
     tail = (1 - level) / 2 * 100
@@ -90,10 +90,10 @@ def compare_scores(
     }
 
 
-def _weights(users: int, replicates: int, seed: int) -> Iterator[Floats]:
+def _weights(entities: int, replicates: int, seed: int) -> Iterator[Floats]:
     random = np.random.default_rng(seed)
     for start in range(0, replicates, _CHUNK):
-        yield random.poisson(1.0, (min(_CHUNK, replicates - start), users)).astype(np.float64)
+        yield random.poisson(1.0, (min(_CHUNK, replicates - start), entities)).astype(np.float64)
 
 
 class _Side:
@@ -105,7 +105,7 @@ class _Side:
         self._labels = labels
         # The positions where a new score begins, because equal scores count half in the AUC.
         self._starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
-        # All measures except the AUC are sums over users, so one multiplication applies the weights.
+        # All measures except the AUC are sums over entities, so one multiplication applies the weights.
         inside = np.clip(scores, _SMALLEST, 1 - _SMALLEST)
         loss = -(labels * np.log(inside) + (1 - labels) * np.log(1 - inside))
         bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)

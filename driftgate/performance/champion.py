@@ -1,4 +1,4 @@
-"""The champion as evaluation model: the registered version with its scores of its own validation users."""
+"""The champion as evaluation model: the registered version with its scores of its own validation entities."""
 
 from datetime import date
 
@@ -68,35 +68,35 @@ def load_judge(registry: ModelRegistry, info: VersionInfo) -> tuple[Judge, Train
         labels = held_out.column("label").to_numpy().astype(np.float64)
         scores = held_out.column("score").to_numpy().astype(np.float64)
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
-        raise _not_its_users(info, f"cannot be read: {str(error)[:300]}") from error
+        raise _not_its_entities(info, f"cannot be read: {str(error)[:300]}") from error
     _require_recorded(info, len(seen), labels, scores)
     return Judge(info.version, info.as_of, info.features, seen, Scored(keys, labels, scores)), model
 
 
 def _require_recorded(info: VersionInfo, seen: int, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
-    """Check that the file of a training's users agrees with the training's record in the database."""
+    """Check that the file of a training's entities agrees with the training's record in the database."""
     if (seen, len(labels)) != (info.train_rows, info.validation_rows):
-        raise _not_its_users(
+        raise _not_its_entities(
             info,
             f"are {seen} of training and {len(labels)} of validation, and {info.train_rows} and "
             f"{info.validation_rows} were recorded",
         )
     if not (np.isin(labels, (0.0, 1.0)).all() and ((scores >= 0.0) & (scores <= 1.0)).all()):
-        raise _not_its_users(info, "have labels other than 0 and 1, or scores that are no probabilities")
+        raise _not_its_entities(info, "have labels other than 0 and 1, or scores that are no probabilities")
     try:
         measured = all_metrics(labels, scores)
     except DataError as error:
-        raise _not_its_users(info, f"give no AUC: {error.received}") from error
+        raise _not_its_entities(info, f"give no AUC: {error.received}") from error
     for name in ("auc", "log_loss", "positive_rate"):
         recorded = info.metrics.get(name)
         if recorded is not None and not abs(measured[name] - recorded) <= _TOLERANCE:
-            raise _not_its_users(
+            raise _not_its_entities(
                 info, f"give a {name} of {measured[name]:.6f}, and its training recorded {recorded:.6f}"
             )
 
 
-def _not_its_users(info: VersionInfo, what: str) -> ConfigurationError:
+def _not_its_entities(info: VersionInfo, what: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the users of the training of {info.label}, in {info.judged_file}, {what}",
+        f"the entities of the training of {info.label}, in {info.judged_file}, {what}",
         remedy="restore the folder MLFLOW_ARTIFACTS from a copy, or train again",
     )

@@ -1,4 +1,4 @@
-"""The comparison of champion and challenger on the same users; neither has seen any of them in training."""
+"""The comparison of champion and challenger on the same entities; neither has seen any of them in training."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ class Contest:
 
     Attributes:
         champion, challenger: versions; the champion is None where there was none.
-        users: number of users behind the measures.
+        entities: number of entities behind the measures.
         measures: by name; `ref` is the champion's, `cur` the challenger's.
         promote: whether the challenger becomes the champion.
         reason: why, in words.
@@ -30,7 +30,7 @@ class Contest:
 
     champion: str | None
     challenger: str
-    users: int
+    entities: int
     promote: bool
     reason: str
     measures: dict[str, Change] = field(default_factory=dict)
@@ -49,12 +49,12 @@ def require_delta(delta: float) -> None:
 def hold_contest(
     registry: ModelRegistry, champion: str, challenger: str, month: FeatureMonth, key: str, delta: float, min_rows: int
 ) -> Contest:
-    """Score the challenger's validation users, except those of the champion's training, with both versions.
+    """Score the challenger's validation entities, except those of the champion's training, with both versions.
 
     Args:
         registry: registry of both versions.
         champion, challenger: versions.
-        month: features of the challenger's training month, of all its users.
+        month: features of the challenger's training month, of all its entities.
         key: join key.
         delta, min_rows: see `contest`.
 
@@ -77,7 +77,7 @@ def hold_contest(
     keys = texts(table.column(key))
     if not np.isin(now.keys, keys).all():
         raise DataError(
-            f"the month {month.as_of} lacks users that {challenger} was trained on",
+            f"the month {month.as_of} lacks entities that {challenger} was trained on",
             remedy="run again once the load that is under way has ended",
         )
     order = np.argsort(keys)
@@ -91,16 +91,17 @@ def contest(
     """Compare the two: the challenger wins if its AUC is greater by `delta`, and the interval excludes zero.
 
     Args:
-        champion, challenger: each a version, and its scores of the same users in the same order.
+        champion, challenger: each a version, and its scores of the same entities in the same order.
         delta: least difference of the AUC that is worth a change.
-        min_rows: users that are needed.
+        min_rows: entities that are needed.
         seed: seed of the interval.
     """
     (old, then), (new, now) = champion, challenger
-    users = len(now.labels)
-    if users < min_rows or not now.both_classes:
-        reason = f"{users} users that neither has seen, {int(now.labels.sum())} of them positive; {min_rows} are needed"
-        return Contest(old, new, users, False, reason)
+    entities = len(now.labels)
+    if entities < min_rows or not now.both_classes:
+        positive = int(now.labels.sum())
+        reason = f"{entities} entities that neither has seen, {positive} of them positive; {min_rows} are needed"
+        return Contest(old, new, entities, False, reason)
     measures = compare_scores(then, now, seed=seed)
     auc = measures["auc"]
     found = (
@@ -108,7 +109,7 @@ def contest(
     )
     # A comparison with NaN is false, so NaN never promotes.
     wins = auc.difference >= delta and auc.low > 0.0
-    return Contest(old, new, users, wins, f"{found}, {delta:g} needed", measures)
+    return Contest(old, new, entities, wins, f"{found}, {delta:g} needed", measures)
 
 
 def unopposed(version: str) -> Contest:

@@ -40,13 +40,13 @@ def why_not(ref: LabelMonth, cur: LabelMonth, monitor: Monitor, champion: bool) 
 
 
 def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor: Monitor) -> Performance:
-    """Compare the scores of the current month with the labels, for users that the model has not seen in training.
+    """Compare the scores of the current month with the labels, for entities that the model has not seen in training.
 
     Args:
         judge: the champion or a probe.
         scores: its scores of the current month.
         ref, cur: features and labels; the relations of single features come from both, where both have labels.
-        monitor: gives the number of users that are needed, and the join key.
+        monitor: gives the number of entities that are needed, and the join key.
     """
     key = monitor.entity.feast_key
     side = _unseen(judge, scores, cur, key)
@@ -54,7 +54,7 @@ def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor:
     if fewest < monitor.min_rows or not side.both_classes or not judge.validation.both_classes:
         return not_measured(
             PerformanceState.NOT_COMPUTABLE,
-            f"not computable: {len(side.labels)} labelled users that the model has not seen, "
+            f"not computable: {len(side.labels)} labelled entities that the model has not seen, "
             f"{int(side.labels.sum())} of them positive; {monitor.min_rows} and both classes are needed",
         )
     measures = compare_scores(judge.validation, side, seed=monitor.sample_seed)

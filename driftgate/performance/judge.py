@@ -35,8 +35,8 @@ class Judge:
         version: version of the champion; None for a probe.
         trained_on: month of its training.
         inputs: columns that it reads, as they were declared in its training.
-        seen: keys of its training users, as text.
-        validation: labels and scores of its validation users.
+        seen: keys of its training entities, as text.
+        validation: labels and scores of its validation entities.
     """
 
     version: str | None
@@ -96,7 +96,7 @@ def labelled(
 def fit_probe(
     month: FeatureMonth, labels: LabelMonth, key: str, features: tuple[str, ...]
 ) -> tuple[Judge, TrainedModel]:
-    """Train a small model on four fifths of the month's labelled users, and score the other fifth with it.
+    """Train a small model on four fifths of the month's labelled entities, and score the other fifth with it.
 
     Raises:
         DataError: a feature holds values of another type.

@@ -25,7 +25,6 @@ from driftgate.training.model import THRESHOLD
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CSV_COLUMNS = ("user_id", "prediction", "probability", "predictions_time", "model_version")
 LATEST = "latest.csv"
 
 # Any constant serves. With it the ids of batches and rows follow from their content.
@@ -39,6 +38,7 @@ class Batch:
     """One scored month.
 
     Attributes:
+        key: the monitor's join key, which names the first column of the file.
         time: of the batch, in UTC and whole seconds; names the file.
         scores: Arrow IPC file with the columns `key` (text) and `score` (probability).
         rows: of that file.
@@ -46,6 +46,7 @@ class Batch:
     """
 
     monitor: str
+    key: str
     as_of: date
     model_version: str
     time: datetime
@@ -96,7 +97,7 @@ def require_prediction_folder(path: Path) -> None:
 def write_batch_csv(batch: Batch) -> None:
     """Write the batch's file, and `latest.csv` with the same content beside it; each is written whole or not at all.
 
-    Columns: user_id, prediction (0 or 1), probability, predictions_time (ISO 8601, UTC), model_version.
+    Columns: the join key, prediction (0 or 1), probability, predictions_time (ISO 8601, UTC), model_version.
 
     Raises:
         OutputError: the folder is not writable, or holds another batch of that second.
@@ -181,7 +182,7 @@ def batch_markdown(batch: Batch, summary: BatchSummary) -> str:
     """Return a Markdown page with the distribution of the scores."""
     shown = {name: getattr(summary, name) for name in ("positive_share", "mean", "p05", "p50", "p95")}
     lines = [
-        f"# {summary.count:,} users scored",
+        f"# {summary.count:,} entities scored",
         "",
         f"**{batch.monitor}**, {batch.as_of}, model version {batch.model_version}: `{batch.path}`",
         "",
@@ -198,21 +199,21 @@ def _scores(batch: Batch) -> "pa.Table":
     return read_file(batch.scores)
 
 
-def _users(batch: Batch) -> Iterator[tuple[str, int, float]]:
-    """Yield user, prediction and probability of each row; the file is read in parts."""
+def _scored(batch: Batch) -> Iterator[tuple[str, int, float]]:
+    """Yield entity, prediction and probability of each row; the file is read in parts."""
     table = _scores(batch)
     for start in range(0, table.num_rows, _PART_ROWS):
         part = table.slice(start, _PART_ROWS)
-        for user, score in zip(part.column("key").to_pylist(), part.column("score").to_pylist(), strict=True):
-            yield user, int(score >= THRESHOLD), score
+        for entity, score in zip(part.column("key").to_pylist(), part.column("score").to_pylist(), strict=True):
+            yield entity, int(score >= THRESHOLD), score
 
 
 def _csv_text(batch: Batch) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    writer.writerow((batch.key, "prediction", "probability", "predictions_time", "model_version"))
     time = batch.time.isoformat()
-    writer.writerows((user, label, repr(score), time, batch.model_version) for user, label, score in _users(batch))
+    writer.writerows((entity, label, repr(score), time, batch.model_version) for entity, label, score in _scored(batch))
     return text.getvalue()
 
 
@@ -222,9 +223,9 @@ def _parts(batch: Batch) -> Iterator[io.StringIO]:
     # Every value is quoted, so that PostgreSQL takes no text as the end of the data.
     writer = csv.writer(part, lineterminator="\n", quoting=csv.QUOTE_ALL)
     batch_id, time = batch.batch_id, batch.time.isoformat()
-    for rows, (user, label, score) in enumerate(_users(batch), start=1):
-        row_id = uuid5(batch_id, user)
-        writer.writerow((row_id, time, "batch", user, label, repr(score), batch.model_version, batch.as_of))
+    for rows, (entity, label, score) in enumerate(_scored(batch), start=1):
+        row_id = uuid5(batch_id, entity)
+        writer.writerow((row_id, time, "batch", entity, label, repr(score), batch.model_version, batch.as_of))
         if rows % _PART_ROWS == 0:
             part.seek(0)
             yield part

@@ -12,6 +12,7 @@ from sqlalchemy import Column, Date, DateTime, Double, Engine, Index, Integer, T
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from driftgate.database import create_tables, database_errors, metadata
+from driftgate.database.tables import EARLIER_NAME
 
 predictions = Table(
     "predictions",
@@ -19,7 +20,7 @@ predictions = Table(
     Column("prediction_id", Uuid, primary_key=True),
     Column("time", DateTime(timezone=True), nullable=False),
     Column("source", Text, nullable=False, comment="api or batch"),
-    Column("user_id", Text, nullable=False),
+    Column("entity_key", Text, nullable=False, info={EARLIER_NAME: "user_id"}),
     Column("prediction", Integer, nullable=False),
     Column("probability", Double, nullable=False),
     Column("model_version", Text, nullable=False),
@@ -52,13 +53,14 @@ class Prediction:
     Attributes:
         prediction_id: given by the code that scored, so that a prediction that is written twice is stored once.
         source: "api" or "batch".
+        entity_key: the entity that was scored; its value of the monitor's join key, as text.
         features: as served; NaN and infinities are stored as null.
     """
 
     prediction_id: UUID
     time: datetime
     source: str
-    user_id: str
+    entity_key: str
     prediction: int
     probability: float
     model_version: str
@@ -68,7 +70,7 @@ class Prediction:
 
 
 def create_prediction_tables(engine: Engine) -> None:
-    """Create these two tables where they are missing, and no others.
+    """Create the two tables where they are missing, and no others; an earlier release's get today's column names.
 
     Raises:
         DatabaseError: the role may not, or the database cannot be reached.

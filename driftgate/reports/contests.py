@@ -24,12 +24,12 @@ def contest_metrics(contest: Contest) -> dict[str, float]:
         for name, item in contest.measures.items()
         for side, attribute in (("champion", "ref"), ("challenger", "cur"))
     }
-    return {**sides, "contest_users": float(contest.users), "contest_promoted": float(contest.promote)}
+    return {**sides, "contest_users": float(contest.entities), "contest_promoted": float(contest.promote)}
 
 
 def contest_line(contest: Contest) -> str:
     """`[Contest] ...` on standard output."""
     champion = f"v{contest.champion}" if contest.champion else "none"
     outcome = "PROMOTED" if contest.promote else "KEPT"
-    pair = f"champion={champion} challenger=v{contest.challenger} users={contest.users}"
+    pair = f"champion={champion} challenger=v{contest.challenger} users={contest.entities}"
     return f"[Contest] {pair} -> {outcome} {contest.reason}"

@@ -86,7 +86,7 @@ def _performance_item(found: Performance) -> str:
     return (
         f"\n- performance ({_measured_model(found)}, trained on {found.trained_on}): AUC {found.auc.ref:.4f} in its "
         f"own validation on that month, {found.auc.cur:.4f} now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}] on "
-        f"{found.users_cur:,} users it has not seen{note}"
+        f"{found.users_cur:,} entities it has not seen{note}"
     )
 
 

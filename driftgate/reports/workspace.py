@@ -25,8 +25,8 @@ _REMEDY = "make the folder writable for this user, or set EVIDENTLY_WORKSPACE to
 def project_id(monitor: str) -> uuid.UUID:
     """The id of a monitor's project. In SQL it is `md5(monitor)::uuid`, by which a dashboard can link to it.
 
-    >>> str(project_id("churn"))
-    '92e56bc6-7194-d54d-411e-334d944165e4'
+    >>> str(project_id("sales"))
+    '9ed083b1-436e-5f40-ef98-4b28255eef18'
     """
     return id_of(monitor)
 

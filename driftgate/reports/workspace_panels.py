@@ -43,7 +43,7 @@ _PANELS: tuple[_PanelText, ...] = (
 _PERFORMANCE_PANELS: tuple[_PanelText, ...] = (
     (
         "AUC by month",
-        "How well the model ranks users: 1 is perfect, 0.5 is chance. Then: on users kept apart in its own training.",
+        "How well the model ranks: 1 is perfect, 0.5 is chance. Then: on entities kept apart in its own training.",
         "half",
         "line",
         {"DriftgateAucCurrent": "AUC now", "DriftgateAucReference": "AUC then"},

@@ -1,21 +1,22 @@
-"""A month of source tables: read, validated as a whole, and written once per (user, as_of)."""
+"""A month of source tables: read, validated as a whole, and written once per (entity, as_of).
+
+Which tables those are is an argument, `SourceTables`; nothing here knows any by name.
+"""
 
 from driftgate.snapshots.dates import parse_as_of
 from driftgate.snapshots.ingest import IngestReport, ingest_month
-from driftgate.snapshots.schema import AS_OF, KEY, PERIOD_START, SOURCE_TABLES, Column, Kind, SourceTable
-from driftgate.snapshots.tables import BASE_TABLES, SNAPSHOT_TABLES
+from driftgate.snapshots.schema import Column, Kind, SourceTable, SourceTables
+from driftgate.snapshots.tables import MonthTables, create_source_tables, month_tables
 
 __all__ = [
-    "AS_OF",
-    "BASE_TABLES",
-    "KEY",
-    "PERIOD_START",
-    "SNAPSHOT_TABLES",
-    "SOURCE_TABLES",
     "Column",
     "IngestReport",
     "Kind",
+    "MonthTables",
     "SourceTable",
+    "SourceTables",
+    "create_source_tables",
     "ingest_month",
+    "month_tables",
     "parse_as_of",
 ]

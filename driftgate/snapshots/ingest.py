@@ -11,6 +11,8 @@ from sqlalchemy import Engine
 
 from driftgate.database import prepare_database
 from driftgate.errors import InvalidMonthError
+from driftgate.snapshots.schema import SourceTables
+from driftgate.snapshots.tables import create_source_tables
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class IngestReport:
 
 def ingest_month(
     engine: Engine,
+    sources: SourceTables,
     folder: Path,
     as_of: date,
     progress: Callable[[str], None] | None = None,
@@ -45,6 +48,7 @@ def ingest_month(
 
     Args:
         engine: tables that are missing are created.
+        sources: what a month holds; one CSV file and up to two tables each.
         folder: holds one CSV file for each source table.
         as_of: the day on which the month was taken; labels are those of the period that starts on it.
         progress: told what is being done, a short line each.
@@ -63,11 +67,12 @@ def ingest_month(
     started = time.monotonic()
     _check_folder(folder)
     prepare_database(engine)
+    create_source_tables(engine, sources)
     report(f"reading {folder}")
-    files = read_month(folder)
+    files = read_month(sources, folder)
     report("validating")
-    tables = validate_month(folder, files)
-    newest = write_month(engine, tables, as_of, report)
+    tables = validate_month(sources, folder, files)
+    newest = write_month(engine, sources, tables, as_of, report)
     return IngestReport(
         folder=folder,
         as_of=as_of,

@@ -13,7 +13,7 @@ from pyarrow import csv as arrow_csv
 from driftgate.errors import bounded
 from driftgate.snapshots.cast import ARROW_TYPES, Fault, cast_column
 from driftgate.snapshots.lines import FileLines, first_undecodable
-from driftgate.snapshots.schema import SOURCE_TABLES, SourceTable
+from driftgate.snapshots.schema import SourceTable, SourceTables
 
 _CHUNK_BYTES = 1 << 20
 _SHOWN_CHARS = 40
@@ -63,9 +63,9 @@ def shorten(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
-def read_month(folder: Path) -> dict[str, SourceFile]:
-    """Read the six files of a month, by source name. Never raises for what is in them."""
-    return {source.name: read_file(source, folder / source.file_name) for source in SOURCE_TABLES}
+def read_month(sources: SourceTables, folder: Path) -> dict[str, SourceFile]:
+    """Read the files of a month, by source name. Never raises for what is in them."""
+    return {source.name: read_file(source, folder / source.file_name) for source in sources.tables}
 
 
 def read_file(source: SourceTable, path: Path) -> SourceFile:
@@ -133,7 +133,7 @@ def _texts(file: SourceFile, path: Path, header: list[str], header_lines: int) -
     """The file as a table of strings; columns are named by position, as names may come twice."""
     quotes = _count_quotes(path)
     if quotes % 2:
-        # Such a quote may swallow the lines that follow it, and their users with them.
+        # Such a quote may swallow the lines that follow it, and their entities with them.
         raise _UnreadableError("has a double quote that is never closed")
     names = [str(position) for position in range(len(header))]
     ragged: list[Any] = []

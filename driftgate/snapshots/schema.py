@@ -1,16 +1,15 @@
-"""The six source tables of a month, declared once; reading, validation, the database tables and the sample follow them.
+"""How the source tables of a month are described; reading, validation and the database tables follow the description.
 
 A month is a folder with one CSV file a table, `{name}.csv`. This module imports nothing heavy.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "integer", "number", "boolean", "date"]
+from driftgate.errors import ConfigurationError, bounded
 
-KEY = "user_id"
-AS_OF = "as_of"
-PERIOD_START = "period_start"
+Kind = Literal["text", "integer", "number", "boolean", "date"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,8 @@ class SourceTable:
     def file_name(self) -> str:
         """The name of its CSV file in a month folder.
 
-        >>> SourceTable("users", ()).file_name
-        'users.csv'
+        >>> SourceTable("clients", ()).file_name
+        'clients.csv'
         """
         return f"{self.name}.csv"
 
@@ -67,83 +66,57 @@ class SourceTable:
         """Whether a table of the same name holds the newest month alone."""
         return self.snapshot != self.name
 
-
-def _key() -> Column:
-    return Column(KEY, "text", nullable=False)
-
-
-def _measure(name: str, kind: Kind) -> Column:
-    return Column(name, kind, non_negative=True)
+    @property
+    def key(self) -> str:
+        """The name of the column that identifies an entity: the first."""
+        return self.columns[0].name
 
 
-USERS = SourceTable(
-    "users",
-    (
-        _key(),
-        Column("signup_date", "date"),
-        Column("user_gender", "text"),
-        Column("user_is_senior", "boolean"),
-        Column("has_family", "boolean"),
-        Column("has_dependents", "boolean"),
-    ),
-)
+@dataclass(frozen=True)
+class SourceTables:
+    """All source tables of a month, which `driftgate.snapshots` takes as an argument.
 
-SUBSCRIPTIONS = SourceTable(
-    "subscriptions",
-    (
-        _key(),
-        _measure("months_active", "integer"),
-        Column("plan_stream_tv", "boolean"),
-        Column("plan_stream_movies", "boolean"),
-        Column("contract_type", "text"),
-        Column("paperless_billing", "boolean"),
-        _measure("monthly_fee", "number"),
-        _measure("total_paid", "number"),
-        Column("net_service", "text"),
-        Column("add_on_security", "boolean", optional=True),
-        Column("add_on_backup", "boolean", optional=True),
-        Column("add_on_device_protect", "boolean", optional=True),
-        Column("add_on_support", "boolean", optional=True),
-    ),
-    snapshot="subscriptions_profile_snapshots",
-    timestamp=AS_OF,
-)
+    Attributes:
+        tables: the parent first: the entities of every other table must be in it.
+    """
 
-USAGE = SourceTable(
-    "usage_agg_30d",
-    (
-        _key(),
-        _measure("watch_hours_30d", "number"),
-        _measure("avg_session_mins_7d", "number"),
-        _measure("unique_devices_30d", "integer"),
-        _measure("skips_7d", "integer"),
-        _measure("rebuffer_events_7d", "integer"),
-    ),
-    snapshot="usage_agg_30d_snapshots",
-    timestamp=AS_OF,
-)
+    tables: tuple[SourceTable, ...]
 
-PAYMENTS = SourceTable(
-    "payments_agg_90d",
-    (_key(), _measure("failed_payments_90d", "integer")),
-    snapshot="payments_agg_90d_snapshots",
-    timestamp=AS_OF,
-)
+    def __post_init__(self) -> None:
+        faults = list(_faults(self.tables))
+        if faults:
+            raise ConfigurationError(
+                "the description of the source tables is not usable: " + "; ".join(faults),
+                allowed="tables of different names with one key, at least one of them with a snapshot table",
+                remedy="correct the SourceTables that is given to driftgate.snapshots",
+            )
 
-SUPPORT = SourceTable(
-    "support_agg_90d",
-    (_key(), _measure("support_tickets_90d", "integer"), _measure("ticket_avg_resolution_hrs_90d", "number")),
-    snapshot="support_agg_90d_snapshots",
-    timestamp=AS_OF,
-)
+    @property
+    def parent(self) -> SourceTable:
+        """The table that lists the entities of the month."""
+        return self.tables[0]
 
-# The label period starts at the snapshot, so its period_start is the month's as_of.
-LABELS = SourceTable(
-    "labels",
-    (_key(), Column("churn_label", "boolean", nullable=False)),
-    snapshot="labels",
-    timestamp=PERIOD_START,
-)
+    @property
+    def key(self) -> str:
+        """The column that identifies an entity in every table."""
+        return self.parent.key
 
-# The parent comes first: the users of every other table must be in it.
-SOURCE_TABLES: tuple[SourceTable, ...] = (USERS, SUBSCRIPTIONS, USAGE, PAYMENTS, SUPPORT, LABELS)
+    @property
+    def snapshots(self) -> tuple[str, ...]:
+        """The names of the tables that hold every month."""
+        return tuple(source.snapshot for source in self.tables if source.snapshot)
+
+
+def _faults(tables: tuple[SourceTable, ...]) -> Iterator[str]:
+    """What is wrong with a description, in words."""
+    names = [name for source in tables for name in dict.fromkeys((source.name, source.snapshot)) if name]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        yield f"there are two tables called {bounded(repeated)}"
+    if empty := [source.name for source in tables if not source.columns]:
+        yield f"no column in {bounded(empty)}"
+    elif len(keys := sorted({source.key for source in tables})) > 1:
+        yield f"the first columns, which are the keys, have different names: {bounded(keys)}"
+    if half := [source.name for source in tables if (source.snapshot is None) != (source.timestamp is None)]:
+        yield f"a snapshot table without a timestamp, or the reverse, in {bounded(half)}"
+    if not any(source.snapshot for source in tables):
+        yield "no table keeps its months"

@@ -1,17 +1,19 @@
-"""The database tables that months are written to, generated from the schema.
+"""The database tables that months are written to, made from the description of the source tables.
 
-- a base table a source (`users`, `subscriptions`, ...): the newest month alone, keyed user_id;
-- a snapshot table a source that is kept: every month, keyed (user_id, as_of); `labels`: (user_id, period_start).
+- a base table a source (`{name}`): the newest month alone, keyed by the entity;
+- a snapshot table a source that is kept (`{snapshot}`): every month, keyed by the entity and the month.
 """
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BOOLEAN, DATE, DOUBLE_PRECISION, INTEGER, TEXT, Index, Table
+from sqlalchemy import BOOLEAN, DATE, DOUBLE_PRECISION, INTEGER, TEXT, Engine, Index, MetaData, Table
 from sqlalchemy import Column as TableColumn
 from sqlalchemy.types import TypeEngine
 
-from driftgate.database import metadata
-from driftgate.snapshots.schema import KEY, SOURCE_TABLES, Column, Kind, SourceTable
+from driftgate.database import create_tables
+from driftgate.snapshots.schema import Column, Kind, SourceTable, SourceTables
 
 _TYPES: Final[dict[Kind, type[TypeEngine[Any]]]] = {
     "text": TEXT,
@@ -22,31 +24,59 @@ _TYPES: Final[dict[Kind, type[TypeEngine[Any]]]] = {
 }
 
 
-def _table_column(column: Column) -> TableColumn[Any]:
-    is_key = column.name == KEY
+@dataclass(frozen=True)
+class MonthTables:
+    """The database tables of a description.
+
+    Attributes:
+        base: the newest month, by source name.
+        snapshots: every month, by source name.
+    """
+
+    base: dict[str, Table]
+    snapshots: dict[str, Table]
+
+    @property
+    def all(self) -> list[Table]:
+        """The base tables, and after them the snapshot tables."""
+        return [*self.base.values(), *self.snapshots.values()]
+
+
+@cache
+def month_tables(sources: SourceTables) -> MonthTables:
+    """The database tables of these sources; they need not exist yet."""
+    metadata = MetaData()
+    return MonthTables(
+        base={source.name: _base_table(metadata, source) for source in sources.tables if source.has_base_table},
+        snapshots={
+            source.name: _snapshot_table(metadata, source, source.snapshot, source.timestamp)
+            for source in sources.tables
+            if source.snapshot and source.timestamp
+        },
+    )
+
+
+def create_source_tables(engine: Engine, sources: SourceTables) -> None:
+    """Create the tables of these sources where they are missing; safe to repeat and to run at once.
+
+    Raises:
+        DatabaseError: the role may not, or the database cannot be reached.
+    """
+    create_tables(engine, month_tables(sources).all)
+
+
+def _table_column(column: Column, key: str) -> TableColumn[Any]:
+    is_key = column.name == key
     return TableColumn(column.name, _TYPES[column.kind](), primary_key=is_key, nullable=column.nullable and not is_key)
 
 
-def _base_table(source: SourceTable) -> Table:
-    return Table(source.name, metadata, *(_table_column(column) for column in source.columns))
+def _base_table(metadata: MetaData, source: SourceTable) -> Table:
+    return Table(source.name, metadata, *(_table_column(column, source.key) for column in source.columns))
 
 
-def _snapshot_table(source: SourceTable, name: str, timestamp: str) -> Table:
-    key, *rest = (_table_column(column) for column in source.columns)
+def _snapshot_table(metadata: MetaData, source: SourceTable, name: str, timestamp: str) -> Table:
+    key, *rest = (_table_column(column, source.key) for column in source.columns)
     table = Table(name, metadata, key, TableColumn(timestamp, DATE(), primary_key=True), *rest)
-    # A month is read and deleted by this column alone; the primary key starts with the user.
+    # A month is read and deleted by this column alone; the primary key starts with the entity.
     Index(f"ix_{name}_{timestamp}", table.c[timestamp])
     return table
-
-
-BASE_TABLES: Final[dict[str, Table]] = {
-    source.name: _base_table(source) for source in SOURCE_TABLES if source.has_base_table
-}
-"""The newest month, by source name."""
-
-SNAPSHOT_TABLES: Final[dict[str, Table]] = {
-    source.name: _snapshot_table(source, source.snapshot, source.timestamp)
-    for source in SOURCE_TABLES
-    if source.snapshot and source.timestamp
-}
-"""Every month, by source name."""

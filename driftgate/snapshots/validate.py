@@ -1,25 +1,39 @@
 """Whether a month may be written: Pandera schemas made from the table declarations, over all files at once."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from driftgate.errors import InvalidMonthError
 from driftgate.snapshots.read import SourceFile
-from driftgate.snapshots.schema import KEY, USERS, Column
+from driftgate.snapshots.schema import Column, SourceTables
 
 _NEGATIVE = "are negative"
-_UNKNOWN = f"are not in {USERS.file_name}"
 _PHRASES = {
     "SERIES_CONTAINS_NULLS": "are blank",
     "SERIES_CONTAINS_DUPLICATES": "repeat an earlier row",
 }
 
 
-def validate_month(folder: Path, files: Mapping[str, SourceFile]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Entities:
+    """Who is in a month.
+
+    Attributes:
+        keys: a pyarrow array of the parent table's keys.
+        absent: what is said of keys that are not among them.
+    """
+
+    keys: Any
+    absent: str
+
+
+def validate_month(sources: SourceTables, folder: Path, files: Mapping[str, SourceFile]) -> dict[str, Any]:
     """The tables of a month, once nothing at all is wrong with them.
 
     Args:
+        sources: what the month should hold.
         folder: named in the error.
         files: by source name, as `read_month` gives them.
 
@@ -29,18 +43,21 @@ def validate_month(folder: Path, files: Mapping[str, SourceFile]) -> dict[str, A
     Raises:
         InvalidMonthError: every failure of every file.
     """
-    parent = files[USERS.name].data
-    users = parent.column(KEY) if parent is not None and KEY in parent.column_names else None
+    parent = sources.parent
+    listed = files[parent.name].data
+    entities = None
+    if listed is not None and parent.key in listed.column_names:
+        entities = Entities(listed.column(parent.key), f"are not in {parent.file_name}")
     for name, file in files.items():
         if file.data is not None and file.data.num_columns:
-            _check(file, None if name == USERS.name else users)
+            _check(file, None if name == parent.name else entities)
     failures = [failure for file in files.values() for failure in file.failures]
     if failures:
         raise InvalidMonthError(str(folder), failures)
     return {name: file.data for name, file in files.items()}
 
 
-def _check(file: SourceFile, users: Any) -> None:
+def _check(file: SourceFile, entities: Entities | None) -> None:
     """Add what Pandera finds to the failures of the file; a missing column is one already."""
     import pandas as pd
     from pandera.errors import SchemaErrors
@@ -48,21 +65,24 @@ def _check(file: SourceFile, users: Any) -> None:
     columns = [column for column in file.source.columns if column.name in file.data.column_names]
     frame = file.data.to_pandas(types_mapper=pd.ArrowDtype)
     try:
-        _schema(columns, users).validate(frame, lazy=True, inplace=True)
+        _schema(columns, file.source.key, entities).validate(frame, lazy=True, inplace=True)
     except SchemaErrors as errors:
         for error in errors.schema_errors:
             _add_failure(file, error)
 
 
-def _schema(columns: list[Column], users: Any) -> Any:
+def _schema(columns: list[Column], key: str, entities: Entities | None) -> Any:
     import pandera.pandas as pandera
 
     return pandera.DataFrameSchema(
-        {column.name: _column(column, users) for column in columns}, strict=True, ordered=True, coerce=False
+        {column.name: _column(column, column.name == key, entities) for column in columns},
+        strict=True,
+        ordered=True,
+        coerce=False,
     )
 
 
-def _column(column: Column, users: Any) -> Any:
+def _column(column: Column, is_key: bool, entities: Entities | None) -> Any:
     """The Pandera column. Its checks see whole columns; NULLs are left to `nullable`.
 
     A check keeps one failure case: Pandera spends 5 s and 200 MB on a million. The count is in its output.
@@ -75,27 +95,28 @@ def _column(column: Column, users: Any) -> Any:
     checks = []
     if column.non_negative:
         checks.append(pandera.Check.ge(0, error=_NEGATIVE, n_failure_cases=1))
-    if column.name == KEY and users is not None:
-        checks.append(pandera.Check(lambda ids: _is_in(ids, users), error=_UNKNOWN, n_failure_cases=1))
+    if is_key and entities is not None:
+        keys = entities.keys
+        checks.append(pandera.Check(lambda ids: _is_in(ids, keys), error=entities.absent, n_failure_cases=1))
     return pandera.Column(
         pd.ArrowDtype(ARROW_TYPES[column.kind]),
         checks,
         nullable=column.nullable,
-        unique=column.name == KEY,
+        unique=is_key,
         report_duplicates="exclude_first",
     )
 
 
-def _is_in(ids: Any, users: Any) -> Any:
-    """A boolean Series: which of the ids are among the users. Both stay in Arrow's memory."""
+def _is_in(ids: Any, entities: Any) -> Any:
+    """A boolean Series: which of the ids are among the entities. Both stay in Arrow's memory."""
     import numpy as np
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
     own = pa.chunked_array(ids.array.__arrow_array__())
-    # Files of one export mostly list the same users in the same order, and comparing is far cheaper than hashing.
-    found = np.ones(len(own), dtype=bool) if own.equals(users) else pc.is_in(own, value_set=users).to_numpy()
+    # Files of one export mostly list the same entities in the same order, and comparing is far cheaper than hashing.
+    found = np.ones(len(own), dtype=bool) if own.equals(entities) else pc.is_in(own, value_set=entities).to_numpy()
     return pd.Series(found, index=ids.index)
 
 

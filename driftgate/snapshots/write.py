@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from driftgate.database import database_errors
 from driftgate.database.locks import Lock, lock_transaction
 from driftgate.errors import DatabaseError
-from driftgate.snapshots.schema import KEY, SOURCE_TABLES, SourceTable
-from driftgate.snapshots.tables import BASE_TABLES, SNAPSHOT_TABLES
+from driftgate.snapshots.schema import SourceTable, SourceTables
+from driftgate.snapshots.tables import MonthTables, month_tables
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ _READ_BYTES = 1 << 18
 
 def write_month(
     engine: Engine,
+    sources: SourceTables,
     tables: Mapping[str, Any],
     as_of: date,
     progress: Callable[[str], None] | None = None,
@@ -37,7 +38,8 @@ def write_month(
     One transaction; loads that run at the same time wait for each other. Readers see the old month until the end.
 
     Args:
-        engine: of a prepared database.
+        engine: of a prepared database, with the tables of these sources.
+        sources: what the month holds.
         tables: pyarrow Tables by source name, as `validate_month` returns them.
         as_of: the day on which the month was taken.
         progress: told what is being written.
@@ -50,44 +52,47 @@ def write_month(
         DatabaseUnavailableError: the server went away; the database is as it was.
     """
     report = progress or (lambda _message: None)
-    tables = _in_key_order(tables)
+    tables = _in_key_order(tables, sources.key)
+    stored = month_tables(sources)
     replaced: list[Table] = []
     with database_errors(f"writing the month of {as_of}"), engine.begin() as connection:
         lock_transaction(connection, Lock.MONTH)
-        for source in SOURCE_TABLES:
-            if source.name in SNAPSHOT_TABLES:
+        for source in sources.tables:
+            if source.name in stored.snapshots:
                 report(f"writing {source.snapshot}")
-                replaced += _replace_snapshot(connection, source, tables[source.name], as_of)
-        newest = _newest(connection) == as_of
+                replaced += _replace_snapshot(connection, stored, source, tables[source.name], as_of)
+        newest = _newest(connection, stored, sources) == as_of
         if newest:
             report("writing the base tables")
-            for source in SOURCE_TABLES:
-                if source.name in BASE_TABLES:
-                    replaced += _replace_base(connection, source, tables[source.name], as_of)
+            for source in sources.tables:
+                if source.name in stored.base:
+                    replaced += _replace_base(connection, stored, source, tables[source.name], as_of)
         report("analysing and committing")
         # Inside the transaction, so that no reader ever plans over the month without its statistics.
-        _maintain(connection, "ANALYZE", [*SNAPSHOT_TABLES.values(), *(BASE_TABLES.values() if newest else ())])
+        _maintain(connection, "ANALYZE", [*stored.snapshots.values(), *(stored.base.values() if newest else ())])
     _vacuum(engine, replaced)
     return newest
 
 
-def _in_key_order(tables: Mapping[str, Any]) -> dict[str, Any]:
+def _in_key_order(tables: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The tables sorted by their key: PostgreSQL fills an index several times faster in order than at random."""
     ordered: dict[str, Any] = {}
     keys = order = None
     for name, table in tables.items():
-        # Files of one export mostly list the same users in the same order, so one sorting serves them all.
-        if keys is None or not keys.equals(table.column(KEY)):
-            keys = table.column(KEY)
+        # Files of one export mostly list the same entities in the same order, so one sorting serves them all.
+        if keys is None or not keys.equals(table.column(key)):
+            keys = table.column(key)
             is_sorted = len(keys) < 2 or pc.all(pc.less_equal(keys[:-1], keys[1:])).as_py()
             order = None if is_sorted else pc.sort_indices(keys)
         ordered[name] = table if order is None else table.take(order)
     return ordered
 
 
-def _replace_snapshot(connection: Connection, source: SourceTable, data: Any, as_of: date) -> list[Table]:
+def _replace_snapshot(
+    connection: Connection, stored: MonthTables, source: SourceTable, data: Any, as_of: date
+) -> list[Table]:
     """Write the month to its snapshot table; the list holds that table where rows had to make way."""
-    table = SNAPSHOT_TABLES[source.name]
+    table = stored.snapshots[source.name]
     timestamp = str(source.timestamp)
     gone = connection.execute(delete(table).where(table.c[timestamp] == as_of)).rowcount
     month = pa.repeat(pa.scalar(as_of, pa.date32()), data.num_rows)
@@ -95,18 +100,20 @@ def _replace_snapshot(connection: Connection, source: SourceTable, data: Any, as
     return [table] if gone else []
 
 
-def _replace_base(connection: Connection, source: SourceTable, data: Any, as_of: date) -> list[Table]:
+def _replace_base(
+    connection: Connection, stored: MonthTables, source: SourceTable, data: Any, as_of: date
+) -> list[Table]:
     """Make this month the content of the base table; the list holds that table where rows had to make way."""
-    table = BASE_TABLES[source.name]
+    table = stored.base[source.name]
     gone = connection.execute(delete(table)).rowcount
-    if source.name in SNAPSHOT_TABLES:
+    if source.name in stored.snapshots:
         # The rows are in the database already, and need not travel twice.
-        snapshot = SNAPSHOT_TABLES[source.name]
+        snapshot = stored.snapshots[source.name]
         names = [column.name for column in table.columns]
         rows = (
             select(*(snapshot.c[name] for name in names))
             .where(snapshot.c[str(source.timestamp)] == as_of)
-            .order_by(snapshot.c[KEY])
+            .order_by(snapshot.c[source.key])
         )
         connection.execute(table.insert().from_select(names, rows))
     else:
@@ -114,12 +121,12 @@ def _replace_base(connection: Connection, source: SourceTable, data: Any, as_of:
     return [table] if gone else []
 
 
-def _newest(connection: Connection) -> date | None:
+def _newest(connection: Connection, stored: MonthTables, sources: SourceTables) -> date | None:
     """The latest day of any snapshot table, what this transaction has written included."""
     days = [
         connection.execute(select(func.max(table.c[str(source.timestamp)]))).scalar_one()
-        for source in SOURCE_TABLES
-        if (table := SNAPSHOT_TABLES.get(source.name)) is not None
+        for source in sources.tables
+        if (table := stored.snapshots.get(source.name)) is not None
     ]
     return max((day for day in days if day is not None), default=None)
 

@@ -29,9 +29,9 @@ class TrainingSet:
     """An Arrow IPC file, sorted by key: `__key__` (text), `__label__` (0 or 1), and a column for each feature.
 
     Attributes:
-        rows: labelled users.
+        rows: labelled entities.
         positives: how many of them have the label 1.
-        unlabelled: users of the month that were left out, because they have no label.
+        unlabelled: entities of the month that were left out, because they have no label.
         fingerprint: SHA-256 of the content; the order of rows does not change it.
     """
 
@@ -48,10 +48,10 @@ def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_ro
     """Join a month's features with its labels, and write them to `out`.
 
     Args:
-        month: features of every user of the month.
+        month: features of every entity of the month.
         labels: of the same period.
         key: join key.
-        min_rows: labelled users that are needed.
+        min_rows: labelled entities that are needed.
 
     Raises:
         DataError: labels are absent, too few, of one class only, or not binary; or a feature cannot be used.
@@ -139,7 +139,7 @@ def _require_binary(found: list[Any], as_of: date, min_rows: int) -> None:
         )
     if len(values) < min_rows or len(set(values)) < 2:
         raise DataError(
-            f"{len(values)} users of {as_of} have features and a label, {sum(map(int, values))} of them positive",
+            f"{len(values)} entities of {as_of} have features and a label, {sum(map(int, values))} of them positive",
             allowed=f"at least {min_rows}, of both classes",
             remedy="load more of the month, or train on another by --as-of",
         )

@@ -29,12 +29,12 @@ class FittedModel:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of a model on users that it has not seen in training.
+    """The evaluation of a model on entities that it has not seen in training.
 
     Attributes:
         training: everything that is recorded with the model.
-        calibration: reliability table of the validation users.
-        judged: Arrow IPC file of all labelled users: `key` (text), `label`, `score`, `validation`.
+        calibration: reliability table of the validation entities.
+        judged: Arrow IPC file of all labelled entities: `key` (text), `label`, `score`, `validation`.
     """
 
     training: Training
@@ -43,10 +43,10 @@ class Evaluation:
 
 
 def fit_model(data: TrainingSet, seed: int, out: Path) -> FittedModel:
-    """Fit the pipeline on the training users and pickle it to `out`.
+    """Fit the pipeline on the training entities and pickle it to `out`.
 
     Raises:
-        DataError: all training users have the same label, or a value is not of its feature's type.
+        DataError: all training entities have the same label, or a value is not of its feature's type.
     """
     from driftgate.training.pipeline import fit_pipeline
 
@@ -55,9 +55,9 @@ def fit_model(data: TrainingSet, seed: int, out: Path) -> FittedModel:
     labels = labels_of(train)
     if len(np.unique(labels)) < 2:
         raise DataError(
-            f"the {len(labels)} training users of {data.as_of} are all of one class",
-            allowed="users of both classes",
-            remedy="take a month with more labelled users, or another seed",
+            f"the {len(labels)} training entities of {data.as_of} are all of one class",
+            allowed="entities of both classes",
+            remedy="take a month with more labelled entities, or another seed",
         )
     pipeline = fit_pipeline(input_columns(train, data.features), labels, data.features, seed)
     out.write_bytes(pickle.dumps(pipeline))
@@ -65,10 +65,10 @@ def fit_model(data: TrainingSet, seed: int, out: Path) -> FittedModel:
 
 
 def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Path) -> Evaluation:
-    """Score all users, measure on the validation users, and write the scores to `out`.
+    """Score all entities, measure on the validation entities, and write the scores to `out`.
 
     Raises:
-        DataError: all validation users have the same label.
+        DataError: all validation entities have the same label.
     """
     import sklearn
 

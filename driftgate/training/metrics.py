@@ -126,6 +126,6 @@ def _require_both_classes(labels: Labels) -> NDArray[np.bool_]:
         raise DataError(
             f"{len(positive)} rows, {int(positive.sum())} of them positive: the area under the curve is not defined",
             allowed="rows of both classes",
-            remedy="take a month with more labelled users",
+            remedy="take a month with more labelled entities",
         )
     return positive

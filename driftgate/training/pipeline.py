@@ -11,7 +11,7 @@ from driftgate.errors import DataError, bounded
 from driftgate.training.encoder import Columns, FeatureEncoder
 from driftgate.training.features import ModelFeature
 
-# Small trees: on seven thousand users larger ones only learn noise, and each tree costs 5 microseconds a row.
+# Small trees: on seven thousand entities larger ones only learn noise, and each tree costs 5 microseconds a row.
 PARAMETERS: dict[str, Any] = {
     "max_iter": 60,
     "learning_rate": 0.08,
@@ -50,7 +50,7 @@ def _require_values(encoder: FeatureEncoder, matrix: NDArray[np.float64]) -> Non
     empty += [name for name, categories in encoder.categories_.items() if not categories]
     if empty:
         raise DataError(
-            f"features have no value for any of the {len(matrix)} users to train on: {bounded(empty)}",
+            f"features have no value for any of the {len(matrix)} entities to train on: {bounded(empty)}",
             allowed="at least one value in each feature",
             remedy="load the month again, or take the feature out of the Feast feature service",
         )

@@ -51,11 +51,11 @@ class MonthPlan:
         return replace(month, declared=tuple(item for item in month.declared if item.name not in excluded))
 
 
-def plan_month(engine: Engine, name: str, as_of: date | None, monitors: Path, feast_repo: Path) -> MonthPlan:
+def plan_month(engine: Engine, name: str | None, as_of: date | None, monitors: Path, feast_repo: Path) -> MonthPlan:
     """Resolve a month to score; by default the newest.
 
     Raises:
-        UsageError: there is no such monitor.
+        UsageError: there is no such monitor, or several where none is named.
         ConfigurationError: the monitor names no model, or monitors.toml or the Feast repository is missing or wrong.
         UnknownMonthError: the month is not loaded.
         DataError: the month has surplus rows.
@@ -68,7 +68,7 @@ def plan_month(engine: Engine, name: str, as_of: date | None, monitors: Path, fe
 
 def plan_training(
     engine: Engine,
-    name: str,
+    name: str | None,
     as_of: date | None,
     monitors: Path,
     feast_repo: Path,
@@ -90,7 +90,7 @@ def plan_training(
     monitor, model = _with_model(read_monitor(monitors, name))
     if monitor.label is None or monitor.label.timestamp is None:
         raise ConfigurationError(
-            f"the monitor {name!r} has no label with a timestamp, so that there is nothing to learn",
+            f"the monitor {monitor.name!r} has no label with a timestamp, so that there is nothing to learn",
             remedy="give it a table [NAME.label] with table, column and timestamp in monitors.toml",
         )
     months = loaded_months(engine, monitor.entity)

@@ -1,4 +1,4 @@
-"""The split into training and validation users by a hash of their key."""
+"""The split into training and validation entities by a hash of their key."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -29,7 +29,7 @@ def is_validation(key: object, seed: int, share: float = VALIDATION_SHARE) -> bo
     """Return whether an entity is on the validation side.
 
     The side depends on seed and key only, so it is the same in every month, row order and process. All rows of an
-    entity are on one side, so a model is never validated on a user of its training.
+    entity are on one side, so a model is never validated on an entity of its training.
 
     Args:
         key: the entity's key.

@@ -18,21 +18,21 @@ def training_line(trained: TrainedVersion) -> str:
 
 
 def training_markdown(trained: TrainedVersion, calibration: Sequence[CalibrationBin]) -> str:
-    """Return a page with the metrics of the validation users and the calibration of the probabilities."""
+    """Return a page with the metrics of the validation entities and the calibration of the probabilities."""
     training, registered = trained.training, trained.registered
     known = "" if registered.created else " The same training had been registered before; that version stays."
     lines = [
         f"# {trained.model} version {registered.version}" + (f", {registered.alias}" if registered.alias else ""),
         "",
-        f"**{training.monitor}**, {training.as_of}, seed {training.seed}: fitted on {training.train_rows:,} users, "
-        f"measured on {training.validation_rows:,} others; {training.unlabelled_rows:,} users without a label are left "
-        f"out.{known}",
+        f"**{training.monitor}**, {training.as_of}, seed {training.seed}: fitted on {training.train_rows:,} entities, "
+        f"measured on {training.validation_rows:,} others; {training.unlabelled_rows:,} entities without a label are "
+        f"left out.{known}",
         "",
-        "| metric of the validation users | |",
+        "| metric of the validation entities | |",
         "|---|---|",
         *(f"| {name} | {value:.4f} |" for name, value in training.metrics.items()),
         "",
-        "| probability | users | mean probability | positive rate |",
+        "| probability | entities | mean probability | positive rate |",
         "|---|---|---|---|",
         *(
             f"| {part.low:.1f} to {part.high:.1f} | {part.rows:,} | {_plain(part.mean_probability)} | "

@@ -36,6 +36,7 @@ for group in (model_commands, retrain_commands, serve_commands, history_commands
     app.add_typer(group.commands)
 
 AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD by default the newest but one")]
+MonitorName = Annotated[str | None, typer.Option(help="Heading in monitors.toml; by default the only one")]
 AsOfCur = Annotated[str | None, typer.Option(help="Month to judge, YYYY-MM-DD by default the newest")]
 
 
@@ -44,7 +45,7 @@ def monitor(
     as_of_ref: AsOfRef = None,
     as_of_cur: AsOfCur = None,
     threshold: Annotated[float | None, typer.Option(help="Drift share from which to retrain, 0 to 1")] = None,
-    monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")] = "churn",
+    monitor: MonitorName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision record instead of the lines")] = False,
 ) -> None:
     """Compare two months and decide whether to retrain."""
@@ -91,8 +92,9 @@ def load(
     runtime = Runtime.from_environment()
     from driftgate.features.applying import ensure_applied
     from driftgate.snapshots.loaded import new_months
+    from flows.worked_case import SOURCE_TABLES
 
-    if not new_months(runtime.engine, runtime.settings.driftgate_data):
+    if not new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data):
         ensure_applied(runtime.engine, runtime.parameters, runtime.settings.feast_repo)
         print(f"[Load] every month below {runtime.settings.driftgate_data} is loaded")
         return
@@ -111,7 +113,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Same seed, same data")] = 0,
 ) -> None:
     """Write sample months: the second barely drifts, the third clearly does."""
-    from driftgate.snapshots.sample import write_sample_months
+    from flows.worked_case import write_sample_months
 
     for month in write_sample_months(out.resolve(), months, users, seed):
         print(f"[Sample] {month.folder} as_of={month.as_of}")
@@ -133,7 +135,7 @@ def demo() -> None:
 
 
 @app.command()
-def months(monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")] = "churn") -> None:
+def months(monitor: MonitorName = None) -> None:
     """List the months that are loaded, oldest first."""
     from driftgate.features.entities import loaded_months
     from driftgate.monitors import read_monitor
@@ -145,12 +147,18 @@ def months(monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")
 
 
 @app.command()
-def apply(monitor: Annotated[str, typer.Option(help="Monitor whose repository it is")] = "churn") -> None:
+def apply(
+    monitor: Annotated[str | None, typer.Option(help="Monitor whose repository it is; by default the only one")] = None,
+) -> None:
     """Apply the Feast repository, also where its files have not changed."""
     from driftgate.features.applying import ensure_applied
     from driftgate.monitors import read_monitor
+    from driftgate.snapshots import create_source_tables
+    from flows.worked_case import SOURCE_TABLES
 
     runtime = Runtime.from_environment()
+    # Feast refuses a repository whose tables are not there, as in a database that nothing was loaded into yet.
+    create_source_tables(runtime.engine, SOURCE_TABLES)
     repo = read_monitor(runtime.settings.driftgate_monitors, monitor).feast_repo or runtime.settings.feast_repo
     ensure_applied(runtime.engine, runtime.parameters, repo, force=True)
     print(f"[Feast] applied {repo}")

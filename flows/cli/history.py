@@ -11,7 +11,7 @@ from driftgate.snapshots.dates import parse_as_of
 
 commands = typer.Typer()
 
-MonitorName = Annotated[str, typer.Option(help="Heading in monitors.toml")]
+MonitorName = Annotated[str | None, typer.Option(help="Heading in monitors.toml; by default the only one")]
 
 
 @commands.command()
@@ -19,7 +19,7 @@ def backfill(
     start: Annotated[str | None, typer.Option("--from", help="First current month, YYYY-MM-DD")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Last current month, YYYY-MM-DD")] = None,
     reference: Annotated[str, typer.Option(help="previous, fixed:YYYY-MM-DD or rolling:N")] = "previous",
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
     again: Annotated[bool, typer.Option("--again", help="Judge anew what has a verdict")] = False,
 ) -> None:
     """Judge every pair of loaded months that has no verdict yet; interrupted, it goes on where it was."""
@@ -41,14 +41,14 @@ def backfill(
     from flows.backfill_flow import backfill_months
 
     wait_for_prefect()
-    outcomes = backfill_months(*bounds, reference, monitor, again, print_lines=True)
+    outcomes = backfill_months(*bounds, reference, chosen.name, again, print_lines=True)
     if not outcomes:
         typer.echo("[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them")
 
 
 @commands.command()
 def runs(
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
     last: Annotated[int, typer.Option(min=1, help="How many of the newest")] = 24,
 ) -> None:
     """List the runs of a monitor, newest month last."""
@@ -58,8 +58,8 @@ def runs(
     from flows.runtime.environment import Runtime
 
     runtime = Runtime.from_environment()
-    read_monitor(runtime.settings.driftgate_monitors, monitor)
-    found = past_runs(runtime.engine, monitor)
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    found = past_runs(runtime.engine, chosen.name)
     for line in runs_table(found[-last:]):
         typer.echo(line)
 
@@ -68,7 +68,7 @@ def runs(
 def show(
     as_of_cur: Annotated[str | None, typer.Argument(help="The month judged; by default the newest")] = None,
     as_of_ref: Annotated[str | None, typer.Option(help="Its reference, where it was judged against several")] = None,
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
 ) -> None:
     """Show one run: its reasons, its columns, and what it would take to flip it."""
     from driftgate.monitors import read_monitor
@@ -77,8 +77,8 @@ def show(
     from flows.runtime.environment import Runtime
 
     runtime = Runtime.from_environment()
-    read_monitor(runtime.settings.driftgate_monitors, monitor)
-    for line in run_lines(past_record(runtime.engine, monitor, _date(as_of_cur), _date(as_of_ref))):
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    for line in run_lines(past_record(runtime.engine, chosen.name, _date(as_of_cur), _date(as_of_ref))):
         typer.echo(line)
 
 

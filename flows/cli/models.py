@@ -10,7 +10,7 @@ from flows.runtime.local_server import start_prefect
 
 commands = typer.Typer()
 
-MonitorName = Annotated[str, typer.Option(help="Heading in monitors.toml")]
+MonitorName = Annotated[str | None, typer.Option(help="Heading in monitors.toml; by default the only one")]
 
 
 @commands.command()
@@ -22,7 +22,7 @@ def train(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the split of users and of the trees; same seed, same model")] = 42,
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
 ) -> None:
     """Train the monitor's model on one month and register it; safe to repeat."""
     day = parse_as_of(as_of) if as_of is not None else None
@@ -40,9 +40,9 @@ def train(
 @commands.command()
 def predict(
     as_of: Annotated[str | None, typer.Option(help="Month to score, YYYY-MM-DD; by default the newest")] = None,
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
 ) -> None:
-    """Score every user of a month with the champion, into files and tables."""
+    """Score every entity of a month with the champion, into files and tables."""
     day = parse_as_of(as_of) if as_of is not None else None
     wait_for_prefect = start_prefect()
     feature_worker(Runtime.from_environment().parameters)

@@ -8,14 +8,14 @@ from driftgate.snapshots.dates import parse_as_of
 
 commands = typer.Typer()
 
-MonitorName = Annotated[str, typer.Option(help="Heading in monitors.toml")]
+MonitorName = Annotated[str | None, typer.Option(help="Heading in monitors.toml; by default the only one")]
 
 
 @commands.command()
 def retrain(
     as_of: Annotated[str | None, typer.Option(help="Month to train on; by default the newest with labels")] = None,
     delta: Annotated[float, typer.Option(help="Least gain of the AUC that is worth a change")] = 0.01,
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
 ) -> None:
     """Train a challenger, hold it against the champion, and promote it where it surely wins."""
     from driftgate.monitors import read_monitor
@@ -27,17 +27,17 @@ def retrain(
     require_delta(delta)
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
-    read_monitor(runtime.settings.driftgate_monitors, monitor)
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     feature_worker(runtime.parameters)
     from driftgate.reports.contests import contest_line
     from flows.retrain_flow import train_and_compare
 
     wait_for_prefect()
-    typer.echo(contest_line(train_and_compare(day, delta, monitor)))
+    typer.echo(contest_line(train_and_compare(day, delta, chosen.name)))
 
 
 @commands.command()
-def rollback(monitor: MonitorName = "churn") -> None:
+def rollback(monitor: MonitorName = None) -> None:
     """Make the version champion again that the present one replaced."""
     from driftgate.monitors import read_monitor
     from driftgate.performance.scoring import require_registry
@@ -51,7 +51,7 @@ def rollback(monitor: MonitorName = "churn") -> None:
 
 @commands.command()
 def promote(
-    version: Annotated[str, typer.Argument(help="As `driftgate train` printed it")], monitor: MonitorName = "churn"
+    version: Annotated[str, typer.Argument(help="As `driftgate train` printed it")], monitor: MonitorName = None
 ) -> None:
     """Make a version the champion without a contest, as where the champion's files are gone."""
     from driftgate.monitors import read_monitor

@@ -11,13 +11,13 @@ from flows.runtime.environment import Runtime, feature_worker
 
 commands = typer.Typer()
 
-MonitorName = Annotated[str, typer.Option(help="Heading in monitors.toml")]
+MonitorName = Annotated[str | None, typer.Option(help="Heading in monitors.toml; by default the only one")]
 
 
 @commands.command()
 def materialize(
     as_of: Annotated[str | None, typer.Option(help="Month to serve, YYYY-MM-DD; by default the newest")] = None,
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
 ) -> None:
     """Put a month into the online store, in place of the one that is there; safe to repeat."""
     day = parse_as_of(as_of) if as_of is not None else None
@@ -29,7 +29,7 @@ def materialize(
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     month = materialize_month(worker, runtime.engine, chosen, chosen.feast_repo or runtime.settings.feast_repo, day)
     done = "is served" if month.written else "is newer and stays"
-    typer.echo(f"[Materialize] as_of={month.as_of} users={month.users:,} {done}")
+    typer.echo(f"[Materialize] as_of={month.as_of} users={month.entities:,} {done}")
 
 
 @commands.command()
@@ -37,10 +37,11 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on", min=0, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(help="Processes that answer", min=1, max=64)] = 1,
-    monitor: MonitorName = "churn",
+    monitor: MonitorName = None,
 ) -> None:
     """Serve predictions over HTTP until Ctrl-C; what each endpoint takes is at /docs."""
-    os.environ["API_MONITOR"] = monitor
+    if monitor is not None:
+        os.environ["API_MONITOR"] = monitor
     # In place of this process: the service is no part of the flows, and its signals and exit status are its own.
     # -P, because a folder `services` where the command is called is not meant.
     command = [sys.executable, "-P", "-m", "services.api", "--host", host, "--port", str(port)]

@@ -10,7 +10,7 @@ def artifact_key(kind: str, *parts: str | date) -> str:
         kind: what it shows, such as "verdict".
         parts: what it is about: a monitor, months.
 
-    >>> artifact_key("verdict", "My_churn", date(2024, 1, 31))
-    'verdict-my-churn-2024-01-31'
+    >>> artifact_key("verdict", "My_orders", date(2024, 1, 31))
+    'verdict-my-orders-2024-01-31'
     """
     return "-".join([kind, *map(str, parts)]).lower().replace("_", "-")

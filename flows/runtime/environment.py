@@ -14,7 +14,9 @@ from sqlalchemy import Engine
 from driftgate.database import ConnectionParameters, connect
 from driftgate.database.configured import connection_parameters
 from driftgate.drift.worker import DriftWorker
+from driftgate.errors import DriftgateError
 from driftgate.features.worker import FeatureWorker
+from driftgate.monitors import monitor_name
 from driftgate.settings import Settings
 from driftgate.worker import Worker
 
@@ -44,6 +46,15 @@ class Runtime:
         parameters = connection_parameters(settings)
         return cls(settings, parameters, connect(parameters))
 
+    def monitor_name(self, name: str | None) -> str:
+        """The name of a flow's parameter, or that of the only monitor in monitors.toml.
+
+        Raises:
+            UsageError: no name is given, and there are several monitors.
+            ConfigurationError: no name is given, and monitors.toml is not usable.
+        """
+        return monitor_name(self.settings.driftgate_monitors, name)
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder for what steps hand to each other; gone afterwards."""
@@ -51,6 +62,18 @@ class Runtime:
         parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=parent, prefix="run-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
+
+
+def monitor_of_run() -> str:
+    """The monitor that the present flow run is about, as its name shows it."""
+    from prefect import runtime
+
+    given: str | None = runtime.flow_run.parameters.get("monitor")
+    try:
+        return given or monitor_name(Settings.load().driftgate_monitors, None)
+    except DriftgateError:
+        # The run itself ends in this error, with all that it says.
+        return "no monitor"
 
 
 def start_workers(parameters: ConnectionParameters) -> None:

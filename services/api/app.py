@@ -45,7 +45,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.include_router(open_routes)
-    app.include_router(keyed_routes, dependencies=[key_check()] if service.settings.key else [])
+    app.include_router(keyed_routes(service.join_key), dependencies=[key_check()] if service.settings.key else [])
     problems.install(app)
     _describe_problems(app)
     app.add_middleware(
@@ -64,6 +64,7 @@ def from_environment() -> FastAPI:
 
     Raises:
         ConfigurationError: a variable or monitors.toml is wrong, or the monitor names no model.
+        UsageError: there is no such monitor, or several where API_MONITOR names none.
     """
     json_log.configure()
     # The scoring thread would otherwise keep the thread that talks to callers waiting for 5 ms at a time.
@@ -104,7 +105,7 @@ def service_from_environment() -> Service:
         )
 
     registry = ModelRegistry(parameters, settings.mlflow_artifacts, monitor.model)
-    return Service(api, registry, open_reader, log_engine(parameters, api))
+    return Service(api, registry, open_reader, log_engine(parameters, api), monitor.entity.feast_key)
 
 
 def log_engine(parameters: ConnectionParameters, api: ApiSettings) -> Engine:

@@ -1,5 +1,6 @@
 """The routes."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response, Security
@@ -9,16 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from services.api.problems import documented
 from services.api.rows import Row
-from services.api.schemas import (
-    BatchAnswer,
-    BatchRequest,
-    FeaturesAnswer,
-    HealthAnswer,
-    PredictionAnswer,
-    PredictRequest,
-    ReadyAnswer,
-    UserId,
-)
+from services.api.schemas import EntityKey, EntitySchemas, HealthAnswer, ReadyAnswer
 from services.api.service import Service
 
 
@@ -35,33 +27,47 @@ def _check_key(
 
 
 open_routes = APIRouter()
-keyed_routes = APIRouter(responses=documented(401, 503))
 
 
-@keyed_routes.post(
-    "/predict", response_model=PredictionAnswer, responses=documented(404, 408, 413, 422), tags=["scoring"]
-)
-async def predict(body: PredictRequest, request: Request) -> Response:
-    """Score one user with the champion, on the features of the month that is served."""
-    return JSONResponse(_prediction((await service_of(request).predict([body.user_id]))[0]))
+def keyed_routes(join_key: str) -> APIRouter:
+    """The routes that ask for the API key; an entity is named by the monitor's join key.
 
+    Raises:
+        ConfigurationError: the join key is the name of another field of the answers.
+    """
+    routes, schemas = APIRouter(responses=documented(401, 503)), EntitySchemas.of(join_key)
+    # A place in a path must be named by a word; nobody sends that name.
+    place = re.sub(r"\W", "_", schemas.one, flags=re.ASCII)
 
-@keyed_routes.post(
-    "/predict/batch", response_model=BatchAnswer, responses=documented(404, 408, 413, 422), tags=["scoring"]
-)
-async def predict_batch(body: BatchRequest, request: Request) -> Response:
-    """Score up to 1,000 users; where one is unknown none is scored, and the answer names who is unknown."""
-    rows = await service_of(request).predict(body.user_ids)
-    return JSONResponse({"predictions": [_prediction(row) for row in rows]})
+    @routes.post("/predict", response_model=schemas.answer, responses=documented(404, 408, 413, 422), tags=["scoring"])
+    async def predict(body: schemas.request, request: Request) -> Response:
+        """Score one user with the champion, on the features of the month that is served."""
+        (row,) = await service_of(request).predict([body.entity_key])
+        return JSONResponse(_prediction(row, schemas))
 
+    @routes.post(
+        "/predict/batch",
+        response_model=schemas.batch_answer,
+        responses=documented(404, 408, 413, 422),
+        tags=["scoring"],
+    )
+    async def predict_batch(body: schemas.batch_request, request: Request) -> Response:
+        """Score up to 1,000 users; where one is unknown none is scored, and the answer names who is unknown."""
+        rows = await service_of(request).predict(body.entity_keys)
+        return JSONResponse({"predictions": [_prediction(row, schemas) for row in rows]})
 
-@keyed_routes.get(
-    "/features/{user_id}", response_model=FeaturesAnswer, responses=documented(404, 422), tags=["features"]
-)
-async def features(user_id: Annotated[UserId, Path()], request: Request) -> Response:
-    """The features that the user would be scored on."""
-    row = await service_of(request).features(user_id)
-    return JSONResponse({"user_id": row.key, "as_of": str(row.as_of), "features": row.features})
+    @routes.get(
+        f"/features/{{{place}}}",
+        response_model=schemas.features_answer,
+        responses=documented(404, 422),
+        tags=["features"],
+    )
+    async def features(entity_key: Annotated[EntityKey, Path(alias=place)], request: Request) -> Response:
+        """The features that the user would be scored on."""
+        row = await service_of(request).features(entity_key)
+        return JSONResponse({schemas.one: row.key, "as_of": str(row.as_of), "features": row.features})
+
+    return routes
 
 
 @open_routes.get("/health", response_model=HealthAnswer, tags=["operation"])
@@ -95,9 +101,9 @@ def key_check() -> Any:
     return Depends(_check_key)
 
 
-def _prediction(row: Row) -> dict[str, Any]:
+def _prediction(row: Row, schemas: EntitySchemas) -> dict[str, Any]:
     return {
-        "user_id": row.key,
+        schemas.one: row.key,
         "prediction": row.prediction,
         "probability": row.probability,
         "model_version": row.version,

@@ -1,14 +1,19 @@
-"""What goes in and what comes out, with examples; the OpenAPI description is made from this."""
+"""What goes in and what comes out, with examples; the OpenAPI description is made from this.
 
+`entity_key` and `entity_keys` are called otherwise outside: by the monitor's join key, see `EntitySchemas`.
+"""
+
+from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
+from driftgate.errors import ConfigurationError
 from services.api.settings import MAX_BATCH
 
 # Control characters are in no key, and PostgreSQL takes no NUL in a text.
-UserId = Annotated[
+EntityKey = Annotated[
     str,
     StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$"),
     Field(description="As in the month that is served", examples=["7590-VHVEG"]),
@@ -28,7 +33,7 @@ class PredictRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: UserId
+    entity_key: EntityKey
 
 
 class BatchRequest(BaseModel):
@@ -36,8 +41,8 @@ class BatchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_ids: Annotated[
-        list[UserId], Field(min_length=1, max_length=MAX_BATCH, examples=[["7590-VHVEG", "5575-GNVDE"]])
+    entity_keys: Annotated[
+        list[EntityKey], Field(min_length=1, max_length=MAX_BATCH, examples=[["7590-VHVEG", "5575-GNVDE"]])
     ]
 
 
@@ -47,7 +52,7 @@ class PredictionAnswer(BaseModel):
     # Pydantic reserves names that start with model_.
     model_config = ConfigDict(protected_namespaces=())
 
-    user_id: UserId
+    entity_key: EntityKey
     prediction: Literal[0, 1] = Field(description="1 from a probability of 0.5 on", examples=[1])
     probability: float = Field(ge=0, le=1, description="Of the positive class", examples=[0.71])
     model_version: str = Field(description="Registered version that scored", examples=["1"])
@@ -63,7 +68,7 @@ class BatchAnswer(BaseModel):
 class FeaturesAnswer(BaseModel):
     """What the online store holds for a user."""
 
-    user_id: UserId
+    entity_key: EntityKey
     as_of: date = Field(description="Month of the features", examples=["2024-02-29"])
     features: Features
 
@@ -83,3 +88,55 @@ class ReadyAnswer(BaseModel):
     model: str = Field(examples=["streamflow_churn"])
     model_version: str = Field(examples=["1"])
     as_of: date = Field(description="Month of the features that are served", examples=["2024-02-29"])
+
+
+@dataclass(frozen=True)
+class EntitySchemas:
+    """The schemas that name an entity, with the names that callers know.
+
+    Attributes:
+        one: what the key of one entity is called: the join key.
+        many: what a list of keys is called.
+    """
+
+    one: str
+    many: str
+    request: type[BaseModel]
+    batch_request: type[BaseModel]
+    answer: type[BaseModel]
+    batch_answer: type[BaseModel]
+    features_answer: type[BaseModel]
+
+    @classmethod
+    def of(cls, join_key: str) -> Self:
+        """The schemas of a monitor with this join key.
+
+        Raises:
+            ConfigurationError: an answer has another field of that name.
+        """
+        taken = (set(PredictionAnswer.model_fields) | set(FeaturesAnswer.model_fields)) - {"entity_key"}
+        if join_key in taken:
+            raise ConfigurationError(
+                f"the join key {join_key!r} is the name of another field of the answers",
+                allowed=f"any name but {', '.join(sorted(taken))}",
+                remedy="give the entity another join key in the Feast repository, and join_key in monitors.toml",
+            )
+        one, many = join_key, f"{join_key}s"
+        answer = _renamed(PredictionAnswer, entity_key=one)
+        return cls(
+            one=one,
+            many=many,
+            request=_renamed(PredictRequest, entity_key=one),
+            batch_request=_renamed(BatchRequest, entity_keys=many),
+            answer=answer,
+            batch_answer=create_model(
+                BatchAnswer.__name__, __base__=BatchAnswer, __doc__=BatchAnswer.__doc__, predictions=list[answer]
+            ),
+            features_answer=_renamed(FeaturesAnswer, entity_key=one),
+        )
+
+
+def _renamed(model: type[BaseModel], **names: str) -> type[BaseModel]:
+    """The same model with other names of fields in JSON."""
+    fields: dict[str, Any] = {field: (model.__annotations__[field], Field(alias=name)) for field, name in names.items()}
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields)

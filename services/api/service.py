@@ -32,6 +32,7 @@ class Service:
         registry: Registry,
         open_reader: Callable[[], Reader],
         engine: Engine,
+        join_key: str,
         metrics: Metrics | None = None,
     ) -> None:
         """Nothing runs before `start`.
@@ -39,8 +40,10 @@ class Service:
         Args:
             open_reader: called in the scoring thread, again after the repository has changed.
             engine: of the database with the table `predictions`.
+            join_key: of the monitor; callers know the key of an entity by this name.
         """
         self.settings = settings
+        self.join_key = join_key
         self.metrics = metrics or Metrics()
         self.scorer = Scorer(open_reader, self.metrics, settings.max_waiting_keys)
         self.champion = ChampionWatcher(registry, self.scorer, self.metrics, settings.poll_seconds)
@@ -70,13 +73,13 @@ class Service:
         if not hmac.compare_digest(expected, (given or "").encode("latin-1", "replace")):
             raise Problem(401, "send the API key in the header X-API-Key", {"WWW-Authenticate": "X-API-Key"})
 
-    async def predict(self, user_ids: Sequence[str]) -> list[Row]:
+    async def predict(self, keys: Sequence[str]) -> list[Row]:
         """Score users and queue the predictions for the log.
 
         Raises:
             Problem: 404 or 503.
         """
-        rows = await self._rows(user_ids, score=True)
+        rows = await self._rows(keys, score=True)
         now, identity = datetime.now(UTC), request_id.get()
         self.metrics.served(rows[0].version, [row.prediction for row in rows], [row.probability for row in rows])
         self.log.add(
@@ -85,7 +88,7 @@ class Service:
                     prediction_id=new_id(),
                     time=now,
                     source="api",
-                    user_id=row.key,
+                    entity_key=row.key,
                     prediction=row.prediction,
                     probability=row.probability,
                     model_version=row.version,
@@ -98,13 +101,13 @@ class Service:
         )
         return rows
 
-    async def features(self, user_id: str) -> Row:
+    async def features(self, key: str) -> Row:
         """One user's features.
 
         Raises:
             Problem: 404 or 503.
         """
-        return (await self._rows([user_id], score=False))[0]
+        return (await self._rows([key], score=False))[0]
 
     async def ready(self) -> tuple[str, str, StoreState]:
         """The model's name and version, and what the store says.
@@ -132,10 +135,10 @@ class Service:
             raise unavailable("not ready: " + "; ".join(reasons), self.settings.poll_seconds, reasons=reasons)
         return model.name, model.version, state
 
-    async def _rows(self, user_ids: Sequence[str], *, score: bool) -> list[Row]:
+    async def _rows(self, keys: Sequence[str], *, score: bool) -> list[Row]:
         try:
             async with asyncio.timeout(self.settings.request_timeout_seconds):
-                rows = await self.scorer.ask(user_ids, score=score)
+                rows = await self.scorer.ask(keys, score=score)
         except TimeoutError as error:
             raise unavailable("the answer took too long; try again") from error
         except QueueFullError as error:
@@ -172,5 +175,5 @@ class Service:
             raise unavailable("the feature store does not answer; try again") from error
         if state.month is None:
             raise unavailable("no month is in the online store; /ready says more", self.settings.poll_seconds)
-        detail = f"not among the users of {state.month}; see unknown_user_ids"
-        raise Problem(404, detail, unknown_user_ids=unknown)
+        member = f"unknown_{self.join_key}s"
+        raise Problem(404, f"not among the users of {state.month}; see {member}", **{member: unknown})

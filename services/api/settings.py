@@ -16,7 +16,9 @@ class ApiSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="API_", frozen=True, env_ignore_empty=True)
 
-    monitor: str = Field("churn", description="Heading in monitors.toml whose model is served")
+    monitor: str | None = Field(
+        None, description="Heading in monitors.toml whose model is served; by default the only one"
+    )
     key: SecretStr | None = Field(None, description="Key that callers send as X-API-Key; unset means none is asked for")
     poll_seconds: float = Field(5.0, gt=0, le=30, description="How often to ask which version is the champion")
     request_timeout_seconds: float = Field(5.0, gt=0, le=60, description="After which a request is given up with 503")

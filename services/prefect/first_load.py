@@ -2,18 +2,21 @@
 
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prefect.variables import Variable
+from sqlalchemy import Engine
 
 from driftgate.database import connect
 from driftgate.database.configured import connection_parameters
-from driftgate.errors import DriftgateError
+from driftgate.errors import ConfigurationError, DriftgateError
 from driftgate.features.applying import ensure_applied
+from driftgate.features.entities import loaded_months
+from driftgate.monitors import Monitor, read_monitors
 from driftgate.settings import Settings
 from driftgate.snapshots.folders import as_of_of
-from driftgate.snapshots.loaded import loaded_days
 
 # Kept on the server, so that a first load that was interrupted is finished at the next start. A later start loads
 # nothing: which months follow is for the schedule, or a person, to say.
@@ -27,7 +30,10 @@ def main() -> None:
     parameters = connection_parameters(settings)
     engine = connect(parameters)
     state = Variable.get(_STATE)
-    if state == _DONE or (state is None and loaded_days(engine)):
+    if state == _DONE:
+        return
+    monitors = read_monitors(settings.driftgate_monitors).values()
+    if state is None and any(_months(engine, monitor) for monitor in monitors):
         return
     source = state or ("data" if _month_folders(settings.driftgate_data) else "sample")
     Variable.set(_STATE, source, overwrite=True)
@@ -40,8 +46,18 @@ def main() -> None:
             _driftgate("load", folder)
     # A load that was interrupted after its last month has not come to this.
     ensure_applied(engine, parameters, settings.feast_repo)
-    _train_on(str(min(loaded_days(engine))))
+    for monitor in monitors:
+        if monitor.model and (months := _months(engine, monitor)):
+            _train_on(str(months[0]), monitor.name)
     Variable.set(_STATE, _DONE, overwrite=True)
+
+
+def _months(engine: Engine, monitor: Monitor) -> list[date]:
+    """The months of a monitor, oldest first; none where its table is not there yet."""
+    try:
+        return loaded_months(engine, monitor.entity)
+    except ConfigurationError:
+        return []
 
 
 def _month_folders(parent: Path) -> list[Path]:
@@ -49,9 +65,9 @@ def _month_folders(parent: Path) -> list[Path]:
     return [folder for folder in folders if folder.is_dir() and as_of_of(folder.name)]
 
 
-def _train_on(month: str) -> None:
+def _train_on(month: str, monitor: str) -> None:
     """A first model, so that there is one to serve and to watch; the monitor works without it."""
-    if subprocess.run(["driftgate", "train", "--as-of", month], check=False).returncode != 0:
+    if subprocess.run(["driftgate", "train", "--as-of", month, "--monitor", monitor], check=False).returncode != 0:
         print(f"[Train] no model was trained on {month}; see above, and try `driftgate train`", file=sys.stderr)
 
 

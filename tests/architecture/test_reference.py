@@ -30,6 +30,9 @@ from services.api.settings import MAX_BATCH, ApiSettings
 from tests.architecture.markdown import ROOT, code_blocks, section, table, text_of
 from tests.reports.runs import column, finished, measured
 
+CHURN = schemas.EntitySchemas.of("user_id")
+KEYED = keyed_routes("user_id")
+
 REFERENCE = "docs/reference"
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BaseException)]
 
@@ -228,23 +231,23 @@ def test_every_metric_is_there() -> None:
 
 def test_every_route_is_there_with_its_errors() -> None:
     documented_routes = table(f"{REFERENCE}/http.md", "Routes")
-    routes: list[Any] = [*open_routes.routes, *keyed_routes.routes]
+    routes: list[Any] = [*open_routes.routes, *KEYED.routes]
     assert set(documented_routes) == {f"{method} {route.path}" for route in routes for method in route.methods}
     for route in routes:
         (method,) = route.methods
         faults = sorted(int(status) for status in route.responses if int(status) >= 400)
         assert documented_routes[f"{method} {route.path}"][1] == ", ".join(map(str, faults)), route.path
-    assert f"up to {MAX_BATCH} users" in documented_routes["POST /predict/batch"][0]
+    assert f"up to {MAX_BATCH} entities" in documented_routes["POST /predict/batch"][0]
 
 
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        ("predict", schemas.PredictRequest),
-        ("prediction", schemas.PredictionAnswer),
-        ("batch", schemas.BatchRequest),
-        ("predictions", schemas.BatchAnswer),
-        ("features", schemas.FeaturesAnswer),
+        ("predict", CHURN.request),
+        ("prediction", CHURN.answer),
+        ("batch", CHURN.batch_request),
+        ("predictions", CHURN.batch_answer),
+        ("features", CHURN.features_answer),
         ("ready", schemas.ReadyAnswer),
     ],
 )
@@ -252,11 +255,11 @@ def test_the_examples_are_what_the_service_takes_and_gives(name: str, model: typ
     (example,) = code_blocks(text_of(f"{REFERENCE}/http.md"), f"json {name}")
     content: Mapping[str, Any] = json.loads(example)
     model.model_validate(content)
-    assert set(content) == set(model.model_fields)
+    assert set(content) == {field.alias or name for name, field in model.model_fields.items()}
 
 
 def test_every_status_of_an_error_is_there() -> None:
-    statuses = {status for route in keyed_routes.routes for status in route.responses}  # type: ignore[attr-defined]
+    statuses = {status for route in KEYED.routes for status in route.responses}  # type: ignore[attr-defined]
     assert set(table(f"{REFERENCE}/http.md", "Errors")) == {str(status) for status in statuses} | {"500"}
 
 

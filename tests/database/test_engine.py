@@ -308,6 +308,23 @@ def test_a_role_without_any_right_gets_an_error(parameters: ConnectionParameters
         admin.dispose()
 
 
+def test_a_column_that_had_another_name_is_renamed_with_its_rows(database: Engine) -> None:
+    from sqlalchemy import Column, Integer, MetaData, Table, Text
+
+    from driftgate.database.tables import EARLIER_NAME
+
+    renamed = Column("New name", Text, nullable=False, info={EARLIER_NAME: "Old name"})
+    new = Table("renamed", MetaData(), Column("id", Integer, primary_key=True), renamed)
+    with database.begin() as connection:
+        connection.exec_driver_sql('CREATE TABLE renamed (id integer PRIMARY KEY, "Old name" text NOT NULL)')
+        connection.exec_driver_sql("INSERT INTO renamed VALUES (1, 'kept')")
+    create_tables(database, [new])
+    create_tables(database, [new])
+    with database.connect() as connection:
+        assert connection.exec_driver_sql('SELECT id, "New name" FROM renamed').all() == [(1, "kept")]
+        assert connection.exec_driver_sql("SELECT * FROM renamed").keys() == ["id", "New name"]
+
+
 def test_a_table_of_an_earlier_release_gains_its_columns_and_keeps_its_rows(database: Engine) -> None:
     from sqlalchemy import Column, Integer, MetaData, Table, Text
 

@@ -11,6 +11,7 @@ from driftgate.database.locks import Lock, lock_transaction, session_lock
 from driftgate.errors import DatabaseError
 from driftgate.snapshots import ingest_month
 from driftgate.snapshots.folders import month_folders
+from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import ROOT
 
 
@@ -52,14 +53,14 @@ def test_numbers_are_written_in_one_place() -> None:
 @pytest.mark.parametrize("lock", [lock for lock in Lock if lock not in (Lock.MONTH, Lock.SCHEMA)])
 def test_a_load_waits_for_no_other_purpose(impatient: Engine, sample: Path, lock: Lock) -> None:
     with session_lock(impatient, lock):
-        report = ingest_month(impatient, *first_month(sample))
+        report = ingest_month(impatient, SOURCE_TABLES, *first_month(sample))
     assert report.newest
 
 
 def test_a_load_waits_for_another_load(impatient: Engine, sample: Path) -> None:
     with session_lock(impatient, Lock.MONTH), pytest.raises(DatabaseError, match="lock timeout"):
-        ingest_month(impatient, *first_month(sample))
-    assert ingest_month(impatient, *first_month(sample)).newest
+        ingest_month(impatient, SOURCE_TABLES, *first_month(sample))
+    assert ingest_month(impatient, SOURCE_TABLES, *first_month(sample)).newest
 
 
 def test_a_session_lock_outlives_transactions_and_ends_with_its_block(database: Engine) -> None:

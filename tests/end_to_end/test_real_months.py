@@ -12,6 +12,7 @@ from driftgate.database import ConnectionParameters, prepare_database
 from driftgate.reports.text import decision_line, target_line
 from driftgate.run import Run
 from driftgate.snapshots import ingest_month
+from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import SEEDS, new_database
 from tests.snapshots.months import contents
 from tests.workplace import Workplace, workplace_on
@@ -51,7 +52,7 @@ def runs(place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ru
 
     months = {JAN: SEEDS / "month_000", FEB: SEEDS / "month_001"}
     for day in (JAN, FEB):
-        ingest_month(place.engine, months[day], day)
+        ingest_month(place.engine, SOURCE_TABLES, months[day], day)
     forward = monitor_month(JAN, FEB)
     in_order = contents(place.engine)
 
@@ -61,7 +62,7 @@ def runs(place: Workplace, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ru
     (bad / "usage_agg_30d.csv").write_text("\n".join(usage[: len(usage) // 2]) + "\n")
     (bad / "labels.csv").write_bytes((months[FEB] / "labels.csv").read_bytes())
     for day, folder in ((FEB, months[FEB]), (JAN, bad), (JAN, months[JAN]), (FEB, months[FEB])):
-        ingest_month(place.engine, folder, day)
+        ingest_month(place.engine, SOURCE_TABLES, folder, day)
     assert contents(place.engine) == in_order
     return forward, monitor_month(JAN, FEB)
 

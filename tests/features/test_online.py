@@ -22,6 +22,7 @@ from driftgate.features.types import FeatureRequest, feast_environment
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor, read_monitor
 from flows.runtime.environment import feature_worker
+from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import FEATURE_REPO, ROOT, SEEDS, new_database
 
 FIRST, SECOND, THIRD = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
@@ -123,7 +124,7 @@ def test_online_and_offline_are_equal_on_the_real_month(server: ConnectionParame
         for name, value in feast_environment(parameters).items():
             patch.setenv(name, value)
         engine = connect(parameters)
-        ingest_month(engine, SEEDS / "month_000", FIRST)
+        ingest_month(engine, SOURCE_TABLES, SEEDS / "month_000", FIRST)
         ensure_applied(engine, parameters, FEATURE_REPO)
         from driftgate.features.online_adapter import open_reader
 

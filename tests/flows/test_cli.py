@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from driftgate import errors
-from driftgate.database import ConnectionParameters, connect, prepare_database
+from driftgate.database import ConnectionParameters, connect
+from driftgate.snapshots import create_source_tables
 from flows.cli import app as cli
+from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import FEATURE_REPO, ROOT, new_database
 from tests.database.roles import role_with_password
 from tests.workplace import Workplace
@@ -70,6 +72,7 @@ WRONG = {
     "a threshold that is a word": Wrong(2, ("--threshold",), ("--threshold", "much")),
     "an unknown option": Wrong(2, ("--treshold",), ("--treshold", "0.5")),
     "an unknown monitor": Wrong(2, ("'churns'", "churn"), ("--monitor", "churns")),
+    "several monitors and none named": Wrong(2, ("no monitor", "churn, second", "--monitor"), where=below("two.toml")),
     "no database": Wrong(6, ("127.0.0.1", "POSTGRES_HOST"), where={"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": "1"}),
     "no database in sight": Wrong(6, ("{folder}", "POSTGRES_HOST"), where={"POSTGRES_HOST": "{folder}"}),
     "an unknown database": Wrong(6, ("no_such_database", "POSTGRES_DB"), where={"POSTGRES_DB": "no_such_database"}),
@@ -125,6 +128,7 @@ def places(
     folder = tmp_path_factory.mktemp("wrong")
     good = Path(workplace.environment["DRIFTGATE_MONITORS"]).read_text()
     (folder / "broken.toml").write_text("[churn\n")
+    (folder / "two.toml").write_text(good + good.replace("[churn", "[second").replace('report_folder = "."\n', ""))
     (folder / "unknown_key.toml").write_text(good.replace("threshold", "treshold"))
     (folder / "wrong_table.toml").write_text(good.replace("subscriptions_profile_snapshots", "no_such_table"))
     (folder / "wrong_key.toml").write_text(good.replace("user_id", "no_such_key"))
@@ -139,7 +143,7 @@ def places(
     ):
         for parameters in (no_month, one_month_empty):
             engine = connect(parameters)
-            prepare_database(engine)
+            create_source_tables(engine, SOURCE_TABLES)
             if parameters is one_month_empty:
                 with engine.begin() as connection:
                     connection.exec_driver_sql(

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.conftest import ROOT
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -98,6 +101,58 @@ def test_the_parameters_are_those_of_the_flows(said: list[str], client: "SyncPre
     schema = by_name(client, "train_and_compare/on-demand").parameter_openapi_schema
     assert set(schema["properties"]) == {"as_of", "delta", "monitor", "seed"}
     assert json.dumps(schema["properties"]["as_of"]).count("date") >= 1
+
+
+SECOND = """
+[second]
+feature_service = "second_v1"
+
+[second.entity]
+table = "visits"
+key = "visitor"
+timestamp = "day"
+"""
+
+
+def test_each_of_several_monitors_has_a_schedule_of_its_own(
+    said: list[str], client: "SyncPrefectClient", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has no model, so that there is nothing to predict with; back at one, the plain names are there."""
+    from flows.deploy import deploy
+
+    first = (ROOT / "flows" / "monitors.toml").read_text()
+    monkeypatch.setenv("DRIFTGATE_MONITORS", str(tmp_path / "monitors.toml"))
+    for content, expected in (
+        (
+            first + SECOND,
+            {
+                "ingest_month/monthly": {},
+                "monitor_new_months/monthly-churn": {"monitor": "churn"},
+                "monitor_new_months/monthly-second": {"monitor": "second"},
+                "predict_month/monthly-churn": {"monitor": "churn"},
+            },
+        ),
+        (
+            first,
+            {
+                "ingest_month/monthly": {},
+                "monitor_new_months/monthly": {"monitor": "churn"},
+                "monitor_new_months/monthly-second": {"monitor": "second"},
+                "predict_month/monthly": {"monitor": "churn"},
+            },
+        ),
+    ):
+        (tmp_path / "monitors.toml").write_text(content)
+        deploy(POOL)
+        flow_names = {flow.id: flow.name for flow in client.read_flows()}
+        scheduled = {
+            f"{flow_names[item.flow_id]}/{item.name}": item.parameters
+            for item in client.read_deployments()
+            if item.work_pool_name == POOL and item.schedules
+        }
+        assert scheduled == expected
+    # Of a monitor that is gone nobody but its owner knows the deployments.
+    client.delete_deployment(by_name(client, "monitor_new_months/monthly-second").id)
 
 
 def test_a_deployment_of_an_earlier_release_is_removed(said: list[str], client: "SyncPrefectClient") -> None:

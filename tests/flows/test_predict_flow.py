@@ -82,7 +82,7 @@ def test_table_file_and_summary_say_the_same(runs: list[Run], workplace: Workpla
     for batch, summary in runs:
         rows = query(workplace, "SELECT * FROM predictions WHERE source = 'batch' AND time = :time", time=batch.time)
         file = read_csv(batch.path)
-        assert {(row.user_id, row.prediction, row.probability) for row in rows} == {
+        assert {(row.entity_key, row.prediction, row.probability) for row in rows} == {
             (row["user_id"], int(row["prediction"]), float(row["probability"])) for row in file
         }
         assert {(row.model_version, row.as_of) for row in rows} == {("1", batch.as_of)}
@@ -114,7 +114,7 @@ def test_the_summary_is_the_last_step(runs: list[Run], workplace: Workplace) -> 
     assert order == ["plan", "features", "score", "write-csv", "write-rows", "summarise"]
     assert batch_line(*runs[1]) in workplace.logs(run, until="[Predict]")
     (page,) = workplace.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
-    assert page["data"].startswith("# 2,000 users scored")
+    assert page["data"].startswith("# 2,000 entities scored")
     assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").iterdir()) == []
 
 

@@ -12,6 +12,7 @@ from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, U
 from driftgate.training.metrics import auc
 from driftgate.training.registry.models import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line
+from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import SEEDS
 from tests.services.daemons import pushgateway
 from tests.workplace import Workplace
@@ -187,7 +188,7 @@ def test_the_real_month_has_its_own_area(
     with new_database(server) as parameters, workplace_on(parameters, prefect_api, folder) as place:  # type: ignore[arg-type]
         engine = connect(parameters)
         for name, day in (("month_000", MONTHS[0]), ("month_001", MONTHS[1])):
-            ingest_month(engine, SEEDS / name, day)
+            ingest_month(engine, SOURCE_TABLES, SEEDS / name, day)
         ensure_applied(engine, parameters, FEATURE_REPO)
         trained = train_month(MONTHS[0])
         assert trained.training.train_rows + trained.training.validation_rows == 7043

@@ -28,8 +28,9 @@ from driftgate.features.entities import measure_month
 from driftgate.features.labels import read_labels
 from driftgate.features.types import FeatureMonth, Kind
 from driftgate.monitors import Monitor, read_monitor
-from driftgate.snapshots import SNAPSHOT_TABLES, ingest_month
+from driftgate.snapshots import ingest_month, month_tables
 from driftgate.snapshots.folders import month_folders
+from streamflow.source_tables import SOURCE_TABLES
 from tests.drift.months import declare, side
 from tests.naive_baseline import naive
 
@@ -78,7 +79,7 @@ def months(server: ConnectionParameters, sample: Path) -> Iterator[Loaded]:
     engine = connect(replace(server, dbname=name))
     folders = {day: folder for folder, day in month_folders(sample)}
     for day, folder in folders.items():
-        ingest_month(engine, folder, day)
+        ingest_month(engine, SOURCE_TABLES, folder, day)
     yield Loaded(engine, folders)
     engine.dispose()
     with admin.connect() as connection:
@@ -88,10 +89,10 @@ def months(server: ConnectionParameters, sample: Path) -> Iterator[Loaded]:
 
 def stored(months: Loaded, day: date) -> pa.Table:
     """One month of the snapshots as Feast would join it: key, features and, as a trap, the label."""
-    users = SNAPSHOT_TABLES["subscriptions"]
+    users = month_tables(SOURCE_TABLES).snapshots["subscriptions"]
     query = select(users.c.user_id).where(users.c.as_of == day)
     for name in _SOURCES:
-        table = SNAPSHOT_TABLES[name]
+        table = month_tables(SOURCE_TABLES).snapshots[name]
         if table is not users:
             time = table.c.period_start if name == "labels" else table.c.as_of
             query = query.join_from(users, table, (table.c.user_id == users.c.user_id) & (time == day), isouter=True)
@@ -312,9 +313,9 @@ def test_a_bad_snapshot_cannot_be_repaired(months: Loaded, bad: Path, database: 
         naive.load_snapshot(database, folder, first)
     assert set(naive.stored_snapshot(database, first).values()) == {99}
 
-    ingest_month(database, bad, first)
+    ingest_month(database, SOURCE_TABLES, bad, first)
     assert set(kept(database, first).values()) == {99}
-    ingest_month(database, good, first)
+    ingest_month(database, SOURCE_TABLES, good, first)
     assert kept(database, first) == payments(good)
 
 
@@ -327,6 +328,6 @@ def test_the_order_of_loads_changes_a_snapshot(months: Loaded, database: Engine)
     assert strangers
 
     for day in (third, first):
-        ingest_month(database, months.folders[day], day)
+        ingest_month(database, SOURCE_TABLES, months.folders[day], day)
     for day in (first, third):
         assert kept(database, day) == payments(months.folders[day])

@@ -98,11 +98,11 @@ def test_a_month_that_lacks_one_of_the_challengers_users_decides_nothing(
         found = hold_contest(registry, "1", "2", features, KEY, 0.01, 10)
         old, new = (load_judge(registry, registry.version_info(version))[0] for version in "12")
         judged = sorted(set(new.validation.keys.tolist()) - set(old.seen.tolist()))
-        assert found.users == len(judged) > 10
+        assert found.entities == len(judged) > 10
         rows = read_table(features)
         for lost in (judged[0], judged[-1]):
             path = tmp_path / f"without_{lost}.arrow"
             write_file(path, rows.filter(pc.not_equal(rows.column(KEY), lost)))
-            with pytest.raises(DataError, match="2024-01-31 lacks users"):
+            with pytest.raises(DataError, match="2024-01-31 lacks entities"):
                 hold_contest(registry, "1", "2", replace(features, path=path, rows=features.rows - 1), KEY, 0.01, 10)
         registry.close()

@@ -49,6 +49,7 @@ def make(tmp_path: Path) -> Make:
         moment = other.get("time", TIME)
         batch = Batch(
             monitor="churn",
+            key="user_id",
             as_of=date(2024, 2, 29),
             model_version="3",
             time=moment,
@@ -75,6 +76,9 @@ def test_the_file_is_named_for_its_second_and_latest_is_the_same(make: Make) -> 
     rows = read_csv(batch.path)
     assert list(rows[0]) == ["user_id", "prediction", "probability", "predictions_time", "model_version"]
     assert [row["user_id"] for row in rows] == AWKWARD
+    other = make(key="shop", time=TIME + timedelta(seconds=1))
+    write_batch_csv(other)
+    assert [row["shop"] for row in read_csv(other.path)] == AWKWARD
     assert [float(row["probability"]) for row in rows] == np.linspace(0, 1, 9).tolist()
     assert [row["prediction"] for row in rows] == ["0"] * 4 + ["1"] * 5
     assert {(row["predictions_time"], row["model_version"]) for row in rows} == {("2024-03-01T05:06:07+00:00", "3")}
@@ -117,7 +121,7 @@ def test_rows_and_summary_are_written_once(database: Engine, make: Make) -> None
         rows = connection.execute(text("SELECT * FROM predictions WHERE time = :time"), {"time": TIME}).mappings().all()
         assert connection.execute(text("SELECT count(*) FROM predictions")).scalar_one() == 2 * len(AWKWARD)
         (kept,) = connection.execute(text("SELECT * FROM prediction_monitoring")).mappings()
-    assert {row["user_id"]: row["probability"] for row in rows} == dict(
+    assert {row["entity_key"]: row["probability"] for row in rows} == dict(
         zip(AWKWARD, np.linspace(0, 1, 9).tolist(), strict=True)
     )
     assert {(row["source"], row["model_version"], row["as_of"], row["time"]) for row in rows} == {
@@ -138,7 +142,7 @@ def test_more_rows_than_one_part_are_all_written(database: Engine, make: Make, m
         save_batch(database, batch)
         with database.connect() as connection:
             found = connection.execute(
-                text("SELECT user_id FROM predictions WHERE time = :time"), {"time": batch.time}
+                text("SELECT entity_key FROM predictions WHERE time = :time"), {"time": batch.time}
             ).scalars()
             assert sorted(found) == [f"U{number}" for number in range(count)]
 
@@ -146,7 +150,7 @@ def test_more_rows_than_one_part_are_all_written(database: Engine, make: Make, m
 def test_a_batch_is_written_whole_or_not_at_all(database: Engine, make: Make) -> None:
     create_prediction_tables(database)
     with database.begin() as connection:
-        connection.execute(text("ALTER TABLE predictions ADD CHECK (user_id <> 'ünïcödé')"))
+        connection.execute(text("ALTER TABLE predictions ADD CHECK (entity_key <> 'ünïcödé')"))
     with pytest.raises(DatabaseError, match="saving predictions"):
         save_batch(database, make())
     with database.connect() as connection:
@@ -164,7 +168,7 @@ def test_a_table_that_is_not_there_is_an_error(database: Engine, make: Make) -> 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
 def test_a_summary_lies_within_its_scores(tmp_path_factory: pytest.TempPathFactory, scores: list[float]) -> None:
     path = scores_file(tmp_path_factory.getbasetemp() / "summary.arrow", [str(at) for at in range(len(scores))], scores)
-    batch = Batch("churn", date(2024, 2, 29), "3", TIME, path, len(scores), path)
+    batch = Batch("churn", "user_id", date(2024, 2, 29), "3", TIME, path, len(scores), path)
     summary = summarise(batch)
     assert summary.count == len(scores)
     assert min(scores) <= summary.p05 <= summary.p50 <= summary.p95 <= max(scores)

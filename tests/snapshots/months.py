@@ -5,7 +5,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from driftgate.snapshots import BASE_TABLES, SNAPSHOT_TABLES
+from driftgate.snapshots import month_tables
+from streamflow.source_tables import SOURCE_TABLES
 
 HEADERS = {
     "users": "user_id,signup_date,user_gender,user_is_senior,has_family,has_dependents",
@@ -63,5 +64,5 @@ def contents(database: Engine) -> dict[str, list[tuple[object, ...]]]:
     with database.connect() as connection:
         return {
             str(table): sorted((tuple(row) for row in connection.execute(table.select())), key=repr)
-            for table in (*BASE_TABLES.values(), *SNAPSHOT_TABLES.values())
+            for table in month_tables(SOURCE_TABLES).all
         }

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from driftgate.errors import InvalidMonthError, UsageError
-from driftgate.snapshots import SOURCE_TABLES, ingest_month, parse_as_of
+from driftgate.snapshots import ingest_month, parse_as_of
+from streamflow.source_tables import SOURCE_TABLES
 from tests.snapshots.months import contents, csv, write_month_folder
 
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
@@ -19,12 +20,12 @@ SEEDS = Path(__file__).parents[3] / "shared" / "data" / "seeds"
 def test_the_report_says_what_was_loaded(tmp_path: Path, database: Engine) -> None:
     told: list[str] = []
     folder = write_month_folder(tmp_path)
-    newest = ingest_month(database, folder, FEBRUARY, told.append)
-    older = ingest_month(database, folder, JANUARY)
+    newest = ingest_month(database, SOURCE_TABLES, folder, FEBRUARY, told.append)
+    older = ingest_month(database, SOURCE_TABLES, folder, JANUARY)
     assert newest.newest
     assert not older.newest
     assert (older.folder, older.as_of) == (folder, JANUARY)
-    assert older.rows == {source.name: 3 for source in SOURCE_TABLES}
+    assert older.rows == {source.name: 3 for source in SOURCE_TABLES.tables}
     assert older.nulls["subscriptions"]["plan_stream_tv"] == 1
     assert older.nulls["subscriptions"]["add_on_backup"] == 3
     assert "monthly_fee" not in older.nulls["subscriptions"]
@@ -35,11 +36,11 @@ def test_the_report_says_what_was_loaded(tmp_path: Path, database: Engine) -> No
 
 
 def test_an_invalid_month_leaves_the_tables_as_they_were(tmp_path: Path, database: Engine) -> None:
-    ingest_month(database, write_month_folder(tmp_path / "a"), JANUARY)
+    ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path / "a"), JANUARY)
     before = contents(database)
     bad = write_month_folder(tmp_path / "b", level=4, files={"labels": csv("labels", "u1,")})
     with pytest.raises(InvalidMonthError) as caught:
-        ingest_month(database, bad, JANUARY)
+        ingest_month(database, SOURCE_TABLES, bad, JANUARY)
     assert caught.value.failures == ["labels.csv: column churn_label: 1 value(s) are blank, first at line 2"]
     assert contents(database) == before
 
@@ -49,7 +50,7 @@ def test_no_folder_and_a_file_in_its_place(tmp_path: Path, database: Engine) -> 
     file.write_text("x")
     for path, what in ((tmp_path / "absent", "there is no such folder"), (file, "is not a folder")):
         with pytest.raises(InvalidMonthError) as caught:
-            ingest_month(database, path, JANUARY)
+            ingest_month(database, SOURCE_TABLES, path, JANUARY)
         assert caught.value.failures == [what]
     assert inspect(database).get_table_names() == []
 
@@ -74,10 +75,10 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 @pytest.mark.skipif(not SEEDS.is_dir(), reason="the real months are not beside the project (../shared/data/seeds)")
 def test_the_real_months(database: Engine) -> None:
-    ingest_month(database, SEEDS / "month_001", FEBRUARY)
-    report = ingest_month(database, SEEDS / "month_000", JANUARY)
+    ingest_month(database, SOURCE_TABLES, SEEDS / "month_001", FEBRUARY)
+    report = ingest_month(database, SOURCE_TABLES, SEEDS / "month_000", JANUARY)
     assert report.nulls["subscriptions"]["plan_stream_tv"] == 1526
-    assert report.rows == {source.name: 7043 for source in SOURCE_TABLES}
+    assert report.rows == {source.name: 7043 for source in SOURCE_TABLES.tables}
     with database.connect() as connection:
         nulls = connection.execute(
             text(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from driftgate.snapshots.lines import first_undecodable
 from driftgate.snapshots.read import SourceFile, read_file, read_month
-from driftgate.snapshots.schema import PAYMENTS, SUBSCRIPTIONS, SUPPORT, USERS, SourceTable
+from driftgate.snapshots.schema import SourceTable
+from streamflow.source_tables import PAYMENTS, SOURCE_TABLES, SUBSCRIPTIONS, SUPPORT, USERS
 from tests.snapshots.months import csv, write_month_folder
 
 
@@ -25,7 +26,7 @@ def column(file: SourceFile, name: str) -> list[Any]:
 
 
 def test_a_valid_month_reads_without_a_failure(tmp_path: Path) -> None:
-    files = read_month(write_month_folder(tmp_path))
+    files = read_month(SOURCE_TABLES, write_month_folder(tmp_path))
     assert [failure for file in files.values() for failure in file.failures] == []
     assert column(files["users"], "signup_date")[0] == date(2023, 1, 15)
     assert column(files["subscriptions"], "plan_stream_tv") == [True, None, True]
@@ -34,7 +35,7 @@ def test_a_valid_month_reads_without_a_failure(tmp_path: Path) -> None:
 
 
 def test_an_optional_column_that_is_absent_is_null(tmp_path: Path) -> None:
-    files = read_month(write_month_folder(tmp_path))
+    files = read_month(SOURCE_TABLES, write_month_folder(tmp_path))
     assert files["subscriptions"].data.column_names == list(SUBSCRIPTIONS.column_names)
     assert column(files["subscriptions"], "add_on_backup") == [None, None, None]
 
@@ -163,7 +164,7 @@ def test_the_first_undecodable_byte_is_the_one_python_names(
 
 def test_a_missing_file_and_a_folder_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").mkdir()
-    files = read_month(write_month_folder(tmp_path, files={"users": None, "labels": None}))
+    files = read_month(SOURCE_TABLES, write_month_folder(tmp_path, files={"users": None, "labels": None}))
     assert files["users"].failures == ["users.csv: is missing"]
     assert files["labels"].failures == ["labels.csv: cannot be read: Is a directory"]
     assert files["subscriptions"].failures == []

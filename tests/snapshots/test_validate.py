@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from driftgate.errors import InvalidMonthError
-from driftgate.snapshots import SOURCE_TABLES
 from driftgate.snapshots.read import read_month
 from driftgate.snapshots.validate import validate_month
+from streamflow.source_tables import SOURCE_TABLES
 from tests.snapshots.months import csv, write_month_folder
 
 
 def validate(folder: Path) -> dict[str, Any]:
-    return validate_month(folder, read_month(folder))
+    return validate_month(SOURCE_TABLES, folder, read_month(SOURCE_TABLES, folder))
 
 
 def failures(folder: Path) -> list[str]:
@@ -24,7 +24,7 @@ def failures(folder: Path) -> list[str]:
 
 def test_a_valid_month_passes_as_it_is(tmp_path: Path) -> None:
     tables = validate(write_month_folder(tmp_path))
-    assert list(tables) == [source.name for source in SOURCE_TABLES]
+    assert list(tables) == [source.name for source in SOURCE_TABLES.tables]
     assert tables["subscriptions"].column("plan_stream_tv").to_pylist() == [True, None, True]
 
 
@@ -67,7 +67,7 @@ def test_without_users_the_other_files_are_still_validated(tmp_path: Path) -> No
 def test_blank_and_repeated_keys_in_every_file(tmp_path: Path) -> None:
     folder = write_month_folder(tmp_path, users=("u1", "u2", "u1", "", ""))
     found = failures(folder)
-    for source in SOURCE_TABLES:
+    for source in SOURCE_TABLES.tables:
         name = source.file_name
         assert f"{name}: column user_id: 2 value(s) are blank, first at line 5" in found
         assert any(line.startswith(f"{name}: column user_id: ") and "repeat an earlier row" in line for line in found)
@@ -82,7 +82,7 @@ def test_users_without_rows_in_a_child_table_are_fine(tmp_path: Path) -> None:
 def test_every_nullable_column_may_be_blank(tmp_path: Path) -> None:
     files: dict[str, str | bytes | None] = {
         source.name: csv(source.name, "u1" + "," * (len([c for c in source.columns if not c.optional]) - 1))
-        for source in SOURCE_TABLES
+        for source in SOURCE_TABLES.tables
         if source.name != "labels"
     }
     tables = validate(write_month_folder(tmp_path, users=("u1",), files=files))

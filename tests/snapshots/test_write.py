@@ -14,19 +14,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, inspect, text
 
-from driftgate.database import ConnectionParameters, connect, prepare_database
+from driftgate.database import ConnectionParameters, connect
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
-from driftgate.snapshots import BASE_TABLES, SNAPSHOT_TABLES, ingest_month
+from driftgate.snapshots import create_source_tables, ingest_month, month_tables
 from driftgate.snapshots.read import read_month
 from driftgate.snapshots.validate import validate_month
 from driftgate.snapshots.write import _CsvStream, write_month
+from streamflow.source_tables import SOURCE_TABLES
 from tests.snapshots.months import contents, csv, write_month_folder
 
 JANUARY, FEBRUARY, MARCH = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 
 
 def test_tables_are_keyed_by_user_and_month(database: Engine) -> None:
-    prepare_database(database)
+    create_source_tables(database, SOURCE_TABLES)
     found = inspect(database)
     for name in ("subscriptions_profile_snapshots", "usage_agg_30d_snapshots", "support_agg_90d_snapshots"):
         assert found.get_pk_constraint(name)["constrained_columns"] == ["user_id", "as_of"]
@@ -36,8 +37,8 @@ def test_tables_are_keyed_by_user_and_month(database: Engine) -> None:
 
 
 def test_months_stand_side_by_side_and_base_tables_hold_the_newest(tmp_path: Path, database: Engine) -> None:
-    ingest_month(database, write_month_folder(tmp_path / "a", level=1), JANUARY)
-    ingest_month(database, write_month_folder(tmp_path / "b", users=("u2", "u4"), level=5), FEBRUARY)
+    ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path / "a", level=1), JANUARY)
+    ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path / "b", users=("u2", "u4"), level=5), FEBRUARY)
     rows = contents(database)
     assert [row[:2] for row in rows["labels"]] == [
         ("u1", JANUARY),
@@ -55,7 +56,7 @@ def test_null_stays_null_and_text_stays_text(tmp_path: Path, database: Engine) -
     users = [f"u{n}" for n in range(len(odd))]
     rows = [f'{user},,"{value}",,True,' for user, value in zip(users, odd, strict=True)]
     folder = write_month_folder(tmp_path, users=users, files={"users": csv("users", *rows)})
-    ingest_month(database, folder, JANUARY)
+    ingest_month(database, SOURCE_TABLES, folder, JANUARY)
     stored = contents(database)
     assert [row[2] for row in stored["users"]] == [value.replace('""', '"') for value in odd]
     assert [row[3] for row in stored["users"]] == [None] * len(odd)
@@ -90,7 +91,9 @@ def _loaded(server: ConnectionParameters, days: list[date]) -> dict[str, list[tu
         with tempfile.TemporaryDirectory() as home:
             for day in days:
                 users = [f"u{n}" for n in range(day.month, day.month + 4)]
-                ingest_month(engine, write_month_folder(Path(home) / str(day), users, level=day.month), day)
+                ingest_month(
+                    engine, SOURCE_TABLES, write_month_folder(Path(home) / str(day), users, level=day.month), day
+                )
         return contents(engine)
     finally:
         engine.dispose()
@@ -102,28 +105,30 @@ def _loaded(server: ConnectionParameters, days: list[date]) -> dict[str, list[tu
 def test_a_reload_repairs_a_bad_load(tmp_path: Path, database: Engine) -> None:
     good = write_month_folder(tmp_path / "good", level=2)
     other = write_month_folder(tmp_path / "other", level=9)
-    ingest_month(database, good, JANUARY)
-    ingest_month(database, other, FEBRUARY)
+    ingest_month(database, SOURCE_TABLES, good, JANUARY)
+    ingest_month(database, SOURCE_TABLES, other, FEBRUARY)
     expected = contents(database)
     # Another month's files under January: wrong values, a user too many and one too few.
-    ingest_month(database, write_month_folder(tmp_path / "bad", users=("u1", "u3", "u7"), level=40), JANUARY)
+    ingest_month(
+        database, SOURCE_TABLES, write_month_folder(tmp_path / "bad", users=("u1", "u3", "u7"), level=40), JANUARY
+    )
     assert contents(database) != expected
-    ingest_month(database, good, JANUARY)
+    ingest_month(database, SOURCE_TABLES, good, JANUARY)
     assert contents(database) == expected
 
 
 def test_a_bad_load_of_the_newest_month_is_repaired_in_the_base_tables_too(tmp_path: Path, database: Engine) -> None:
     good = write_month_folder(tmp_path / "good", level=2)
-    ingest_month(database, good, JANUARY)
+    ingest_month(database, SOURCE_TABLES, good, JANUARY)
     expected = contents(database)
-    ingest_month(database, write_month_folder(tmp_path / "bad", users=("u8",), level=40), JANUARY)
-    ingest_month(database, good, JANUARY)
+    ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path / "bad", users=("u8",), level=40), JANUARY)
+    ingest_month(database, SOURCE_TABLES, good, JANUARY)
     assert contents(database) == expected
 
 
-@pytest.mark.parametrize("table", [*BASE_TABLES, *(str(table) for table in SNAPSHOT_TABLES.values())])
+@pytest.mark.parametrize("table", [str(table) for table in month_tables(SOURCE_TABLES).all])
 def test_a_load_that_fails_anywhere_leaves_every_table_as_it_was(tmp_path: Path, database: Engine, table: str) -> None:
-    ingest_month(database, write_month_folder(tmp_path / "a"), JANUARY)
+    ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path / "a"), JANUARY)
     before = contents(database)
     with database.begin() as connection:
         connection.exec_driver_sql(
@@ -136,18 +141,18 @@ def test_a_load_that_fails_anywhere_leaves_every_table_as_it_was(tmp_path: Path,
     folder = write_month_folder(tmp_path / "b", users=("u1", "u5"), level=3)
     for day in (JANUARY, FEBRUARY):
         with pytest.raises(DatabaseError, match="refused on purpose") as caught:
-            ingest_month(database, folder, day)
+            ingest_month(database, SOURCE_TABLES, folder, day)
         assert not caught.value.transient
         assert contents(database) == before
 
 
 def test_a_key_too_large_for_the_index_is_refused_whole(tmp_path: Path, database: Engine) -> None:
-    ingest_month(database, write_month_folder(tmp_path / "a"), JANUARY)
+    ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path / "a"), JANUARY)
     before = contents(database)
     # Random text, or it would be compressed until it fits.
     huge = "".join(uuid.uuid4().hex for _ in range(400))
     with pytest.raises(DatabaseError, match="index row"):
-        ingest_month(database, write_month_folder(tmp_path / "b", users=("u1", huge)), FEBRUARY)
+        ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path / "b", users=("u1", huge)), FEBRUARY)
     assert contents(database) == before
 
 
@@ -156,7 +161,7 @@ def test_a_server_that_goes_away_is_worth_a_retry(
     tmp_path: Path, database: Engine, server: ConnectionParameters, step: str
 ) -> None:
     folder = write_month_folder(tmp_path)
-    ingest_month(database, folder, JANUARY)
+    ingest_month(database, SOURCE_TABLES, folder, JANUARY)
     before = contents(database)
     name = database.url.database
     admin = connect(server)
@@ -170,7 +175,7 @@ def test_a_server_that_goes_away_is_worth_a_retry(
                 )
 
     with pytest.raises(DatabaseUnavailableError):
-        ingest_month(database, write_month_folder(tmp_path, level=7), FEBRUARY, cut)
+        ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path, level=7), FEBRUARY, cut)
     admin.dispose()
     assert contents(database) == before
 
@@ -178,7 +183,7 @@ def test_a_server_that_goes_away_is_worth_a_retry(
 def test_a_server_that_goes_away_in_the_middle_of_copy_is_worth_a_retry(
     tmp_path: Path, database: Engine, server: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ingest_month(database, write_month_folder(tmp_path), JANUARY)
+    ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path), JANUARY)
     before = contents(database)
     admin = connect(server)
     read = _CsvStream.read
@@ -194,7 +199,7 @@ def test_a_server_that_goes_away_in_the_middle_of_copy_is_worth_a_retry(
     with monkeypatch.context() as patched:
         patched.setattr(_CsvStream, "read", cut_and_read)
         with pytest.raises(DatabaseUnavailableError):
-            ingest_month(database, write_month_folder(tmp_path, level=7), FEBRUARY)
+            ingest_month(database, SOURCE_TABLES, write_month_folder(tmp_path, level=7), FEBRUARY)
     admin.dispose()
     assert contents(database) == before
 
@@ -216,7 +221,7 @@ def test_two_loads_at_once_take_turns(tmp_path: Path, database: Engine) -> None:
         try:
             gate.wait()
             for day in days:
-                ingest_month(database, folders[day], day, note(who))
+                ingest_month(database, SOURCE_TABLES, folders[day], day, note(who))
         except Exception as error:
             errors.append(error)
 
@@ -233,16 +238,16 @@ def test_two_loads_at_once_take_turns(tmp_path: Path, database: Engine) -> None:
     together = contents(database)
     assert [row[1] for row in together["payments_agg_90d"]] == [3] * 300
     for day, folder in folders.items():
-        ingest_month(database, folder, day)
+        ingest_month(database, SOURCE_TABLES, folder, day)
     assert contents(database) == together
 
 
 def test_a_load_leaves_statistics_and_no_room_lost(tmp_path: Path, database: Engine) -> None:
     folder = write_month_folder(tmp_path, [f"u{n}" for n in range(500)])
     for _ in range(3):
-        ingest_month(database, folder, JANUARY)
+        ingest_month(database, SOURCE_TABLES, folder, JANUARY)
     with database.connect() as connection:
-        for table in (*BASE_TABLES.values(), *SNAPSHOT_TABLES.values()):
+        for table in month_tables(SOURCE_TABLES).all:
             tuples = connection.execute(
                 text("SELECT reltuples FROM pg_class WHERE oid = cast(:name AS regclass)"), {"name": str(table)}
             )
@@ -256,9 +261,9 @@ def test_a_load_leaves_statistics_and_no_room_lost(tmp_path: Path, database: Eng
 def test_a_table_that_spans_many_batches_arrives_whole(tmp_path: Path, database: Engine) -> None:
     users = [f"ü{n * 7919 % 40_009}" for n in range(40_009)]
     folder = write_month_folder(tmp_path, users)
-    prepare_database(database)
-    tables = validate_month(folder, read_month(folder))
-    assert write_month(database, tables, JANUARY)
+    create_source_tables(database, SOURCE_TABLES)
+    tables = validate_month(SOURCE_TABLES, folder, read_month(SOURCE_TABLES, folder))
+    assert write_month(database, SOURCE_TABLES, tables, JANUARY)
     stored = contents(database)
     assert {row[0] for row in stored["users"]} == set(users)
     assert len(stored["users"]) == len(users)

@@ -123,8 +123,8 @@ def test_evaluation_is_on_users_that_were_held_out(build: Build, tmp_path: Path)
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"min_rows": 181}, "180 users .* have features and a label, 60 of them positive"),
-        ({"labels": lambda row: False}, "180 users .* 0 of them positive"),
+        ({"min_rows": 181}, "180 entities .* have features and a label, 60 of them positive"),
+        ({"labels": lambda row: False}, "180 entities .* 0 of them positive"),
         ({"labels": lambda row: float(row % 3)}, "values such as 2.0"),
         ({"path": None, "reason": "pending, 40% labelled"}, "pending, 40% labelled"),
         ({"features": {"absent": ("tickets",)}}, "tickets: the source has no such column"),
@@ -160,7 +160,7 @@ def test_a_feature_without_any_value_is_refused(build: Build, tmp_path: Path, na
     def empty(table: pa.Table) -> pa.Table:
         return table.set_column(table.column_names.index(name), name, pa.nulls(200, table.column(name).type))
 
-    with pytest.raises(DataError, match=f"no value for any of the 1.. users to train on: {name}"):
+    with pytest.raises(DataError, match=f"no value for any of the 1.. entities to train on: {name}"):
         fit_model(build(table=empty), 1, tmp_path / "m.pkl")
 
 

@@ -46,7 +46,7 @@ def read_pipeline(artifacts: Path, info: VersionInfo) -> Any:
 
 
 def read_judged(artifacts: Path, info: VersionInfo) -> "pa.Table":
-    """Return the labelled users of a version's training: `key` (text), `label` (0, 1), `score`, `validation` (boolean).
+    """Return the labelled entities of a training: `key` (text), `label` (0, 1), `score`, `validation` (boolean).
 
     Raises:
         ConfigurationError: the version was registered without them, or the file is absent.
@@ -54,7 +54,7 @@ def read_judged(artifacts: Path, info: VersionInfo) -> "pa.Table":
     import pyarrow as pa
 
     if not info.judged_file:
-        raise ConfigurationError(f"{info.label} was registered without scores of its users", remedy="train again")
+        raise ConfigurationError(f"{info.label} was registered without scores of its entities", remedy="train again")
     return pa.ipc.open_file(_read(artifacts / info.judged_file, info)).read_all()
 
 

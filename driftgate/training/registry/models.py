@@ -166,7 +166,7 @@ class ModelRegistry:
         return TrainedModel(self.name, version, info.feature_names, read_pipeline(self.artifacts, info))
 
     def judged(self, info: VersionInfo) -> "pa.Table":
-        """Return the labelled users of a version's training: `key` (text), `label`, its `score`, `validation`.
+        """Return the labelled entities of a version's training: `key` (text), `label`, its `score`, `validation`.
 
         Raises:
             ConfigurationError: the version was registered without them, or the file is absent.
@@ -188,7 +188,7 @@ class ModelRegistry:
             training: what it was trained on, and its metrics.
             pipeline: fitted scikit-learn pipeline.
             example: a few rows of input, by feature.
-            judged: Arrow IPC file of the labelled users, see `judged`.
+            judged: Arrow IPC file of the labelled entities, see `judged`.
 
         Raises:
             OutputError: the artifacts folder is not writable.

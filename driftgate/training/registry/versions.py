@@ -28,10 +28,10 @@ class Training:
         fingerprint: SHA-256 of the training set.
         features: inputs of the model, in order.
         parameters: of the trees.
-        metrics: of the validation users.
-        train_rows: users it was fitted on.
-        validation_rows: users it was measured on.
-        unlabelled_rows: users of the month that were left out, because they have no label.
+        metrics: of the validation entities.
+        train_rows: entities it was fitted on.
+        validation_rows: entities it was measured on.
+        unlabelled_rows: entities of the month that were left out, because they have no label.
         sklearn: version of scikit-learn; another may not read the model.
     """
 
@@ -87,7 +87,7 @@ class VersionInfo(Training):
         run_id: of the MLflow run that made it.
         model_file: the pickled pipeline, relative to the artifacts folder.
         model_sha256: of that file.
-        judged_file: Arrow IPC file of the labelled users, relative to the artifacts folder; empty where none was given.
+        judged_file: Arrow IPC file of the labelled entities, relative to the artifacts folder; empty where none is.
     """
 
     name: str

@@ -143,7 +143,8 @@ def make_service(
 ) -> Service:
     """A service on the month's database."""
     chosen = ApiSettings(**{"poll_seconds": 0.1, "log_flush_seconds": 0.05, **settings})
-    return Service(chosen, versions, open_reader(month), log_engine(parameters or month.parameters, chosen))
+    engine = log_engine(parameters or month.parameters, chosen)
+    return Service(chosen, versions, open_reader(month), engine, CHURN.entity.feast_key)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def test_what_was_answered_is_in_the_table(serve: Serve, month: Month) -> None:
     asked = datetime.now(UTC)
     answer = client.post("/predict/batch", json={"user_ids": users}, headers={"X-Request-ID": "log-1"}).json()
     wait_until(lambda: len(logged(month.engine, request_id="log-1")) == 20)
-    rows = {row["user_id"]: row for row in logged(month.engine, request_id="log-1")}
+    rows = {row["entity_key"]: row for row in logged(month.engine, request_id="log-1")}
     for item in answer["predictions"]:
         row = rows[item["user_id"]]
         assert row["features"] == item["features_used"]

@@ -110,7 +110,9 @@ def test_the_other_way_to_start_it_is_the_same() -> None:
     assert {"--host", "--port", "--workers"} <= set(done.stdout.split())
 
 
-@pytest.mark.parametrize("start", [["flows.cli", "serve", "--monitor", "churns"], ["services.api"]])
+@pytest.mark.parametrize(
+    "start", [["flows.cli", "serve", "--monitor", "churns"], ["flows.cli", "serve"], ["services.api"]]
+)
 def test_an_error_is_a_plain_line_and_an_exit_status(start: list[str], tmp_path: Path) -> None:
     # Found out before anything connects.
     environment = {**os.environ, "API_MONITOR": "churns", "POSTGRES_HOST": str(tmp_path)}

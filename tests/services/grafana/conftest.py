@@ -125,7 +125,7 @@ def prediction(n: int) -> Prediction:
         prediction_id=uuid.uuid4(),
         time=NOW - timedelta(seconds=10 * n + 5),
         source="batch" if batch else "api",
-        user_id=f"u{n}",
+        entity_key=f"u{n}",
         prediction=int(probability >= 0.5),
         probability=probability,
         model_version=str(1 + n % 3),

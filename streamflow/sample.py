@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from driftgate.errors import OutputError, UsageError
-from driftgate.snapshots import sample_model as model
 from driftgate.snapshots.dates import month_end
-from driftgate.snapshots.schema import KEY, SOURCE_TABLES
+from streamflow import sample_model as model
+from streamflow.source_tables import KEY, SOURCE_TABLES
 
 MAX_USERS = 10_000_000
 MAX_MONTHS = 999
@@ -141,7 +141,7 @@ def _write_tables(folder: Path, ids: Any, columns: model.Columns) -> None:
     from pyarrow import csv
 
     options = csv.WriteOptions(include_header=False, quoting_style="none")
-    for table in SOURCE_TABLES:
+    for table in SOURCE_TABLES.tables:
         header = [column.name for column in table.columns if not column.optional]
         arrays = [ids if name == KEY else _as_arrow(name, columns[name]) for name in header]
         with (folder / table.file_name).open("wb") as file:

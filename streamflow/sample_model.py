@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgate.snapshots.sample_regimes import CALM, Regime, regime_of
+from streamflow.sample_regimes import CALM, Regime, regime_of
 
 Array = NDArray[Any]
 Columns = dict[str, Array]

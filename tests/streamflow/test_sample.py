@@ -12,10 +12,10 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
 from driftgate.errors import OutputError, UsageError
-from driftgate.snapshots import sample, sample_model, sample_regimes
 from driftgate.snapshots.dates import month_end
-from driftgate.snapshots.sample import user_ids, write_sample_months
-from driftgate.snapshots.schema import SOURCE_TABLES
+from streamflow import sample, sample_model, sample_regimes
+from streamflow.sample import user_ids, write_sample_months
+from streamflow.source_tables import SOURCE_TABLES
 
 HEADERS = {
     "users": "user_id signup_date user_gender user_is_senior has_family has_dependents",
@@ -90,7 +90,7 @@ def test_headers_are_those_of_the_source_layout(folders: list[Path]) -> None:
 
 
 def test_headers_match_the_declared_tables() -> None:
-    declared = {t.name: " ".join(c.name for c in t.columns if not c.optional) for t in SOURCE_TABLES}
+    declared = {t.name: " ".join(c.name for c in t.columns if not c.optional) for t in SOURCE_TABLES.tables}
     assert declared == HEADERS
 
 
