@@ -221,7 +221,7 @@ def champion(workplace: Workplace, confirmed: Runs, cooling: Runs) -> str:
     """A champion that was trained on the newest month."""
     from flows.train_flow import train_month
 
-    return train_month(MAR).registered.version
+    return train_month(MAR, monitor="churn").registered.version
 
 
 def test_a_champion_of_a_later_month_leaves_the_pair_to_a_probe_and_holds_it_back(
@@ -242,7 +242,7 @@ def test_users_of_the_training_are_not_counted(workplace: Workplace, monitors: N
     from driftgate.training.split import is_validation
     from flows.monitor_flow import monitor_month
 
-    run = monitor_month(FEB, MAR)
+    run = monitor_month(FEB, MAR, monitor="churn")
     with workplace.engine.connect() as connection:
         users = connection.execute(text("SELECT user_id FROM labels WHERE period_start = '2024-03-31'")).scalars().all()
     unseen = sum(is_validation(user, 42) for user in users)
@@ -261,7 +261,7 @@ def test_a_champion_whose_files_are_gone_gives_no_verdict_and_takes_none_back(
         before = connection.execute(query).all()
     monkeypatch.setenv("MLFLOW_ARTIFACTS", str(tmp_path))
     with pytest.raises(ConfigurationError, match="version 1 has no file") as caught:
-        monitor_month(FEB, MAR)
+        monitor_month(FEB, MAR, monitor="churn")
     assert "MLFLOW_ARTIFACTS" in caught.value.remedy
     with workplace.engine.connect() as connection:
         assert before and connection.execute(query).all() == before
