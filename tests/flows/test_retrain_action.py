@@ -213,7 +213,7 @@ def champion(workplace: Workplace, confirmed: Runs, cooling: Runs) -> str:
     """A champion that was trained on the newest month."""
     from flows.train_flow import train_month
 
-    return train_month(MAR).registered.version
+    return train_month(MAR, monitor="churn").registered.version
 
 
 def test_a_champion_of_a_later_month_leaves_the_pair_to_a_probe_and_holds_it_back(
@@ -237,7 +237,7 @@ def test_a_champion_is_not_measured_on_the_month_it_was_trained_on(
     from driftgate.reports.text import performance_line
     from flows.monitor import monitor_month
 
-    run = monitor_month(FEB, MAR)
+    run = monitor_month(FEB, MAR, monitor="churn")
     assert run.performance.version is None and run.performance.trained_on == FEB
     assert run.performance.drop_interval[0] > 0.05
     line = performance_line(run.performance)
@@ -251,7 +251,7 @@ def of_february(workplace: Workplace, champion: str) -> str:
     from flows.runtime.environment import Runtime
     from flows.train_flow import train_month
 
-    version = train_month(FEB).registered.version
+    version = train_month(FEB, monitor="churn").registered.version
     artifacts = Runtime.from_environment().settings.mlflow_artifacts
     registry = ModelRegistry(workplace.parameters, artifacts, "streamflow_churn")
     registry.promote(version)
@@ -270,7 +270,7 @@ def test_a_champion_whose_files_are_gone_gives_no_verdict_and_takes_none_back(
         before = connection.execute(query).all()
     monkeypatch.setenv("MLFLOW_ARTIFACTS", str(tmp_path))
     with pytest.raises(ConfigurationError, match=f"version {of_february} has no file") as caught:
-        monitor_month(FEB, MAR)
+        monitor_month(FEB, MAR, monitor="churn")
     assert "MLFLOW_ARTIFACTS" in caught.value.remedy
     with workplace.engine.connect() as connection:
         assert before and connection.execute(query).all() == before
