@@ -205,7 +205,7 @@ def _monitor(path: Path, name: str, table: object) -> Monitor:
         lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
         raise ConfigurationError(
             f"{path}: monitor {name!r} is not usable\n  - " + "\n  - ".join(lines[:20]),
-            remedy="correct these keys; the README explains each",
+            remedy="correct these keys; docs/reference/monitors.md explains each",
         ) from error
     if monitor.feast_repo is not None and not monitor.feast_repo.is_absolute():
         monitor = monitor.model_copy(update={"feast_repo": (path.parent / monitor.feast_repo).resolve()})

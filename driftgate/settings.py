@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise ConfigurationError(
                 "settings from the environment are not usable: " + _explain(error),
-                remedy="correct or unset these environment variables; the README lists what each accepts",
+                remedy="correct or unset these environment variables; docs/reference/settings.md lists them",
             ) from error
         root = project_root(Path.cwd())
         paths = {

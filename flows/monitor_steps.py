@@ -21,13 +21,13 @@ from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
 from driftgate.planning import Plan, Request, plan_run, policy_of
 from driftgate.reports.index import write_index
-from driftgate.reports.paths import withdraw_reports
+from driftgate.reports.paths import delete_reports
 from driftgate.reports.text import column_rows, performance_line, target_line, verdict_markdown, with_verdict
-from driftgate.reports.workspace import add_snapshot, withdraw_snapshot
+from driftgate.reports.workspace import add_snapshot, delete_snapshot
 from driftgate.run import Run
 from driftgate.store.history import earlier_runs
 from driftgate.store.record import record_text
-from driftgate.store.tables import pair_lock, save_run, withdraw_run
+from driftgate.store.tables import delete_run, pair_lock, save_run
 from flows.runtime.environment import Runtime, drift_worker, feature_worker
 from flows.runtime.retries import DATABASE_RETRIES, STEP
 
@@ -156,8 +156,8 @@ def workspace_step(here: Runtime, run: Run, comparison: Comparison) -> None:
 def withdraw_step(here: Runtime, plan: Plan) -> None:
     """An earlier verdict on data that can no longer be judged must not stay and look current."""
     with pair_lock(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of):
-        withdraw_run(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
-        withdraw_reports(plan.paths)
+        delete_run(here.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
+        delete_reports(plan.paths)
     write_index(here.settings.report_dir)
-    withdraw_snapshot(here.settings.evidently_workspace, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
+    delete_snapshot(here.settings.evidently_workspace, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
     get_run_logger().warning("no verdict; what an earlier run of this pair left is removed")

@@ -75,7 +75,7 @@ def test_bad_values_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert "POSTGRES_PORT: " in str(caught.value)
     assert "POSTGRES_SSLMODE: " in str(caught.value)
     assert caught.value.exit_code == 3
-    assert "README" in caught.value.remedy
+    assert "docs/reference/settings.md" in caught.value.remedy
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "5432.5", "5432; DROP"])

@@ -1,4 +1,4 @@
-"""PostgreSQL: the engine, the embedded server, and errors told apart by what can mend them."""
+"""The connection to PostgreSQL: the engine, the embedded server, the locks, and errors by what can mend them."""
 
 from driftgate.database.engine import ConnectionParameters, connect, create_tables, database_errors, prepare_database
 from driftgate.database.tables import metadata

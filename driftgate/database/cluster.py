@@ -1,8 +1,8 @@
 """The cluster of the embedded server: who may connect to it, and where its socket is.
 
-The package that brings PostgreSQL would let everyone in who reaches the socket, and where the path of the data folder
-is longer than a socket's may be, it would put the socket into a folder that is open to all. Here the server asks the
-kernel who is at the other end (`peer`), and the socket is in a folder that belongs to the server's user alone.
+The package that brings PostgreSQL lets every user in who reaches the socket. Where the path of the data folder is too
+long for a socket, the package puts the socket into a folder that is open to all. Driftgate's server asks the kernel who
+connects (`peer`), and its socket is in a folder that belongs to the server's user alone.
 """
 
 import os
@@ -22,15 +22,15 @@ from driftgate.errors import DatabaseError
 PORT = 5432
 
 _MAP = "driftgate"
-# macOS has 104 bytes for the path of a Unix socket, its end included; Linux has 108.
+# macOS allows 104 bytes for the path of a Unix socket, including the final zero byte; Linux allows 108.
 _MOST_SOCKET_BYTES = 103
-# Recovery after a crash takes as long as it takes; pg_ctl returns at once when the server ends.
+# Recovery after a crash can take long, so this limit is high; pg_ctl returns at once when the server ends.
 _START_SECONDS = 24 * 3600
 _NOTE = "driftgate_socket_folder"
 
 
 class Cluster(PostgresServer):  # type: ignore[misc]
-    """A data folder and its server. `start` and the end of the process take turns by the package's own lock."""
+    """A data folder and its server. By the package's own lock processes start and end one after another."""
 
     def ensure_pgdata_inited(self) -> None:
         """Make the data folder where it is missing, and set who may connect, before any server runs on it."""
@@ -57,7 +57,7 @@ class Cluster(PostgresServer):  # type: ignore[misc]
         pgexec("pg_ctl", arguments, bin_path=self.bin_path, user=self.system_user)
 
     def _socket_folder(self) -> Path:
-        """The data folder, which is private; where its path is too long, a private folder at a short path."""
+        """Return the private data folder; where its path is too long, a private folder with a short path."""
         if _fits(self.pgdata):
             return Path(self.pgdata)
         owner = self.pgdata.stat()
@@ -71,7 +71,7 @@ class Cluster(PostgresServer):  # type: ignore[misc]
 
 
 def start_cluster(folder: Path) -> Cluster:
-    """The server on a data folder, started where none runs; it stops when the last process that asked for it ends."""
+    """Start the server on a data folder, or join the one that runs; it stops with the last process that uses it."""
     folder = folder.expanduser().resolve()
     known = PostgresServer._instances.get(folder)
     if isinstance(known, Cluster):
@@ -89,7 +89,7 @@ def start_cluster(folder: Path) -> Cluster:
 
 
 def write_rules(pgdata: Path) -> bool:
-    """Let this operating-system user connect, as any role, and nobody else; returns whether that was not so before."""
+    """Let only this operating-system user connect, as any role; return whether the rules were different before."""
     user = pwd.getpwuid(os.geteuid()).pw_name
     quoted = user.replace('"', '""')
     rules = {
@@ -113,7 +113,7 @@ def _write_rule(path: Path, text: str) -> bool:
 
 
 def is_private(folder: Path, uid: int) -> bool:
-    """Whether it is a folder, and no link to one, that this user alone may enter."""
+    """Return whether the path is a folder, not a link, that only this user may enter."""
     try:
         status = folder.lstat()
     except OSError:
@@ -122,18 +122,18 @@ def is_private(folder: Path, uid: int) -> bool:
 
 
 def _fits(folder: Path) -> bool:
-    """Whether the path of a socket in the folder is short enough, and no list of folders to PostgreSQL."""
+    """Return whether a socket in the folder has a short path that PostgreSQL does not read as a list of folders."""
     text = str(folder)
     return len(os.fsencode(f"{text}/.s.PGSQL.{PORT}")) <= _MOST_SOCKET_BYTES and not set(text) & set(",\"'")
 
 
 def _short_parent() -> Path:
-    """A folder for private folders: the user's own for such things, else the system's for temporary files.
+    """Return a folder to make private folders in: the user's runtime folder, else the system's temporary folder.
 
     Raises:
-        DatabaseError: none has a short path and keeps one user from renaming what is another's.
+        DatabaseError: no such folder has a short path and stops users from renaming the files of others.
     """
-    # As root the server runs as another user, who may not enter root's own.
+    # Started by root, the server runs as another user, who may not enter root's folder.
     own = [os.environ["XDG_RUNTIME_DIR"]] if os.environ.get("XDG_RUNTIME_DIR") and os.geteuid() != 0 else []
     for folder in map(Path, [*own, tempfile.gettempdir(), "/tmp"]):  # noqa: S108  a private folder is made in it
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK) or not _fits(folder / "driftgate-12345678"):

@@ -5,7 +5,7 @@ from driftgate.settings import Settings
 
 
 def connection_parameters(settings: Settings) -> ConnectionParameters:
-    """The configured server; without POSTGRES_HOST the embedded one, which is started or joined.
+    """Return where the configured server is; without POSTGRES_HOST, start or join the embedded one.
 
     Raises:
         DatabaseError: the embedded server does not start.

@@ -1,8 +1,8 @@
 """An embedded PostgreSQL for machines where no server is configured.
 
-The server is a separate process that listens on a Unix socket only, and lets nobody in but the user who started it
-(see `cluster`). Commands that run at the same time share it; it stops when the last of them ends, and recovers from a
-crash of its own or of theirs at the next start.
+The server is a separate process that listens on a Unix socket only, and lets only the user in who started it (see
+`cluster`). Commands that run at the same time share it. It stops when the last of them ends. After a crash of the
+server or of a command it recovers at the next start.
 """
 
 import json
@@ -20,7 +20,7 @@ from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.errors import DatabaseError
 
 _ADMIN = "postgres"
-_NO_PROCESS = 2**22 + 1  # above the highest process id of Linux and macOS
+_NO_PROCESS = 2**22 + 1  # higher than any process id of Linux and macOS
 
 
 def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionParameters:
@@ -57,7 +57,7 @@ def _server(folder: Path) -> Any:
 
         from driftgate.database.cluster import start_cluster
 
-    # Its lock is one file for all users of a machine; ours is one for each home, so users cannot block each other.
+    # The library has one lock file for all users of a machine; one for each home keeps users from blocking each other.
     lock = fasteners.InterProcessLock(folder.with_suffix(".lock"))
     postgres_server.PostgresServer._lock = lock
     with lock:
@@ -67,7 +67,7 @@ def _server(folder: Path) -> Any:
 
 
 def _forget_dead_users(handles: Path) -> None:
-    """Drop processes that were killed from the list of users, or the server would never stop."""
+    """Remove killed processes from the list of users; otherwise the server would never stop."""
     if not handles.is_file():
         return
     try:
@@ -78,9 +78,9 @@ def _forget_dead_users(handles: Path) -> None:
 
 
 def _forget_dead_server(folder: Path) -> None:
-    """Mark the lock file of a server that was killed: its process id may be another process's by now.
+    """Mark the lock file of a killed server, because another process may have its process id by now.
 
-    The rest of the file is kept, because PostgreSQL finds in it whether sessions of that server are still there.
+    The rest of the file stays, because PostgreSQL reads in it whether sessions of that server still run.
     """
     import psutil
 

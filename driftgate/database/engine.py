@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and its failures told apart: what a retry can mend, and what only a person can."""
+"""Connections to PostgreSQL, and its failures in two groups: a retry can mend the one, only a person the other."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
 _log = logging.getLogger(__name__)
 
-# The join is planned at one row per view, and a nested loop over that guess is quadratic in users.
+# The planner expects one row per view and then chooses a nested loop, whose time grows with the square of the users.
 _PLANNER_SETTINGS = {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "UTC"}
 
 _WRONG_CREDENTIALS = ("authentication failed", "no password supplied", "pg_hba.conf")
 _ABSENT = ("does not exist",)
-# Refusals of a connection that pass by themselves; every other one is for a person to mend.
+# These refusals of a connection end by themselves; a person must mend every other one.
 _PASSING = ("starting up", "shutting down", "recovery", "too many", "connection slots", "accepting", "terminating")
 _TLS = ("certificate", "SSL was required", "sslmode")
 _TRANSIENT_STATES = ("08", "40001", "40P01", "53", "57P01", "57P02", "57P03")
@@ -29,7 +29,7 @@ _TRANSIENT_STATES = ("08", "40001", "40P01", "53", "57P01", "57P02", "57P03")
 
 @dataclass(frozen=True)
 class ConnectionParameters:
-    """Where one PostgreSQL database is. `host` may be the folder of a Unix socket."""
+    """The address of one PostgreSQL database. `host` may be the folder of a Unix socket."""
 
     host: str
     port: int
@@ -39,7 +39,7 @@ class ConnectionParameters:
     sslmode: str = "prefer"
 
     def url(self) -> URL:
-        """The SQLAlchemy URL; its string form hides the password."""
+        """Return the SQLAlchemy URL; its string form hides the password."""
         return URL.create(
             "postgresql+psycopg2",
             username=self.user,
@@ -50,12 +50,12 @@ class ConnectionParameters:
         )
 
     def url_text(self) -> str:
-        """The same URL as text with the password in it, for a configuration file that is filled from the environment.
+        """Return the URL as text with the password in it, for a configuration file that is filled from the environment.
 
         >>> ConnectionParameters("db", 5432, "u", "p@ss", "d").url_text()
         'postgresql+psycopg2://u:p%40ss@/?host=db&port=5432&dbname=d&sslmode=prefer'
         """
-        # In the path SQLAlchemy 2.0 would not decode the name of the database.
+        # SQLAlchemy 2.0 does not decode the name of the database where it stands in the path.
         query = urlencode(
             {"host": self.host, "port": self.port, "dbname": self.dbname, "sslmode": self.sslmode}, safe="/"
         )
@@ -67,9 +67,9 @@ class ConnectionParameters:
 
 
 def connect(parameters: ConnectionParameters) -> Engine:
-    """An engine whose sessions run in UTC. Nothing is opened until the first query.
+    """Make an engine whose sessions run in UTC. It opens no connection before the first query.
 
-    Sessions are pinned to UTC because a `date` compared with a timestamp is read in the session's zone.
+    Sessions run in UTC because PostgreSQL reads a `date` in the session's zone when it compares it with a timestamp.
     """
     return create_engine(
         parameters.url(),
@@ -97,9 +97,9 @@ def database_errors(what: str, parameters: ConnectionParameters | None = None) -
 
 
 def translate(error: DBAPIError, what: str, parameters: ConnectionParameters | None = None) -> DatabaseError:
-    """The Driftgate error for a driver error; transient only where trying again can succeed."""
+    """Return the Driftgate error for a driver error; it is transient only where trying again can succeed."""
     state = sqlstate(error)
-    # One line for each address of the host that was tried; the server's own word is not always in the first.
+    # The message has one line for each address of the host; the server's reason is not always in the first.
     lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
     message = next((line for line in lines if "FATAL:" in line), lines[0])
     where = f" ({parameters})" if parameters else ""
@@ -127,7 +127,7 @@ def _is_operational(error: DBAPIError) -> bool:
 
 
 def prepare_database(engine: Engine) -> None:
-    """Create missing tables and set the planner up for point-in-time joins; safe to repeat and to run at once.
+    """Create missing tables and set the planner up for point-in-time joins. Repeated and parallel calls are safe.
 
     The settings belong to this database alone. Where the role may not change them, a warning is logged and
     retrieval still works, though its time may grow with the square of the number of entities.
@@ -139,14 +139,14 @@ def prepare_database(engine: Engine) -> None:
     with database_errors("setting up the planner"), engine.begin() as connection:
         lock_transaction(connection, Lock.SCHEMA)
         _set_planner(connection)
-    # Sessions that were open before keep the old settings.
+    # Sessions that are open already keep the old settings.
     engine.dispose()
 
 
 def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None:
-    """Create the given tables, or every table of ours, where missing, and columns that an older table lacks.
+    """Create missing tables, by default all of Driftgate's, and missing columns of older tables.
 
-    Safe to repeat and to run at once.
+    Repeated and parallel calls are safe.
 
     Raises:
         DatabaseError: the role may not, or the database cannot be reached.
@@ -159,7 +159,7 @@ def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None
 
 
 def _add_columns(connection: Connection, table: Table) -> None:
-    """Columns that an earlier release's table lacks; each is nullable, so that its rows stay as they are."""
+    """Add the columns that a table of an earlier release lacks; each is nullable, so that rows stay as they are."""
     present = {column["name"] for column in inspect(connection).get_columns(table.name, schema=table.schema)}
     quote = connection.dialect.identifier_preparer
     for column in table.columns:

@@ -1,4 +1,4 @@
-"""Advisory locks of PostgreSQL: their numbers, so that no two purposes share one, and the two ways to hold one."""
+"""Advisory locks of PostgreSQL: one number for each purpose, and two ways to hold a lock."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 @unique
 class Lock(IntEnum):
-    """What one process does at a time in a database. Any numbers will do, as long as they differ."""
+    """What a lock is for: one process at a time does it in a database. The numbers only have to differ."""
 
     SCHEMA = 7_340_115
     """Creating our tables, and setting up the planner."""
@@ -38,9 +38,9 @@ def lock_transaction(connection: Connection, lock: Lock) -> None:
 
 @contextmanager
 def session_lock(engine: Engine, lock: Lock | str) -> Iterator[Connection]:
-    """Wait for the lock and hold it over any number of transactions, none of which stays open for its sake.
+    """Wait for the lock and hold it over any number of transactions; no transaction stays open for the lock.
 
-    An open transaction would keep vacuum from its work, and what is locked here takes seconds to minutes.
+    An open transaction keeps vacuum from removing old rows, and the locked work takes seconds to minutes.
 
     Args:
         engine: a connection of its own holds the lock; the block may use it.
@@ -58,5 +58,5 @@ def session_lock(engine: Engine, lock: Lock | str) -> Iterator[Connection]:
         try:
             yield connection
         finally:
-            # A session that is closed holds no lock, whatever state it was left in; one back in the pool would.
+            # Closing the session releases its lock in every state of the session; a session in the pool would keep it.
             connection.invalidate()

@@ -1,4 +1,4 @@
-"""PostgreSQL's codes of the errors that are expected somewhere, by the names of its manual."""
+"""The error codes of PostgreSQL that Driftgate expects somewhere, with the names of PostgreSQL's manual."""
 
 from enum import StrEnum
 
@@ -17,5 +17,5 @@ class SqlState(StrEnum):
 
 
 def sqlstate(error: DBAPIError) -> str:
-    """The code of a driver's error, psycopg2's or psycopg's; empty where the server gave none."""
+    """Return the code of an error of psycopg2 or psycopg; empty where the server gave none."""
     return getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None) or ""

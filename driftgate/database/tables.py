@@ -1,4 +1,4 @@
-"""One metadata object that the stages hang their tables on, so that a single call creates what is missing."""
+"""One metadata object that holds every table, so that a single call creates what is missing."""
 
 from sqlalchemy import MetaData
 

@@ -1,1 +1,1 @@
-"""Column ledger, comparison, result. Only `evidently_adapter` imports evidently."""
+"""The comparison of two months: column ledger, Evidently, result. Only `evidently_adapter` imports evidently."""

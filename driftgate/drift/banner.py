@@ -1,4 +1,4 @@
-"""The head of a report page: what was compared, and how far each column is from its threshold, at a glance."""
+"""The head of a report page: it shows what was compared, and how far each column is from its threshold."""
 
 import math
 from html import escape
@@ -9,7 +9,7 @@ from driftgate.monitors import Monitor
 # A bar is full at this many times the threshold.
 _FULL = 3.0
 
-# Replaced once there is a verdict; nothing from data can hold it, because what comes from data is escaped.
+# The verdict replaces this text. Data cannot contain it, because the page escapes what comes from data.
 VERDICT_MARK = "<!--verdict-->"
 
 _STYLE = """
@@ -30,7 +30,7 @@ _STYLE = """
 
 def with_banner(html: str, drift: DriftResult, monitor: Monitor) -> str:
     """Put the banner at the head of an HTML page; what comes from data is escaped."""
-    # With its line break: within a JSON string, which may hold any text, there is none.
+    # The line break is part of the pattern, because a JSON string may hold any text but no line break.
     head, body, rest = html.partition("</head>\n    <body>\n")
     banner = _banner(drift, monitor)
     return f"{head}{body}{banner}{rest}" if body else banner + html

@@ -1,4 +1,4 @@
-"""Two months compared: ledger, Evidently, and the share of missing values, put together in one result."""
+"""The comparison of two months: it puts ledger, Evidently and the share of missing values together in one result."""
 
 import math
 from dataclasses import dataclass, replace
@@ -78,7 +78,7 @@ def compare(
 
 
 def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
-    """|rate_cur - rate_ref| for a binary label, the difference of means for a numeric one; NaN with the reason."""
+    """Return |rate_cur - rate_ref|, of a numeric label |mean_cur - mean_ref|; NaN with the reason."""
     reasons = [f"{month.as_of}: {month.reason}" for month in (ref, cur) if month.reason]
     return TargetDrift(
         ref=ref.mean,
@@ -123,16 +123,16 @@ def _judge(item: ColumnResult, scores: dict[str, float], monitor: Monitor) -> Co
     by = []
     if is_drift(item.method, score, item.threshold):
         by.append("values")
-    # Of two shares that were subtracted: a change equal to the threshold may come out a bit below it.
+    # Rounding can put a change that equals the threshold a bit below it, because two shares are subtracted.
     if abs(item.missing_change) >= monitor.missing_threshold - 1e-9:
         by.append("missing share")
     return replace(item, score=score, drifted=bool(by), drifted_by=" and ".join(by))
 
 
 def _frame(table: pa.Table, tests: "list[ColumnTest]") -> "pd.DataFrame":
-    """The tested columns as Evidently compares them: float64 numbers, str categories, missing as NaN or None.
+    """Return the tested columns as Evidently compares them: float64 numbers, str categories, missing as NaN or None.
 
-    Extension types would be skipped without a word, so nullable integers and booleans become these.
+    Evidently skips pandas extension types without a warning, so nullable integers and booleans are converted.
     """
     import pandas as pd
 
@@ -141,7 +141,7 @@ def _frame(table: pa.Table, tests: "list[ColumnTest]") -> "pd.DataFrame":
 
 def _values(column: pa.ChunkedArray, kind: Kind) -> Any:
     if kind is Kind.NUMERIC:
-        # Beyond 2^53 an integer is rounded, which no distribution notices; a safe cast would refuse it.
+        # Integers beyond 2^53 are rounded, which changes no score visibly; a safe cast would refuse them.
         values = column.cast(pa.float64(), safe=False).to_numpy()
         return _finite(values)
     if pa.types.is_boolean(column.type):
@@ -156,7 +156,7 @@ def _finite(values: Any) -> Any:
 
 
 def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, monitor: Monitor) -> "ColumnTest | None":
-    """Put the label into both frames as a column of its own; None where either period has none."""
+    """Add the label to both frames as a column; return None where either period has no labels."""
     import pandas as pd
 
     from driftgate.drift.evidently_adapter import ColumnTest
@@ -177,7 +177,7 @@ def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, m
 
 
 def _add_scores(frames: "list[pd.DataFrame]", scores: tuple[Path, Path] | None) -> "ColumnTest | None":
-    """Put the model's scores into both frames as a column of its own, under a name that no feature has."""
+    """Add the model's scores to both frames as a column with a name that no feature has."""
     from driftgate.drift.evidently_adapter import ColumnTest
 
     if scores is None:

@@ -16,7 +16,7 @@ from driftgate.errors import MissingSignalError, bounded
 from driftgate.features.types import Kind
 from driftgate.methods import METHODS
 
-# Fewer expected rows than this in a cell, and the chi-square approximation does not hold (Cochran 1954).
+# The chi-square approximation needs this many expected rows in each cell (Cochran 1954).
 _LEAST_EXPECTED = 5
 # A line of Evidently's page that holds a JSON document.
 _DATA_LINE = re.compile(r"^ *var (?:additional_graphs_)?metric_\w+ = \{.*$", re.MULTILINE)
@@ -24,7 +24,7 @@ _DATA_LINE = re.compile(r"^ *var (?:additional_graphs_)?metric_\w+ = \{.*$", re.
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence warnings of libraries about themselves; nothing of ours is computed inside."""
+    """Silence the warnings that libraries give about themselves. No code of Driftgate's own runs inside."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
@@ -66,11 +66,11 @@ def run_report(
     apart: Sequence[ColumnTest],
     drift_share: float = 0.5,
 ) -> EvidentlyReport:
-    """Run the data summary and drift presets over the features, and the drift of what is no feature by itself.
+    """Run the presets over the features, and a drift metric for each column that is no feature.
 
     Args:
         features: count in the share of drifted columns.
-        apart: the label and the model's scores, which do not.
+        apart: the label and the model's scores, which do not count.
         ref, cur: one column for each test; numbers as float64, categories as str, missing as NaN or None.
         drift_share: the share that the page calls dataset drift; no score depends on it.
 
@@ -104,15 +104,15 @@ def run_report(
 
 
 def _with_safe_scripts(html: str) -> str:
-    r"""The page with names and categories kept inside its scripts, which `</script>` in a JSON string would end.
+    r"""Return the page with `<` escaped in its scripts: `</script>` in a name or category would end the script.
 
-    Evidently writes each JSON document on a line of its own; `\u003c` is `<` to whoever reads the string.
+    Evidently writes each JSON document on a line of its own; a reader of the JSON string sees `\u003c` as `<`.
     """
     return _DATA_LINE.sub(lambda line: line[0].replace("<", "\\u003c"), html)
 
 
 def read_scores(results: Any, tests: Sequence[ColumnTest]) -> dict[str, float]:
-    """The drift score of each test, found by column and method in the typed results.
+    """Return the drift score of each test; it is found by column and method in the typed results.
 
     Raises:
         MissingSignalError: a test has no result, was run with another method, or its score is not a number.
@@ -138,9 +138,9 @@ def read_scores(results: Any, tests: Sequence[ColumnTest]) -> dict[str, float]:
 
 
 def _check_count(results: Any, features: Sequence[ColumnTest], scores: dict[str, float]) -> None:
-    """Hold our reading of the scores against Evidently's own count of drifted columns."""
+    """Check that the scores give the number of drifted columns that Evidently counted."""
     ours = sum(is_drift(test.method, scores[test.name], test.threshold) for test in features)
-    # Evidently's KS counts a p-value equal to the threshold, which for us is no drift.
+    # Evidently's KS counts a p-value that equals the threshold as drift; Driftgate does not.
     equal = sum(is_p_value(test.method) and scores[test.name] == test.threshold for test in features)
     counts = [int(result.count.value) for result in results if _is_drifted_count(result)]
     if len(counts) != 1 or not ours <= counts[0] <= ours + equal:
@@ -159,10 +159,10 @@ def _is_drifted_count(result: Any) -> bool:
 def _two_sample_chisquare(
     reference: pd.Series, current: pd.Series, feature_type: ColumnType, threshold: float
 ) -> tuple[float, bool]:
-    """Chi-square test of homogeneity of two samples (Pearson 1911), rare categories pooled. Returns a p-value.
+    """Test two samples for one distribution (chi-square, Pearson 1911), rare categories pooled. Return the p-value.
 
-    Evidently's own chi-square takes the reference frequencies as exact, and so finds drift between two samples of one
-    distribution far more often than its threshold says.
+    Evidently's own chi-square test takes the frequencies of the reference as exact. So it finds drift between two
+    samples of one distribution far more often than its threshold says.
     """
     from scipy.stats import chi2_contingency
 
@@ -181,7 +181,7 @@ def _two_sample_chisquare(
 def _scale_free_wasserstein(
     reference: pd.Series, current: pd.Series, feature_type: ColumnType, threshold: float
 ) -> tuple[float, bool]:
-    """Wasserstein distance over the reference's standard deviation, in any unit of measurement.
+    """Return the Wasserstein distance divided by the reference's standard deviation, in any unit of measurement.
 
     Evidently's own divides by at least 0.001, so that a feature measured in hundred-thousandths can never drift, and
     its standard deviation overflows from 1e154 on, which makes every distance 0. Elsewhere the two are equal.
@@ -190,11 +190,11 @@ def _scale_free_wasserstein(
 
     ref, cur = reference.to_numpy(dtype=float), current.to_numpy(dtype=float)
     exponent = int(np.frexp(max(np.abs(ref).max(), np.abs(cur).max()))[1])
-    # By a power of two, so that not a bit is lost.
+    # Dividing by a power of two loses no bit.
     ref, cur = np.ldexp(ref, -exponent), np.ldexp(cur, -exponent)
     spread = float(np.std(ref))
     if spread < 1e-12:
-        # A constant has no spread to measure by: Evidently's floor, or a thousandth of the largest value.
+        # The standard deviation of a constant is zero. Take Evidently's least value, or 0.001 times the largest value.
         spread = float(np.ldexp(0.001, -max(exponent, 0)))
     score = float(wasserstein_distance(ref, cur)) / spread
     return score, score >= threshold

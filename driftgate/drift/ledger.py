@@ -14,7 +14,7 @@ from driftgate.features.files import read_file
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.monitors import Monitor
 
-# A category with nearly as many values as rows names its row; comparing its frequencies says nothing.
+# A text with nearly as many values as rows identifies its row, and a comparison of frequencies has no meaning.
 _IDENTIFIER_SHARE = 0.5
 _IDENTIFIER_VALUES = 50
 
@@ -40,7 +40,7 @@ class Ledger:
 
     @property
     def incomparable(self) -> tuple[ColumnResult, ...]:
-        """The columns that cannot."""
+        """The columns that cannot be compared."""
         return tuple(column for column in self.columns if column.state is not ColumnState.COMPARED)
 
 
@@ -50,7 +50,7 @@ def read_table(month: FeatureMonth) -> pa.Table:
 
 
 def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledger:
-    """Account for every declared feature of the two months.
+    """Give every declared feature of the two months a state.
 
     Raises:
         NoVerdictError: the feature service declares no feature.
@@ -75,7 +75,7 @@ def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledg
 
 
 def require_comparable(ledger: Ledger, monitor: Monitor) -> None:
-    """Refuse to go on where a feature cannot be compared, unless the monitor counts that as drift.
+    """Raise an error where a feature cannot be compared, unless the monitor counts that as drift.
 
     Raises:
         IncomparableColumnsError: with the ledger in the message.
@@ -93,7 +93,7 @@ def require_comparable(ledger: Ledger, monitor: Monitor) -> None:
 
 
 def excluded_fields(declared: Sequence[DeclaredFeature], monitor: Monitor) -> list[tuple[str, str]]:
-    """Declared fields that are no features, with the reason: identifiers, timestamps, the label itself."""
+    """Return the declared fields that are no features, with the reason: identifiers, timestamps, the label."""
     identifiers = {monitor.entity.key, monitor.entity.feast_key}
     times = {monitor.entity.timestamp}
     label = {monitor.label.column} if monitor.label else set()
@@ -143,7 +143,7 @@ def _with_test(
     if fewest < monitor.min_rows:
         return _refuse(entry, ColumnState.NOT_ENOUGH_ROWS, f"{fewest} values, {monitor.min_rows} needed")
     if pair[0].type != pair[1].type:
-        # What an on-demand view computes is int64 in a month without NULLs and double in one with.
+        # An on-demand view gives int64 in a month without NULLs and double in a month with NULLs.
         common = pa.float64() if item.kind is Kind.NUMERIC else pa.string()
         pair = [column.cast(common, safe=False) for column in pair]
     distinct = pc.count_distinct(pa.chunked_array([*pair[0].chunks, *pair[1].chunks])).as_py()
@@ -161,7 +161,7 @@ def _refuse(entry: ColumnResult, state: ColumnState, detail: str) -> ColumnResul
 
 def _fits(item: DeclaredFeature, actual: Any) -> bool:
     if pa.types.is_null(actual):
-        return True  # no value, so no wrong one: the column is all null
+        return True  # the column has no value, so none of a wrong type; its state is "all null"
     if item.kind is Kind.NUMERIC:
         return bool(pa.types.is_integer(actual) or pa.types.is_floating(actual) or pa.types.is_decimal(actual))
     if item.dtype == "BOOL":
@@ -170,7 +170,7 @@ def _fits(item: DeclaredFeature, actual: Any) -> bool:
 
 
 def _without_missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values only: NULL, NaN and infinities are missing."""
+    """Return the values without NULL, NaN and infinities, which count as missing."""
     column = column.drop_null()
     if pa.types.is_floating(column.type):
         column = column.filter(pc.is_finite(column))

@@ -1,11 +1,11 @@
-"""Which test compares a feature. Chosen here, and passed on explicitly, so that a verdict never hangs on a default."""
+"""The choice of the drift method for a feature. It is passed on explicitly, so that no verdict depends on a default."""
 
 from driftgate.errors import ConfigurationError
 from driftgate.features.types import Kind
 from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule
 
-# Evidently's own borders: docs.evidentlyai.com, "Data drift algorithm".
+# Evidently has the same limits: docs.evidentlyai.com, "Data drift algorithm".
 LARGE_SAMPLE_ROWS = 1000
 FEW_DISTINCT_VALUES = 5
 
@@ -13,11 +13,11 @@ FEW_DISTINCT_VALUES = 5
 def choose_method(
     name: str, kind: Kind, values_ref: int, values_cur: int, distinct: int, rule: ColumnRule | None
 ) -> tuple[str, float]:
-    """The method and threshold for one feature.
+    """Return the method and threshold for one feature.
 
-    A distance says how large a shift is and needs enough rows to be steady; a test says whether a shift is there at
-    all and is made for few rows. So above 1,000 values on both sides a distance is taken, below it a test. Numbers
-    with more than five distinct values are compared as numbers, everything else by its categories.
+    A distance measures how large a shift is, and needs many rows to be stable. A test decides whether there is a shift,
+    and works with few rows. So a distance is taken above 1,000 values in both months, otherwise a test. Numbers with
+    more than five distinct values are compared as numbers, everything else as categories.
 
     Args:
         values_ref, values_cur: values that are not missing, in rows.
@@ -55,7 +55,7 @@ def _automatic(kind: Kind, values_ref: int, values_cur: int, distinct: int) -> s
 
 
 def jensenshannon_noise(categories: int, values_ref: int, values_cur: int) -> float:
-    """The Jensen-Shannon distance (natural logarithm) to expect between two samples of one distribution.
+    """Return the Jensen-Shannon distance (natural logarithm) to expect between two samples of one distribution.
 
     Under equal distributions 8 JSD / (1/n + 1/m) is chi-square with k - 1 degrees of freedom, the divergence being the
     square of the distance (Grosse et al. 2002, Phys. Rev. E 65, 041905).

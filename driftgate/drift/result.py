@@ -51,12 +51,12 @@ class ColumnResult:
 
     @property
     def missing_change(self) -> float:
-        """Share of missing values now minus then."""
+        """Share of missing values in the current month minus that in the reference month."""
         return self.missing_cur - self.missing_ref
 
     @property
     def severity(self) -> float:
-        """How far beyond its threshold the column is: 1 is at it. Larger is worse, for distances and p-values alike."""
+        """How far the column is beyond its threshold: 1 is at the threshold, more is worse, also for p-values."""
         if self.state is not ColumnState.COMPARED:
             return math.inf
         if is_p_value(self.method):
@@ -72,8 +72,8 @@ class TargetDrift:
         ref, cur: rate of a binary label, mean of a numeric one; NaN where not computable.
         labelled_ref, labelled_cur: share of entities with a label, in [0, 1].
         reason: why the difference is not computable, or empty.
-        pending: whether it is only the current month's labels that are not all there yet.
-        cur_pending: whether they are not all there yet, whatever the reference lacks.
+        pending: whether only labels of the current month are still to come.
+        cur_pending: whether labels of the current month are still to come, also where the reference lacks some.
     """
 
     ref: float
@@ -132,7 +132,7 @@ class DriftResult:
 
 
 def is_p_value(method: str) -> bool:
-    """Whether the method's score is a p-value (drift below the threshold) and not a distance (drift from it on).
+    """Return whether the method's score is a p-value (drift below the threshold), not a distance (drift from it on).
 
     >>> is_p_value("ks"), is_p_value("wasserstein")
     (True, False)

@@ -1,4 +1,4 @@
-"""The process that has Evidently imported, and compares months."""
+"""The process that imports Evidently and compares months."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from driftgate.worker import Worker
 
 
 class DriftWorker(Worker):
-    """A comparing process."""
+    """A process that compares months."""
 
     def __init__(self) -> None:
-        """Start it; returns at once, while it imports Evidently."""
+        """Start the process and return at once, while it imports Evidently."""
         super().__init__("driftgate.drift.evidently_adapter")
 
     def compare(

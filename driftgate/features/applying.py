@@ -1,4 +1,4 @@
-"""Applying the Feast repository: only when its files have changed since the last time, and safe to repeat."""
+"""Apply the Feast repository where its files have changed since the last time; repeated calls are safe."""
 
 import hashlib
 import logging
@@ -31,7 +31,7 @@ feast_applied = Table(
 
 
 def repository_fingerprint(repo: Path) -> str:
-    """SHA-256 over the names and contents of the repository's Python and YAML files.
+    """Return the SHA-256 over the names and contents of the repository's Python and YAML files.
 
     Raises:
         FeastRepositoryError: there is no feature_store.yaml.
@@ -52,13 +52,13 @@ def ensure_applied(engine: Engine, parameters: ConnectionParameters, repo: Path,
         Whether it was applied now.
 
     Raises:
-        FeastRepositoryError: it is missing, or feast refuses it; feast's last lines are in the message.
+        FeastRepositoryError: the repository is missing, or feast refuses it; the message has feast's last lines.
         DatabaseError: the database refuses or cannot be reached.
     """
     fingerprint = repository_fingerprint(repo)
     project = _project(repo)
     prepare_database(engine)
-    # Two applications at once would both create the registry's tables, and one would fail.
+    # Of two processes that apply at the same time, both create the registry's tables, and one fails.
     with database_errors("applying the Feast repository"), session_lock(engine, Lock.FEAST_APPLY) as connection:
         if not force and _known(connection, project) == fingerprint:
             return False
@@ -103,9 +103,9 @@ def _record(connection: Connection, project: str, repo: Path, fingerprint: str) 
 def run_feast(
     parameters: ConnectionParameters, repo: Path, arguments: list[str], *, capture: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run the feast command in the repository, with the variables set that its feature_store.yaml is filled from.
+    """Run the feast command in the repository, with the variables that fill its feature_store.yaml.
 
-    It is a process of its own because feast puts the repository's modules, `entities` and such, on the import path.
+    It runs in its own process because feast puts the repository's modules, such as `entities`, on the import path.
     """
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "from feast.cli.cli import cli; cli()", *arguments],
@@ -119,7 +119,7 @@ def run_feast(
 
 
 def _project(repo: Path) -> str:
-    """The Feast project, whose definitions in the registry every folder of that project replaces."""
+    """Return the Feast project. Applying any folder of a project replaces the definitions of that project."""
     found = re.search(r"^project:\s*[\"']?([\w-]+)", (repo / "feature_store.yaml").read_text(), re.MULTILINE)
     return found[1] if found else str(repo)
 

@@ -1,4 +1,4 @@
-"""The entities of a month, as SQL: they go from table to table without passing through this process."""
+"""The entities of a month, as SQL: PostgreSQL moves them from table to table, and this process reads none of them."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -27,12 +27,12 @@ class MonthSize:
 
     @property
     def sampled(self) -> bool:
-        """Whether the comparison looks at a sample."""
+        """Whether the comparison uses a sample."""
         return self.compared < self.entities
 
 
 def table_clause(name: str, *columns: str) -> TableClause:
-    """A table or `schema.table` with the given columns; the names are quoted by SQLAlchemy.
+    """Return a table or `schema.table` with the given columns; SQLAlchemy quotes the names.
 
     >>> print(select(table_clause("crm.users", "user id")))
     SELECT crm.users."user id"
@@ -43,7 +43,7 @@ def table_clause(name: str, *columns: str) -> TableClause:
 
 
 def loaded_months(engine: Engine, entity: EntityTable) -> list[date]:
-    """The distinct dates in the entity table, oldest first.
+    """Return the distinct dates in the entity table, oldest first.
 
     Raises:
         ConfigurationError: the table or a column of it does not exist.
@@ -60,7 +60,7 @@ def loaded_months(engine: Engine, entity: EntityTable) -> list[date]:
 
 
 def absent_table(error: ProgrammingError, name: str) -> Exception:
-    """A configuration error where a table or column is absent, else the driver's own error."""
+    """Return a configuration error where a table or column is absent, else the driver's own error."""
     if sqlstate(error) not in (SqlState.UNDEFINED_TABLE, SqlState.UNDEFINED_COLUMN, SqlState.INVALID_SCHEMA_NAME):
         return error
     detail = str(error.orig).strip().splitlines()[0]
@@ -71,7 +71,7 @@ def absent_table(error: ProgrammingError, name: str) -> Exception:
 
 
 def choose_months(months: list[date], as_of_ref: date | None, as_of_cur: date | None) -> tuple[date, date]:
-    """The pair to compare: the dates asked for, or the two newest months.
+    """Return the pair to compare: the requested dates, or the two newest months.
 
     Raises:
         UnknownMonthError: a date is not among `months`, or fewer than two are loaded.
@@ -104,7 +104,7 @@ def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
 
     Raises:
         UnknownMonthError: the month has no rows.
-        DataError: a key is NULL or occurs twice, so that rows could not be told apart.
+        DataError: a key is NULL or occurs twice, so that it does not identify a row.
     """
     entity = monitor.entity
     source = table_clause(entity.table, entity.key, entity.timestamp)
@@ -128,10 +128,10 @@ def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
 
 
 def entity_query(monitor: Monitor, size: MonthSize) -> Select[tuple[object, ...]]:
-    """Rows (join key, event_timestamp) of one month; a seeded sample of them where the month is larger than that.
+    """Return a query for the rows (join key, event_timestamp) of one month, or of a seeded sample of a large month.
 
-    The sample orders entities by a hash of key and seed, so the same entities are drawn from both months and from
-    every row order.
+    The sample takes the first entities in the order of a hash of key and seed. So it has the same entities in both
+    months, and in every order of rows.
     """
     entity = monitor.entity
     source = table_clause(entity.table, entity.key, entity.timestamp)
@@ -147,9 +147,9 @@ def entity_query(monitor: Monitor, size: MonthSize) -> Select[tuple[object, ...]
 
 
 def entity_sql(monitor: Monitor, size: MonthSize) -> str:
-    """The same query as text, because Feast takes its entity table as an SQL string.
+    """Return `entity_query` as text, because Feast takes the entity table as an SQL string.
 
-    The only literals are two dates and two integers of ours; identifiers are quoted by SQLAlchemy.
+    The only literals are two dates and two integers; SQLAlchemy quotes the identifiers.
     """
     compiled = entity_query(monitor, size).compile(
         dialect=postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
@@ -159,6 +159,6 @@ def entity_sql(monitor: Monitor, size: MonthSize) -> str:
 
 
 def _in_month(source: TableClause, entity: EntityTable, as_of: date):  # type: ignore[no-untyped-def]
-    """The condition timestamp in [as_of, as_of + 1 day), which an index can serve."""
+    """Return the condition that the timestamp is in [as_of, as_of + 1 day); an index can serve it."""
     moment = source.c[entity.timestamp]
     return (moment >= bindparam(None, as_of, Date)) & (moment < bindparam(None, as_of + timedelta(days=1), Date))

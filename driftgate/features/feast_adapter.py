@@ -22,7 +22,7 @@ from driftgate.features.files import write_file
 from driftgate.features.repository import require_repository, without_input
 from driftgate.features.types import DeclaredFeature, FeatureMonth, FeatureRequest, Kind
 
-# Feast declares a uuid as text, and pyarrow makes no text of the objects that psycopg would give.
+# Feast declares a uuid as text, and pyarrow cannot convert the UUID objects of psycopg to text.
 psycopg.adapters.register_loader("uuid", TextLoader)
 
 _KINDS = {
@@ -33,7 +33,7 @@ _KINDS = {
 
 
 def open_store(repo: Path) -> FeatureStore:
-    """The store of a repository, its registry reached.
+    """Open the store of a repository and check that its registry answers.
 
     Raises:
         FeastRepositoryError: the folder or its feature_store.yaml is missing or unusable.
@@ -52,7 +52,7 @@ def _store(repo: Path) -> FeatureStore:
 
 
 def answer(request: FeatureRequest) -> FeatureMonth:
-    """`read_month` in the repository that the request names, which is opened once."""
+    """Call `read_month` on the repository that the request names; the repository is opened once."""
     return read_month(_store(request.repo), request)
 
 
@@ -61,7 +61,7 @@ def read_month(store: FeatureStore, request: FeatureRequest) -> FeatureMonth:
 
     Raises:
         FeastRepositoryError: the service or a source table does not exist.
-        DataError: the join gave other rows than the entities that were asked for.
+        DataError: the rows of the join are not one for each requested entity.
         DatabaseError: the offline store fails.
     """
     with _feast_errors(f"reading the features of {request.as_of}"):
@@ -81,7 +81,7 @@ def read_month(store: FeatureStore, request: FeatureRequest) -> FeatureMonth:
 
 
 def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:
-    """Every feature of the service, in its order; a name that two views share is prefixed with its view."""
+    """Return every feature of the service, in its order. Where views share a name, all names begin with their view."""
     fields = [(view, field) for view in service.feature_view_projections for field in view.features]
     repeated = _needs_prefixes(service)
     return tuple(
@@ -101,7 +101,7 @@ def _needs_prefixes(service: FeatureService) -> bool:
 
 
 def _plain(item: DeclaredFeature, service: FeatureService) -> str:
-    """The name in its view; a feature may itself be called like its view and two underscores."""
+    """Return the name in its view, without a prefix of the join; the name itself may begin with its view and `__`."""
     return item.name.removeprefix(f"{item.view}__") if _needs_prefixes(service) else item.name
 
 
@@ -150,7 +150,7 @@ def _table(store: FeatureStore, **arguments: Any) -> pa.Table:
 
 
 def _views(store: FeatureStore, service: FeatureService) -> Iterator[tuple[str, FeatureView]]:
-    """The views of a service that read a table or query, with the name the service uses for each."""
+    """Return the views of a service that read a table or query, with the name that the service uses for each."""
     plain = {view.name: view for view in store.list_feature_views()}
     for projection in service.feature_view_projections:
         if projection.name in plain:
@@ -171,7 +171,7 @@ def _absent_columns(
 
 
 def _stale_views(store: FeatureStore, service: FeatureService, request: FeatureRequest) -> Iterator[str]:
-    """Views without any row in the days (previous, as_of]: their features can only be older than the month."""
+    """Return the views without a row in the days (previous, as_of]: all their values are older than the month."""
     from feast.infra.utils.postgres.connection_utils import _get_conn
 
     with _get_conn(store.config.offline_store) as connection:

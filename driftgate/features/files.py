@@ -1,4 +1,4 @@
-"""The Arrow IPC files by which steps hand tables to each other."""
+"""The Arrow IPC files that hold the tables which one step gives to the next."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 
 
 def read_file(path: Path) -> pa.Table:
-    """An Arrow IPC file as a table, memory-mapped."""
+    """Return an Arrow IPC file as a table, memory-mapped."""
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 

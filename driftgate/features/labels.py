@@ -1,4 +1,4 @@
-"""The labels of a period, joined to the month's entities on key and period alone."""
+"""The labels of a period. They are joined to the month's entities on key and period only."""
 
 import math
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class LabelMonth:
     """The labels of one month.
 
     Attributes:
-        entities: entities of the month, all of them, also where features are sampled.
+        entities: all entities of the month, also where features are read of a sample only.
         labelled: how many of them have a label.
         mean: mean of the label over `labelled`, the rate for a binary one; NaN where it is not computable.
         reason: why `mean` is NaN, or empty.
@@ -84,7 +84,7 @@ def _not_computable(size: MonthSize, reason: str, labelled: int = 0) -> LabelMon
 
 
 def _pending(size: MonthSize, label: Label, labelled: int) -> LabelMonth:
-    # Rounded down, so that 89.9% does not read like enough.
+    # The percentage is rounded down, so that 89.9% is not printed as 90%.
     reason = f"pending, {100 * labelled // size.entities}% labelled"
     if labelled == 0:
         reason += f": no labels for the period {size.as_of} in {label.table}"
@@ -101,9 +101,9 @@ def _require_finite(label: Label, size: MonthSize, mean: float) -> None:
 
 
 def _is_binary(engine: Engine, label: Label) -> bool:
-    """Whether the label is boolean, by PostgreSQL's own word, so that views work like tables."""
+    """Return whether the label is boolean. PostgreSQL is asked for the type, so that views work like tables."""
     source = table_clause(label.table, label.column)
-    # As a scalar subquery a NULL of the column's type stands in where the table is empty.
+    # A scalar subquery gives a NULL of the column's type where the table is empty.
     value = select(source.c[label.column]).limit(1).scalar_subquery()
     with engine.connect() as connection:
         kind = connection.execute(select(cast(func.pg_typeof(value), Text))).scalar_one()

@@ -1,6 +1,6 @@
-"""The month that is served: written to the online store as a whole, and read from it by key.
+"""The month that is served. It is written to the online store as a whole, and read from it by key.
 
-Nothing here imports feast; `online_adapter` does, in the feature process or in the API.
+This module does not import feast; `online_adapter` does, in the feature process or in the API.
 """
 
 import time
@@ -20,7 +20,7 @@ from driftgate.features.types import FeatureRequest
 from driftgate.monitors import Monitor
 from driftgate.worker import Worker
 
-# By view, as two services that share a view share its rows as well.
+# The key is the view, because two services that share a view share its rows as well.
 online_views = Table(
     "online_views",
     metadata,
@@ -37,7 +37,7 @@ class OnlineRequest:
     """What to write.
 
     Attributes:
-        features: the month, with the file that it passes through.
+        features: the request for the month's features, with the file that holds them in between.
         entities: how many rows the month must have.
         only_newer: leave the store as it is when it holds a newer month.
     """
@@ -68,7 +68,7 @@ class KeyState(StrEnum):
 
     FOUND = "found"
     UNKNOWN = "unknown"
-    INCOMPLETE = "incomplete"  # some features are missing, or of another month
+    INCOMPLETE = "incomplete"  # some features are missing, or are from another month
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class OnlineRows:
     """The features of n keys, in the order of the keys.
 
     Attributes:
-        states: n states; values are meaningful only where it is FOUND.
+        states: n states; the values of a key have a meaning only where its state is FOUND.
         as_of: n dates, None where unknown.
         columns: for each declared feature n values, None where NULL.
     """
@@ -89,18 +89,18 @@ class OnlineRows:
 def materialize_month(
     worker: Worker, engine: Engine, monitor: Monitor, repo: Path, as_of: date | None = None
 ) -> OnlineMonth:
-    """Put a month into the online store, in place of the one that is there; safe to repeat.
+    """Write a month to the online store, in place of the month that is there; repeated calls are safe.
 
-    Rows of all views change in one transaction: readers see the old month or the new one, and a crash leaves the
-    old. Users who are not in the month are removed. The values are those of the point-in-time join at `as_of`, so
-    offline and online agree.
+    One transaction changes the rows of all views: readers see the old month or the new one, and a crash leaves the old
+    one. Users who are not in the month are removed. The values come from the point-in-time join at `as_of`, so that the
+    offline store and the online store have the same values.
 
     Args:
         worker: the feature process.
         as_of: any loaded month; by default the newest, which never replaces a newer one.
 
     Raises:
-        UnknownMonthError: that month, or any at all, is not loaded.
+        UnknownMonthError: that month is not loaded, or no month is.
         DataError: the month changed while it was read, or a source lacks a declared column.
         FeastRepositoryError: the repository is not applied, or its online store is not PostgreSQL.
         DatabaseError: nothing was written.
@@ -137,7 +137,7 @@ def require_whole(rows: int, absent: tuple[str, ...], request: OnlineRequest) ->
     """Check that a month may be served.
 
     Raises:
-        DataError: it has other rows than were counted, or a declared feature has no source column.
+        DataError: the number of rows is not the counted number, or a declared feature has no source column.
     """
     if absent:
         raise DataError(

@@ -1,6 +1,7 @@
-"""What online serving needs of feast: its encodings, the layout of its online store, and writing a month there.
+"""The part of online serving that needs feast: encodings, the layout of the online store, and writing a month.
 
-Feast's own writer commits view by view and never removes a user. What is written here `get_online_features` reads.
+Feast's own writer commits view by view and never removes a user, so this module writes itself. Feast's
+`get_online_features` can read the result.
 """
 
 from collections.abc import Iterator
@@ -42,12 +43,12 @@ _KEY_FIELDS = {ValueType.STRING: "string_val", ValueType.INT64: "int64_val", Val
 def open_reader(
     repo: Path, service: str, key: str, *, connect_seconds: float = 2, statement_seconds: float = 2
 ) -> OnlineReader:
-    """A reader of one service. The registry is read once: open another after the repository was applied anew.
+    """Open a reader of one service. It reads the registry once: open another after the repository was applied again.
 
     Args:
         key: join key of the service's views.
         connect_seconds: longest time to wait for a connection; libpq takes whole seconds, two or more.
-        statement_seconds: after which PostgreSQL gives a query up.
+        statement_seconds: time after which PostgreSQL cancels a query.
 
     Raises:
         FeastRepositoryError: the service is not applied, or cannot be served.
@@ -58,10 +59,10 @@ def open_reader(
 
 
 def write_month(request: OnlineRequest) -> OnlineMonth:
-    """Read a month by the point-in-time join and replace what the online store holds; one transaction.
+    """Read a month by the point-in-time join and replace the content of the online store in one transaction.
 
     Raises:
-        DataError: the month is not whole.
+        DataError: rows or features of the month are missing.
         FeastRepositoryError: the service cannot be served from this repository.
         DatabaseError: nothing was written.
     """
@@ -78,7 +79,7 @@ def write_month(request: OnlineRequest) -> OnlineMonth:
             _replace(cursor, layout, types, table, request.features)
         connection.autocommit = True
         for view in layout.views:
-            # The rows that were replaced still take room in the index, and statistics are those of an empty table.
+            # The replaced rows still fill the index, and the planner's statistics are those of an empty table.
             connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(view.table)))
     return OnlineMonth(month.as_of, month.rows, written=True)
 
@@ -111,7 +112,7 @@ def _replace(
 
 
 def _encoded(values: list[Any], kind: ValueType) -> Iterator[tuple[bytes, str | None]]:
-    """Each value as Feast stores it: serialised, and as the text that its search uses."""
+    """Return each value as Feast stores it: serialised, and as the text that Feast's search uses."""
     if all(value is None for value in values):
         yield from ((b"", None) for _ in values)
         return
@@ -139,14 +140,14 @@ def _encoded_key(join_key: str, field: str, version: int, value: str) -> bytes |
         setattr(proto, field, value if field == "string_val" else int(value))
     except ValueError:
         return None
-    if field != "string_val" and str(int(value)) != value:  # " 7" and "07" are not the user 7
+    if field != "string_val" and str(int(value)) != value:  # " 7" and "07" are not the key of user 7
         return None
     key = EntityKey(join_keys=[join_key], entity_values=[proto])
     return bytes(serialize_entity_key(key, entity_key_serialization_version=version))
 
 
 def _layout(request: FeatureRequest) -> tuple[Layout, dict[str, ValueType]]:
-    """The layout of a service, and the type of each of its features."""
+    """Return the layout of a service, and the type of each of its features."""
     store = open_store(request.repo)
     with _feast_errors(f"looking up the feature service {request.service}"):
         service = _service(store, request)
@@ -183,7 +184,7 @@ def _layout(request: FeatureRequest) -> tuple[Layout, dict[str, ValueType]]:
 
 
 def _connection(online: Any) -> dict[str, Any]:
-    """As Feast connects, with the same search path."""
+    """Return the arguments with which Feast connects, including its search path."""
     schema = (online.db_schema or online.user).strip()
     return {
         "host": online.host,

@@ -1,7 +1,7 @@
-"""The tables of Feast's PostgreSQL online store: connecting, and reading keys of one service by one query.
+"""The tables of Feast's PostgreSQL online store: how to connect, and how to read keys of a service by one query.
 
-Feast's own reader does not open a lost connection again, and takes several times as long; the connection is ours here,
-and keys and values are in Feast's encoding, by functions that `online_adapter` gives. Nothing here imports feast.
+Feast's own reader does not reopen a lost connection, and takes several times as long. So this module has its own
+connection. `online_adapter` gives it the functions for Feast's encoding of keys and values. It does not import feast.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +41,8 @@ class Layout:
     Attributes:
         connection: arguments of `psycopg.connect`.
         features: declared features, in the order of the service.
-        encode_key: stored form of a key; None for what no key can be.
-        decode: value of its stored form.
+        encode_key: gives the stored form of a key; None for a text that cannot be a key.
+        decode: gives the value of a stored form.
     """
 
     project: str
@@ -54,13 +54,13 @@ class Layout:
 
 
 class OnlineReader:
-    """Reads keys of one service. Not for several threads at once.
+    """Reads keys of one service. Only one thread at a time may use it.
 
-    The registry is read once, when it is made; make another after the repository was applied anew.
+    The reader reads the registry once, when it is made; make another after the repository was applied again.
     """
 
     def __init__(self, layout: Layout, connect_seconds: float, statement_seconds: float) -> None:
-        """Nothing is opened before the first read; see `online_adapter.open_reader`."""
+        """Open no connection before the first read; see `online_adapter.open_reader`."""
         self._layout = layout
         self._connect_seconds = connect_seconds
         self._statement_seconds = statement_seconds
@@ -74,11 +74,11 @@ class OnlineReader:
         return self._layout.features
 
     def read(self, keys: Sequence[str]) -> OnlineRows:
-        """The features of the keys, all as of the same moment; one query.
+        """Return the features of the keys, all from one state of the database, by one query.
 
         Raises:
             DatabaseUnavailableError: PostgreSQL cannot be reached; the next call tries again.
-            DatabaseError: it refuses, or takes too long.
+            DatabaseError: PostgreSQL refuses the query, or takes too long.
         """
         stored = [self._layout.encode_key(key) for key in keys]
         wanted = list({key for key in stored if key is not None})
@@ -95,7 +95,7 @@ class OnlineReader:
         return self._aligned(stored, rows, moments)
 
     def month(self) -> date | None:
-        """The month that the store holds for every view of the service; None where it holds none, or several.
+        """Return the month that the store holds for every view of the service; None where it holds none, or several.
 
         Raises:
             DatabaseError: as `read`.
@@ -104,11 +104,11 @@ class OnlineReader:
             rows = self._fetch(MONTH, [self._layout.project, [view.name for view in self._layout.views]])
             day = only_month(rows, self._layout)
             return day if day is not None and self._whole() else None
-        except FeastRepositoryError:  # nothing was ever written, so the table of months is not there
+        except FeastRepositoryError:  # no month was ever written, so the table of months does not exist
             return None
 
     def _whole(self) -> bool:
-        """Whether the month was written with every feature that is declared by now, told from one of its keys."""
+        """Return whether the month was written with every feature that is declared now; one of its keys shows it."""
         for view in self._layout.views:
             names = list(view.columns)
             found = self._fetch(_WHOLE.format(table=sql.Identifier(view.table)), [names, names[0]])
@@ -151,7 +151,7 @@ class OnlineReader:
                 try:
                     return self._execute(self._connection, query, parameters)
                 except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                    # A connection lost while nothing was asked says nothing about the server: ask once more.
+                    # A connection that was lost between two reads does not mean that the server is down: ask once more.
                     still_there = not self._connection.closed and not self._connection.broken
                     self.close()
                     if still_there:
@@ -182,13 +182,13 @@ MONTH = sql.SQL("SELECT view, as_of FROM {} WHERE project = %s AND view = ANY(%s
 
 
 def only_month(rows: list[Any], layout: Layout) -> date | None:
-    """The day of all views, from rows (view, as_of); None where one has none, or they differ."""
+    """Return the day that all views have, from rows (view, as_of); None where a view has none, or the days differ."""
     days = {day for _, day in rows}
     return days.pop() if len(days) == 1 and len(rows) == len(layout.views) else None
 
 
 def _read_query(layout: Layout) -> sql.Composed:
-    """One statement sees one state of the database, so no reader meets half a month."""
+    """Return the query for all views. It is one statement, which sees one state of the database: never half a month."""
     return sql.SQL(" UNION ALL ").join(
         sql.SQL(
             "SELECT {tag}, entity_key, min(event_ts)::date, max(event_ts)::date, "
@@ -202,7 +202,7 @@ def _read_query(layout: Layout) -> sql.Composed:
 def connect_store(
     layout: Layout, connect_seconds: float, statement_seconds: float | None = None
 ) -> psycopg.Connection[Any]:
-    """A connection in UTC, as Feast would open it; `statement_seconds` bounds each query."""
+    """Open a connection in UTC, as Feast would; `statement_seconds` limits each query."""
     timeout = f" -c statement_timeout={round(statement_seconds * 1000)}" if statement_seconds else ""
     given = dict(layout.connection)
     return psycopg.connect(
@@ -214,7 +214,7 @@ def connect_store(
 
 @contextmanager
 def store_errors(what: str) -> Iterator[None]:
-    """Turn psycopg's errors inside the block into ours; `what` reads on after "while "."""
+    """Turn psycopg's errors inside the block into Driftgate's; `what` continues the sentence after "while "."""
     try:
         yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:

@@ -20,7 +20,7 @@ def require_repository(repo: Path) -> None:
 
 
 def without_input(message: str) -> str:
-    """A message without the values that Pydantic repeats, the password of a store among them.
+    """Return a message without the values that Pydantic repeats, which may include the password of a store.
 
     >>> without_input("Field required [type=missing, input_value={'password': 'x'}, input_type=dict]")
     'Field required [type=missing, input_type=dict]'

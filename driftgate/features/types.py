@@ -1,4 +1,4 @@
-"""What is asked of the feature store, and what it answers."""
+"""The request to the feature store, and its answer."""
 
 import json
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ class FeatureRequest:
         service: name of the feature service.
         key: join key, a column of the entity query.
         entity_sql: query for (key, event_timestamp).
-        as_of: the month; only used to tell whether a view has news in it.
-        previous: the month before, exclusive start of what counts as news; None skips that question.
+        as_of: the month; only used to see whether a view has a row in it.
+        previous: the month before; a view needs a row after it, up to `as_of`. None skips that question.
         out: Arrow IPC file to write.
     """
 
@@ -71,14 +71,14 @@ class FeatureMonth:
 
 
 def feast_environment(parameters: ConnectionParameters) -> dict[str, str]:
-    """The variables from which feature_store.yaml is filled; PGTZ makes every session of Feast's run in UTC."""
+    """Return the variables that fill feature_store.yaml; PGTZ makes every session of Feast run in UTC."""
     return {
         "POSTGRES_HOST": parameters.host,
         "POSTGRES_PORT": str(parameters.port),
         "POSTGRES_USER": parameters.user,
         "POSTGRES_PASSWORD": parameters.password,
         "POSTGRES_DB": parameters.dbname,
-        # Quoted for YAML, whatever is in it.
+        # JSON quotes the password for YAML, whatever characters it has.
         "FEAST_PASSWORD_YAML": json.dumps(parameters.password, ensure_ascii=False),
         "POSTGRES_SSLMODE": parameters.sslmode,
         "FEAST_REGISTRY_URL": parameters.url_text(),

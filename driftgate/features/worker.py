@@ -1,4 +1,4 @@
-"""The process that has feast imported, and reads features."""
+"""The process that imports feast and reads features."""
 
 from driftgate.database import ConnectionParameters
 from driftgate.features.types import FeatureMonth, FeatureRequest, feast_environment
@@ -9,7 +9,7 @@ class FeatureWorker(Worker):
     """A feature process for one database."""
 
     def __init__(self, parameters: ConnectionParameters) -> None:
-        """Start it; returns at once, while it imports feast."""
+        """Start the process and return at once, while it imports feast."""
         super().__init__("driftgate.features.feast_adapter", feast_environment(parameters))
 
     def read_month(self, request: FeatureRequest) -> FeatureMonth:

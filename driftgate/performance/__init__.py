@@ -1,1 +1,1 @@
-"""Whether a model still knows what it knew: its scores held against labels, then and now."""
+"""The performance of a model: its scores compared with labels, in its own validation and in the current month."""

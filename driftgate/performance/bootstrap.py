@@ -1,7 +1,8 @@
-"""Measures of a model on two sets of users, and how sure their differences are.
+"""The measures of a model on two sets of users, and the intervals of their differences.
 
 Every measure is computed for the real users and for many resampled sets of them, with a weight for each user. A user
-who is in both sets has the same weight in both, so that what the two sets share does not look like noise.
+who is in both sets has the same weight in both, so that the interval of the difference does not count shared users
+as noise.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from driftgate.performance.result import MEASURES, Change
 Floats = NDArray[np.float64]
 
 TRAIN_AGAIN = "train the model again; `driftgate rollback` serves the one before"
-"""What to do about a model whose scores are no probabilities."""
+"""The remedy for a model whose scores are no probabilities."""
 
 _BINS = 10
 _CHUNK = 16
@@ -28,7 +29,7 @@ class Scored:
     """Labelled users with a model's scores, all of shape (n,).
 
     Attributes:
-        keys: one for each user, without repetition.
+        keys: one key for each user, without repetition.
         labels: 0 or 1.
         scores: probability of 1, in [0, 1].
     """
@@ -38,7 +39,7 @@ class Scored:
     scores: Floats
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability, because a sum or a rank of it would still look like a number.
+        """Refuse scores that are no probabilities: a measure computed from them would be a number without meaning.
 
         Raises:
             MissingSignalError: a score is NaN or outside [0, 1].
@@ -53,22 +54,22 @@ class Scored:
 
     @property
     def both_classes(self) -> bool:
-        """Whether there are users with either label; otherwise there is no AUC."""
+        """Whether there are users with each label; otherwise there is no AUC."""
         return bool(0 < self.labels.sum() < len(self.labels))
 
 
 def compare_scores(
     ref: Scored, cur: Scored, replicates: int = 500, seed: int = 0, level: float = 0.95
 ) -> dict[str, Change]:
-    """Each measure on both sides, with a percentile interval of its difference over resampled users.
+    """Return each measure on both sides, with a percentile interval of the difference over resampled users.
 
     The weights are Poisson(1), which is the bootstrap for many users (Hanley & MacGibbon 2006; Chamandy et al. 2012).
 
     Args:
-        ref, cur: both with either label.
-        replicates: resampled sets.
-        seed: same seed and users, same interval.
-        level: of the interval.
+        ref, cur: both sides need users with each label.
+        replicates: number of resampled sets.
+        seed: the same seed and users give the same interval.
+        level: level of the interval, such as 0.95.
 
     Returns:
         Changes by the names in `MEASURES`.
@@ -81,7 +82,7 @@ def compare_scores(
         drawn = [side.measures(weights[:, rows]) for side, rows in sides]
         differences.append(drawn[1] - drawn[0])
     tail = (1 - level) / 2 * 100
-    # A resampled set may by chance hold one class only, and then has no AUC.
+    # A resampled set may by chance have one class only. Then it has no AUC.
     low, high = np.nanpercentile(np.concatenate(differences), [tail, 100 - tail], axis=0)
     return {
         name: Change(float(plain[0][at]), float(plain[1][at]), float(low[at]), float(high[at]))
@@ -96,15 +97,15 @@ def _weights(users: int, replicates: int, seed: int) -> Iterator[Floats]:
 
 
 class _Side:
-    """One side, prepared so that a set of weights costs one pass."""
+    """One side, prepared so that a set of weights needs one pass."""
 
     def __init__(self, scored: Scored) -> None:
         self._order = np.argsort(scored.scores, kind="stable")
         labels, scores = scored.labels[self._order], scored.scores[self._order]
         self._labels = labels
-        # Where a new score begins: equal scores count half in the AUC.
+        # The positions where a new score begins, because equal scores count half in the AUC.
         self._starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
-        # All but the AUC are sums over users, so that weights enter by one multiplication.
+        # All measures except the AUC are sums over users, so one multiplication applies the weights.
         inside = np.clip(scores, _SMALLEST, 1 - _SMALLEST)
         loss = -(labels * np.log(inside) + (1 - labels) * np.log(1 - inside))
         bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)
@@ -113,7 +114,7 @@ class _Side:
         self._columns = np.column_stack([np.ones(len(scores)), labels, loss, (labels - scores) ** 2, gaps])
 
     def measures(self, weights: Floats) -> Floats:
-        """Shape (replicates, measures) for weights of shape (replicates, n); NaN where a replicate has one class."""
+        """Return shape (replicates, measures) for weights (replicates, n); NaN where a replicate has one class only."""
         weights = weights[:, self._order]
         sums = weights @ self._columns
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -123,7 +124,7 @@ class _Side:
             )
 
     def _auc(self, weights: Floats) -> Floats:
-        """Weighted Mann-Whitney statistic (Hanley & McNeil 1982): the share of pairs ranked right, ties half."""
+        """Return the weighted Mann-Whitney statistic (Hanley & McNeil 1982): share of pairs ranked right, ties half."""
         positive = np.add.reduceat(weights * self._labels, self._starts, axis=1)
         negative = np.add.reduceat(weights * (1 - self._labels), self._starts, axis=1)
         below = np.cumsum(negative, axis=1) - negative

@@ -1,4 +1,4 @@
-"""The champion as a judge: the registered model, and how it did on its own validation users."""
+"""The champion as evaluation model: the registered version with its scores of its own validation users."""
 
 from datetime import date
 
@@ -16,7 +16,7 @@ from driftgate.training.model import TrainedModel
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import VersionInfo
 
-# What was computed by the same formulas from the same numbers differs by rounding alone.
+# The same formulas on the same numbers differ by rounding only.
 _TOLERANCE = 1e-6
 
 
@@ -42,7 +42,7 @@ def find_champion(registry: ModelRegistry, as_of: date) -> tuple[VersionInfo | N
 
 
 def champion_month(registry: ModelRegistry) -> date | None:
-    """The month that the champion was trained on; None where there is none.
+    """Return the month that the champion was trained on; None where there is no champion.
 
     Raises:
         ConfigurationError: the champion was not trained by Driftgate.
@@ -53,10 +53,10 @@ def champion_month(registry: ModelRegistry) -> date | None:
 
 
 def load_judge(registry: ModelRegistry, info: VersionInfo) -> tuple[Judge, TrainedModel]:
-    """A version ready to score, with what is known of its training.
+    """Load a version to score with, and the users of its training.
 
     Raises:
-        ConfigurationError: its files are absent, or are not those of its training.
+        ConfigurationError: the version's files are absent, or are not those of its training.
         DatabaseError: the database refuses or cannot be reached.
     """
     model = registry.load(info.version)
@@ -74,7 +74,7 @@ def load_judge(registry: ModelRegistry, info: VersionInfo) -> tuple[Judge, Train
 
 
 def _require_recorded(info: VersionInfo, seen: int, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
-    """Check the users of a training against what was recorded of it beside the version, in the database."""
+    """Check that the file of a training's users agrees with the training's record in the database."""
     if (seen, len(labels)) != (info.train_rows, info.validation_rows):
         raise _not_its_users(
             info,

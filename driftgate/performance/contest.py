@@ -1,4 +1,4 @@
-"""Champion against challenger, on the same users, none of whom either has seen in training."""
+"""The comparison of champion and challenger on the same users; neither has seen any of them in training."""
 
 from dataclasses import dataclass, field
 
@@ -18,14 +18,14 @@ from driftgate.training.registry.models import ModelRegistry
 
 @dataclass(frozen=True)
 class Contest:
-    """What came out.
+    """The result of a comparison.
 
     Attributes:
-        champion, challenger: versions; the champion None where there was none.
-        users: on how many the measures rest.
+        champion, challenger: versions; the champion is None where there was none.
+        users: number of users behind the measures.
         measures: by name; `ref` is the champion's, `cur` the challenger's.
-        promote: whether the challenger wins.
-        reason: in words.
+        promote: whether the challenger becomes the champion.
+        reason: why, in words.
     """
 
     champion: str | None
@@ -37,10 +37,10 @@ class Contest:
 
 
 def require_delta(delta: float) -> None:
-    """Check that a difference given by a caller is one of an AUC.
+    """Check that the least difference of the AUC that a caller gives is possible.
 
     Raises:
-        UsageError: it is not a number in [0, 1].
+        UsageError: the difference is not a number in [0, 1].
     """
     if not 0.0 <= delta <= 1.0:
         raise UsageError(f"delta {delta} is no difference of an AUC", allowed="a number from 0 to 1")
@@ -49,10 +49,10 @@ def require_delta(delta: float) -> None:
 def hold_contest(
     registry: ModelRegistry, champion: str, challenger: str, month: FeatureMonth, key: str, delta: float, min_rows: int
 ) -> Contest:
-    """Score the challenger's validation users, less those that the champion was trained on, with both.
+    """Score the challenger's validation users, except those of the champion's training, with both versions.
 
     Args:
-        registry: of both.
+        registry: registry of both versions.
         champion, challenger: versions.
         month: features of the challenger's training month, of all its users.
         key: join key.
@@ -88,13 +88,13 @@ def hold_contest(
 def contest(
     champion: tuple[str, Scored], challenger: tuple[str, Scored], delta: float, min_rows: int, seed: int = 0
 ) -> Contest:
-    """Hold the two against each other: the challenger wins by an AUC that is surely, and by `delta`, the greater.
+    """Compare the two: the challenger wins if its AUC is greater by `delta`, and the interval excludes zero.
 
     Args:
-        champion, challenger: version, and scores of the same users in the same order.
+        champion, challenger: each a version, and its scores of the same users in the same order.
         delta: least difference of the AUC that is worth a change.
         min_rows: users that are needed.
-        seed: of the interval.
+        seed: seed of the interval.
     """
     (old, then), (new, now) = champion, challenger
     users = len(now.labels)
@@ -106,16 +106,16 @@ def contest(
     found = (
         f"auc {auc.cur:.4f} against {auc.ref:.4f}, difference {auc.difference:+.4f} [{auc.low:+.4f}, {auc.high:+.4f}]"
     )
-    # Written so that NaN promotes nothing.
+    # A comparison with NaN is false, so NaN never promotes.
     wins = auc.difference >= delta and auc.low > 0.0
     return Contest(old, new, users, wins, f"{found}, {delta:g} needed", measures)
 
 
 def unopposed(version: str) -> Contest:
-    """The first version: there is no champion to beat."""
+    """Return the result for a first version, which has no champion to beat."""
     return Contest(None, version, 0, True, "there was no champion")
 
 
 def same(version: str) -> Contest:
-    """The champion itself was trained on these data."""
+    """Return the result where the champion itself was trained on these data."""
     return Contest(version, version, 0, False, "the champion was trained on the same data")

@@ -1,4 +1,4 @@
-"""A judge's performance on the current month against its own on users it had not seen in training."""
+"""The performance of the evaluation model in the current month, compared with that in its own validation."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ Month = tuple[FeatureMonth, LabelMonth]
 
 
 def why_not(ref: LabelMonth, cur: LabelMonth, monitor: Monitor, champion: bool) -> Performance | None:
-    """The performance where it can be told before any scoring that there is none, else None.
+    """Return a performance without figures where it is clear before scoring that there will be none, else None.
 
     Args:
         ref, cur: labels of both months.
@@ -40,13 +40,13 @@ def why_not(ref: LabelMonth, cur: LabelMonth, monitor: Monitor, champion: bool) 
 
 
 def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor: Monitor) -> Performance:
-    """Hold the judge's scores of the current month against the labels, for users it has not seen in training.
+    """Compare the scores of the current month with the labels, for users that the model has not seen in training.
 
     Args:
         judge: the champion or a probe.
         scores: its scores of the current month.
-        ref, cur: features and labels; what changed in single features is told from both, where both have labels.
-        monitor: how many users are needed, and the join key.
+        ref, cur: features and labels; the relations of single features come from both, where both have labels.
+        monitor: gives the number of users that are needed, and the join key.
     """
     key = monitor.entity.feast_key
     side = _unseen(judge, scores, cur, key)

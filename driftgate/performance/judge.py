@@ -1,6 +1,6 @@
-"""The model that months are held against: the champion, or a probe where there is none.
+"""The evaluation model: the champion, or a probe where there is no champion.
 
-What it needs to know of its own training lies in Arrow files, so that one step can make it and another use it.
+Its training users and their scores are in Arrow files, so that one step can make it and another step use it.
 """
 
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ _PROBE_SEED = 42
 
 @dataclass(frozen=True)
 class Judge:
-    """A model, whom it has seen in training, and how it did on those it had not.
+    """A model, the users of its training, and its scores of its validation users.
 
     Attributes:
-        version: the champion's; None for a probe.
+        version: version of the champion; None for a probe.
         trained_on: month of its training.
-        inputs: columns it reads, as they were declared in its training.
+        inputs: columns that it reads, as they were declared in its training.
         seen: keys of its training users, as text.
         validation: labels and scores of its validation users.
     """
@@ -58,15 +58,15 @@ class ScoredMonth:
     path: Path
 
     def read(self) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
-        """Keys and scores, shape (n,) each."""
+        """Return keys and scores, shape (n,) each."""
         table = read_file(self.path)
         return texts(table.column("key")), table.column("score").to_numpy()
 
 
 def score_with(judge: Judge, model: TrainedModel, month: FeatureMonth, key: str, out: Path) -> ScoredMonth:
-    """Score every row of a month's features with the judge's model and write the scores to `out`.
+    """Score every row of a month's features with the evaluation model and write the scores to `out`.
 
-    A view without news of the month is no error here: the ledger accounts for it.
+    A view without a row of the month is no error, because the ledger reports it.
 
     Raises:
         DataError: a feature of the model is absent or of another type.
@@ -82,7 +82,7 @@ def score_with(judge: Judge, model: TrainedModel, month: FeatureMonth, key: str,
 def labelled(
     month: FeatureMonth, labels: LabelMonth, key: str
 ) -> tuple[pa.Table, NDArray[np.str_], NDArray[np.float64]]:
-    """The rows of a month that have a label: their features, keys and labels (0 or 1), in the order of the features."""
+    """Return features, keys and labels (0 or 1) of the rows that have a label, in the order of the features."""
     assert labels.path is not None
     table, found = read_table(month), read_file(labels.path)
     keys, label_keys = texts(table.column(key)), texts(found.column(key))
@@ -96,7 +96,7 @@ def labelled(
 def fit_probe(
     month: FeatureMonth, labels: LabelMonth, key: str, features: tuple[str, ...]
 ) -> tuple[Judge, TrainedModel]:
-    """A small model trained on four fifths of the month's labelled users, and held against the others.
+    """Train a small model on four fifths of the month's labelled users, and score the other fifth with it.
 
     Raises:
         DataError: a feature holds values of another type.
@@ -105,7 +105,7 @@ def fit_probe(
     from driftgate.training.split import validation_mask
 
     table, keys, values = labelled(month, labels, key)
-    # Only what is comparable: what is absent or all null elsewhere has been dealt with by then.
+    # Only comparable features: the ledger has refused or counted absent and all-null ones before.
     declared = tuple(item for item in month.declared if item.name in features)
     inputs = model_features(replace(month, declared=declared, absent=(), stale_views=()))
     held_out = validation_mask(keys.tolist(), _PROBE_SEED)
@@ -118,7 +118,7 @@ def fit_probe(
 
 
 def texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
-    """Keys as text, whatever their type, so that those of features, labels and models meet."""
+    """Return keys of any type as text, so that the keys of features, labels and models are equal."""
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return np.asarray(column.to_pylist(), dtype=np.str_)
     if pa.types.is_integer(column.type):

@@ -1,4 +1,4 @@
-"""What each feature says about the label, then and now."""
+"""The relation of each feature to the label, in the reference month and in the current month."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,21 +17,21 @@ _MOST_CATEGORIES = 100
 def relations(
     ref: tuple[pa.Table, NDArray[np.float64]], cur: tuple[pa.Table, NDArray[np.float64]], features: Sequence[str]
 ) -> tuple[Relation, ...]:
-    """How well each feature alone ranks the labels, read both times as the reference month taught.
+    """Return how well each feature alone ranks the labels of both months, by rates of the reference month.
 
     A feature's values are put into bins (twenty quantiles, or categories; missing values are one of them), and each bin
     scores its rows by the label's rate in the reference month. The AUC of these scores is the feature's relation to the
-    label. Where the relation is gone it is 0.5 now, and below that where it has turned around.
+    label. It is 0.5 in the current month where the relation is gone, and below 0.5 where the relation is reversed.
 
     Args:
-        ref, cur: a table of n rows, and their labels (0 or 1, shape (n,)), both of either class.
+        ref, cur: a table of n rows, and their labels (0 or 1, shape (n,)), with rows of each class.
         features: columns of both tables.
 
     Returns:
-        One entry for each feature, by how much was lost, most first.
+        One entry for each feature, the greatest loss first.
 
     Raises:
-        DataError: the labels of a month are of one class alone.
+        DataError: all labels of a month are the same.
     """
     found = []
     for name in features:
@@ -53,7 +53,7 @@ def _rates(bins: NDArray[np.int64], labels: NDArray[np.float64]) -> Mapping[int,
 
 
 def _bins(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Bin of each row; 0 for a missing value."""
+    """Return the bin of each row; 0 for a missing value."""
     if _is_number(ref.type) and _is_number(cur.type):
         pair = [column.cast(pa.float64(), safe=False).to_numpy() for column in (ref, cur)]
         present = pair[0][np.isfinite(pair[0])]
@@ -64,7 +64,7 @@ def _bins(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> tuple[NDArray[np.int64]
     counted = sorted(ref.value_counts().to_pylist(), key=lambda item: (-item["counts"], str(item["values"])))
     for value in counted[:_MOST_CATEGORIES]:
         known.setdefault(value["values"], len(known))
-    # A category that the reference does not know says nothing.
+    # A category that the reference month does not have gets the overall rate, which says nothing about the label.
     other = len(known)
     coded = [np.array([known.get(value, other) for value in column.to_pylist()], np.int64) for column in (ref, cur)]
     return coded[0], coded[1]

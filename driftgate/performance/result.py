@@ -19,7 +19,7 @@ class PerformanceState(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One measure then and now, with a 95% interval for the difference now minus then."""
+    """One measure in validation (`ref`) and in the current month, with a 95% interval of current minus reference."""
 
     ref: float
     cur: float
@@ -28,16 +28,16 @@ class Change:
 
     @property
     def difference(self) -> float:
-        """Now minus then."""
+        """Current minus reference."""
         return self.cur - self.ref
 
 
 @dataclass(frozen=True)
 class Relation:
-    """How well one feature alone, read as in the reference month, ranks the labels.
+    """How well one feature alone ranks the labels, by rates of the reference month.
 
     Attributes:
-        ref, cur: area under the ROC curve; 0.5 says nothing, below it the relation has turned around.
+        ref, cur: area under the ROC curve; 0.5 means no relation, less means that the relation is reversed.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Relation:
 
     @property
     def lost(self) -> float:
-        """AUC then minus now."""
+        """AUC in the reference minus that in the current month."""
         return self.ref - self.cur
 
 
@@ -73,16 +73,16 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Performance:
-    """A model's performance on the current month against its own on users it had not seen in training.
+    """A model's performance in the current month and in its own validation; it has seen none of the users in training.
 
     Attributes:
-        state: whether `measures` holds anything.
-        reason: why not, or empty.
+        state: whether `measures` has figures.
+        reason: why it has none, or empty.
         version: the champion's version; None for the probe, a small model trained on the reference month.
         trained_on: month the model was trained on.
-        users_ref, users_cur: how many labelled users each side's measures rest on; none was seen in training.
+        users_ref, users_cur: number of labelled users behind each side's measures.
         measures: by the names in `MEASURES`.
-        relations: features by how much of their relation to the label they lost, most first.
+        relations: features by the loss of their relation to the label, the greatest loss first.
         passed_over: the champion, where an earlier model or the probe is measured in its place; else None.
     """
 
@@ -103,26 +103,26 @@ class Performance:
 
     @property
     def auc(self) -> Change:
-        """The AUC then and now; only where measured."""
+        """The AUC in validation and in the current month; only where measured."""
         return self.measures["auc"]
 
     @property
     def drop(self) -> float:
-        """AUC then minus now; only where measured."""
+        """AUC in the reference minus that in the current month; only where measured."""
         return self.auc.ref - self.auc.cur
 
     @property
     def drop_interval(self) -> tuple[float, float]:
         """The 95% interval of `drop`; only where measured."""
-        # Zero less the number, because minus zero would be printed as such.
+        # Subtracted from zero, because the negation of zero would be printed as -0.00.
         return 0.0 - self.auc.high, 0.0 - self.auc.low
 
     @property
     def model(self) -> str:
-        """`v1` for a champion, `none (probe)` for the stand-in."""
+        """`v1` for a champion, `none (probe)` for a probe."""
         return f"v{self.version}" if self.version else "none (probe)"
 
 
 def not_measured(state: PerformanceState, reason: str) -> Performance:
-    """A performance without figures."""
+    """Return a performance without figures."""
     return Performance(state, reason)

@@ -20,12 +20,12 @@ from driftgate.training.registry.versions import VersionInfo
 
 @dataclass(frozen=True)
 class Scoring:
-    """What was scored, and with what.
+    """The scores of a run, and the model that gave them.
 
     Attributes:
-        judge: the champion or a probe; None where there is nothing to score with, or no need to.
-        cur: scores of the current month, where there is a judge.
-        ref: scores of the reference month; only by a champion.
+        judge: the champion or a probe; None where no model scores.
+        cur: scores of the current month, where a model scores.
+        ref: scores of the reference month; only a champion gives them.
         without: why there will be no performance, or None.
         passed_over: the champion, where it may not be measured on the current month; else None.
     """
@@ -38,12 +38,12 @@ class Scoring:
 
     @property
     def champion_paths(self) -> tuple[Path, Path] | None:
-        """Files of the champion's scores, reference and current, to compare their distributions."""
+        """The files of the champion's scores of both months, for the comparison of their distributions."""
         return (self.ref.path, self.cur.path) if self.ref and self.cur else None
 
 
 def open_registry(parameters: ConnectionParameters, artifacts: Path, monitor: Monitor) -> ModelRegistry | None:
-    """The registry of the monitor's model; None where it names none. Shared within a process, with its connections."""
+    """Return the registry of the monitor's model; None where it names none. A process opens it once."""
     return _registry(parameters, artifacts, monitor.model) if monitor.model else None
 
 
@@ -69,7 +69,7 @@ def require_registry(parameters: ConnectionParameters, artifacts: Path, monitor:
 def score_months(
     registry: ModelRegistry | None, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: Path
 ) -> Scoring:
-    """Score the months; files go to `folder`.
+    """Score the months and write the scores to files in `folder`.
 
     Raises:
         DataError: a feature holds values of another type than the model was trained on.
@@ -89,7 +89,7 @@ def score_months(
 
 
 def measure(scoring: Scoring, monitor: Monitor, ref: Side, cur: Side) -> Performance:
-    """The performance of what was scored."""
+    """Return the performance of the model that scored."""
     if scoring.without is not None:
         return replace(scoring.without, passed_over=scoring.passed_over)
     assert scoring.judge is not None
@@ -122,7 +122,7 @@ def _with_champion(
 
 
 def _lost(info: VersionInfo, ref: Side, cur: Side, ledger: Ledger) -> list[str]:
-    """Features that the champion reads and that have no values of their type in one of the months."""
+    """Return the features that the champion reads and that have no values of their type in one of the months."""
     there = [{item.name for item in side.features.declared} - set(side.features.absent) for side in (ref, cur)]
     unusable = {item.name for item in ledger.columns if item.state in (ColumnState.MISSING, ColumnState.RETYPED)}
     return [name for name in info.feature_names if name not in there[0] & there[1] or name in unusable]

@@ -1,1 +1,1 @@
-"""The log of predictions, and batches of them."""
+"""The log of predictions, and the batches that score a whole month."""

@@ -1,4 +1,4 @@
-"""A scored month: its CSV file, its rows in `predictions`, and last of all its row in `prediction_monitoring`."""
+"""A scored month. It is written to a CSV file, then to `predictions`, then as one row to `prediction_monitoring`."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CSV_COLUMNS = ("user_id", "prediction", "probability", "predictions_time", "model_version")
 LATEST = "latest.csv"
 
-# Any constant will do. It makes the ids of batches and of their rows follow from what they are.
+# Any constant serves. With it the ids of batches and rows follow from their content.
 _IDS = UUID("6f1c6f0e-3f6c-4a39-8a51-0d8f4f5b0a11")
 _PART_ROWS = 50_000
 _REMEDY = "make the folder writable for this user, or set PREDICTION_DIR to one that is"
@@ -55,7 +55,7 @@ class Batch:
 
     @property
     def batch_id(self) -> UUID:
-        """Follows from monitor, month, version and time, so that writing a batch twice leaves one."""
+        """An id made of monitor, month, version and time, so that a batch that is written twice is stored once."""
         return uuid5(_IDS, f"{self.monitor}:{self.as_of}:{self.model_version}:{self.time.isoformat()}")
 
 
@@ -76,16 +76,16 @@ class BatchSummary:
 
 
 def batch_path(prediction_dir: Path, monitor: Monitor, time: datetime) -> Path:
-    """The CSV file of a batch, in the folder that the monitor's reports have below theirs."""
+    """Return the path of a batch's CSV file. The monitor's predictions have a folder like its reports."""
     folder = prediction_dir / (monitor.report_folder or monitor.name)
     return folder / f"{time.astimezone(UTC):%Y%m%d-%H%M%S}.csv"
 
 
 def require_prediction_folder(path: Path) -> None:
-    """Prove that a batch's file can be written.
+    """Check that a batch's file can be written.
 
     Raises:
-        OutputError: it cannot.
+        OutputError: it cannot be written.
     """
     try:
         require_writable(path.parent)
@@ -94,7 +94,7 @@ def require_prediction_folder(path: Path) -> None:
 
 
 def write_batch_csv(batch: Batch) -> None:
-    """Write the batch's file, and `latest.csv` with the same content beside it; each is whole or not there.
+    """Write the batch's file, and `latest.csv` with the same content beside it; each is written whole or not at all.
 
     Columns: user_id, prediction (0 or 1), probability, predictions_time (ISO 8601, UTC), model_version.
 
@@ -116,7 +116,7 @@ def write_batch_csv(batch: Batch) -> None:
 
 
 def save_batch(engine: Engine, batch: Batch) -> None:
-    """Write the batch's rows to `predictions` in one transaction; those that are there already stay as they are.
+    """Write the batch's rows to `predictions` in one transaction; existing rows stay as they are.
 
     Raises:
         DatabaseError: nothing was written; the tables must be there, see `create_prediction_tables`.
@@ -124,7 +124,7 @@ def save_batch(engine: Engine, batch: Batch) -> None:
     names = [column.name for column in predictions.columns if column.name not in ("request_id", "features")]
     listed = ", ".join(names)
     with database_errors("saving predictions"), engine.begin() as connection:
-        # COPY knows no ON CONFLICT, so the rows go through a table of this transaction.
+        # COPY has no ON CONFLICT, so the rows go through a temporary table of this transaction.
         connection.exec_driver_sql(
             f"CREATE TEMPORARY TABLE batch_rows ON COMMIT DROP AS SELECT {listed} FROM predictions WHERE false"  # noqa: S608
         )
@@ -137,7 +137,7 @@ def save_batch(engine: Engine, batch: Batch) -> None:
 
 
 def save_batch_summary(engine: Engine, batch: Batch) -> BatchSummary:
-    """Write the batch's row to `prediction_monitoring`, which says that file and rows are there; safe to repeat.
+    """Write the batch's row to `prediction_monitoring`: it means that file and rows exist. Repeated calls are safe.
 
     Raises:
         DatabaseError: nothing was written.
@@ -150,7 +150,7 @@ def save_batch_summary(engine: Engine, batch: Batch) -> BatchSummary:
 
 
 def summarise(batch: Batch) -> BatchSummary:
-    """Count, mean, quantiles and positive share of a batch's scores."""
+    """Return count, mean, quantiles and positive share of a batch's scores."""
     import numpy as np
 
     scores = _scores(batch).column("score").to_numpy()
@@ -170,7 +170,7 @@ def summarise(batch: Batch) -> BatchSummary:
 
 
 def batch_line(batch: Batch, summary: BatchSummary) -> str:
-    """`[Predict] ...`: the month, how many were scored, how many of them positive, and the file."""
+    """Return the line `[Predict] ...`: the month, how many were scored, how many are positive, and the file."""
     return (
         f"[Predict] as_of={batch.as_of} rows={summary.count} positive_share={summary.positive_share:.4f} "
         f"csv={batch.path}"
@@ -178,7 +178,7 @@ def batch_line(batch: Batch, summary: BatchSummary) -> str:
 
 
 def batch_markdown(batch: Batch, summary: BatchSummary) -> str:
-    """A page with the distribution of the scores."""
+    """Return a Markdown page with the distribution of the scores."""
     shown = {name: getattr(summary, name) for name in ("positive_share", "mean", "p05", "p50", "p95")}
     lines = [
         f"# {summary.count:,} users scored",
@@ -199,7 +199,7 @@ def _scores(batch: Batch) -> "pa.Table":
 
 
 def _users(batch: Batch) -> Iterator[tuple[str, int, float]]:
-    """User, prediction and probability of each row, a part of the file at a time."""
+    """Yield user, prediction and probability of each row; the file is read in parts."""
     table = _scores(batch)
     for start in range(0, table.num_rows, _PART_ROWS):
         part = table.slice(start, _PART_ROWS)
@@ -217,9 +217,9 @@ def _csv_text(batch: Batch) -> str:
 
 
 def _parts(batch: Batch) -> Iterator[io.StringIO]:
-    """The batch as CSV for COPY, in the order of the table's columns, so many rows at a time."""
+    """Yield the batch as CSV for COPY in parts, in the order of the table's columns."""
     part = io.StringIO()
-    # Quoted throughout, so that no text can be taken for the end of the data.
+    # Every value is quoted, so that PostgreSQL takes no text as the end of the data.
     writer = csv.writer(part, lineterminator="\n", quoting=csv.QUOTE_ALL)
     batch_id, time = batch.batch_id, batch.time.isoformat()
     for rows, (user, label, score) in enumerate(_users(batch), start=1):
@@ -235,7 +235,7 @@ def _parts(batch: Batch) -> Iterator[io.StringIO]:
 
 
 def _copy(connection: Connection, table: str, part: io.StringIO) -> int:
-    """Send CSV rows inside the transaction of the connection; returns how many were taken."""
+    """Send CSV rows inside the transaction of the connection; return how many were inserted."""
     with closing(connection.connection.cursor()) as cursor:
         try:
             cursor.copy_expert(f"COPY {table} FROM STDIN WITH (FORMAT csv)", part)

@@ -50,7 +50,7 @@ class Prediction:
     """One score.
 
     Attributes:
-        prediction_id: made by whoever scored, so that writing the same prediction twice leaves one row.
+        prediction_id: given by the code that scored, so that a prediction that is written twice is stored once.
         source: "api" or "batch".
         features: as served; NaN and infinities are stored as null.
     """
@@ -68,7 +68,7 @@ class Prediction:
 
 
 def create_prediction_tables(engine: Engine) -> None:
-    """Create the two tables where they are missing, and no others.
+    """Create these two tables where they are missing, and no others.
 
     Raises:
         DatabaseError: the role may not, or the database cannot be reached.
@@ -77,7 +77,7 @@ def create_prediction_tables(engine: Engine) -> None:
 
 
 def save_predictions(engine: Engine, rows: Sequence[Prediction]) -> None:
-    """Write the rows in one transaction; those that are there already stay as they are.
+    """Write the rows in one transaction; existing rows stay as they are.
 
     Raises:
         DatabaseError: nothing was written; the tables must be there, see `create_prediction_tables`.

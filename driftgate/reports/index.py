@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from driftgate.errors import OutputError
 from driftgate.files import write_atomic
-from driftgate.reports.index_page import render
-from driftgate.reports.index_record import Entry, Record, Unreadable
+from driftgate.reports.index_page import Entry, Unreadable, render
+from driftgate.store.record import RunRecord, problem
 
 INDEX = "index.html"
 
@@ -67,9 +67,9 @@ def _read(report_dir: Path) -> tuple[list[Entry], list[Unreadable]]:
     entries, broken = [], []
     for path in _records(report_dir):
         try:
-            record = Record.model_validate_json(path.read_bytes())
+            record = RunRecord.model_validate_json(path.read_bytes())
         except FileNotFoundError:
-            # Withdrawn in this moment.
+            # Deleted in this moment.
             continue
         except (OSError, ValidationError) as error:
             broken.append(Unreadable(_shown(path.relative_to(report_dir)), _reason(error)))
@@ -82,10 +82,7 @@ def _read(report_dir: Path) -> tuple[list[Entry], list[Unreadable]]:
 
 
 def _reason(error: OSError | ValidationError) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    first = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")[:200]
+    return problem(error) if isinstance(error, ValidationError) else error.strerror or type(error).__name__
 
 
 def _shown(path: Path) -> str:

@@ -1,17 +1,50 @@
 """The page that `index` writes: pure, from records to HTML. All text is escaped, and nothing is fetched."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from html import escape
 from pathlib import Path
 
 from driftgate.performance.result import PerformanceState
-from driftgate.reports.index_record import Entry, Performance, Record, Unreadable
+from driftgate.store.record import RunRecord
+from driftgate.store.record_parts import PerformanceRecord
 
 _CSS = Path(__file__).with_name("index.css")
 # Months in a trend, and its size in pixels.
 _MOST_POINTS = 60
 _WIDTH, _HEIGHT, _EDGE, _FOOT = 320.0, 84.0, 8.0, 16.0
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A record that is there and cannot be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record, and those of its files that are there: name and address relative to the page."""
+
+    record: RunRecord
+    files: tuple[tuple[str, str], ...]
+
+    @property
+    def tone(self) -> str:
+        """`alarm` where the verdict asks for something to be done, `wait` where that is held back, else `calm`."""
+        if self.record.triggered:
+            return "alarm"
+        return "wait" if self.record.held_back else "calm"
+
+    @property
+    def order(self) -> tuple[date, date, datetime]:
+        """Later is newer: by month, then by the month it is compared with, then by when it was decided."""
+        as_of_ref, as_of_cur = self.record.pair
+        decided_at = self.record.decided_at
+        # A record that was written by hand may lack the zone.
+        return as_of_cur, as_of_ref, decided_at if decided_at.tzinfo else decided_at.replace(tzinfo=UTC)
 
 
 def render(entries: Sequence[Entry], broken: Sequence[Unreadable]) -> str:
@@ -58,8 +91,8 @@ def _section(name: str, entries: Sequence[Entry]) -> str:
     )
 
 
-def _performance(found: Performance | None) -> str:
-    if found and found.state is PerformanceState.MEASURED:
+def _performance(found: PerformanceRecord | None) -> str:
+    if found and found.auc:
         return f" AUC {found.auc.ref:.2f} then, {found.auc.cur:.2f} now."
     return " Performance is pending." if found and found.state is PerformanceState.PENDING else ""
 
@@ -73,7 +106,7 @@ def _row(entry: Entry) -> str:
         f"<td>{_badge(entry)}<span class='why soft'>{reasons}; decided {_moment(record.decided_at)}</span></td>"
         f"<td class='share'>{record.drift_share:.2f} <span class='soft'>({record.drifted_features} of "
         f"{record.declared_features})</span>{_bar(entry)}</td>"
-        f"<td class='target'>{_target(record)}</td><td class='auc'>{_fall(record.performance)}</td>"
+        f"<td class='target'>{_target(record)}</td><td class='auc'>{_auc_drop(record)}</td>"
         f"<td class='files'>{files}</td></tr>"
     )
 
@@ -92,7 +125,7 @@ def _bar(entry: Entry) -> str:
     )
 
 
-def _target(record: Record) -> str:
+def _target(record: RunRecord) -> str:
     target = record.target
     if target.abs_diff is not None:
         return f"{target.abs_diff:.4f}"
@@ -101,21 +134,20 @@ def _target(record: Record) -> str:
     return _hint("<span class='soft'>not computable</span>", target.reason)
 
 
-def _fall(found: Performance | None) -> str:
-    """The fall of the AUC, or why there is none; the interval is a hint."""
+def _auc_drop(record: RunRecord) -> str:
+    """The drop of the AUC, or why there is none; the interval is a hint."""
+    found = record.performance
     if found is None:
         return "<span class='soft'>not recorded</span>"
     if found.state is PerformanceState.PENDING:
         return _hint("<span class='badge wait'>pending</span>", found.reason)
-    if found.state is not PerformanceState.MEASURED:
+    if found.auc is None:
         return _hint(f"<span class='soft'>{found.state}</span>", found.reason)
-    low, high = found.fall_interval
-    who = f"champion v{found.champion}" if found.champion else "a probe model, as there is no champion"
-    shown = f"<b class='fallen'>{found.fall:z.2f}</b>" if found.fallen else f"{found.fall:z.2f}"
-    return (
-        _hint(shown, f"95% interval {low:z.2f} to {high:z.2f}, threshold {found.threshold:.2f}; {who}")
-        + f"<span class='why soft'>{found.auc.ref:.2f} then, {found.auc.cur:.2f} now</span>"
-    )
+    auc = found.auc
+    model = f"champion v{found.champion}" if found.champion else "a probe model, as there is no champion"
+    shown = f"<b class='dropped'>{auc.drop:z.2f}</b>" if record.auc_dropped else f"{auc.drop:z.2f}"
+    interval = f"95% interval {auc.drop_low:z.2f} to {auc.drop_high:z.2f}, threshold {found.threshold:.2f}; {model}"
+    return _hint(shown, interval) + f"<span class='why soft'>{auc.ref:.2f} then, {auc.cur:.2f} now</span>"
 
 
 def _hint(shown: str, text: str) -> str:

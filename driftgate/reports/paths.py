@@ -14,7 +14,7 @@ def report_paths(report_dir: Path, monitor: Monitor, as_of_ref: date, as_of_cur:
     return ReportPaths(folder / f"drift_{pair}.html", folder / f"drift_{pair}.json", folder / f"decision_{pair}.json")
 
 
-def withdraw_reports(paths: ReportPaths) -> None:
+def delete_reports(paths: ReportPaths) -> None:
     """Remove the files of an earlier run of the pair; none may be there."""
     for path in (paths.record, paths.json, paths.html):
         path.unlink(missing_ok=True)

@@ -71,7 +71,7 @@ def add_snapshot(workspace: Path, run: Run, snapshot: str) -> Path:
     return path
 
 
-def withdraw_snapshot(workspace: Path, monitor: str, as_of_ref: date, as_of_cur: date) -> None:
+def delete_snapshot(workspace: Path, monitor: str, as_of_ref: date, as_of_cur: date) -> None:
     """Remove the snapshot of a pair whose verdict no longer holds; none may be there.
 
     Raises:

@@ -1,68 +1,53 @@
-"""Runs of the past, read back from their tables."""
+"""Runs of the past, read back from their table as records."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
-from sqlalchemy import Engine, select
+from pydantic import ValidationError
+from sqlalchemy import Engine, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import ProgrammingError
 
 from driftgate.database import database_errors
 from driftgate.database.sqlstates import SqlState, sqlstate
-from driftgate.decision import Decision, Earlier, HeldBack, Signal, Verdict
-from driftgate.errors import UnknownMonthError, bounded
-from driftgate.pairs import Pair
+from driftgate.decision import Earlier, HeldBack
+from driftgate.errors import DataError, UnknownMonthError, bounded
+from driftgate.store.record import RunRecord, problem
 from driftgate.store.tables import create_result_tables, monitor_runs
 
-
-@dataclass(frozen=True)
-class PastRun:
-    """A row of the list of runs; NaN where a figure is not there."""
-
-    monitor: str
-    as_of_ref: date
-    as_of_cur: date
-    decided_at: datetime
-    verdict: str
-    drift_share: float
-    target_drift: float
-    auc_drop: float
-    reasons: tuple[str, ...]
-    pending: bool
-
-    @property
-    def pair(self) -> Pair:
-        """Reference and current month."""
-        return self.as_of_ref, self.as_of_cur
+_runs = monitor_runs.c
+# Records of earlier releases lack these; `create_result_tables` gives them to the rows and leaves the records alone.
+_CODES = (_runs.held_back_code, _runs.champion_trained_on, _runs.pending)
+# A list of runs shows no features, and the record of a run may hold thousands.
+_WITHOUT_COLUMNS = _runs.record.concat(literal({"columns": []}, JSONB)).label("record")
 
 
-def past_runs(engine: Engine, monitor: str) -> list[PastRun]:
-    """The runs of a monitor, oldest current month first.
+def past_runs(engine: Engine, monitor: str) -> list[RunRecord]:
+    """The records of a monitor's runs, without their columns, oldest current month first.
 
     Raises:
+        DataError: a record cannot be read.
         DatabaseError: the query fails.
     """
-    runs = monitor_runs.c
-    query = select(monitor_runs).where(runs.monitor == monitor).order_by(runs.as_of_cur, runs.as_of_ref)
-    return [_past_run(row) for row in _rows(engine, query)]
+    query = select(_WITHOUT_COLUMNS, *_CODES).where(_runs.monitor == monitor)
+    return _records(engine, query.order_by(_runs.as_of_cur, _runs.as_of_ref))
 
 
-def past_record(engine: Engine, monitor: str, as_of_cur: date | None, as_of_ref: date | None) -> Mapping[str, Any]:
+def past_record(engine: Engine, monitor: str, as_of_cur: date | None, as_of_ref: date | None) -> RunRecord:
     """The record of one run: by default of the newest month, and of several with one month the last judged.
 
     Raises:
         UnknownMonthError: there is no such run.
+        DataError: its record cannot be read.
         DatabaseError: the query fails.
     """
-    runs = monitor_runs.c
-    query = select(monitor_runs).where(runs.monitor == monitor)
+    query = select(_runs.record, *_CODES).where(_runs.monitor == monitor)
     if as_of_cur:
-        query = query.where(runs.as_of_cur == as_of_cur)
+        query = query.where(_runs.as_of_cur == as_of_cur)
     if as_of_ref:
-        query = query.where(runs.as_of_ref == as_of_ref)
-    found = _rows(engine, query.order_by(runs.as_of_cur.desc(), runs.decided_at.desc()).limit(1))
+        query = query.where(_runs.as_of_ref == as_of_ref)
+    found = _records(engine, query.order_by(_runs.as_of_cur.desc(), _runs.decided_at.desc()).limit(1))
     if not found:
         known = [" vs ".join(map(str, run.pair)) for run in past_runs(engine, monitor)]
         raise UnknownMonthError(
@@ -70,53 +55,49 @@ def past_record(engine: Engine, monitor: str, as_of_cur: date | None, as_of_ref:
             allowed=bounded(known[::-1]) if known else "none yet",
             remedy="judge it with `driftgate monitor`, or a whole history with `driftgate backfill`",
         )
-    record: Mapping[str, Any] = found[0]["record"]
-    return record
+    return found[0]
 
 
 def earlier_runs(engine: Engine, monitor: str, as_of_cur: date) -> tuple[Earlier, ...]:
     """What was said of each month before `as_of_cur`, newest first; of several pairs with one month the last judged.
 
     Raises:
+        DataError: a record cannot be read.
         DatabaseError: the query fails.
     """
-    runs = monitor_runs.c
     query = (
-        select(
-            runs.as_of_cur, runs.signalled, runs.verdict, runs.held_back_code, runs.champion_trained_on, runs.pending
-        )
-        .where(runs.monitor == monitor, runs.as_of_cur < as_of_cur)
-        .distinct(runs.as_of_cur)
-        .order_by(runs.as_of_cur.desc(), runs.decided_at.desc())
+        select(_WITHOUT_COLUMNS, *_CODES)
+        .where(_runs.monitor == monitor, _runs.as_of_cur < as_of_cur)
+        .distinct(_runs.as_of_cur)
+        .order_by(_runs.as_of_cur.desc(), _runs.decided_at.desc())
     )
-    found = []
-    for row in _rows(engine, query):
-        triggered = row["verdict"].startswith(Verdict.RETRAINING_TRIGGERED)
-        signalled = triggered if row["signalled"] is None else row["signalled"]
-        # A rerun after the retraining is held back by the champion that came of it: the trigger was there all the same.
-        knows = row["held_back_code"] == HeldBack.CHAMPION_KNOWS
-        learnt = knows and row["champion_trained_on"] == row["as_of_cur"]
-        found.append(Earlier(row["as_of_cur"], signalled, triggered or learnt))
-    return tuple(found)
+    return tuple(map(_earlier, _records(engine, query)))
 
 
-def decision_of(record: Mapping[str, Any]) -> Decision:
-    """The decision of a record."""
-    signals = [
-        Signal(**{**signal, "value": math.nan if signal["value"] is None else signal["value"]})
-        for signal in record.get("signals", [])
-    ]
-    triggered = record["verdict"].startswith(Verdict.RETRAINING_TRIGGERED)
-    verdict = Verdict.RETRAINING_TRIGGERED if triggered else Verdict.NO_ACTION
-    code, champion_month = record.get("held_back_code"), record.get("champion_trained_on")
-    return Decision(
-        verdict,
-        tuple(signals),
-        record.get("held_back", ""),
-        record.get("retrain", "simulated"),
-        HeldBack(code) if code else None,
-        date.fromisoformat(champion_month) if champion_month else None,
-    )
+def _earlier(record: RunRecord) -> Earlier:
+    month = record.inputs.as_of_cur
+    # A rerun after the retraining is held back by the champion that came of it: the trigger was there all the same.
+    knows = record.held_back_code is HeldBack.CHAMPION_KNOWS
+    learnt = knows and record.champion_trained_on == month
+    return Earlier(month, record.has_signal, record.triggered or learnt)
+
+
+def _records(engine: Engine, query: Any) -> list[RunRecord]:
+    return [_record(row) for row in _rows(engine, query)]
+
+
+def _record(row: Mapping[str, Any]) -> RunRecord:
+    codes = {column.name: row[column.name] for column in _CODES}
+    try:
+        return RunRecord.model_validate({**row["record"], **codes})
+    except ValidationError as error:
+        inputs = row["record"].get("inputs", {})
+        raise DataError(
+            f"the record of the run {inputs.get('as_of_ref')} vs {inputs.get('as_of_cur')} in the table monitor_runs "
+            f"cannot be read: {problem(error)}",
+            allowed="a record as this release or an earlier one writes it",
+            remedy="judge the pair again with `driftgate monitor`, or use the release that wrote it",
+        ) from error
 
 
 def _rows(engine: Engine, query: Any) -> list[Mapping[str, Any]]:
@@ -142,18 +123,3 @@ def _rows(engine: Engine, query: Any) -> list[Mapping[str, Any]]:
 def _read(engine: Engine, query: Any) -> list[Mapping[str, Any]]:
     with engine.connect() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def _past_run(row: Mapping[str, Any]) -> PastRun:
-    figures = {name: math.nan if row[name] is None else row[name] for name in ("target_drift", "auc_drop")}
-    return PastRun(
-        monitor=row["monitor"],
-        as_of_ref=row["as_of_ref"],
-        as_of_cur=row["as_of_cur"],
-        decided_at=row["decided_at"],
-        verdict=row["verdict"],
-        drift_share=row["drift_share"],
-        reasons=tuple(row["reasons"]),
-        pending=row["pending"],
-        **figures,
-    )

@@ -1,137 +1,202 @@
-"""The decision record: everything a verdict rests on, as plain JSON beside the reports."""
+"""The decision record: everything a verdict rests on. One model writes it, fills the tables from it, and reads it back.
+
+Records of earlier releases are read too: see `record_parts` for what stands where a key is missing. Keys that this
+release does not know are ignored. To add a figure, add a field to the model; its value comes from the attribute of
+that name, or from `of`. A figure of a run gets a column in the tables by an entry in `RUN_COLUMNS`; a figure of a
+feature has one by itself.
+"""
 
 import json
-import math
-from datetime import UTC
+from datetime import UTC, date
+from enum import StrEnum
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Self
 
-from driftgate.drift.result import ColumnResult
-from driftgate.monitors import Monitor
-from driftgate.performance.result import Performance
+from pydantic import ValidationError
+
+from driftgate.decision import Decision, HeldBack, Verdict
+from driftgate.pairs import Pair
 from driftgate.run import Run
+from driftgate.store.record_parts import (
+    ColumnRecord,
+    ExcludedRecord,
+    InputsRecord,
+    Moment,
+    Part,
+    PerformanceRecord,
+    ReportsRecord,
+    Share,
+    SignalRecord,
+    TargetRecord,
+)
+
+RUN_COLUMNS = {
+    "monitor": "monitor",
+    "as_of_ref": "inputs.as_of_ref",
+    "as_of_cur": "inputs.as_of_cur",
+    "decided_at": "decided_at",
+    "verdict": "verdict",
+    "reasons": "reasons",
+    "drift_share": "drift_share",
+    "threshold": "threshold",
+    "drifted_features": "drifted_features",
+    "declared_features": "declared_features",
+    "target_ref": "target.ref",
+    "target_cur": "target.cur",
+    "target_drift": "target.abs_diff",
+    "target_threshold": "target.threshold",
+    "target_reason": "target.reason",
+    "rows_ref": "inputs.rows_ref",
+    "rows_cur": "inputs.rows_cur",
+    "compared_rows_ref": "inputs.compared_rows_ref",
+    "compared_rows_cur": "inputs.compared_rows_cur",
+    "report_html": "reports.html_file",
+    "report_json": "reports.json_file",
+    "record": "content",
+    "signalled": "signalled",
+    "held_back": "held_back",
+    "retrain": "retrain",
+    "labelled_share_ref": "target.labelled_share_ref",
+    "labelled_share_cur": "target.labelled_share_cur",
+    "performance_state": "performance.state",
+    "performance_reason": "performance.reason",
+    "performance_threshold": "performance.threshold",
+    "champion_version": "performance.champion",
+    "auc_ref": "performance.auc.ref",
+    "auc_cur": "performance.auc.cur",
+    "auc_drop": "performance.auc.drop",
+    "auc_drop_low": "performance.auc.drop_low",
+    "auc_drop_high": "performance.auc.drop_high",
+    "prediction_score": "prediction.score",
+    "prediction_drifted": "prediction.drifted",
+    "held_back_code": "held_back_code",
+    "champion_trained_on": "champion_trained_on",
+    "pending": "pending",
+}
+"""Each column of the table of runs, and the figure of `RunRecord` that it holds. New columns stand at the end."""
 
 _PACKAGES = ("driftgate", "evidently", "feast", "pandas", "prefect")
 
 
-def decision_record(run: Run) -> dict[str, Any]:
-    """The record as JSON-ready values; what is not computable is null."""
-    drift, target, monitor = run.drift, run.target, run.monitor
-    code, champion_month = run.decision.held_back_code, run.decision.champion_trained_on
-    record = {
-        "monitor": monitor.name,
-        "decided_at": run.decided_at.astimezone(UTC).isoformat(),
-        "verdict": run.decision.label,
-        "reasons": list(run.decision.reasons),
-        "signalled": run.decision.signalled,
-        "held_back": run.decision.held_back,
-        "held_back_code": str(code) if code else None,
-        "champion_trained_on": str(champion_month) if champion_month else None,
-        "pending": run.pending,
-        "signals": [vars(signal) for signal in run.decision.signals],
-        "retrain": run.decision.retrain,
-        "drift_share": drift.drift_share,
-        "threshold": monitor.threshold,
-        "drifted_features": len(drift.drifted),
-        "declared_features": len(drift.columns),
-        "target": {
-            "ref": target.ref,
-            "cur": target.cur,
-            "abs_diff": target.abs_diff,
-            "threshold": monitor.target_threshold,
-            "labelled_share_ref": target.labelled_ref,
-            "labelled_share_cur": target.labelled_cur,
-            "reason": target.reason,
-            "pending": target.pending,
-        },
-        "performance": _performance(run.performance, monitor),
-        "prediction": _column(drift.prediction) if drift.prediction else None,
-        "inputs": _inputs(run),
-        "columns": [_column(item) for item in drift.worst_first],
-        "excluded": [{"name": name, "reason": reason} for name, reason in drift.excluded],
-        "reports": {"html": str(run.paths.html), "json": str(run.paths.json)},
-        "versions": {package: version(package) for package in _PACKAGES},
-    }
-    cleaned: dict[str, Any] = without_nan(record)
-    return cleaned
+class RunRecord(Part):
+    """One run as it is kept: its JSON file, its row and its columns in the tables hold what this holds."""
+
+    monitor: str
+    decided_at: Moment
+    verdict: str
+    reasons: tuple[str, ...]
+    signalled: bool | None = None
+    held_back: str = ""
+    held_back_code: HeldBack | None = None
+    champion_trained_on: date | None = None
+    pending: bool | None = None
+    signals: tuple[SignalRecord, ...] = ()
+    retrain: str = "simulated"
+    drift_share: Share
+    threshold: Share
+    drifted_features: int
+    declared_features: int
+    target: TargetRecord
+    performance: PerformanceRecord | None = None
+    prediction: ColumnRecord | None = None
+    inputs: InputsRecord
+    columns: tuple[ColumnRecord, ...]
+    excluded: tuple[ExcludedRecord, ...]
+    reports: ReportsRecord
+    versions: dict[str, str]
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """The record of a finished run; what is not computable is None."""
+        decision, drift, monitor = run.decision, run.drift, run.monitor
+        return cls(
+            monitor=monitor.name,
+            decided_at=run.decided_at.astimezone(UTC),
+            verdict=decision.label,
+            reasons=decision.reasons,
+            signalled=decision.signalled,
+            held_back=decision.held_back,
+            held_back_code=decision.held_back_code,
+            champion_trained_on=decision.champion_trained_on,
+            pending=run.pending,
+            signals=tuple(map(SignalRecord.copied, decision.signals)),
+            retrain=decision.retrain,
+            drift_share=drift.drift_share,
+            threshold=monitor.threshold,
+            drifted_features=len(drift.drifted),
+            declared_features=len(drift.columns),
+            target=TargetRecord.of(run.target, monitor),
+            performance=PerformanceRecord.of(run.performance, monitor),
+            prediction=ColumnRecord.of(drift.prediction) if drift.prediction else None,
+            inputs=InputsRecord.of(drift, monitor),
+            columns=tuple(map(ColumnRecord.of, drift.worst_first)),
+            excluded=tuple(ExcludedRecord(name=name, reason=reason) for name, reason in drift.excluded),
+            reports=ReportsRecord(html=str(run.paths.html), json=str(run.paths.json)),
+            versions={package: version(package) for package in _PACKAGES},
+        )
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The record as JSON-ready values; what is not computable is null."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row of the table of runs, by the names of its columns."""
+        return {column: self._figure(path) for column, path in RUN_COLUMNS.items()}
+
+    @property
+    def column_rows(self) -> list[dict[str, Any]]:
+        """The rows of the table of columns, by the names of its columns."""
+        pair = {"monitor": self.monitor, "as_of_ref": self.inputs.as_of_ref, "as_of_cur": self.inputs.as_of_cur}
+        return [{**pair, **column.model_dump(mode="json")} for column in self.columns]
+
+    @property
+    def pair(self) -> Pair:
+        """Reference and current month."""
+        return self.inputs.as_of_ref, self.inputs.as_of_cur
+
+    @property
+    def triggered(self) -> bool:
+        """Whether the verdict is to retrain, whatever a trigger starts."""
+        return self.verdict.startswith(Verdict.RETRAINING_TRIGGERED)
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether a figure is beyond its threshold; of an earlier record its verdict says so."""
+        return self.triggered if self.signalled is None else self.signalled
+
+    @property
+    def auc_dropped(self) -> bool:
+        """Whether the AUC is down by more than its threshold, and surely so."""
+        return any(signal.name == "auc_drop" and signal.reached for signal in self.signals)
+
+    @property
+    def decision(self) -> Decision:
+        """The decision as it was made."""
+        return Decision(
+            Verdict.RETRAINING_TRIGGERED if self.triggered else Verdict.NO_ACTION,
+            tuple(signal.signal for signal in self.signals),
+            self.held_back,
+            self.retrain,
+            self.held_back_code,
+            self.champion_trained_on,
+        )
+
+    def _figure(self, path: str) -> Any:
+        """The figure at a path of names; None where a part of the record is not there."""
+        found: Any = self
+        for name in path.split("."):
+            found = None if found is None else getattr(found, name)
+        return str(found) if isinstance(found, StrEnum) else found
 
 
 def record_text(run: Run) -> str:
-    """The record as an indented JSON document."""
-    return json.dumps(decision_record(run), indent=2, allow_nan=False) + "\n"
+    """The record of a finished run as an indented JSON document."""
+    return json.dumps(RunRecord.of(run).content, indent=2, allow_nan=False) + "\n"
 
 
-def without_nan(value: Any) -> Any:
-    """The same value with NaN and infinities as None, at any depth, because JSON and SQL have no NaN to compare with.
-
-    >>> without_nan({"a": [float("nan"), 1.0]})
-    {'a': [None, 1.0]}
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return value
-
-
-def _inputs(run: Run) -> dict[str, Any]:
-    drift, monitor = run.drift, run.monitor
-    return {
-        "as_of_ref": str(drift.as_of_ref),
-        "as_of_cur": str(drift.as_of_cur),
-        "entity_table": monitor.entity.table,
-        "feature_service": monitor.feature_service,
-        "label": monitor.label.model_dump() if monitor.label else None,
-        "rows_ref": drift.rows_ref,
-        "rows_cur": drift.rows_cur,
-        "compared_rows_ref": drift.compared_rows_ref,
-        "compared_rows_cur": drift.compared_rows_cur,
-        "sample_seed": monitor.sample_seed if drift.sampled else None,
-        "on_incomparable": monitor.on_incomparable,
-        "missing_threshold": monitor.missing_threshold,
-        "min_rows": monitor.min_rows,
-        "min_label_share": monitor.min_label_share,
-        "confirmations": monitor.confirmations,
-        "confirmation_window": monitor.confirmation_window,
-        "cooldown_days": monitor.cooldown_days,
-    }
-
-
-def _performance(found: Performance, monitor: Monitor) -> dict[str, Any]:
-    return {
-        "state": str(found.state),
-        "reason": found.reason,
-        "champion": found.version,
-        "trained_on": str(found.trained_on) if found.trained_on else None,
-        "passed_over": found.passed_over
-        and {"version": found.passed_over.version, "trained_on": str(found.passed_over.trained_on)},
-        "users_ref": found.users_ref,
-        "users_cur": found.users_cur,
-        "threshold": monitor.performance_drop,
-        "measures": {
-            name: {**vars(change), "difference": change.difference} for name, change in found.measures.items()
-        },
-        "relations": [{**vars(item), "lost": item.lost} for item in found.relations],
-    }
-
-
-def _column(item: ColumnResult) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "view": item.view,
-        "dtype": item.dtype,
-        "state": str(item.state),
-        "detail": item.detail,
-        "method": item.method,
-        "score": item.score,
-        "threshold": item.threshold,
-        "drifted": item.drifted,
-        "drifted_by": item.drifted_by,
-        "values_ref": item.values_ref,
-        "values_cur": item.values_cur,
-        "missing_share_ref": item.missing_ref,
-        "missing_share_cur": item.missing_cur,
-        "missing_share_change": item.missing_change,
-    }
+def problem(error: ValidationError) -> str:
+    """The first thing that is wrong with a record: its key and what is expected there, in at most 200 characters."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")[:200]

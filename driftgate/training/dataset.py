@@ -1,4 +1,4 @@
-"""The training set: a month's point-in-time features beside the labels of the same period."""
+"""The training set: the point-in-time features of a month with the labels of the same period."""
 
 import hashlib
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from driftgate.features.types import FeatureMonth
 from driftgate.training.features import InputKind, ModelFeature, model_features
 from driftgate.training.split import key_text
 
-# Names in the file that no Feast feature bears.
+# No Feast feature has these names.
 KEY, LABEL = "__key__", "__label__"
 
 
@@ -32,7 +32,7 @@ class TrainingSet:
         rows: labelled users.
         positives: how many of them have the label 1.
         unlabelled: users of the month that were left out, because they have no label.
-        fingerprint: SHA-256 of the content, whatever the order of rows.
+        fingerprint: SHA-256 of the content; the order of rows does not change it.
     """
 
     as_of: date
@@ -54,7 +54,7 @@ def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_ro
         min_rows: labelled users that are needed.
 
     Raises:
-        DataError: there are no labels, too few, of one class alone, or not binary; or a feature cannot be used.
+        DataError: labels are absent, too few, of one class only, or not binary; or a feature cannot be used.
     """
     features = model_features(month)
     if labels.path is None:
@@ -80,9 +80,9 @@ def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_ro
 
 
 def fingerprint(table: pa.Table) -> str:
-    """SHA-256 over names and values of a table that is sorted by a column without repetition.
+    """Return the SHA-256 over names and values of a table that is sorted by a column without repetition.
 
-    Integers of any width are equal, and so are floats; nulls and NaN are told apart from every value.
+    Equal integers of different width count as equal, and so do floats; nulls and NaN differ from every value.
     """
     digest = hashlib.sha256()
     for name in sorted(table.column_names):
@@ -95,7 +95,7 @@ def fingerprint(table: pa.Table) -> str:
 
 
 def input_columns(table: pa.Table, features: Iterable[ModelFeature]) -> dict[str, Any]:
-    """The columns as a model takes them: float arrays with NaN, lists of text with None; by name.
+    """Return the columns by name as a model takes them: float arrays with NaN, lists of text with None.
 
     Raises:
         DataError: a column has another type than its feature.
@@ -104,7 +104,7 @@ def input_columns(table: pa.Table, features: Iterable[ModelFeature]) -> dict[str
 
 
 def labels_of(table: pa.Table) -> NDArray[np.int64]:
-    """The labels of a training set, shape (n,)."""
+    """Return the labels of a training set, shape (n,)."""
     values: NDArray[np.int64] = table.column(LABEL).cast(pa.int64()).to_numpy()
     return values
 
@@ -146,7 +146,7 @@ def _require_binary(found: list[Any], as_of: date, min_rows: int) -> None:
 
 
 def _canonical(column: Any) -> Iterable[bytes]:
-    """Values as bytes, the same for every width of integer or float and whatever lies beneath a null."""
+    """Return the values as bytes, independent of the width of numbers and of the memory beneath a null."""
     kind = column.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         yield b"integer"

@@ -1,4 +1,4 @@
-"""Features as a matrix of numbers. One row must take microseconds, so nothing here goes through pandas."""
+"""The encoder of features as a matrix of numbers. One row must take microseconds, so this module avoids pandas."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,22 +16,22 @@ Columns = Mapping[str, Sequence[Any]]
 # One column a category, as LightGBM does up to max_cat_to_onehot=4: the trees then see numbers alone, and scikit-learn
 # skips a re-encoding of categories that takes longer than all trees together (0.5 ms for one row).
 _MOST_INDICATORS = 4
-# The most categories that histogram gradient boosting can tell apart.
+# Histogram gradient boosting accepts no more categories than this.
 _MOST_CATEGORIES = 254
 
 
 class FeatureEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Numbers as they are, booleans as 0 and 1, categories as indicators or, where there are many, as codes.
+    """Encodes numbers as they are, booleans as 0 and 1, categories as indicators or, where there are many, as codes.
 
-    What is missing (None, NaN, infinite) is NaN; so is a category that was not seen in training, or that is not among
-    its 254 most frequent.
+    Missing values (None, NaN, infinite) become NaN. So does a category that training did not have, or that was not
+    among its 254 most frequent ones.
     """
 
     def __init__(self, features: tuple[ModelFeature, ...]) -> None:
         self.features = features
 
     def fit(self, columns: Columns, labels: object = None) -> Self:  # noqa: ARG002
-        """Learn the categories of each categorical feature; the same set of values gives the same codes."""
+        """Collect the categories of each categorical feature; the same set of values gives the same codes."""
         self.categories_: dict[str, dict[str, int]] = {}
         for item in self.features:
             if item.kind is InputKind.CATEGORY:
@@ -48,7 +48,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return [position for position, name in enumerate(self.columns_) if name in coded]
 
     def transform(self, columns: Columns) -> NDArray[np.float64]:
-        """The matrix, shape (n, columns_); NaN where missing.
+        """Return the matrix, shape (n, columns_); NaN where missing.
 
         Raises:
             DataError: a value is not of its feature's type.
@@ -103,7 +103,7 @@ def _numbers(item: ModelFeature, values: Sequence[Any]) -> NDArray[np.float64]:
 
 
 def _texts(values: Sequence[Any]) -> list[str | None]:
-    """Categories as text, UUIDs and the like as they are written; None where missing."""
+    """Return categories as text, UUIDs and other objects as `str` gives them; None where missing."""
     plain = values.tolist() if hasattr(values, "tolist") else values
     return [
         value if value is None or isinstance(value, str) else None if value != value else str(value)  # noqa: PLR0124

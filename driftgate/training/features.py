@@ -27,10 +27,10 @@ class ModelFeature:
 
 
 def model_features(month: FeatureMonth) -> tuple[ModelFeature, ...]:
-    """The inputs of a model trained on that month: every declared feature but timestamps, in declared order.
+    """Return the inputs of a model trained on that month: all declared features except timestamps, in declared order.
 
     Raises:
-        DataError: a feature cannot be read, or its view has no news of the month.
+        DataError: a feature cannot be read, or its view has no row of the month.
     """
     usable = [item for item in month.declared if item.kind is not Kind.TIMESTAMP]
     faults = [
@@ -51,7 +51,7 @@ def require_features(features: Sequence[ModelFeature], month: FeatureMonth, mode
     """Check that a month has every input of a model.
 
     Raises:
-        DataError: a feature is absent, or its view has no news of the month.
+        DataError: a feature is absent, or its view has no row of the month.
     """
     views = {item.name: item.view for item in month.declared if item.name not in month.absent}
     faults = [f"{item.name}: absent" for item in features if item.name not in views]

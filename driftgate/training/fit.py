@@ -1,4 +1,4 @@
-"""Fitting and measuring: each reads its input from files and writes its output to files."""
+"""The fit of a model and its evaluation. Each reads its input from files and writes its output to files."""
 
 import pickle
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class FittedModel:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good the model is on users it has not seen.
+    """The evaluation of a model on users that it has not seen in training.
 
     Attributes:
         training: everything that is recorded with the model.
@@ -46,7 +46,7 @@ def fit_model(data: TrainingSet, seed: int, out: Path) -> FittedModel:
     """Fit the pipeline on the training users and pickle it to `out`.
 
     Raises:
-        DataError: the training users are all of one class, or a value is not of its feature's type.
+        DataError: all training users have the same label, or a value is not of its feature's type.
     """
     from driftgate.training.pipeline import fit_pipeline
 
@@ -68,7 +68,7 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
     """Score all users, measure on the validation users, and write the scores to `out`.
 
     Raises:
-        DataError: the validation users are all of one class.
+        DataError: all validation users have the same label.
     """
     import sklearn
 
@@ -99,10 +99,10 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
 
 
 def read_pipeline(fitted: FittedModel) -> Any:
-    """The pipeline that `fit_model` wrote in the same run."""
+    """Return the pipeline that `fit_model` wrote in the same run."""
     return pickle.loads(fitted.path.read_bytes())  # noqa: S301  a file of this run
 
 
 def example_of(data: TrainingSet) -> dict[str, Any]:
-    """The first rows of the training set, without keys, as the registry's input example."""
+    """Return the first rows of the training set without keys, as the registry's input example."""
     return input_columns(read_file(data.path).slice(0, EXAMPLE_ROWS), data.features)

@@ -1,4 +1,4 @@
-"""How good probabilities are. Pure numpy; each formula names its source."""
+"""The metrics of predicted probabilities, in pure numpy; each formula names its source."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +20,9 @@ class CalibrationBin:
     """Rows whose probability lies in [low, high), in the last bin [low, high].
 
     Attributes:
-        rows: how many.
-        mean_probability: of these rows; NaN without any.
-        positive_rate: share of these rows that are positive; NaN without any.
+        rows: number of rows.
+        mean_probability: mean over these rows; NaN where there are none.
+        positive_rate: share of these rows that are positive; NaN where there are none.
     """
 
     low: float
@@ -33,10 +33,10 @@ class CalibrationBin:
 
 
 def all_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
-    """Every metric of n rows by name; those of calibration too.
+    """Return every metric of n rows by name, including those of calibration.
 
     Raises:
-        DataError: no rows, or rows of one class alone, for which AUC is not defined.
+        DataError: there are no rows, or all have the same label, so that the AUC is not defined.
     """
     _require_both_classes(labels)
     return {
@@ -53,7 +53,7 @@ def all_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float
 
 
 def auc(labels: Labels, probabilities: Probabilities) -> float:
-    """Area under the ROC curve: P(score of a positive > score of a negative), ties counted half, in [0, 1].
+    """Return the area under the ROC curve: P(score of a positive > score of a negative), ties counted half, in [0, 1].
 
     By the rank sum of Mann and Whitney (1947): (R - p(p + 1) / 2) / (p n), with R the sum of the positives' mid-ranks.
 
@@ -109,7 +109,7 @@ def calibration_error(labels: Labels, probabilities: Probabilities, bins: int = 
 
 
 def calibration(labels: Labels, probabilities: Probabilities, bins: int = _BINS) -> list[CalibrationBin]:
-    """The reliability table: `bins` bins of equal width over [0, 1]."""
+    """Return the reliability table: `bins` bins of equal width over [0, 1]."""
     which = np.minimum((probabilities * bins).astype(int), bins - 1)
     table = []
     for number in range(bins):

@@ -29,7 +29,7 @@ class TrainedModel:
     pipeline: Any
 
     def probabilities(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.float64]:
-        """Probability of the positive class for each row.
+        """Return the probability of the positive class for each row.
 
         Args:
             columns: for each feature a sequence of n values, None or NaN where missing; other columns are ignored.
@@ -47,7 +47,7 @@ class TrainedModel:
                 allowed=bounded(self.features, 40),
                 remedy="give every feature; None stands for a value that is missing",
             )
-        # Step by step: the pipeline's own predict_proba checks its metadata routing at every call.
+        # The steps are called one by one, because the pipeline's predict_proba checks its metadata routing every time.
         encoder, classifier = (step for _, step in self.pipeline.steps)
         matrix = encoder.transform(columns)
         if len(matrix) == 0:
@@ -57,5 +57,5 @@ class TrainedModel:
 
 
 def predictions_of(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """1 from a probability of 0.5 on, else 0; shape (n,)."""
+    """Return 1 where the probability is 0.5 or more, else 0; shape (n,)."""
     return (probabilities >= THRESHOLD).astype(np.int64)

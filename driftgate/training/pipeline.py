@@ -18,13 +18,13 @@ PARAMETERS: dict[str, Any] = {
     "max_leaf_nodes": 8,
     "min_samples_leaf": 40,
     "l2_regularization": 1.0,
-    # It would split by row position, so that the result would depend on the order of rows.
+    # Early stopping splits by row position, so the order of rows would change the result.
     "early_stopping": False,
 }
 
 
 def fit_pipeline(columns: Columns, labels: NDArray[Any], features: tuple[ModelFeature, ...], seed: int) -> Pipeline:
-    """Fit on n rows; the same rows in the same order and the same seed give the same trees.
+    """Fit the pipeline on n rows; the same rows in the same order and the same seed give the same trees.
 
     Args:
         columns: for each feature n values, None or NaN where missing.
@@ -45,7 +45,7 @@ def fit_pipeline(columns: Columns, labels: NDArray[Any], features: tuple[ModelFe
 
 
 def _require_values(encoder: FeatureEncoder, matrix: NDArray[np.float64]) -> None:
-    """Nothing can be learnt from a column that is empty, and its absence would go unnoticed for ever."""
+    """Check that every feature has a value. A model cannot use an empty column, and nobody would notice it."""
     empty = [encoder.columns_[at] for at in np.flatnonzero(np.isnan(matrix).all(axis=0))]
     empty += [name for name, categories in encoder.categories_.items() if not categories]
     if empty:

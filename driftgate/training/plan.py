@@ -1,4 +1,4 @@
-"""One month of one monitor, to train on or to score: everything that can be checked before the work begins."""
+"""The plan to train on a month or to score it. It checks everything that can be checked before the work begins."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -37,7 +37,7 @@ class MonthPlan:
         return self.monitor.entity.feast_key
 
     def read_features(self, worker: FeatureWorker, out: Path) -> FeatureMonth:
-        """Point-in-time features of every entity of the month, written to `out`.
+        """Read the point-in-time features of every entity of the month, and write them to `out`.
 
         Raises:
             FeastRepositoryError: the feature service or a source does not exist.
@@ -62,7 +62,7 @@ class MonthPlan:
                 allowed="a month that stays as it is while it is used",
                 remedy="run again once the load that is under way has ended",
             )
-        # A service that declares the label or the key would otherwise train a model on the answer.
+        # Otherwise a service that declares the label would let the model read the label.
         excluded = {name for name, _ in excluded_fields(month.declared, self.monitor)}
         return replace(month, declared=tuple(item for item in month.declared if item.name not in excluded))
 
@@ -145,7 +145,7 @@ def _plan(engine: Engine, monitor: Monitor, model: str, feast_repo: Path, months
 
 
 def _whole(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
-    """The month with nothing left to a sample."""
+    """Return the month with all its entities, without a sample."""
     size = measure_month(engine, monitor, as_of)
     return MonthSize(as_of, size.entities, size.entities)
 

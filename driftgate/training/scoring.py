@@ -1,4 +1,4 @@
-"""A month scored by a model."""
+"""The scores of a month by a model."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ def score_month(
 ) -> int:
     """Score every row of a month and write an Arrow IPC file with the columns `key` (text) and `score`.
 
-    Rows go through the model a hundred thousand at a time. Whether the month has news of each feature is not asked;
-    `require_features` does.
+    The model scores a hundred thousand rows at a time. This function does not check whether each view has a row of the
+    month; `require_features` does.
 
     Args:
         model: a registered version.
@@ -41,7 +41,7 @@ def score_month(
     rows = 0
     with pa.OSFile(str(out), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         table = read_table(month)
-        # What is absent is left to the model, which names it.
+        # The model itself names an absent feature in its error.
         there = [item for item in features if item.name in table.column_names]
         for start in range(0, table.num_rows, _BATCH_ROWS):
             part = table.slice(start, _BATCH_ROWS)

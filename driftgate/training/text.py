@@ -1,4 +1,4 @@
-"""The line on standard output that scripts read, and the Markdown that people read."""
+"""The texts about a training: the line on standard output for scripts, and the Markdown page for people."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from driftgate.training.registry.models import TrainedVersion
 
 
 def training_line(trained: TrainedVersion) -> str:
-    """`[Train] ...`: the version, its alias ("none" where it has none), and its metrics."""
+    """Return the line `[Train] ...`: the version, its alias ("none" where it has none), and its metrics."""
     training, registered = trained.training, trained.registered
     shown = " ".join(f"{name}={training.metrics[name]:.4f}" for name in ("auc", "f1", "accuracy", "log_loss"))
     return (
@@ -18,7 +18,7 @@ def training_line(trained: TrainedVersion) -> str:
 
 
 def training_markdown(trained: TrainedVersion, calibration: Sequence[CalibrationBin]) -> str:
-    """A page with the metrics of the validation users and how far probabilities can be taken at their word."""
+    """Return a page with the metrics of the validation users and the calibration of the probabilities."""
     training, registered = trained.training, trained.registered
     known = "" if registered.created else " The same training had been registered before; that version stays."
     lines = [

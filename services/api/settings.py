@@ -42,5 +42,5 @@ class ApiSettings(BaseSettings):
             faults = "; ".join(f"API_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
             raise ConfigurationError(
                 f"settings of the API are not usable: {faults}",
-                remedy="correct or unset these environment variables; the README lists what each accepts",
+                remedy="correct or unset these environment variables; docs/reference/settings.md lists them",
             ) from error

@@ -1,127 +1,99 @@
-"""The README's tables say what the code does."""
+"""Documents fit together and name what is there."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
-import typer
 
-from driftgate import errors
-from driftgate.drift.result import ColumnState
-from driftgate.methods import METHODS
-from driftgate.monitors import Monitor
-from driftgate.pushgateway import METRICS
-from driftgate.settings import DatabaseSettings, Settings
-from flows.cli.app import app
-from services.api.routes import keyed_routes, open_routes
-from services.api.settings import ApiSettings
+from tests.architecture.markdown import DOCUMENTS, ROOT, text_of
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 
 
-def table(heading: str) -> dict[str, list[str]]:
-    """The first table after a heading, by its first cell; code marks removed."""
-    section = README.split(f"## {heading}\n", 1)[1]
-    lines = [line for line in section.split("\n## ", 1)[0].splitlines() if line.startswith("|")]
-    rows = [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
-    return {row[0]: row[1:] for row in rows[2:]}
-
-
-def test_every_setting_is_in_the_table_with_its_default() -> None:
-    documented = table("Settings")
-    fields = {
-        **{f"POSTGRES_{name}".upper(): field for name, field in DatabaseSettings.model_fields.items()},
-        **{name.upper(): field for name, field in Settings.model_fields.items() if name != "database"},
-    }
-    assert set(documented) == set(fields)
-    for name, field in fields.items():
-        if name not in ("POSTGRES_HOST", "POSTGRES_PASSWORD", "PUSHGATEWAY_URL"):
-            assert documented[name][1] == str(field.default), name
-        assert field.description
-
-
-def test_every_setting_of_the_service_is_in_the_table_with_its_default() -> None:
-    documented = table("Settings of the service")
-    assert set(documented) == {f"API_{name}".upper() for name in ApiSettings.model_fields}
-    for name, field in ApiSettings.model_fields.items():
-        default = "" if field.default is None else str(field.default)
-        assert documented[f"API_{name}".upper()][1] == default, name
-
-
-def test_every_metric_is_documented() -> None:
-    service = (ROOT / "services" / "api" / "metrics.py").read_text()
-    mock = (ROOT / "services" / "modelmock" / "modelmock.py").read_text()
-    names = {*METRICS, *re.findall(r"\bapi_[a-z_]+", service), *re.findall(r"\bmodel_result\b", mock)}
-    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE)
-    assert sorted(documented) == sorted(names)
-
-
-def test_every_route_is_named() -> None:
-    section = README.split("## The model that is watched\n", 1)[1].split("\n## ", 1)[0]
-    routes = [route.path for router in (open_routes, keyed_routes) for route in router.routes]  # type: ignore[attr-defined]
-    assert routes and [path for path in routes if f"`{path}`" not in section] == []
-
-
-def test_every_monitor_key_is_in_the_table_with_its_default() -> None:
-    documented = table("Your own Feast repository")
-    fields = {name: field for name, field in Monitor.model_fields.items() if name != "name"}
-    assert set(documented) == set(fields)
-    for name, field in fields.items():
-        default = documented[name][1]
-        if field.is_required():
-            assert default == "required", name
-        elif isinstance(field.default, int | float | str):
-            assert default == str(field.default), name
-
-
-def test_the_list_of_methods_is_the_table_with_the_direction_of_each() -> None:
-    section = README.split("Methods:", 1)[1].split("\n\n", 1)[0]
-    distances, p_values = section.split("(distances, drift from the threshold on)", 1)
-    assert p_values.endswith("(p-values, drift below it).")
-    assert re.findall(r"`(\w+)`", distances) == [method.name for method in METHODS.values() if not method.p_value]
-    assert re.findall(r"`(\w+)`", p_values) == [method.name for method in METHODS.values() if method.p_value]
-
-
-def test_the_dashboard_takes_the_same_methods_for_p_values() -> None:
-    dashboard = (ROOT / "services/grafana/provisioning/dashboards/json/drift.json").read_text()
-    lists = re.findall(r"method IN \(([^)]*)\)", dashboard)
-    assert lists
-    for names in lists:
-        assert set(re.findall(r"'(\w+)'", names)) == {method.name for method in METHODS.values() if method.p_value}
-
-
-def test_every_state_is_named() -> None:
-    for state in ColumnState:
-        assert state == ColumnState.COMPARED or f"`{state}`" in README
-
-
-def test_every_exit_status_is_in_the_table() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BaseException)]
-    assert set(table("Exit status")) == {"0", "130"} | {str(kind.exit_code) for kind in kinds}
-
-
-def test_the_error_tree_names_every_kind_and_its_status() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BaseException)]
-    for kind in kinds:
-        if kind is not errors.DriftgateError:
-            assert re.search(rf"{kind.__name__} +{kind.exit_code} ", errors.__doc__ or ""), kind
-
-
-def test_every_command_is_in_the_table() -> None:
-    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    assert set(table("Your own months")) == {f"driftgate {name}" for name in commands}
-
-
-@pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=lambda p: p.name
-)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
-        assert "://" in target or (path.parent / target).exists(), target
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        to = path.parent / name if name else path
+        assert to.exists(), target
+        if anchor:
+            assert anchor in anchors(to), target
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_make_lists_every_target() -> None:
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = text_of("Makefile")
     phony = set(makefile.split(".PHONY:", 1)[1].split("\n", 1)[0].split())
     assert phony == set(re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE))
+
+
+def test_the_figures_of_a_run_are_those_of_the_last_benchmark() -> None:
+    measured = json.loads(text_of("benchmarks/results.json"))["7043"]
+    text = text_of("docs/speed.md")
+    for name, kind, what, form in (
+        ("cold", "wall_seconds", "wall seconds", ".1f"),
+        ("server_up", "wall_seconds", "wall seconds, Prefect server already up", ".1f"),
+        ("cold", "cpu_seconds", "CPU seconds", ".1f"),
+        ("cold", "memory_mib", "peak memory, MiB", ".0f"),
+    ):
+        (pair,) = measured[name]
+        ours, textbook = pair["driftgate"][kind], pair["textbook"][kind]
+        assert f"| 7,043 | {what} | {ours:{form}} | {textbook:{form}} | {ours / textbook:.2f} |" in text
+
+
+def test_the_figures_of_the_service_are_those_of_the_last_benchmark() -> None:
+    loads = json.loads(text_of("benchmarks/api_results.json"))["loads"]
+    text = text_of("docs/speed.md")
+    for clients, kind, what, forms in (
+        (1, "per_second", "requests per second", (".0f", ".1f", ".0f")),
+        (1, "p50_ms", "p50, ms", (".1f", ".0f", ".2f")),
+        (16, "per_second", "requests per second", (".0f", ".1f", ".0f")),
+        (16, "p99_ms", "p99, ms", (".0f", ",.0f", ".2f")),
+    ):
+        ours, textbook = loads[f"driftgate_{clients}"][kind], loads[f"textbook_{clients}"][kind]
+        cells = [format(value, form) for value, form in zip((ours, textbook, ours / textbook), forms, strict=True)]
+        assert f"| {clients} | {what} | {' | '.join(cells)} |" in text
+
+
+def test_the_index_of_decisions_has_each_with_its_status() -> None:
+    listed = re.findall(r"^\| \[(\d+)\]\((.+?)\) \| (.+?) \| (.+?) \|", text_of("docs/adr/README.md"), re.MULTILINE)
+    pages = {path.name: path.read_text(encoding="utf-8") for path in DECISIONS}
+    assert [name for _, name, _, _ in listed] == list(pages)
+    for number, name, title, status in listed:
+        assert name.startswith(f"{int(number):04d}-")
+        assert pages[name].startswith(f"# {number}. {title}\n\n{status}\n"), name
+        assert re.fullmatch(r"Accepted\.( Supersedes [\d, ]+\.)?|Superseded by \d+\.", status), name
+
+
+def test_what_supersedes_a_decision_says_so_on_both_pages() -> None:
+    status = {int(path.name[:4]): path.read_text(encoding="utf-8").splitlines()[2] for path in DECISIONS}
+    later = {number: int(line.split()[2].rstrip(".")) for number, line in status.items() if "Superseded" in line}
+    earlier = {
+        int(number): new
+        for new, line in status.items()
+        if "Supersedes" in line
+        for number in re.findall(r"\d+", line.split("Supersedes", 1)[1])
+    }
+    assert later == earlier
+
+
+def test_the_words_of_the_glossary_are_those_of_the_code() -> None:
+    sources = [path for folder in ("driftgate", "flows", "feature_repo") for path in (ROOT / folder).rglob("*.py")]
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    words = set(re.findall(r"`(\w+)`", text_of("docs/glossary.md")))
+    assert words
+    assert [word for word in sorted(words) if not re.search(rf"\b{word}\b", code)] == []
+
+
+def test_the_glossary_explains_each_word_once() -> None:
+    words = re.findall(r"^\| (.+?) \|", text_of("docs/glossary.md"), re.MULTILINE)
+    terms = [term for word in words if word not in ("word", "---") for term in word.split(", ")]
+    assert len(set(terms)) == len(terms) > 50

@@ -76,11 +76,12 @@ def test_record_tables_and_page_say_pending(early: Run, workplace: Workplace) ->
 def test_the_list_says_that_it_waits(early: Run, workplace: Workplace) -> None:
     from driftgate.reports.terminal import run_lines, runs_table
     from driftgate.store.history import past_runs
+    from driftgate.store.record import RunRecord
 
     (run,) = past_runs(workplace.engine, "churn")
     assert run.pending
     assert "RETRAINING_TRIGGERED (SIMULATED), labels pending" in runs_table([run])[1]
-    assert f"performance: {PENDING}" in run_lines(json.loads(early.paths.record.read_text()))
+    assert f"performance: {PENDING}" in run_lines(RunRecord.model_validate_json(early.paths.record.read_bytes()))
 
 
 def test_a_schedule_judges_it_again_once_the_labels_are_there_and_not_before(early: Run, workplace: Workplace) -> None:
@@ -104,7 +105,10 @@ def test_after_an_outage_each_month_that_is_due_is_judged_once(early: Run, workp
     """As if the last verdict were of a month before all these, and as if there were none at all."""
     with workplace.engine.begin() as connection:
         connection.execute(text("DELETE FROM monitor_columns"))
-        connection.execute(text("UPDATE monitor_runs SET as_of_ref = '2023-12-31', as_of_cur = '2024-01-31'"))
+        pair = {"ref": date(2023, 12, 31), "cur": JAN}
+        months = "jsonb_build_object('as_of_ref', CAST(:ref AS date), 'as_of_cur', CAST(:cur AS date))"
+        record = f"jsonb_set(record, '{{inputs}}', record->'inputs' || {months})"
+        connection.execute(text(f"UPDATE monitor_runs SET as_of_ref = :ref, as_of_cur = :cur, record = {record}"), pair)
     assert schedule() == [(JAN, FEB), (FEB, MAR)]
     assert schedule() == []
     with workplace.engine.begin() as connection:

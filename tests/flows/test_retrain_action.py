@@ -144,8 +144,10 @@ def test_why_it_is_held_back_is_in_the_record_and_the_tables(
         row = connection.execute(query, {"name": name, "cur": held.drift.as_of_cur}).one()
     assert row == ("NO_ACTION", True, held.decision.held_back)
     from driftgate.reports.terminal import run_lines
+    from driftgate.store.record import RunRecord
 
-    assert "no threshold would flip it: a signal is there, and it is held back" in run_lines(record)
+    lines = run_lines(RunRecord.model_validate(record))
+    assert "no threshold would flip it: a signal is there, and it is held back" in lines
 
 
 def test_a_trigger_starts_one_retraining_and_a_rerun_none(confirmed: Runs, workplace: Workplace) -> None:

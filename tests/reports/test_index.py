@@ -18,9 +18,8 @@ from driftgate.decision import History
 from driftgate.errors import OutputError
 from driftgate.performance.result import PerformanceState, not_measured
 from driftgate.reports.index import INDEX, write_index
-from driftgate.reports.index_page import render
-from driftgate.reports.index_record import Entry, Record, Unreadable
-from driftgate.store.record import record_text
+from driftgate.reports.index_page import Entry, Unreadable, render
+from driftgate.store.record import RunRecord, record_text
 from tests.reports.runs import (
     FEBRUARY,
     JANUARY,
@@ -121,24 +120,24 @@ def test_monitors_have_sections_of_their_own(tmp_path: Path) -> None:
     assert found.text.index("orders") < found.text.index("churn")
 
 
-def test_a_fall_of_the_auc_is_shown_with_its_interval_as_a_hint_for_eyes_and_ears(tmp_path: Path) -> None:
+def test_a_drop_of_the_auc_is_shown_with_its_interval_as_a_hint_for_eyes_and_ears(tmp_path: Path) -> None:
     put(tmp_path, finished(performance=measured(0.82, 0.5)))
     found = page(tmp_path)
     hint = "95% interval 0.29 to 0.35, threshold 0.05; champion v1"
     assert f"0.32{hint}0.82 then, 0.50 now" in found.text
     assert "1 of 14 features drift. AUC 0.82 then, 0.50 now." in found.text
     html = (tmp_path / INDEX).read_text()
-    assert f"<span class='hint' tabindex='0'><b class='fallen'>0.32</b><span class='tip'>{hint}</span></span>" in html
+    assert f"<span class='hint' tabindex='0'><b class='dropped'>0.32</b><span class='tip'>{hint}</span></span>" in html
 
 
 @pytest.mark.parametrize("performance", [measured(0.82, 0.80), measured(0.82, 0.7, margin=0.2)])
-def test_a_fall_below_the_threshold_or_by_chance_is_not_marked(tmp_path: Path, performance: Any) -> None:
+def test_a_drop_below_the_threshold_or_by_chance_is_not_marked(tmp_path: Path, performance: Any) -> None:
     put(tmp_path, finished(performance=performance))
     assert "0.82 then" in page(tmp_path).text
-    assert "class='fallen'" not in (tmp_path / INDEX).read_text()
+    assert "class='dropped'" not in (tmp_path / INDEX).read_text()
 
 
-def test_a_rise_is_a_negative_fall_and_none_is_no_negative_zero(tmp_path: Path) -> None:
+def test_a_rise_is_a_negative_drop_and_none_is_no_negative_zero(tmp_path: Path) -> None:
     put(tmp_path, finished(performance=measured(0.8, 0.84, version=None)))
     put(tmp_path, finished(months=(FEBRUARY, MARCH), performance=measured(0.8, 0.801)))
     text = page(tmp_path).text
@@ -180,11 +179,8 @@ def test_what_was_held_back_is_marked_and_why(tmp_path: Path) -> None:
 
 
 def test_a_record_from_before_performance_was_measured_is_listed(tmp_path: Path) -> None:
-    path = put(tmp_path, finished(), target={"abs_diff": None, "reason": "no labels"})
-    record = json.loads(path.read_text())
-    for key in ("performance", "held_back", "signalled", "signals", "retrain", "prediction"):
-        del record[key]
-    path.write_text(json.dumps(record))
+    old = Path(__file__).parents[1] / "store/golden/first_release.json"
+    (tmp_path / "decision_2024-01-31_vs_2024-02-29.json").write_bytes(old.read_bytes())
     text = page(tmp_path).text
     assert "NO_ACTION for 2024-02-29" in text
     assert "not recorded" in text
@@ -192,7 +188,8 @@ def test_a_record_from_before_performance_was_measured_is_listed(tmp_path: Path)
     assert "held back" not in text
 
 
-MEASURED = {"state": "measured", "reason": "", "champion": "1", "threshold": 0.05, "measures": {}}
+UNKNOWN = {"trained_on": None, "users_ref": 0, "users_cur": 0, "relations": []}
+MEASURED = {**UNKNOWN, "state": "measured", "reason": "", "champion": "1", "threshold": 0.05, "measures": {}}
 
 
 @pytest.mark.parametrize(
@@ -270,17 +267,18 @@ def test_a_file_name_that_is_no_text_does_not_break_the_page(tmp_path: Path) -> 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     attack = "</td><script>alert('1')</script>\"'><img src=x onerror=alert(1)>&amp;"
     put(tmp_path, finished(), monitor=attack, verdict=attack, reasons=[attack])
-    broken = {"state": "pending", "reason": attack, "champion": attack, "threshold": 0.05, "measures": {}}
+    broken = MEASURED | {"state": "pending", "reason": attack, "champion": attack}
+    target = json.loads(record_text(finished()))["target"] | {"abs_diff": None, "reason": attack}
     put(
         tmp_path,
         finished(months=(FEBRUARY, MARCH)),
-        target={"abs_diff": None, "reason": attack},
+        target=target,
         held_back=attack,
         performance=broken,
     )
-    change = {"ref": 0.8, "cur": 0.5, "low": -0.4, "high": -0.2}
-    fallen = broken | {"state": "measured", "measures": {"auc": change}}
-    put(tmp_path, finished(months=(JANUARY, MARCH)), performance=fallen)
+    change = {"ref": 0.8, "cur": 0.5, "low": -0.4, "high": -0.2, "difference": -0.3}
+    dropped = broken | {"state": "measured", "measures": {"auc": change}}
+    put(tmp_path, finished(months=(JANUARY, MARCH)), performance=dropped)
     html = write_index(tmp_path).read_text(encoding="utf-8")
     found = Page(html)
     assert "script" not in found.tags
@@ -306,7 +304,7 @@ def test_the_same_records_make_the_same_page(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_withdrawn_report_is_gone_from_the_page(tmp_path: Path) -> None:
+def test_a_deleted_report_is_gone_from_the_page(tmp_path: Path) -> None:
     for path in (put(tmp_path, finished(months=(FEBRUARY, MARCH))), put(tmp_path, finished())):
         last = path
     assert "1 pair" not in page(tmp_path).text
@@ -371,9 +369,11 @@ def test_a_record_that_comes_while_the_page_is_written_is_on_it(
     assert "2024-03-31" in page(tmp_path).text
 
 
-CHANGES = st.fixed_dictionaries({name: st.floats(-1, 1) for name in ("ref", "cur", "low", "high")})
+CONTENT = RunRecord.of(finished()).content
+CHANGES = st.fixed_dictionaries({name: st.floats(-1, 1) for name in ("ref", "cur", "low", "high", "difference")})
 PERFORMANCES = st.fixed_dictionaries(
     {
+        **{name: st.just(value) for name, value in UNKNOWN.items()},
         "state": st.sampled_from(list(PerformanceState)),
         "reason": st.text(max_size=9),
         "champion": st.none() | st.text(max_size=3),
@@ -381,28 +381,32 @@ PERFORMANCES = st.fixed_dictionaries(
         "measures": st.fixed_dictionaries({"auc": CHANGES}),
     }
 )
-RECORDS = st.builds(
-    Record,
-    monitor=st.sampled_from(["churn", "<i>"]) | st.text(min_size=1, max_size=8),
-    decided_at=st.datetimes(timezones=st.sampled_from([UTC, None])),
-    verdict=st.sampled_from(["NO_ACTION", "RETRAINING_TRIGGERED", "<b>"]),
-    reasons=st.lists(st.text(max_size=20), max_size=3).map(tuple),
-    drift_share=st.floats(0, 1),
-    threshold=st.floats(0, 1),
-    drifted_features=st.integers(0, 99),
-    declared_features=st.integers(1, 99),
-    target=st.fixed_dictionaries(
-        {"abs_diff": st.none() | st.floats(0, 1), "reason": st.text(max_size=9)}, optional={"pending": st.booleans()}
-    ),
-    held_back=st.sampled_from(["", "<u>"]),
-    performance=st.none() | PERFORMANCES,
-    inputs=st.fixed_dictionaries(
-        {
-            "as_of_ref": st.dates(date(2020, 1, 1), date(2024, 1, 1)),
-            "as_of_cur": st.dates(date(2024, 1, 2), date(2030, 1, 1)),
-        }
-    ),
+CHANGED = st.fixed_dictionaries(
+    {
+        "monitor": st.sampled_from(["churn", "<i>"]) | st.text(min_size=1, max_size=8),
+        "decided_at": st.datetimes(timezones=st.sampled_from([UTC, None])),
+        "verdict": st.sampled_from(["NO_ACTION", "RETRAINING_TRIGGERED", "<b>"]),
+        "reasons": st.lists(st.text(max_size=20), max_size=3),
+        "drift_share": st.floats(0, 1),
+        "threshold": st.floats(0, 1),
+        "drifted_features": st.integers(0, 99),
+        "declared_features": st.integers(1, 99),
+        "target": st.builds(
+            lambda change: CONTENT["target"] | change,
+            st.fixed_dictionaries(
+                {"abs_diff": st.none() | st.floats(0, 1), "reason": st.text(max_size=9), "pending": st.booleans()}
+            ),
+        ),
+        "held_back": st.sampled_from(["", "<u>"]),
+        "performance": st.none() | PERFORMANCES,
+        "inputs": st.builds(
+            lambda ref, cur: CONTENT["inputs"] | {"as_of_ref": ref, "as_of_cur": cur},
+            st.dates(date(2020, 1, 1), date(2024, 1, 1)),
+            st.dates(date(2024, 1, 2), date(2030, 1, 1)),
+        ),
+    }
 )
+RECORDS = CHANGED.map(lambda changes: RunRecord.model_validate(CONTENT | changes))
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -410,7 +414,9 @@ RECORDS = st.builds(
     records=st.lists(RECORDS, max_size=8),
     broken=st.lists(st.builds(Unreadable, st.text(max_size=9), st.text(max_size=9))),
 )
-def test_any_records_make_a_well_formed_page_with_a_row_each(records: list[Record], broken: list[Unreadable]) -> None:
+def test_any_records_make_a_well_formed_page_with_a_row_each(
+    records: list[RunRecord], broken: list[Unreadable]
+) -> None:
     entries = sorted((Entry(record, ()) for record in records), key=lambda entry: entry.order, reverse=True)
     found = Page(render(entries, broken))
     assert found.tags.count("tr") == len(records) + len({record.monitor for record in records})

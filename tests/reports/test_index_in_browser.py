@@ -104,7 +104,7 @@ const lum = text => { const c = text.match(/[\\d.]+/g).slice(0, 3).map(v => v / 
   return .2126 * c[0] + .7152 * c[1] + .0722 * c[2]; };
 const back = e => { for (; e; e = e.parentElement) { const b = getComputedStyle(e).backgroundColor;
     if (!/rgba\\(.*, 0\\)/.test(b)) return b; } return 'rgb(255, 255, 255)'; };
-return [...document.querySelectorAll('h1, h2, p, th, td, a, .badge, .soft, .tip, .fallen, li')].map(e => {
+return [...document.querySelectorAll('h1, h2, p, th, td, a, .badge, .soft, .tip, .dropped, li')].map(e => {
   const [a, b] = [lum(getComputedStyle(e).color), lum(back(e))];
   return [e.className || e.tagName, (Math.max(a, b) + .05) / (Math.min(a, b) + .05)]; });
 """

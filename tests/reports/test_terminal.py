@@ -1,9 +1,7 @@
 """Past runs as lines on a terminal."""
 
-import math
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
 
 from sqlalchemy import Engine, text
 
@@ -11,26 +9,10 @@ from driftgate.decision import History, Policy, decide
 from driftgate.performance.result import Change, Performance, PerformanceState, Relation, not_measured
 from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.run import Run
-from driftgate.store.history import PastRun, earlier_runs, past_record, past_runs
-from driftgate.store.record import decision_record
+from driftgate.store.history import earlier_runs, past_record, past_runs
+from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, save_run
-from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, finished, lost
-
-
-def past(**overrides: Any) -> PastRun:
-    values: dict[str, Any] = {
-        "monitor": "churn",
-        "as_of_ref": JANUARY,
-        "as_of_cur": FEBRUARY,
-        "decided_at": datetime(2024, 4, 1, 12, 30, tzinfo=UTC),
-        "verdict": "NO_ACTION",
-        "drift_share": 1 / 14,
-        "target_drift": 0.0234,
-        "auc_drop": -0.01,
-        "reasons": (),
-        "pending": False,
-    }
-    return PastRun(**{**values, **overrides})
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, PENDING, PENDING_TARGET, column, finished, lost, measured
 
 
 def performed(version: str | None = "1", relations: tuple[Relation, ...] = ()) -> Performance:
@@ -51,14 +33,15 @@ def with_performance(run: Run, found: Performance, history: History | None = Non
 
 
 def test_runs_stand_in_columns() -> None:
-    head, first, second = runs_table(
-        [past(), past(as_of_cur=MARCH, target_drift=math.nan, auc_drop=math.nan, pending=True)]
-    )
+    first_run = finished(performance=measured(0.8, 0.81), decided_at=datetime(2024, 4, 1, 12, 30, tzinfo=UTC))
+    second_run = finished(months=(FEBRUARY, MARCH), target=PENDING_TARGET, performance=PENDING)
+    head, first, second = runs_table([RunRecord.of(first_run), RunRecord.of(second_run)])
     at = {word: head.index(word) for word in ("current", "drift_share", "target_drift", "auc_drop", "verdict")}
     assert first[at["current"] :].startswith("2024-02-29  0.0714")
-    assert first[at["target_drift"] :].startswith("0.0234") and first[at["auc_drop"] :].startswith("-0.0100")
+    assert first[at["target_drift"] :].startswith("0.0239") and first[at["auc_drop"] :].startswith("-0.0100")
+    assert first[at["verdict"] :].startswith("NO_ACTION ") and first.endswith("  2024-04-01 12:30")
     assert second[at["target_drift"] :].startswith("- ") and second[at["auc_drop"] :].startswith("- ")
-    assert second[at["verdict"] :].startswith("NO_ACTION, labels pending  2024-04-01 12:30")
+    assert second[at["verdict"] :].startswith("NO_ACTION, labels pending  2024-04-01 12:00")
     assert head.endswith("decided at (UTC)") and not any(line != line.rstrip() for line in (head, first, second))
 
 
@@ -68,7 +51,7 @@ def test_without_runs_there_is_the_head_alone() -> None:
 
 def test_a_run_is_shown_with_its_performance() -> None:
     relations = tuple(Relation(f"f{n}", 0.7, 0.5 + n / 100) for n in range(8))
-    lines = run_lines(decision_record(with_performance(finished(), performed(relations=relations))))
+    lines = run_lines(RunRecord.of(with_performance(finished(), performed(relations=relations))))
     assert lines[0] == "churn: 2024-02-29 against 2024-01-31, decided at 2024-04-01T12:00:00+00:00"
     assert lines[1:4] == [
         "RETRAINING_TRIGGERED (SIMULATED)",
@@ -82,31 +65,31 @@ def test_a_run_is_shown_with_its_performance() -> None:
     assert table.index(["log_loss", "0.4000", "0.7000", "0.3000", "[0.2800,", "0.3200]"]) > table.index(
         ["auc", "0.8200", "0.5000", "-0.3200", "[-0.3500,", "-0.2900]"]
     )
-    (told,) = [line for line in lines if line.startswith("what single features say")]
-    assert "f0 0.70 to 0.50" in told and "f4" in told and "f5" not in told
+    (relation_line,) = [line for line in lines if line.startswith("what single features say")]
+    assert "f0 0.70 to 0.50" in relation_line and "f4" in relation_line and "f5" not in relation_line
     assert lines[-1] == "report: /reports/drift_2024-01-31_vs_2024-02-29.html"
 
 
-def test_a_probe_and_a_performance_that_is_pending_are_told() -> None:
-    probe = run_lines(decision_record(with_performance(finished(), performed(version=None))))
+def test_a_probe_and_a_performance_that_is_pending_are_shown() -> None:
+    probe = run_lines(RunRecord.of(with_performance(finished(), performed(version=None))))
     assert "performance of a probe model, trained on 2024-01-31, on 1,612 users it has not seen:" in probe
     waiting = not_measured(PerformanceState.PENDING, "pending, 43% labelled")
-    assert "performance: pending, 43% labelled" in run_lines(decision_record(with_performance(finished(), waiting)))
-    off = run_lines(decision_record(finished()))
+    assert "performance: pending, 43% labelled" in run_lines(RunRecord.of(with_performance(finished(), waiting)))
+    off = run_lines(RunRecord.of(finished()))
     assert not [line for line in off if line.startswith("performance")]
 
 
 def test_what_is_held_back_hangs_on_no_threshold() -> None:
     run = with_performance(finished(), performed(), History(champion_trained_on=date(2024, 2, 29)))
-    lines = run_lines(decision_record(run))
+    lines = run_lines(RunRecord.of(run))
     assert lines[1:3] == ["NO_ACTION", "  held back: the champion was trained on 2024-02-29 and knows this shift"]
     assert "no threshold would flip it: a signal is there, and it is held back" in lines
-    calm = run_lines(decision_record(finished(column("f", 0.01))))
+    calm = run_lines(RunRecord.of(finished(column("f", 0.01))))
     assert "no threshold would flip it" in calm, "nothing drifts, so no bar above zero is reached"
 
 
 def test_columns_are_shown_worst_first_with_what_could_not_be_compared() -> None:
-    lines = run_lines(decision_record(finished(column("calm"), column("wild", 0.9), lost("gone"))))
+    lines = run_lines(RunRecord.of(finished(column("calm"), column("wild", 0.9), lost("gone"))))
     names = [line.split()[0] for line in lines[lines.index(next(x for x in lines if x.startswith("feature"))) + 1 : -2]]
     assert names == ["gone", "wild", "calm"]
     gone = next(line for line in lines if line.startswith("gone"))
@@ -123,7 +106,8 @@ def test_a_record_of_an_earlier_release_is_shown(database: Engine) -> None:
         for name in ("signalled", "held_back", "retrain", "performance_state", "auc_drop", "champion_version"):
             connection.execute(text(f"ALTER TABLE monitor_runs DROP COLUMN {name}"))
     (run,) = past_runs(database, "churn")
-    assert math.isnan(run.auc_drop) and not run.pending
+    assert run.performance is None and not run.pending
+    assert runs_table([run])[1].split()[4] == "-", "no auc_drop"
     assert earlier_runs(database, "churn", MARCH)[0].signalled is False
     lines = run_lines(past_record(database, "churn", None, None))
     assert lines[1] == "NO_ACTION" and not [line for line in lines if line.startswith("performance")]

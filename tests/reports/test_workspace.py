@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from driftgate.decision import History
 from driftgate.errors import OutputError
-from driftgate.reports.workspace import add_snapshot, project_id, snapshot_id, withdraw_snapshot
+from driftgate.reports.workspace import add_snapshot, delete_snapshot, project_id, snapshot_id
 from tests.reports.runs import (
     APRIL,
     FEBRUARY,
@@ -192,12 +192,12 @@ def test_what_people_changed_in_the_project_stays(tmp_path: Path) -> None:
     assert again.dashboard.model().tabs == []
 
 
-def test_a_withdrawn_pair_is_gone_and_withdrawing_is_safe_to_repeat(tmp_path: Path) -> None:
-    withdraw_snapshot(tmp_path, "churn", JANUARY, FEBRUARY)
+def test_a_deleted_pair_is_gone_and_deleting_is_safe_to_repeat(tmp_path: Path) -> None:
+    delete_snapshot(tmp_path, "churn", JANUARY, FEBRUARY)
     add_snapshot(tmp_path, finished(), snapshot_text())
     add_snapshot(tmp_path, finished(months=(FEBRUARY, MARCH)), snapshot_text())
     for _ in range(2):
-        withdraw_snapshot(tmp_path, "churn", JANUARY, FEBRUARY)
+        delete_snapshot(tmp_path, "churn", JANUARY, FEBRUARY)
     assert list(opened(tmp_path).list_runs(project_id("churn"))) == [snapshot_id("churn", FEBRUARY, MARCH)]
 
 

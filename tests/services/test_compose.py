@@ -65,6 +65,12 @@ def test_no_service_is_privileged(name: str) -> None:
     assert service.get("network_mode") != "host"
 
 
+def test_hardening_and_the_shared_image_stand_once() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    for line in ("no-new-privileges:true", "cap_drop:", "driftgate-prefect:local", "services/prefect/Dockerfile"):
+        assert text.count(line) == 1, line
+
+
 @pytest.mark.parametrize("name", LONG_RUNNING)
 def test_no_long_running_service_is_root(name: str) -> None:
     if name in DROP_ROOT_THEMSELVES:

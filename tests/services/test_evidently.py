@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from driftgate.reports.index import write_index
-from driftgate.reports.workspace import add_snapshot, project_id, snapshot_id, withdraw_snapshot
+from driftgate.reports.workspace import add_snapshot, delete_snapshot, project_id, snapshot_id
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, finished
 from tests.reports.snapshots import snapshot_text
 
@@ -121,7 +121,7 @@ def test_runs_appear_change_and_go_while_the_ui_is_up(ui: Ui) -> None:
     ui.wait_for(lambda: reports(ui)[first]["tags"] == ["RETRAINING_TRIGGERED (SIMULATED)"])
     assert len(reports(ui)) == 2
 
-    withdraw_snapshot(ui.workspace, "churn", JANUARY, FEBRUARY)
+    delete_snapshot(ui.workspace, "churn", JANUARY, FEBRUARY)
     ui.wait_for(lambda: set(reports(ui)) == {str(snapshot_id("churn", FEBRUARY, MARCH))})
 
 

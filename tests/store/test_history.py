@@ -9,11 +9,11 @@ from sqlalchemy import Engine, text
 
 from driftgate.decision import Earlier, HeldBack, History
 from driftgate.drift.comparison import target_drift
-from driftgate.errors import UnknownMonthError
+from driftgate.errors import DataError, UnknownMonthError
 from driftgate.features.labels import LabelMonth
 from driftgate.reports.terminal import run_lines, runs_table
-from driftgate.store.history import decision_of, earlier_runs, past_record, past_runs
-from driftgate.store.record import decision_record
+from driftgate.store.history import earlier_runs, past_record, past_runs
+from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, save_run
 from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, finished, measured
 
@@ -47,10 +47,9 @@ def test_runs_are_listed_by_month(engine: Engine) -> None:
 
 
 def test_one_run_is_found_by_its_months(engine: Engine) -> None:
-    assert past_record(engine, "churn", FEBRUARY, None)["inputs"]["as_of_ref"] == "2024-01-31"
-    assert past_record(engine, "churn", None, FEBRUARY)["inputs"]["as_of_cur"] == "2024-03-31"
-    newest = past_record(engine, "churn", None, None)["inputs"]
-    assert (newest["as_of_ref"], newest["as_of_cur"]) == ("2024-01-31", "2024-03-31"), "the last judged of that month"
+    assert past_record(engine, "churn", FEBRUARY, None).inputs.as_of_ref == JANUARY
+    assert past_record(engine, "churn", None, FEBRUARY).inputs.as_of_cur == MARCH
+    assert past_record(engine, "churn", None, None).pair == (JANUARY, MARCH), "the last judged of that month"
     with pytest.raises(UnknownMonthError, match="no run") as caught:
         past_record(engine, "churn", date(2024, 4, 30), None)
     assert "2024-02-29 vs 2024-03-31" in str(caught.value.allowed)
@@ -65,15 +64,33 @@ def test_a_decision_looks_back_on_one_run_for_each_month(engine: Engine) -> None
 
 def test_a_run_of_an_earlier_release_is_read_by_its_verdict(engine: Engine) -> None:
     with engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE monitor_runs SET signalled = NULL, verdict = 'RETRAINING_TRIGGERED'")
+        connection.exec_driver_sql(
+            "UPDATE monitor_runs SET record = record - 'signalled' || '{\"verdict\": \"RETRAINING_TRIGGERED\"}'"
+        )
     assert earlier_runs(engine, "churn", MARCH) == (Earlier(FEBRUARY, True, True),)
+
+
+def test_a_list_of_runs_has_no_columns_and_one_run_has_them(engine: Engine) -> None:
+    assert all(run.columns == () for run in past_runs(engine, "churn"))
+    assert len(past_record(engine, "churn", None, None).columns) == 14
+
+
+def test_a_record_that_cannot_be_read_is_named(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE monitor_runs SET record = record || '{\"drift_share\": \"much\"}' WHERE as_of_cur = '2024-02-29'"
+        )
+    with pytest.raises(DataError, match=r"2024-01-31 vs 2024-02-29 in the table monitor_runs .*drift_share") as caught:
+        past_runs(engine, "churn")
+    assert "driftgate monitor" in str(caught.value)
+    assert past_record(engine, "churn", MARCH, None).pair == (JANUARY, MARCH), "the others are read"
 
 
 def test_a_decision_survives_its_record() -> None:
     known = History(champion_trained_on=APRIL)
     for history, overrides in ((None, {}), (None, {"threshold": 0.01}), (known, {}), (known, {"threshold": 0.01})):
         run = finished(months=(FEBRUARY, MARCH), history=history, **overrides)
-        assert decision_of(decision_record(run)) == run.decision
+        assert RunRecord.of(run).decision == run.decision
     assert run.decision.held_back_code is HeldBack.CHAMPION_KNOWS
 
 

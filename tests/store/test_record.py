@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -10,14 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftgate.run import Run
-from driftgate.store.record import decision_record, record_text, without_nan
+from driftgate.store import record as record_module
+from driftgate.store.record import RunRecord, record_text
 from tests.reports.runs import NO_TARGET, TARGET, column, finished, lost
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
-    max_leaves=8,
-)
+from tests.store.examples import EXAMPLES, GOLDEN, known
 
 
 def refuse(constant: str) -> Any:
@@ -28,21 +25,69 @@ def read(run: Run) -> dict[str, Any]:
     return json.loads(record_text(run), parse_constant=refuse)
 
 
-@settings(max_examples=40)
-@given(values)
-def test_any_value_without_nan_is_strict_json(value: Any) -> None:
-    text = json.dumps(without_nan(value), allow_nan=False)
-    assert json.loads(text, parse_constant=refuse) == json.loads(text)
+@settings(max_examples=60)
+@given(st.floats(), st.floats(), st.floats())
+def test_whatever_the_figures_are_the_record_is_strict_json(score: float, ref: float, cur: float) -> None:
+    """Null stands for what is not finite, and for nothing else."""
+    target = replace(TARGET, ref=ref, cur=cur)
+    record = read(finished(column("a", 0.5), column("b", score=score, drifted=False), target=target))
+    (found,) = (item["score"] for item in record["columns"] if item["name"] == "b")
+    assert found == (score if math.isfinite(score) else None)
+    assert record["target"]["ref"] == (ref if math.isfinite(ref) else None)
+    assert (record["target"]["abs_diff"] is None) == (not math.isfinite(abs(cur - ref)))
 
 
-def test_only_what_is_not_finite_becomes_null() -> None:
-    odd = {"a": [math.nan, -math.inf, (1.5, math.inf)], "b": {"c": 0.0, "d": True, "e": "nan"}}
-    assert without_nan(odd) == {"a": [None, None, [1.5, None]], "b": {"c": 0.0, "d": True, "e": "nan"}}
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_record_is_written_as_earlier_releases_wrote_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "version", lambda package: f"{package} 1.0")
+    golden = (GOLDEN / f"{name}.json").read_text(encoding="utf-8")
+    assert json.dumps(known(read(EXAMPLES[name]), json.loads(golden)), indent=2) + "\n" == golden
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_is_read_back_is_what_was_decided(name: str) -> None:
+    run = EXAMPLES[name]
+    record = RunRecord.model_validate_json((GOLDEN / f"{name}.json").read_bytes())
+    assert repr(record.decision) == repr(run.decision), "NaN is not equal to itself"
+    assert (record.triggered, record.has_signal) == (run.decision.triggered, run.decision.signalled)
+    assert record.pair == (run.drift.as_of_ref, run.drift.as_of_cur)
+    assert record.pending == run.pending
+
+
+def test_a_record_of_the_first_release_is_read() -> None:
+    """Without performance, prediction, signals, and all that came with them."""
+    record = RunRecord.model_validate_json((GOLDEN / "first_release.json").read_bytes())
+    assert (record.performance, record.prediction, record.signals, record.pending) == (None, None, (), None)
+    assert (record.triggered, record.has_signal, record.auc_dropped) == (False, False, False)
+    assert record.row["auc_drop"] is None and record.row["drift_share"] == 1 / 14
+    assert (record.inputs.confirmations, record.target.pending) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "triggered"),
+    [
+        ("NO_ACTION", False),
+        ("RETRAINING_TRIGGERED", True),
+        ("RETRAINING_TRIGGERED (SIMULATED)", True),
+        ("RETRAINING_TRIGGERED (RETRAIN OFF)", True),
+    ],
+)
+def test_a_verdict_triggers_whatever_a_trigger_starts(verdict: str, triggered: bool) -> None:
+    old = json.loads((GOLDEN / "first_release.json").read_text()) | {"verdict": verdict}
+    record = RunRecord.model_validate(old)
+    assert (record.triggered, record.has_signal) == (triggered, triggered)
+
+
+def test_keys_of_a_later_release_are_ignored() -> None:
+    content = RunRecord.of(finished()).content
+    later = {**content, "new": 1, "target": {**content["target"], "new": [2]}}
+    assert RunRecord.model_validate(later) == RunRecord.of(finished())
 
 
 @pytest.mark.parametrize("run", [finished(), finished(column("a"), lost("b")), finished(column("a"), target=NO_TARGET)])
 def test_a_record_is_strict_json_and_comes_back_the_same(run: Run) -> None:
-    assert read(run) == decision_record(run)
+    assert read(run) == RunRecord.of(run).content
+    assert RunRecord.model_validate_json(record_text(run)) == RunRecord.of(run)
     assert record_text(run).endswith("}\n")
 
 

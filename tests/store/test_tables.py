@@ -1,15 +1,19 @@
 """Run tables on a real PostgreSQL: one set of rows for each monitor and pair of months, whatever happens."""
 
+import json
 import threading
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, inspect, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
 from driftgate.errors import DatabaseError
-from driftgate.store.record import decision_record
+from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs, save_run
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, TARGET, column, finished, lost
+from tests.store.examples import EXAMPLES, GOLDEN, known
 
 
 @pytest.fixture
@@ -22,6 +26,26 @@ def results(database: Engine) -> Engine:
 def rows(engine: Engine, table: Any) -> list[dict[str, Any]]:
     with engine.connect() as connection:
         return [dict(row) for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()]
+
+
+def test_the_tables_are_made_as_earlier_releases_made_them() -> None:
+    golden = (GOLDEN / "tables.sql").read_text().splitlines()
+    made = [CreateTable(table).compile(dialect=postgresql.dialect()) for table in (monitor_runs, monitor_columns)]
+    lines = "".join(f"{str(table).strip()};\n" for table in made).splitlines()
+    assert [line for line in lines if line in golden] == golden
+    assert [line for line in lines if line not in golden and "NOT NULL" in line] == [], "earlier rows lack the value"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_rows_are_written_as_earlier_releases_wrote_them(results: Engine, name: str) -> None:
+    save_run(results, EXAMPLES[name])
+    runs, columns = rows(results, monitor_runs), rows(results, monitor_columns)
+    for row in runs:
+        assert row.pop("record") == RunRecord.of(EXAMPLES[name]).content
+        row["decided_at"] = row["decided_at"].timestamp()
+    golden = (GOLDEN / f"{name}.rows.json").read_text(encoding="utf-8")
+    written = known({"monitor_runs": runs, "monitor_columns": columns}, json.loads(golden))
+    assert json.dumps(written, indent=1, default=str) + "\n" == golden
 
 
 def test_a_run_and_its_columns_are_stored(results: Engine) -> None:
@@ -41,7 +65,7 @@ def test_a_run_and_its_columns_are_stored(results: Engine) -> None:
     )
     assert (stored["target_threshold"], stored["target_reason"]) == (0.5, "")
     assert stored["report_html"] == "/reports/drift_2024-01-31_vs_2024-02-29.html"
-    assert stored["record"] == decision_record(run)
+    assert stored["record"] == RunRecord.of(run).content
     first, second = rows(results, monitor_columns)
     assert (first["name"], first["score"], first["drifted"], first["drifted_by"]) == ("a", 0.5, True, "values")
     assert (second["name"], second["method"], second["drifted"]) == ("b", "wasserstein", False)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def read_pipeline(artifacts: Path, info: VersionInfo) -> Any:
-    """The fitted pipeline of a version, once its digest is known to be the registered one.
+    """Return the fitted pipeline of a version, after a check that its digest is the registered one.
 
     Raises:
-        ConfigurationError: the file is absent or another than was registered, or scikit-learn is another version.
+        ConfigurationError: the file is absent or not the registered one, or scikit-learn has another version.
     """
     import sklearn
 
@@ -46,7 +46,7 @@ def read_pipeline(artifacts: Path, info: VersionInfo) -> Any:
 
 
 def read_judged(artifacts: Path, info: VersionInfo) -> "pa.Table":
-    """The labelled users of a version's training: `key` (text), `label` (0 or 1), `score`, `validation` (boolean).
+    """Return the labelled users of a version's training: `key` (text), `label` (0, 1), `score`, `validation` (boolean).
 
     Raises:
         ConfigurationError: the version was registered without them, or the file is absent.

@@ -1,6 +1,6 @@
 """The one module that imports mlflow: a run for each training, versions of a registered model, and their aliases.
 
-MLflow works on the tables of a schema of its own in the same PostgreSQL database, without a server in between.
+MLflow's client works directly on tables in the same PostgreSQL database, in a schema of their own; no server runs.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from driftgate.training.features import InputKind
 from driftgate.training.registry.mlflow_errors import SCHEMA, mlflow_errors
 from driftgate.training.registry.versions import IDENTITY_TAG, TRAINING_TAG, Training, training_text
 
-# Read while mlflow is imported. It would report its use to its makers, and git's absence to the user.
+# mlflow reads these at import. Without them it reports its use to its makers, and warns where git is missing.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -43,7 +43,7 @@ _COLUMN_TYPES = {InputKind.NUMBER: "double", InputKind.BOOLEAN: "boolean", Input
 
 
 def store_uri(parameters: ConnectionParameters) -> str:
-    """The address of MLflow's store, with the password in it: not for command lines and logs."""
+    """Return the address of MLflow's store. It contains the password, so keep it out of command lines and logs."""
     options = quote(f"-csearch_path={SCHEMA} -ctimezone=UTC")
     return f"{parameters.url_text()}&options={options}&connect_timeout=10&application_name=driftgate"
 
@@ -64,7 +64,7 @@ class MlflowStore:
 
     @property
     def client(self) -> MlflowClient:
-        """MLflow's own client; at first its tables are made, which takes seconds.
+        """MLflow's own client; the first use creates its tables, which takes seconds.
 
         Raises:
             DatabaseError: the role may not create a schema, or the database cannot be reached.
@@ -74,7 +74,7 @@ class MlflowStore:
     def record(
         self, training: Training, pipeline: Any, example: Mapping[str, Sequence[Any]], judged: Path | None
     ) -> str:
-        """Write one run with everything about a training, and a version of the model; no alias is moved.
+        """Write one run with everything about a training, and a version of the model; every alias stays.
 
         Returns:
             The version.
@@ -108,7 +108,7 @@ class MlflowStore:
             client.set_registered_model_alias(self.name, alias, version)
 
     def remove_alias(self, alias: str) -> None:
-        """Remove an alias; none may be there.
+        """Remove an alias where it exists.
 
         Raises:
             DatabaseError: the database refuses or cannot be reached.
@@ -142,7 +142,7 @@ class MlflowStore:
 def _open_client(parameters: ConnectionParameters, artifacts: Path) -> MlflowClient:
     engine = connect(parameters)
     try:
-        # MLflow makes its tables without a lock, and two at once would fail.
+        # MLflow creates its tables without a lock, and two processes at the same time would fail.
         with (
             database_errors("preparing MLflow's tables", parameters),
             session_lock(engine, Lock.MLFLOW_SCHEMA) as connection,
@@ -164,7 +164,7 @@ def _make_schema(connection: Connection) -> None:
 def _client_on(parameters: ConnectionParameters, artifacts: Path) -> MlflowClient:
     uri = store_uri(parameters)
     with mlflow_errors("preparing MLflow's tables", parameters):
-        # Made here, its default experiment is below our folder; made by the client, in the working directory.
+        # This call puts the default experiment below our folder; the client would put it into the working directory.
         SqlAlchemyStore(uri, artifacts.as_uri())
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
@@ -173,7 +173,7 @@ def _client_on(parameters: ConnectionParameters, artifacts: Path) -> MlflowClien
 
 
 def _experiment(client: MlflowClient, monitor: str, artifacts: Path) -> str:
-    """The monitor's experiment. It keeps its folder for ever, so another folder gets another experiment."""
+    """Return the monitor's experiment. An experiment never changes its folder, so another folder gets another one."""
     location = (artifacts / monitor).as_uri()
     for name in (monitor, f"{monitor} in {artifacts}"):
         found = client.get_experiment_by_name(name)
@@ -196,7 +196,7 @@ def _log_run(
     example: Mapping[str, Sequence[Any]],
     judged: Path | None,
 ) -> dict[str, str]:
-    """Parameters, metrics, tags and files of a run; returns the tags of the version to be."""
+    """Write parameters, metrics, tags and files of a run; return the tags of the new version."""
     now = int(time.time() * 1000)
     tags = {
         "monitor": training.monitor,
@@ -235,13 +235,13 @@ def _save_model(folder: Path, training: Training, pipeline: Any, example: Mappin
     import pandas as pd
 
     inputs = [ColSpec(_COLUMN_TYPES[item.kind], item.name, required=False) for item in training.features]
-    # MLflow's message on pickles: what is loaded here is checked against the digest in the database first.
+    # MLflow warns of pickles. Driftgate checks the digest in the database before it loads one.
     logger = logging.getLogger("mlflow.sklearn")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # About a function of its own.
+            # MLflow warns about a function of its own.
             warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
             mlflow.sklearn.save_model(
                 pipeline,

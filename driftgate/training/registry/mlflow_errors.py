@@ -1,4 +1,4 @@
-"""MLflow's errors as ours: what a retry can mend, what a person can, and never a password."""
+"""MLflow's errors as Driftgate's errors: they say whether a retry can mend them, and never contain a password."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ SCHEMA = "mlflow"
 
 @contextmanager
 def mlflow_errors(what: str, parameters: ConnectionParameters, artifacts: Path | None = None) -> Iterator[None]:
-    """Turn MLflow's errors into ours; a driver's error below it says whether a retry can mend it."""
+    """Turn MLflow's errors into Driftgate's; the driver's error beneath says whether a retry can mend it."""
     try:
         yield
     except DriftgateError:
@@ -37,7 +37,7 @@ def _ours(error: Exception, what: str, parameters: ConnectionParameters, artifac
             )
         cause = cause.__cause__ or cause.__context__
     message = str(error)
-    # An address of the store in the message would show the password, plain or as it is quoted there.
+    # The message may contain the address of the store with the password, plain or quoted.
     for secret in {parameters.password, quote(parameters.password, safe="")} - {""}:
         message = message.replace(secret, "***")
     return DriftgateError(

@@ -1,7 +1,7 @@
-"""What MLflow's tables say of one registered model, asked directly.
+"""Queries on MLflow's tables about one registered model.
 
-Importing mlflow takes five seconds and a hundred megabytes, which whoever only asks for the champion, or serves it,
-need not pay; and a query takes a third of a millisecond where MLflow's client takes seven.
+Importing mlflow takes five seconds and a hundred megabytes. A process that only reads the champion does not need it. A
+query takes a third of a millisecond, MLflow's client seven milliseconds.
 """
 
 from collections.abc import Iterator
@@ -41,35 +41,35 @@ class MlflowTables:
         return connect(self.parameters)
 
     def close(self) -> None:
-        """Close idle connections; further questions open new ones."""
+        """Close idle connections; later queries open new ones."""
         self._engine.dispose()
 
     def alias(self, alias: str) -> str | None:
-        """The version that an alias points at."""
+        """Return the version that an alias points at."""
         return next(iter(self._scalars(_ALIAS, alias=alias)), None)
 
     def versions(self) -> list[str]:
-        """All versions that were not deleted, oldest first."""
+        """Return all versions that were not deleted, oldest first."""
         return self._scalars(_VERSIONS)
 
     def tag(self, version: str, key: str) -> str | None:
-        """A tag of a version; None where either is absent."""
+        """Return a tag of a version; None where the tag or the version is absent."""
         if not (version.isascii() and version.isdecimal() and len(version) < 10):
             return None
         return next(iter(self._scalars(_TAG, version=int(version), key=key)), None)
 
     def with_identity(self, identity: str) -> list[str]:
-        """The versions of one and the same training, newest first."""
+        """Return the versions of the same training, newest first."""
         return self._scalars(_SAME, key=IDENTITY_TAG, identity=identity)
 
     @contextmanager
     def only_one(self, what: str) -> Iterator[None]:
-        """Hold a lock of a session: MLflow writes in several transactions, and two writers at once would mix theirs."""
+        """Hold a session lock: MLflow writes in several transactions, and those of two writers must not mix."""
         with database_errors(what, self.parameters), session_lock(self._engine, Lock.MODEL_REGISTRY):
             yield
 
     def _scalars(self, statement: Any, **values: object) -> list[str]:
-        """The first column of a query's rows as text; none where MLflow has no tables yet."""
+        """Return the first column of a query's rows as text; nothing where MLflow has no tables yet."""
         with database_errors(f"asking for {self.name}", self.parameters):
             try:
                 with self._engine.connect() as connection:

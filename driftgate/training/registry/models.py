@@ -1,4 +1,4 @@
-"""The registered model: its versions, which of them serves, and loading one. Reading needs no mlflow, writing does."""
+"""The registered model: its versions, which of them serves, and how to load one. Only writing needs mlflow."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ CHALLENGER = "challenger"
 
 @dataclass(frozen=True)
 class Registered:
-    """What became of a training.
+    """The result of registering a training.
 
     Attributes:
         alias: "champion", "challenger", or "" for a version that is neither.
-        created: False where the same training had been registered before.
+        created: False where the same training was registered already.
     """
 
     version: str
@@ -38,7 +38,7 @@ class Registered:
 
 @dataclass(frozen=True)
 class TrainedVersion:
-    """A training and the version of the registered model that it is."""
+    """A training with its version of the registered model."""
 
     model: str
     training: Training
@@ -46,14 +46,14 @@ class TrainedVersion:
 
 
 class ModelRegistry:
-    """One registered model. Safe to share between threads; `close` gives its connections back.
+    """One registered model. Threads may share it; `close` releases its connections.
 
     Every method raises DatabaseError where the database refuses, and DatabaseUnavailableError where it cannot be
     reached.
     """
 
     def __init__(self, parameters: ConnectionParameters, artifacts: Path, name: str) -> None:
-        """Nothing is opened until the first question.
+        """Open no connection before the first query.
 
         Args:
             parameters: database that holds MLflow's schema.
@@ -76,18 +76,18 @@ class ModelRegistry:
         self._tables.close()
 
     def champion(self) -> str | None:
-        """The version that serves, by one query of less than a millisecond; None where there is none yet."""
+        """Return the version that serves, by one query of less than a millisecond; None where there is none yet."""
         return self._tables.alias(CHAMPION)
 
     def challenger(self) -> str | None:
-        """The newest version, where it has not become the champion; None where there is none."""
+        """Return the newest version where it is not the champion; None where there is none."""
         return self._tables.alias(CHALLENGER)
 
     def require_champion(self) -> str:
-        """The version that serves.
+        """Return the version that serves.
 
         Raises:
-            DataError: there is none.
+            DataError: no version serves.
         """
         version = self.champion()
         if version is None:
@@ -103,7 +103,7 @@ class ModelRegistry:
         return self._tables.versions()
 
     def version_info(self, version: str) -> VersionInfo:
-        """What a version was trained on.
+        """Return what is recorded of a version's training.
 
         Raises:
             DataError: there is no such version, or it was not trained by Driftgate.
@@ -123,7 +123,7 @@ class ModelRegistry:
             ) from error
 
     def champion_info(self) -> VersionInfo | None:
-        """What the champion was trained on; None where there is none.
+        """Return what is recorded of the champion's training; None where there is no champion.
 
         Raises:
             ConfigurationError: the champion is a version that Driftgate did not train.
@@ -135,7 +135,7 @@ class ModelRegistry:
         try:
             return self.version_info(version)
         except DataError as error:
-            # Not a matter of the data that are judged, so it must not look like one.
+            # This is a fault of the registry, not of the month's data, so it must not be a DataError.
             raise ConfigurationError(
                 error.received,
                 allowed=error.allowed,
@@ -156,17 +156,17 @@ class ModelRegistry:
             version = self._tables.tag(version, REPLACED_TAG)
 
     def load(self, version: str) -> TrainedModel:
-        """Read a version from the artifacts folder, once its digest is checked.
+        """Read a version from the artifacts folder, after a check of its digest.
 
         Raises:
             DataError: there is no such version.
-            ConfigurationError: its file is absent or another than was registered, or scikit-learn is another version.
+            ConfigurationError: its file is absent or not the registered one, or scikit-learn has another version.
         """
         info = self.version_info(version)
         return TrainedModel(self.name, version, info.feature_names, read_pipeline(self.artifacts, info))
 
     def judged(self, info: VersionInfo) -> "pa.Table":
-        """The labelled users of a version's training, with its scores: `key` (text), `label`, `score`, `validation`.
+        """Return the labelled users of a version's training: `key` (text), `label`, its `score`, `validation`.
 
         Raises:
             ConfigurationError: the version was registered without them, or the file is absent.
@@ -182,7 +182,7 @@ class ModelRegistry:
     ) -> Registered:
         """Record a training as a version: the first becomes the champion, later ones the challenger.
 
-        The same training once more (same data, seed, parameters and packages) gives the version that is there.
+        A training with the same data, seed, parameters and packages as an earlier one gives the earlier version.
 
         Args:
             training: what it was trained on, and its metrics.
@@ -214,14 +214,14 @@ class ModelRegistry:
         self._mlflow.log_metrics(self.version_info(version).run_id, metrics)
 
     def promote(self, version: str, over: str | None = None) -> None:
-        """Make a version the champion, in one step, once it is known to load; `rollback` undoes it.
+        """Make a version the champion in one step, after a check that it loads; `rollback` undoes it.
 
         Args:
-            version: the champion to be.
-            over: the champion that it was held against; None where it was held against none.
+            version: the new champion.
+            over: the champion that it was compared with; None where it was compared with none.
 
         Raises:
-            DataError: there is no such version, or another than `over` is the champion by now.
+            DataError: there is no such version, or the champion is no longer `over`.
             ConfigurationError: it cannot be loaded.
         """
         self.load(version)
@@ -240,10 +240,10 @@ class ModelRegistry:
                 self._mlflow.remove_alias(CHALLENGER)
 
     def rollback(self) -> str:
-        """Make the version champion again that the present one replaced; returns it.
+        """Make the version champion again that the present champion replaced; return it.
 
         Raises:
-            DataError: there is no champion, or it replaced none.
+            DataError: there is no champion, or the champion replaced no version.
             ConfigurationError: the earlier version cannot be loaded.
         """
         with self._tables.only_one("rolling back"):
@@ -263,7 +263,7 @@ class ModelRegistry:
         return next((alias for alias in (CHAMPION, CHALLENGER) if self._tables.alias(alias) == version), "")
 
     def _same(self, training: Training) -> str | None:
-        """The newest version of the same training whose files are still there."""
+        """Return the newest version of the same training whose files still exist."""
         for version in self._tables.with_identity(training.identity):
             info = self.version_info(version)
             files = [name for name in (info.model_file, info.judged_file) if name]

@@ -1,4 +1,4 @@
-"""What a registered version was trained on, and where its model lies: kept as JSON beside the version in MLflow."""
+"""The record of a version: its training and the place of its files. MLflow keeps it as JSON in a tag of the version."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from typing import Any, Self
 from driftgate.training.features import InputKind, ModelFeature
 from driftgate.training.split import is_validation
 
-# Tags of a model version. Ours alone, so that reading them depends on nothing that MLflow may change.
+# Driftgate's own tags of a model version. Reading them does not depend on what MLflow may change.
 TRAINING_TAG = "driftgate.training"
 IDENTITY_TAG = "driftgate.identity"
 REPLACED_TAG = "driftgate.replaced"
@@ -18,7 +18,7 @@ REPLACED_TAG = "driftgate.replaced"
 
 @dataclass(frozen=True)
 class Training:
-    """One training, and how well it did.
+    """One training and its metrics.
 
     Attributes:
         monitor: heading in monitors.toml that gave entities, features and label.
@@ -55,7 +55,7 @@ class Training:
 
     @property
     def identity(self) -> str:
-        """SHA-256 over all that decides the trees: equal identities are the same model."""
+        """The SHA-256 over everything that the trees depend on: equal identities mean equal models."""
         inputs = [
             self.monitor,
             str(self.as_of),
@@ -69,11 +69,11 @@ class Training:
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
     def fitted_on(self, key: object) -> bool:
-        """Whether the entity, where it had a label in the month `as_of`, is one that the trees have seen."""
+        """Return whether the entity, if it had a label in the month `as_of`, was in the training of the trees."""
         return not is_validation(key, self.seed, self.validation_share)
 
     def schema_json(self) -> str:
-        """The inputs as an indented JSON document."""
+        """Return the inputs as an indented JSON document."""
         return json.dumps([asdict(item) for item in self.features], indent=2) + "\n"
 
 
@@ -104,7 +104,7 @@ class VersionInfo(Training):
 
     @classmethod
     def read(cls, name: str, version: str, text: str) -> Self:
-        """From the text of the tag `driftgate.training`."""
+        """Read a version from the text of the tag `driftgate.training`."""
         values = json.loads(text)
         features = tuple(ModelFeature(**{**item, "kind": InputKind(item["kind"])}) for item in values.pop("features"))
         as_of = date.fromisoformat(values.pop("as_of"))
@@ -112,6 +112,6 @@ class VersionInfo(Training):
 
 
 def training_text(training: Training, **files: str) -> str:
-    """The text of the tag `driftgate.training`; `files` are the fields that a version has beside its training."""
+    """Return the text of the tag `driftgate.training`; `files` are the fields that only a registered version has."""
     values = {**asdict(training), "as_of": str(training.as_of), **files}
     return json.dumps(values, sort_keys=True, allow_nan=False)

@@ -1,0 +1,251 @@
+"""The parts of a decision record, as `driftgate.store.record` puts them together.
+
+A key without a default is in every record since the first release. A key that came later has a default, which stands
+where an earlier record lacks the key.
+"""
+
+import math
+from datetime import date, datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from driftgate.decision import Signal
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
+from driftgate.monitors import Monitor
+from driftgate.performance.result import Performance, PerformanceState
+
+
+def _finite(value: object) -> object:
+    """NaN and infinities as None, because JSON and SQL have no NaN to compare with."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+# None where it is not computable.
+Figure = Annotated[float | None, BeforeValidator(_finite)]
+Moment = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str, when_used="json")]
+
+
+class Part(BaseModel):
+    """A part of the record: unknown keys are ignored, and no number is NaN or infinite."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def copied(cls, source: object, **others: object) -> Self:
+        """Each field from the source's attribute of that name, except those that are given."""
+        fields = {name: getattr(source, name) for name in cls.model_fields if name not in others}
+        return cls.model_validate({**fields, **others})
+
+
+class SignalRecord(Part):
+    """A figure that can trigger, and its threshold, as in `driftgate.decision.Signal`."""
+
+    name: str
+    key: str
+    value: Figure
+    threshold: float
+    reached: bool
+    text: str
+    certain: bool = True
+
+    @property
+    def signal(self) -> Signal:
+        """The signal as it was decided on."""
+        value = math.nan if self.value is None else self.value
+        return Signal(self.name, self.key, value, self.threshold, self.reached, self.text, self.certain)
+
+
+class TargetRecord(Part):
+    """The drift of the label; None where it is not computable, and `reason` says why."""
+
+    ref: Figure
+    cur: Figure
+    abs_diff: Figure
+    threshold: float | None
+    labelled_share_ref: Figure
+    labelled_share_cur: Figure
+    reason: str
+    pending: bool = False
+
+    @classmethod
+    def of(cls, target: TargetDrift, monitor: Monitor) -> Self:
+        """What the comparison of the labels found."""
+        return cls.copied(
+            target,
+            threshold=monitor.target_threshold,
+            labelled_share_ref=target.labelled_ref,
+            labelled_share_cur=target.labelled_cur,
+        )
+
+
+class MeasureRecord(Part):
+    """One measure of the model in both months; `low` and `high` are the 95% interval of `difference`."""
+
+    ref: float
+    cur: float
+    low: float
+    high: float
+    difference: float
+
+    @property
+    def drop(self) -> float:
+        """The reference month's value minus the current month's."""
+        return self.ref - self.cur
+
+    @property
+    def drop_low(self) -> float:
+        """Lower end of the 95% interval of `drop`."""
+        # Zero less the number, because minus zero would be printed as such.
+        return 0.0 - self.high
+
+    @property
+    def drop_high(self) -> float:
+        """Upper end of the 95% interval of `drop`."""
+        return 0.0 - self.low
+
+
+class RelationRecord(Part):
+    """How well one feature alone ranks the labels, as in `driftgate.performance.result.Relation`."""
+
+    name: str
+    ref: float
+    cur: float
+    lost: float
+
+
+class PassedOverRecord(Part):
+    """A champion that is not measured, as in `driftgate.performance.result.PassedOver`."""
+
+    version: str
+    trained_on: date
+
+
+class PerformanceRecord(Part):
+    """The model in both months; `measures` holds at least the AUC where `state` is measured."""
+
+    state: PerformanceState
+    reason: str
+    champion: str | None
+    trained_on: date | None
+    users_ref: int
+    users_cur: int
+    threshold: float
+    measures: dict[str, MeasureRecord]
+    relations: tuple[RelationRecord, ...]
+    passed_over: PassedOverRecord | None = None
+
+    @model_validator(mode="after")
+    def _measured_has_auc(self) -> Self:
+        if self.state is PerformanceState.MEASURED and "auc" not in self.measures:
+            raise ValueError("it is measured and holds no auc")
+        return self
+
+    @property
+    def auc(self) -> MeasureRecord | None:
+        """The AUC; None where performance was not measured."""
+        return self.measures.get("auc")
+
+    @classmethod
+    def of(cls, found: Performance, monitor: Monitor) -> Self:
+        """What the performance check found."""
+        return cls.copied(
+            found,
+            champion=found.version,
+            threshold=monitor.performance_drop,
+            measures={name: MeasureRecord.copied(change) for name, change in found.measures.items()},
+            relations=[RelationRecord.copied(item) for item in found.relations],
+            passed_over=PassedOverRecord.copied(found.passed_over) if found.passed_over else None,
+        )
+
+
+class ColumnRecord(Part):
+    """One declared feature, or the model's scores; its fields are the columns of the table `monitor_columns`."""
+
+    name: str
+    view: str
+    dtype: str
+    state: ColumnState
+    detail: str
+    method: str
+    score: Figure
+    threshold: Figure
+    drifted: bool
+    drifted_by: str
+    values_ref: int
+    values_cur: int
+    missing_share_ref: Figure
+    missing_share_cur: Figure
+    missing_share_change: Figure
+
+    @classmethod
+    def of(cls, item: ColumnResult) -> Self:
+        """What the comparison found of a column."""
+        return cls.copied(
+            item,
+            missing_share_ref=item.missing_ref,
+            missing_share_cur=item.missing_cur,
+            missing_share_change=item.missing_change,
+        )
+
+
+class LabelRecord(Part):
+    """Where the label is, as in `driftgate.monitors.Label`."""
+
+    table: str
+    column: str
+    key: str | None
+    timestamp: str | None
+
+
+class InputsRecord(Part):
+    """What was compared: months, sources, numbers of rows, and the settings of the monitor."""
+
+    as_of_ref: date
+    as_of_cur: date
+    entity_table: str
+    feature_service: str
+    label: LabelRecord | None
+    rows_ref: int
+    rows_cur: int
+    compared_rows_ref: int
+    compared_rows_cur: int
+    sample_seed: int | None
+    on_incomparable: str
+    missing_threshold: float
+    min_rows: int
+    min_label_share: float | None = None
+    confirmations: int | None = None
+    confirmation_window: int | None = None
+    cooldown_days: int | None = None
+
+    @classmethod
+    def of(cls, drift: DriftResult, monitor: Monitor) -> Self:
+        """What a comparison took in."""
+        return cls.copied(
+            monitor,
+            as_of_ref=drift.as_of_ref,
+            as_of_cur=drift.as_of_cur,
+            entity_table=monitor.entity.table,
+            label=LabelRecord.copied(monitor.label) if monitor.label else None,
+            rows_ref=drift.rows_ref,
+            rows_cur=drift.rows_cur,
+            compared_rows_ref=drift.compared_rows_ref,
+            compared_rows_cur=drift.compared_rows_cur,
+            sample_seed=monitor.sample_seed if drift.sampled else None,
+        )
+
+
+class ExcludedRecord(Part):
+    """A declared field that is no feature, and why."""
+
+    name: str
+    reason: str
+
+
+class ReportsRecord(Part):
+    """Where the reports of the run were written."""
+
+    html_file: str = Field(alias="html")
+    json_file: str = Field(alias="json")

@@ -1,0 +1,279 @@
+"""The tables of docs/reference say what the code does."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from sqlalchemy import Table
+
+from driftgate import errors
+from driftgate.drift import methods as choosing
+from driftgate.drift.result import ColumnState
+from driftgate.methods import METHODS
+from driftgate.monitors import ColumnRule, EntityTable, Label, Monitor
+from driftgate.performance.result import MEASURES, PerformanceState, Relation
+from driftgate.predictions.log import prediction_monitoring, predictions
+from driftgate.pushgateway import METRICS
+from driftgate.settings import DatabaseSettings, Settings
+from driftgate.store.record import record_text
+from driftgate.store.tables import monitor_columns, monitor_runs
+from flows.cli.app import app
+from services.api import schemas
+from services.api.routes import keyed_routes, open_routes
+from services.api.settings import MAX_BATCH, ApiSettings
+from tests.architecture.markdown import ROOT, code_blocks, section, table, text_of
+from tests.reports.runs import column, finished, measured
+
+REFERENCE = "docs/reference"
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BaseException)]
+
+
+def test_the_index_names_every_page() -> None:
+    pages = {path.name for path in (ROOT / REFERENCE).glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"^\| \[(.+?)\]\(\1\) \|", text_of(f"{REFERENCE}/README.md"), re.MULTILINE)) == pages
+
+
+# ---- monitors.toml
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("Keys of a monitor", Monitor),
+        ("Keys of `entity`", EntityTable),
+        ("Keys of `label`", Label),
+        ("Keys of `columns`", ColumnRule),
+    ],
+)
+def test_every_key_of_monitors_toml_is_there_with_its_default(heading: str, model: type[BaseModel]) -> None:
+    keys = {name: field for name, field in model.model_fields.items() if (model, name) != (Monitor, "name")}
+    documented = table(f"{REFERENCE}/monitors.md", heading)
+    assert set(documented) == set(keys)
+    for name, field in keys.items():
+        assert documented[name][1] == default_of(field), name
+
+
+def default_of(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "none" if field.get_default(call_default_factory=True) in (None, {}) else str(field.default)
+
+
+def test_the_example_of_monitors_toml_is_accepted() -> None:
+    import tomllib
+
+    (example,) = code_blocks(text_of(f"{REFERENCE}/monitors.md"), "toml")
+    for name, content in tomllib.loads(example).items():
+        Monitor.model_validate({**content, "name": name})
+
+
+# ---- drift methods
+
+
+def test_every_method_is_there_with_its_kinds_direction_and_threshold() -> None:
+    documented = table(f"{REFERENCE}/methods.md", "Methods")
+    assert list(documented) == list(METHODS)
+    for method in METHODS.values():
+        score = "p-value" if method.p_value else "distance"
+        assert documented[method.name] == [", ".join(method.kinds), score, str(method.default_threshold)]
+
+
+def test_the_choice_of_a_method_is_the_one_in_the_table() -> None:
+    from driftgate.features.types import Kind
+
+    documented = table(f"{REFERENCE}/methods.md", "Which method compares a feature")
+    rows, few = choosing.LARGE_SAMPLE_ROWS, choosing.FEW_DISTINCT_VALUES
+    assert f"at most {few} distinct values" in section(f"{REFERENCE}/methods.md", "Which method compares a feature")
+    for label, values in ((f"more than {rows}", rows + 1), (f"{rows} or fewer", rows)):
+        chosen = [
+            choosing.choose_method("any", kind, values, values, distinct, None)[0]
+            for kind, distinct in ((Kind.NUMERIC, few + 1), (Kind.CATEGORICAL, 2))
+        ]
+        assert documented[label] == chosen
+        assert choosing.choose_method("any", Kind.NUMERIC, values, values, few, None)[0] == chosen[1]
+
+
+def test_every_state_of_a_column_is_there() -> None:
+    assert set(table(f"{REFERENCE}/methods.md", "States of a column")) == set(ColumnState)
+
+
+def test_the_dashboard_takes_the_same_methods_for_p_values() -> None:
+    lists = re.findall(r"method IN \(([^)]*)\)", text_of("services/grafana/provisioning/dashboards/json/drift.json"))
+    assert lists
+    for names in lists:
+        assert set(re.findall(r"'(\w+)'", names)) == {method.name for method in METHODS.values() if method.p_value}
+
+
+# ---- environment variables
+
+
+def test_every_setting_is_there_with_its_default() -> None:
+    documented = table(f"{REFERENCE}/settings.md", "Of the commands")
+    fields = {
+        **{f"POSTGRES_{name}".upper(): field for name, field in DatabaseSettings.model_fields.items()},
+        **{name.upper(): field for name, field in Settings.model_fields.items() if name != "database"},
+    }
+    assert set(documented) == set(fields)
+    for name, field in fields.items():
+        if name not in ("POSTGRES_HOST", "POSTGRES_PASSWORD", "PUSHGATEWAY_URL"):
+            assert documented[name][1] == str(field.default), name
+        assert field.description
+
+
+def test_every_setting_of_the_service_is_there_with_its_default() -> None:
+    documented = table(f"{REFERENCE}/settings.md", "Of the prediction service")
+    assert set(documented) == {f"API_{name}".upper() for name in ApiSettings.model_fields}
+    for name, field in ApiSettings.model_fields.items():
+        assert documented[f"API_{name}".upper()][1] == ("" if field.default is None else str(field.default)), name
+
+
+def test_every_variable_of_the_compose_stack_is_there_with_its_default() -> None:
+    defaults = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text_of(".env.example"), re.MULTILINE))
+    elsewhere = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "API_KEY"}
+    documented = table(f"{REFERENCE}/settings.md", "Of the compose stack")
+    assert set(documented) == set(defaults) - elsewhere
+    for name, (_, default) in documented.items():
+        assert default == defaults[name].strip("'"), name
+
+
+# ---- commands
+
+
+def test_every_command_is_there_with_its_options() -> None:
+    documented = table(f"{REFERENCE}/commands.md", "Commands")
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert set(documented) == {f"driftgate {name}" for name in commands}
+    for name, command in commands.items():
+        options = [option for item in command.params for option in usage_of(item)]
+        if name != "feast":
+            assert documented[f"driftgate {name}"][1] == ", ".join(sorted(options, key=lambda o: o[0] == "-")), name
+
+
+def usage_of(item: Any) -> list[str]:
+    if item.param_type_name == "option":
+        return list(item.opts)
+    name = item.name.upper()
+    return [name if item.required else f"[{name}]"]
+
+
+def test_every_exit_status_is_there() -> None:
+    statuses = {"0", "130"} | {str(kind.exit_code) for kind in KINDS}
+    assert set(table(f"{REFERENCE}/commands.md", "Exit status")) == statuses
+
+
+def test_the_error_tree_names_every_kind_and_its_status() -> None:
+    for kind in KINDS:
+        if kind is not errors.DriftgateError:
+            assert re.search(rf"{kind.__name__} +{kind.exit_code} ", errors.__doc__ or ""), kind
+
+
+# ---- what a run leaves
+
+
+def fields(value: Any, at: str = "") -> set[str]:
+    """The paths of all values; `[]` for the items of a list, `*` for the keys of a mapping by measure."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return set().union(*(fields(item, f"{at}[]") for item in value))
+    if isinstance(value, dict):
+        keys = {key: "*" if at == "performance.measures" else key for key in value}
+        return set().union(*(fields(item, f"{at}.{keys[key]}".lstrip(".")) for key, item in value.items()))
+    return {at}
+
+
+def test_every_field_of_the_record_is_there() -> None:
+    performance = replace(measured(0.8, 0.6), relations=(Relation("f00", 0.6, 0.5),))
+    record = json.loads(record_text(finished(performance=performance, prediction=column("prediction"))))
+    # Of these two the page names the whole alone.
+    whole = {"prediction", "inputs.label"}
+    found = {next((name for name in whole if path.startswith(f"{name}.")), path) for path in fields(record)}
+    assert set(table(f"{REFERENCE}/record.md", "Fields")) == found
+
+
+def test_the_states_and_measures_of_the_record_are_there() -> None:
+    from driftgate.decision import HeldBack, Verdict
+
+    words = set(re.findall(r"`([^`]+)`", section(f"{REFERENCE}/record.md", "Fields")))
+    assert {*MEASURES, *PerformanceState, *HeldBack, *Verdict} <= words
+
+
+@pytest.mark.parametrize(
+    "stored", [monitor_runs, monitor_columns, predictions, prediction_monitoring], ids=lambda stored: stored.name
+)
+def test_every_column_of_a_table_is_there(stored: Table) -> None:
+    assert list(table(f"{REFERENCE}/tables.md", stored.name)) == [item.name for item in stored.columns]
+
+
+def test_every_table_of_the_dashboards_is_there() -> None:
+    from driftgate.store.reader import READABLE
+
+    assert set(re.findall(r"^## (\w+)$", text_of(f"{REFERENCE}/tables.md"), re.MULTILINE)) == set(READABLE)
+
+
+def test_every_metric_is_there() -> None:
+    service = text_of("services/api/metrics.py")
+    mock = text_of("services/modelmock/modelmock.py")
+    names = {*METRICS, *re.findall(r"\bapi_[a-z_]+", service), *re.findall(r"\bmodel_result\b", mock)}
+    documented = re.findall(r"^\| `(\w+)` \|", text_of(f"{REFERENCE}/metrics.md"), re.MULTILINE)
+    assert sorted(documented) == sorted(names)
+
+
+# ---- HTTP
+
+
+def test_every_route_is_there_with_its_errors() -> None:
+    documented_routes = table(f"{REFERENCE}/http.md", "Routes")
+    routes: list[Any] = [*open_routes.routes, *keyed_routes.routes]
+    assert set(documented_routes) == {f"{method} {route.path}" for route in routes for method in route.methods}
+    for route in routes:
+        (method,) = route.methods
+        faults = sorted(int(status) for status in route.responses if int(status) >= 400)
+        assert documented_routes[f"{method} {route.path}"][1] == ", ".join(map(str, faults)), route.path
+    assert f"up to {MAX_BATCH} users" in documented_routes["POST /predict/batch"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("predict", schemas.PredictRequest),
+        ("prediction", schemas.PredictionAnswer),
+        ("batch", schemas.BatchRequest),
+        ("predictions", schemas.BatchAnswer),
+        ("features", schemas.FeaturesAnswer),
+        ("ready", schemas.ReadyAnswer),
+    ],
+)
+def test_the_examples_are_what_the_service_takes_and_gives(name: str, model: type[BaseModel]) -> None:
+    (example,) = code_blocks(text_of(f"{REFERENCE}/http.md"), f"json {name}")
+    content: Mapping[str, Any] = json.loads(example)
+    model.model_validate(content)
+    assert set(content) == set(model.model_fields)
+
+
+def test_every_status_of_an_error_is_there() -> None:
+    statuses = {status for route in keyed_routes.routes for status in route.responses}  # type: ignore[attr-defined]
+    assert set(table(f"{REFERENCE}/http.md", "Errors")) == {str(status) for status in statuses} | {"500"}
+
+
+# ---- Prefect
+
+
+def test_every_deployment_is_there_with_its_schedule() -> None:
+    from flows.deploy import DEPLOYMENTS, SCHEDULED, UNSCHEDULED
+
+    rows = table(f"{REFERENCE}/prefect.md", "Deployments")
+    assert {name: schedule for name, (schedule, _) in rows.items()} == {
+        f"{flow.name}/{SCHEDULED if cron else UNSCHEDULED}": cron or "" for flow, cron in DEPLOYMENTS
+    }
+
+
+def test_every_event_is_there() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "flows").rglob("*.py"))
+    events = set(re.findall(r'"(driftgate\.decision\.\w+)"', sources))
+    assert events
+    assert set(table(f"{REFERENCE}/prefect.md", "Events")) == events
