@@ -58,7 +58,8 @@ def _banner(drift: DriftResult, monitor: Monitor) -> str:
         f"{drift.drift_share:.2f}, threshold {monitor.threshold:.2f}. {drift.rows_ref:,} entities then, "
         f"{drift.rows_cur:,} now.</p>{sample}{excluded}{_prediction(drift.prediction)}"
         "<table><tr><th>feature</th><th>distance from its threshold (line)</th><th>score</th><th>threshold</th>"
-        f"<th>method</th><th>missing then</th><th>now</th><th>drifts by</th></tr>{rows}</table></section>"
+        "<th>by chance</th><th>method</th><th>missing then</th><th>now</th><th>drifts by</th></tr>"
+        f"{rows}</table></section>"
     )
 
 
@@ -77,7 +78,7 @@ def _row(item: ColumnResult) -> str:
     what = item.method if item.state is ColumnState.COMPARED else f"{item.state}: {item.detail}"
     return (
         f"<tr{kind}><td>{escape(item.name)}</td><td>{_bar(item)}</td><td>{_number(item.score)}</td>"
-        f"<td>{_number(item.threshold)}</td><td>{escape(what)}</td><td>{_share(item.missing_ref)}</td>"
+        f"<td>{_number(item.threshold)}</td><td>{_number(item.chance)}</td><td>{escape(what)}</td><td>{_share(item.missing_ref)}</td>"
         f"<td>{_share(item.missing_cur)}</td><td>{escape(item.drifted_by)}</td></tr>"
     )
 

@@ -15,6 +15,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,26 @@ _MIDDLE_BINS = 64
 _MOST_CATEGORIES = 256
 # Evidently compares numbers with more distinct values than this in bins, see its `get_binned_data`.
 _BINNED_FROM = 20
+
+
+Statistic = Callable[[Counts, Counts], Floats]
+"""The score of counts by bin, shape (permutations, bins) for each month; gives shape (permutations,)."""
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Two months counted in common bins.
+
+    Attributes:
+        statistic: the score of such counts.
+        ref, cur: counts by bin, shape (bins,) each.
+        categories: how many bins or categories have a value in either month.
+    """
+
+    statistic: Statistic
+    ref: Counts
+    cur: Counts
+    categories: int
 
 
 @dataclass(frozen=True)
@@ -70,18 +91,15 @@ def seed_of(*names: object) -> int:
     return int.from_bytes(hashlib.sha256("\x00".join(map(str, names)).encode()).digest()[:8], "big")
 
 
-def numbers_significance(method: str, ref: Floats, cur: Floats, level: float, reached: bool, seed: int) -> Significance:
-    """Test the distance of two samples of numbers.
+def pooled_numbers(method: str, ref: Floats, cur: Floats) -> Pooled:
+    """Count two samples of numbers in bins that do not depend on which month a value came from.
 
-    The statistic is the method's score on some 100 bins of the pooled values, finer in the tails. The bins do not depend
-    on which month a value came from, so that the test stays exact.
+    For "wasserstein" these are some 100 bins of the pooled values, finer in the tails; for the others the values
+    themselves, or Evidently's bins where there are more than 20.
 
     Args:
         method: "wasserstein", "jensenshannon", "psi", "kl_div" or "hellinger".
         ref, cur: finite values, shape (n,) and (m,).
-        level: of the test, in (0, 1).
-        reached: whether the score has reached its threshold; otherwise only `chance` is of interest.
-        seed: of the permutations.
     """
     # By a power of two, so that not a bit is lost and no square overflows.
     exponent = int(np.frexp(max(np.abs(ref).max(), np.abs(cur).max()))[1])
@@ -90,31 +108,55 @@ def numbers_significance(method: str, ref: Floats, cur: Floats, level: float, re
     if method == "wasserstein":
         bins, positions = _quantile_bins(values, inverse)
         floor = float(np.ldexp(0.001, -max(exponent, 0)))
-        return _test(lambda ref, cur: _wasserstein(ref, cur, positions, floor), bins, len(ref), level, reached, seed)
+        return _counted(partial(_wasserstein, positions=positions, floor=floor), bins, len(ref))
     if len(values) > _BINNED_FROM:
         edges = np.histogram_bin_edges(pooled, bins="sturges")
         inverse = np.clip(np.searchsorted(edges, pooled, side="right") - 1, 0, len(edges) - 2)
-    return _test(_DIVERGENCES[method], np.asarray(inverse), len(ref), level, reached, seed)
+    return _counted(_DIVERGENCES[method], np.asarray(inverse), len(ref))
 
 
-def categories_significance(
-    method: str, ref: Counts, cur: Counts, level: float, reached: bool, seed: int
-) -> Significance:
-    """Test the distance of two samples of categories, given how often each occurs.
-
-    Categories beyond the 256 most frequent of both months count as one.
+def pooled_categories(method: str, ref: Counts, cur: Counts) -> Pooled:
+    """Count two samples of categories; those beyond the 256 most frequent of both months count as one.
 
     Args:
         method: "jensenshannon", "psi", "kl_div" or "hellinger".
         ref, cur: occurrences by category, shape (k,) each, in the same order.
-        level, reached, seed: see `numbers_significance`.
     """
     pooled = ref + cur
     order = np.lexsort((np.arange(len(pooled)), -pooled))
     group = np.empty(len(pooled), dtype=np.int64)
     group[order] = np.minimum(np.arange(len(pooled)), _MOST_CATEGORIES)
     sides = [np.bincount(group, weights=side, minlength=group.max() + 1).astype(np.int64) for side in (ref, cur)]
-    return _permute(_DIVERGENCES[method], sides[0], sides[1], level, reached, seed)
+    return Pooled(_DIVERGENCES[method], sides[0], sides[1], int(np.count_nonzero(pooled)))
+
+
+def permutation_test(pooled: Pooled, level: float, reached: bool, seed: int) -> Significance:
+    """Deal the pooled values out to the two months many times, and count how often the score is at least as large.
+
+    Args:
+        pooled: counts of both months.
+        level: of the test, in (0, 1).
+        reached: whether the score has reached its threshold; otherwise only `chance` is of interest.
+        seed: of the permutations.
+    """
+    if pooled.categories < 2:
+        return Significance(1.0, 0.0, 0)
+    random = np.random.default_rng(seed)
+    both, rows_ref = pooled.ref + pooled.cur, int(pooled.ref.sum())
+    # A permutation that deals the values out as the months have them must count, whatever the rounding.
+    observed = float(pooled.statistic(pooled.ref[None, :], pooled.cur[None, :])[0]) * (1 - 1e-12)
+    wanted = max(_LEAST_PERMUTATIONS, math.ceil(_ROOM / level)) if reached else _CHUNK
+    drawn, higher, chance = 0, 0, math.nan
+    while drawn < wanted:
+        dealt = random.multivariate_hypergeometric(both, rows_ref, size=_CHUNK, method="marginals")
+        scores = pooled.statistic(dealt, both - dealt)
+        chance = float(np.quantile(scores, _CHANCE_QUANTILE)) if drawn == 0 else chance
+        drawn += _CHUNK
+        higher += int((scores >= observed).sum())
+        # However the rest comes out, the level is not reached any more.
+        if (1 + higher) > level * (1 + max(wanted, drawn)):
+            break
+    return Significance((1 + higher) / (1 + drawn), chance, drawn)
 
 
 def without_bias(score: float, categories: int, values_ref: int, values_cur: int) -> float:
@@ -136,11 +178,16 @@ def proportions_p_value(hits_ref: int, rows_ref: int, hits_cur: int, rows_cur: i
     >>> proportions_p_value(10, 100, 10, 100), proportions_p_value(0, 100, 20, 100) < 1e-5
     (1.0, True)
     """
-    from scipy.stats import hypergeom
+    from scipy.special import gammaln
 
-    hits, rows = hits_ref + hits_cur, rows_ref + rows_cur
+    def log_choices(of: int, chosen: NDArray[np.int64]) -> Floats:
+        logs: Floats = gammaln(of + 1) - gammaln(chosen + 1) - gammaln(of - chosen + 1)
+        return logs
+
+    hits = hits_ref + hits_cur
     ref = np.arange(max(0, hits - rows_cur), min(hits, rows_ref) + 1)
-    logs = hypergeom.logpmf(ref, rows, hits, rows_ref)
+    logs = log_choices(rows_ref, ref) + log_choices(rows_cur, hits - ref)
+    logs -= log_choices(rows_ref + rows_cur, np.array([hits]))
     observed = logs[hits_ref - ref[0]]
     # Probabilities that are equal up to rounding count as equal.
     return min(1.0, float(np.exp(logs[logs <= observed + 1e-7]).sum()))
@@ -161,42 +208,10 @@ def _quantile_bins(values: Floats, inverse: NDArray[np.int64]) -> tuple[NDArray[
     return bins[inverse], positions
 
 
-def _test(
-    statistic: "Statistic",
-    bins: NDArray[np.int64],
-    rows_ref: int,
-    level: float,
-    reached: bool,
-    seed: int,
-) -> Significance:
+def _counted(statistic: Statistic, bins: NDArray[np.int64], rows_ref: int) -> Pooled:
     size = int(bins.max()) + 1
     ref, cur = (np.bincount(side, minlength=size).astype(np.int64) for side in (bins[:rows_ref], bins[rows_ref:]))
-    return _permute(statistic, ref, cur, level, reached, seed)
-
-
-Statistic = Callable[[Counts, Counts], Floats]
-"""The score for counts by bin, shape (permutations, bins) for each month; gives shape (permutations,)."""
-
-
-def _permute(statistic: Statistic, ref: Counts, cur: Counts, level: float, reached: bool, seed: int) -> Significance:
-    pooled = ref + cur
-    if np.count_nonzero(pooled) < 2:
-        return Significance(1.0, 0.0, 0)
-    random = np.random.default_rng(seed)
-    # Rounded, so that a permutation that deals the values out as the months have them is as high as the months.
-    observed = float(statistic(ref[None, :], cur[None, :])[0]) * (1 - 1e-12)
-    wanted = max(_LEAST_PERMUTATIONS, math.ceil(_ROOM / level)) if reached else _CHUNK
-    drawn, higher, chance = 0, 0, math.nan
-    while drawn < wanted:
-        dealt = random.multivariate_hypergeometric(pooled, int(ref.sum()), size=_CHUNK, method="marginals")
-        scores = statistic(dealt, pooled - dealt)
-        chance = float(np.quantile(scores, _CHANCE_QUANTILE)) if drawn == 0 else chance
-        drawn += _CHUNK
-        higher += int((scores >= observed).sum())
-        # However the rest comes out, the level is not reached any more.
-        if (1 + higher) > level * (1 + max(wanted, drawn)):
-            break
-    return Significance((1 + higher) / (1 + drawn), chance, drawn)
+    return Pooled(statistic, ref, cur, int(np.count_nonzero(ref + cur)))
 
 
 def _wasserstein(ref: Counts, cur: Counts, positions: Floats, floor: float) -> Floats:
