@@ -1,7 +1,7 @@
 """The retrain decision: results and policy in, decision with its reasons out. Pure."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
@@ -35,6 +35,7 @@ class Policy:
         retrain: "simulated", "deployment" or "off".
         confirmations, window: so many of the last so many runs, this one included, must signal.
         cooldown_days: days of data after a trigger in which there is no other.
+        signal_level: a drop or a target drift triggers where chance gives one as large at most this often.
     """
 
     drift_share: float
@@ -44,6 +45,7 @@ class Policy:
     confirmations: int = 1
     window: int = 1
     cooldown_days: int = 0
+    signal_level: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,11 @@ def _target_signals(target: TargetDrift, policy: Policy) -> list[Signal]:
     # Of two rates that were subtracted: 0.30 - 0.25 is a bit below 0.05.
     close = math.isclose(target.abs_diff, policy.target_drift, rel_tol=1e-9)
     value = policy.target_drift if close else target.abs_diff
-    return [_reached_from("target_drift", "target_threshold", value, policy.target_drift)]
+    signal = _reached_from("target_drift", "target_threshold", value, policy.target_drift)
+    assert not math.isnan(target.p_value), "what is computable has been tested"
+    certain = target.p_value <= policy.signal_level
+    text = signal.text if certain or not signal.reached else signal.text + _by_chance(target.p_value, policy)
+    return [replace(signal, reached=signal.reached and certain, text=text, certain=certain)]
 
 
 def _performance_signals(performance: Performance, policy: Policy) -> list[Signal]:
@@ -183,11 +189,15 @@ def _performance_signals(performance: Performance, policy: Policy) -> list[Signa
         text = f"auc_drop {performance.reason}"
         return [Signal("auc_drop", "performance_drop", math.nan, threshold, False, text)]
     drop, (low, high) = performance.drop, performance.drop_interval
-    reached = drop > threshold and low > 0.0
+    certain = drop > 0.0 and performance.auc.p_value <= policy.signal_level
     text = f"{compared('auc_drop', drop, threshold, '>')} [{low:z.2f}, {high:z.2f}]"
-    if drop > threshold and not reached:
-        text += " which holds 0"
-    return [Signal("auc_drop", "performance_drop", drop, threshold, reached, text, certain=low > 0.0)]
+    if drop > threshold and not certain:
+        text += " which holds 0" if low <= 0.0 else _by_chance(performance.auc.p_value, policy)
+    return [Signal("auc_drop", "performance_drop", drop, threshold, drop > threshold and certain, text, certain)]
+
+
+def _by_chance(p_value: float, policy: Policy) -> str:
+    return f", and chance gives as much with p={p_value:.2g} > {policy.signal_level:.2g}"
 
 
 def _held_back(policy: Policy, history: History, as_of_cur: date) -> tuple[HeldBack | None, str]:

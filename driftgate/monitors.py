@@ -70,6 +70,9 @@ class Monitor(_Section):
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Registered model that reads these features"
     )
     threshold: Share = Field(0.3, description="Retrain when at least this share of the features drifts")
+    false_alarm_rate: float = Field(
+        0.01, gt=0.0, le=0.2, description="A month without change triggers at most this often, whatever is compared"
+    )
     target_threshold: float | None = Field(None, gt=0.0, description="Retrain when the target drifts at least this far")
     performance: Literal["auto", "off"] = Field(
         "auto", description="Whether the model is held against the current month's labels"
@@ -123,6 +126,12 @@ class Monitor(_Section):
                 f"confirmations {self.confirmations} of confirmation_window {self.confirmation_window} never come true"
             )
         return self
+
+    @property
+    def signal_level(self) -> float:
+        """The share of `false_alarm_rate` for each signal that is on: drift share, performance, target drift."""
+        signals = 1 + (self.performance != "off") + (self.target_threshold is not None)
+        return self.false_alarm_rate / signals
 
     def with_threshold(self, threshold: float | None) -> "Monitor":
         """The same monitor with another drift-share threshold; None keeps the configured one.

@@ -85,4 +85,5 @@ def policy_of(monitor: Monitor) -> Policy:
         confirmations=monitor.confirmations,
         window=monitor.confirmation_window,
         cooldown_days=monitor.cooldown_days,
+        signal_level=monitor.signal_level,
     )

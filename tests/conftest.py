@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 
 from driftgate.database import ConnectionParameters, connect, prepare_database
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from tests.workplace import Workplace
 
 ROOT = Path(__file__).resolve().parents[1]
+# On a machine that is in use an example may take long, which says nothing about the code.
+settings.register_profile("driftgate", deadline=None)
+settings.load_profile("driftgate")
+
 FEATURE_REPO = ROOT / "feature_repo"
 SEEDS = ROOT.parent / "shared" / "data" / "seeds"
 

@@ -28,7 +28,7 @@ def drift(drifted: int, declared: int) -> DriftResult:
 
 
 def target(diff: float) -> TargetDrift:
-    return TargetDrift(0.0, diff, 1.0, 1.0, "no labels for the period" if math.isnan(diff) else "")
+    return TargetDrift(0.0, diff, 1.0, 1.0, "no labels for the period" if math.isnan(diff) else "", p_value=0.0)
 
 
 @given(counts, thresholds, amounts, st.none() | st.floats(0, 1e6, exclude_min=True))
@@ -116,7 +116,7 @@ def test_features_come_first_where_both_trigger() -> None:
 
 
 def test_the_sign_of_the_target_drift_does_not_matter() -> None:
-    falling = TargetDrift(0.9, 0.1, 1.0, 1.0)
+    falling = TargetDrift(0.9, 0.1, 1.0, 1.0, p_value=0.0)
     assert decide(drift(0, 3), falling, Policy(1.0, 0.5)).verdict is Verdict.RETRAINING_TRIGGERED
 
 
@@ -141,7 +141,7 @@ def test_labels_that_may_still_come_are_a_reason_and_no_error() -> None:
 
 
 def performance(drop: float, low: float, high: float) -> Performance:
-    auc = Change(0.8, 0.8 - drop, -high, -low)
+    auc = Change(0.8, 0.8 - drop, -high, -low, 0.001 if low > 0 else 0.2)
     return Performance(PerformanceState.MEASURED, version="1", trained_on=date(2024, 1, 31), measures={"auc": auc})
 
 

@@ -56,7 +56,8 @@ NOON = datetime(2024, 4, 1, 12, tzinfo=UTC)
 
 def dropped(run: Run, drop: float) -> Run:
     """The run with the champion's AUC fallen by so much."""
-    measures = {"auc": Change(ref=0.82, cur=0.82 - drop, low=-drop - 0.03, high=-drop + 0.03)}
+    chance = 0.001 if drop > 0.03 else 0.2
+    measures = {"auc": Change(0.82, 0.82 - drop, -drop - 0.03, -drop + 0.03, chance)}
     return replace(run, performance=Performance(PerformanceState.MEASURED, version="1", measures=measures))
 
 

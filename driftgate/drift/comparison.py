@@ -9,7 +9,16 @@ import pyarrow as pa
 
 from driftgate.drift.ledger import Ledger, read_table
 from driftgate.drift.methods import choose_method
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift, is_p_value
+from driftgate.drift.significance import (
+    column_level,
+    permutation_test,
+    pooled_categories,
+    pooled_numbers,
+    proportions_p_value,
+    seed_of,
+    without_bias,
+)
 from driftgate.features.entities import MonthSize
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
@@ -17,7 +26,9 @@ from driftgate.features.types import FeatureMonth, Kind
 from driftgate.monitors import Monitor
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from driftgate.drift.evidently_adapter import ColumnTest
 
@@ -64,9 +75,15 @@ def compare(
 
     tests = [ColumnTest(item.name, ledger.kinds[item.name], item.method, item.threshold) for item in ledger.comparable]
     frames = [_frame(read_table(side.features), tests) for side in (ref, cur)]
-    apart = [_add_label(frames, ref.labels, cur.labels, monitor), _add_scores(frames, scores)]
-    report = run_report(frames[0], frames[1], tests, [test for test in apart if test], monitor.threshold)
-    columns = tuple(_judge(item, report.scores, monitor) for item in ledger.columns)
+    label, prediction = _add_label(frames, ref.labels, cur.labels, monitor), _add_scores(frames, scores)
+    extra_columns = [test for test in (label, prediction) if test]
+    report = run_report(frames[0], frames[1], tests, extra_columns, monitor.threshold)
+    level = column_level(monitor.signal_level, monitor.threshold, len(ledger.columns))
+    pair = f"{ref.size.as_of} {cur.size.as_of}"
+    columns = tuple(
+        _decide_column(item, ledger.kinds[item.name], report.scores, frames, monitor, level, pair)
+        for item in ledger.columns
+    )
     drift = DriftResult(
         as_of_ref=ref.size.as_of,
         as_of_cur=cur.size.as_of,
@@ -76,7 +93,8 @@ def compare(
         compared_rows_cur=cur.features.rows,
         columns=columns,
         excluded=ledger.excluded,
-        prediction=_judge_scores(apart[1], report.scores, scores),
+        prediction=_decide_prediction(prediction, report.scores, frames, monitor, pair),
+        level=level,
     )
     return Comparison(drift, report.html, report.json, report.snapshot)
 
@@ -92,18 +110,31 @@ def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
         reason="; ".join(reasons),
         pending=cur.pending and not ref.reason,
         cur_pending=cur.pending,
+        p_value=math.nan if reasons else _label_p_value(ref, cur),
     )
 
 
-def _judge_scores(
-    test: "ColumnTest | None", scores: dict[str, float], paths: tuple[Path, Path] | None
+def _label_p_value(ref: LabelMonth, cur: LabelMonth) -> float:
+    """Fisher's exact test of two rates; of two means Welch's test with the normal distribution, for many labels."""
+    if ref.binary and cur.binary:
+        hits = [round(month.mean * month.labelled) for month in (ref, cur)]
+        return proportions_p_value(hits[0], ref.labelled, hits[1], cur.labelled)
+    assert ref.path is not None
+    assert cur.path is not None
+    labels = [read_file(path).column(LABEL_COLUMN).cast(pa.float64()) for path in (ref.path, cur.path)]
+    error = math.sqrt(sum(pa.compute.variance(column, ddof=1).as_py() / len(column) for column in labels))
+    if error == 0.0:
+        return float(ref.mean == cur.mean)
+    return math.erfc(abs(cur.mean - ref.mean) / error / math.sqrt(2))
+
+
+def _decide_prediction(
+    test: "ColumnTest | None", scores: dict[str, float], frames: "list[pd.DataFrame]", monitor: Monitor, pair: str
 ) -> ColumnResult | None:
-    if test is None or paths is None:
+    if test is None:
         return None
-    rows = [read_file(path).num_rows for path in paths]
-    score = scores[test.name]
-    drifted = is_drift(test.method, score, test.threshold)
-    return ColumnResult(
+    rows = [int(frame[test.name].notna().sum()) for frame in frames]
+    item = ColumnResult(
         name=test.name,
         view="",
         dtype="FLOAT64",
@@ -113,24 +144,61 @@ def _judge_scores(
         missing_ref=0.0,
         missing_cur=0.0,
         method=test.method,
-        score=score,
         threshold=test.threshold,
-        drifted=drifted,
-        drifted_by="values" if drifted else "",
     )
+    return _decide_column(item, test.kind, scores, frames, monitor, monitor.signal_level, pair)
 
 
-def _judge(item: ColumnResult, scores: dict[str, float], monitor: Monitor) -> ColumnResult:
+def _decide_column(
+    item: ColumnResult,
+    kind: Kind,
+    scores: dict[str, float],
+    frames: "list[pd.DataFrame]",
+    monitor: Monitor,
+    level: float,
+    pair: str,
+) -> ColumnResult:
+    """The column with its score, and whether it drifts: beyond its threshold, and by more than chance explains."""
     if item.state is not ColumnState.COMPARED:
         return replace(item, drifted=True, drifted_by="not comparable")
-    score = scores[item.name]
+    hits = [len(frame) - values for frame, values in zip(frames, (item.values_ref, item.values_cur), strict=True)]
+    # Two questions share the level; without a missing value there is one.
+    level = level / 2 if any(hits) else level
+    item = _score_column(item, kind, scores[item.name], frames, level, seed_of(monitor.name, pair, item.name))
     by = []
-    if is_drift(item.method, score, item.threshold):
+    reached = is_drift(item.method, item.met_score, item.threshold)
+    if reached and (is_p_value(item.method) or item.p_value <= level):
         by.append("values")
     # Rounding can put a change that equals the threshold a bit below it, because two shares are subtracted.
-    if abs(item.missing_change) >= monitor.missing_threshold - 1e-9:
+    moved = abs(item.missing_change) >= monitor.missing_threshold - 1e-9
+    if moved and proportions_p_value(hits[0], len(frames[0]), hits[1], len(frames[1])) <= level:
         by.append("missing share")
-    return replace(item, score=score, drifted=bool(by), drifted_by=" and ".join(by))
+    return replace(item, drifted=bool(by), drifted_by=" and ".join(by))
+
+
+def _score_column(
+    item: ColumnResult, kind: Kind, score: float, frames: "list[pd.DataFrame]", level: float, seed: int
+) -> ColumnResult:
+    if is_p_value(item.method):
+        return replace(item, score=score)
+    values = [frame[item.name].dropna() for frame in frames]
+    if kind is Kind.NUMERIC:
+        pooled = pooled_numbers(item.method, values[0].to_numpy(), values[1].to_numpy())
+    else:
+        pooled = pooled_categories(item.method, *_occurrences(values))
+    item = replace(item, score=score)
+    if item.method == "jensenshannon":
+        item = replace(item, corrected_score=without_bias(score, pooled.categories, *map(len, values)))
+    found = permutation_test(pooled, level, is_drift(item.method, item.met_score, item.threshold), seed)
+    return replace(item, p_value=found.p_value, chance=found.chance)
+
+
+def _occurrences(values: "list[pd.Series]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+    """How often each category occurs in either month, in the order of the categories."""
+    import pandas as pd
+
+    counts = pd.DataFrame({at: column.value_counts() for at, column in enumerate(values)}).fillna(0).sort_index()
+    return counts[0].to_numpy(dtype="int64"), counts[1].to_numpy(dtype="int64")
 
 
 def _frame(table: pa.Table, tests: "list[ColumnTest]") -> "pd.DataFrame":
@@ -172,7 +240,7 @@ def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, m
     if min(map(len, columns)) < 2:
         return None
     distinct = pa.compute.count_distinct(pa.chunked_array([*columns[0].chunks, *columns[1].chunks])).as_py()
-    method, threshold = choose_method("label", kind, len(columns[0]), len(columns[1]), distinct, None)
+    method, threshold = choose_method("label", kind, distinct, None)
     name = monitor.label.column
     for position, column in enumerate(columns):
         labels = pd.Series(_values(column, kind)).reindex(range(len(frames[position])))
@@ -193,5 +261,5 @@ def _add_scores(frames: "list[pd.DataFrame]", scores: tuple[Path, Path] | None) 
     for position, column in enumerate(columns):
         frames[position] = frames[position].assign(**{name: _values(column, Kind.NUMERIC)})
     distinct = pa.compute.count_distinct(pa.chunked_array([*columns[0].chunks, *columns[1].chunks])).as_py()
-    method, threshold = choose_method(name, Kind.NUMERIC, len(columns[0]), len(columns[1]), distinct, None)
+    method, threshold = choose_method(name, Kind.NUMERIC, distinct, None)
     return ColumnTest(name, Kind.NUMERIC, method, threshold)

@@ -149,9 +149,7 @@ def _with_test(
     distinct = pc.count_distinct(pa.chunked_array([*pair[0].chunks, *pair[1].chunks])).as_py()
     if item.kind is Kind.CATEGORICAL and distinct > max(_IDENTIFIER_VALUES, _IDENTIFIER_SHARE * fewest):
         return _refuse(entry, ColumnState.UNSUPPORTED, f"{distinct} distinct values: an identifier, not a category")
-    method, threshold = choose_method(
-        item.name, item.kind, entry.values_ref, entry.values_cur, distinct, monitor.columns.get(item.name)
-    )
+    method, threshold = choose_method(item.name, item.kind, distinct, monitor.columns.get(item.name))
     return replace(entry, method=method, threshold=threshold)
 
 

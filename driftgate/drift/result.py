@@ -30,6 +30,10 @@ class ColumnResult:
         missing_ref, missing_cur: share of missing values, in [0, 1]; NaN where the column is absent.
         detail: why the column was not compared, or empty.
         method, score, threshold: of the drift test; empty and NaN where not compared.
+        corrected_score: the Jensen-Shannon distance less its bias, which meets the threshold in place of the score; NaN
+            for other methods.
+        p_value: of the permutation test of the score; NaN where the method is itself a test.
+        chance: the score that chance alone reaches once in twenty at these sizes; NaN where the method is a test.
         drifted: whether the column counts as drifted.
         drifted_by: "values", "missing share", "values and missing share", "not comparable", or empty.
     """
@@ -48,11 +52,19 @@ class ColumnResult:
     threshold: float = math.nan
     drifted: bool = False
     drifted_by: str = ""
+    corrected_score: float = math.nan
+    p_value: float = math.nan
+    chance: float = math.nan
 
     @property
     def missing_change(self) -> float:
         """Share of missing values in the current month minus that in the reference month."""
         return self.missing_cur - self.missing_ref
+
+    @property
+    def met_score(self) -> float:
+        """The score that meets the threshold."""
+        return self.score if math.isnan(self.corrected_score) else self.corrected_score
 
     @property
     def severity(self) -> float:
@@ -61,7 +73,7 @@ class ColumnResult:
             return math.inf
         if is_p_value(self.method):
             return self.threshold / max(self.score, 1e-12)
-        return self.score / self.threshold if self.threshold else math.inf
+        return self.met_score / self.threshold if self.threshold else math.inf
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,7 @@ class TargetDrift:
         ref, cur: rate of a binary label, mean of a numeric one; NaN where not computable.
         labelled_ref, labelled_cur: share of entities with a label, in [0, 1].
         reason: why the difference is not computable, or empty.
+        p_value: how often chance alone gives a difference as large, in [0, 1]; NaN where it is not computable.
         pending: whether only labels of the current month are still to come.
         cur_pending: whether labels of the current month are still to come, also where the reference lacks some.
     """
@@ -83,6 +96,7 @@ class TargetDrift:
     reason: str = ""
     pending: bool = False
     cur_pending: bool = False
+    p_value: float = math.nan
 
     @property
     def abs_diff(self) -> float:
@@ -109,6 +123,8 @@ class DriftResult:
     excluded: tuple[tuple[str, str], ...] = ()
     prediction: ColumnResult | None = None
     """The model's scores, compared like a column and not counted as one; None where there is no champion."""
+    level: float = math.nan
+    """The level at which each column was tested; a column with missing values divides it between its two questions."""
 
     @property
     def drifted(self) -> tuple[ColumnResult, ...]:

@@ -83,9 +83,13 @@ def compare_scores(
         differences.append(drawn[1] - drawn[0])
     tail = (1 - level) / 2 * 100
     # A resampled set may by chance have one class only. Then it has no AUC.
-    low, high = np.nanpercentile(np.concatenate(differences), [tail, 100 - tail], axis=0)
+    drawn_differences = np.concatenate(differences)
+    low, high = np.nanpercentile(drawn_differences, [tail, 100 - tail], axis=0)
+    # A resampled set without an AUC counts against the change.
+    kept = ~(np.sign(drawn_differences) == np.sign(plain[1] - plain[0])[None, :])
+    p_values = (1 + kept.sum(axis=0)) / (1 + replicates)
     return {
-        name: Change(float(plain[0][at]), float(plain[1][at]), float(low[at]), float(high[at]))
+        name: Change(float(plain[0][at]), float(plain[1][at]), float(low[at]), float(high[at]), float(p_values[at]))
         for at, name in enumerate(MEASURES)
     }
 

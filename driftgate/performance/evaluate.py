@@ -1,5 +1,7 @@
 """The performance of the evaluation model in the current month, compared with that in its own validation."""
 
+import math
+
 import numpy as np
 
 from driftgate.features.labels import LabelMonth
@@ -57,7 +59,8 @@ def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor:
             f"not computable: {len(side.labels)} labelled entities that the model has not seen, "
             f"{int(side.labels.sum())} of them positive; {monitor.min_rows} and both classes are needed",
         )
-    measures = compare_scores(judge.validation, side, seed=monitor.sample_seed)
+    replicates = _replicates(monitor.signal_level)
+    measures = compare_scores(judge.validation, side, replicates, monitor.sample_seed)
     if measures["auc"].low == measures["auc"].high:
         reason = "not computable: resampling the entities does not change the AUC, as with scores that are all alike"
         return not_measured(PerformanceState.NOT_COMPUTABLE, reason)
@@ -70,6 +73,11 @@ def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor:
         measures=measures,
         relations=_relations(ref, cur, key, judge.features),
     )
+
+
+def _replicates(level: float) -> int:
+    """As many as it takes for the level to be reached with room to spare."""
+    return max(500, math.ceil(4 / level))
 
 
 def _unseen(judge: Judge, scores: ScoredMonth, cur: Month, key: str) -> Scored:

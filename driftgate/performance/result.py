@@ -25,6 +25,7 @@ class Change:
     cur: float
     low: float
     high: float
+    p_value: float
 
     @property
     def difference(self) -> float:

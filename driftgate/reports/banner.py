@@ -45,7 +45,8 @@ def _banner(run: Run) -> str:
         f"{drift.rows_cur:,} now.</p>{_sample(drift, run.monitor.sample_seed)}{_excluded(drift)}"
         f"{_prediction(drift.prediction)}"
         "<table><tr><th>feature</th><th>distance from its threshold (line)</th><th>score</th><th>threshold</th>"
-        f"<th>method</th><th>missing then</th><th>now</th><th>drifts by</th></tr>{rows}</table></section>"
+        "<th>by chance</th><th>method</th><th>missing then</th><th>now</th><th>drifts by</th></tr>"
+        f"{rows}</table></section>"
     )
 
 
@@ -86,7 +87,7 @@ def _row(item: ColumnResult) -> str:
     what = item.method if item.state is ColumnState.COMPARED else f"{item.state}: {item.detail}"
     return (
         f"<tr{kind}><td>{escape(item.name)}</td><td>{_bar(item)}</td><td>{_number(item.score)}</td>"
-        f"<td>{_number(item.threshold)}</td><td>{escape(what)}</td><td>{_share(item.missing_ref)}</td>"
+        f"<td>{_number(item.threshold)}</td><td>{_number(item.chance)}</td><td>{escape(what)}</td><td>{_share(item.missing_ref)}</td>"
         f"<td>{_share(item.missing_cur)}</td><td>{escape(item.drifted_by)}</td></tr>"
     )
 

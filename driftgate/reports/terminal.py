@@ -78,13 +78,14 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
 
 
 def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:
-    rows = [("feature", "drifts by", "score", "threshold", "method", "missing then", "now")]
+    rows = [("feature", "drifts by", "score", "threshold", "by chance", "method", "missing then", "now")]
     rows += [
         (
             item.name,
             item.drifted_by or "-",
             _number(item.score),
             _number(item.threshold),
+            _number(item.chance),
             item.method or str(item.state),
             _number(item.missing_share_ref),
             _number(item.missing_share_cur),

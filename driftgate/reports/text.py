@@ -131,6 +131,7 @@ def column_rows(columns: Sequence[ColumnResult]) -> list[dict[str, object]]:
             "method": item.method or "-",
             "score": _plain(item.score),
             "threshold": _plain(item.threshold),
+            "by chance": _plain(item.chance),
             "missing then": _plain(item.missing_ref),
             "missing now": _plain(item.missing_cur),
             "detail": item.detail,
@@ -140,9 +141,10 @@ def column_rows(columns: Sequence[ColumnResult]) -> list[dict[str, object]]:
 
 
 def _markdown_table(columns: Sequence[ColumnResult]) -> list[str]:
-    head = ["| feature | drifts by | score | threshold | method |", "|---|---|---|---|---|"]
+    head = ["| feature | drifts by | score | threshold | by chance | method |", "|---|---|---|---|---|---|"]
     return head + [
         f"| {_cell(item.name)} | {item.drifted_by} | {_plain(item.score)} | {_plain(item.threshold)} | "
+        f"{_plain(item.chance)} | "
         f"{_cell(item.method or item.detail)} |"
         for item in columns
     ]

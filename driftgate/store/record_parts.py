@@ -68,6 +68,7 @@ class TargetRecord(Part):
     labelled_share_cur: Figure
     reason: str
     pending: bool = False
+    p_value: Figure = None
 
     @classmethod
     def of(cls, target: TargetDrift, monitor: Monitor) -> Self:
@@ -88,6 +89,7 @@ class MeasureRecord(Part):
     low: float
     high: float
     difference: float
+    p_value: Figure = None
 
     @property
     def drop(self) -> float:
@@ -178,6 +180,9 @@ class ColumnRecord(Part):
     missing_share_ref: Figure
     missing_share_cur: Figure
     missing_share_change: Figure
+    corrected_score: Figure = None
+    p_value: Figure = None
+    chance: Figure = None
 
     @classmethod
     def of(cls, item: ColumnResult) -> Self:
@@ -219,6 +224,7 @@ class InputsRecord(Part):
     confirmations: int | None = None
     confirmation_window: int | None = None
     cooldown_days: int | None = None
+    false_alarm_rate: float | None = None
 
     @classmethod
     def of(cls, drift: DriftResult, monitor: Monitor) -> Self:

@@ -91,15 +91,13 @@ def test_the_choice_of_a_method_is_the_one_in_the_table() -> None:
     from driftgate.features.types import Kind
 
     documented = table(f"{REFERENCE}/methods.md", "Which method compares a feature")
-    rows, few = choosing.LARGE_SAMPLE_ROWS, choosing.FEW_DISTINCT_VALUES
-    assert f"at most {few} distinct values" in section(f"{REFERENCE}/methods.md", "Which method compares a feature")
-    for label, values in ((f"more than {rows}", rows + 1), (f"{rows} or fewer", rows)):
-        chosen = [
-            choosing.choose_method("any", kind, values, values, distinct, None)[0]
-            for kind, distinct in ((Kind.NUMERIC, few + 1), (Kind.CATEGORICAL, 2))
-        ]
-        assert documented[label] == chosen
-        assert choosing.choose_method("any", Kind.NUMERIC, values, values, few, None)[0] == chosen[1]
+    few = choosing.FEW_DISTINCT_VALUES
+    by_category = f"categories, booleans, numbers with at most {few} distinct values"
+    assert documented == {
+        "numbers": [choosing.choose_method("any", Kind.NUMERIC, few + 1, None)[0]],
+        by_category: [choosing.choose_method("any", Kind.CATEGORICAL, 2, None)[0]],
+    }
+    assert choosing.choose_method("any", Kind.NUMERIC, few, None)[0] == documented[by_category][0]
 
 
 def test_every_state_of_a_column_is_there() -> None:

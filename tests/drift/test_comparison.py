@@ -69,7 +69,7 @@ def test_constants_drift_where_they_differ(tmp_path: Path, rows: int) -> None:
 def test_nullable_integers_and_booleans_have_a_score(tmp_path: Path, dtype: str, values: list[Any]) -> None:
     holes = [None if n % 10 == 0 else value for n, value in enumerate(values)]
     column = only(compared(tmp_path, {"f": holes}, {"f": holes}, {"f": dtype}))
-    assert column.score > 0.05
+    assert column.score == 0.0 and column.p_value == 1.0
     assert not column.drifted
     turned = [None if value is None else not value for value in holes] if dtype == "BOOL" else [0] * ROWS
     assert only(compared(tmp_path, {"f": holes}, {"f": turned}, {"f": dtype})).drifted_by.startswith("values")
@@ -87,7 +87,8 @@ def without(values: list[Any], missing: int) -> list[Any]:
     [
         (0, 20, 0.1, True),
         (20, 0, 0.1, True),
-        (40, 60, 0.1, True),
+        (40, 60, 0.1, False),  # chance gives as much once in forty months
+        (20, 60, 0.1, True),
         (0, 19, 0.1, False),
         (20, 79, 0.3, False),
         (0, 10, 0.05, True),
@@ -98,7 +99,7 @@ def test_a_change_of_missing_values_alone_is_drift(
 ) -> None:
     ref, cur = {"f": without(NUMBERS, then)}, {"f": without(NUMBERS, now)}
     column = only(compared(tmp_path, ref, cur, NUMERIC, missing_threshold=threshold, min_rows=50))
-    assert column.score > 0.05
+    assert column.score < 0.05
     assert (column.drifted, column.drifted_by) == (drifted, "missing share" if drifted else "")
     assert column.missing_change == pytest.approx((now - then) / ROWS)
 
@@ -152,7 +153,7 @@ def test_the_label_is_in_the_report_and_not_among_the_features(tmp_path: Path) -
         for metric in metrics
         if metric["config"].get("column") == "churned" and "ValueDrift" in metric["config"]["type"]
     ]
-    assert score < 1e-6
+    assert score > 0.1
 
 
 @pytest.mark.parametrize("numeric", [False, True])

@@ -38,15 +38,15 @@ def strings(*values: str, rows: int = ROWS) -> list[str]:
 @pytest.mark.parametrize(
     ("dtype", "values", "method"),
     [
-        ("INT64", pa.array(NUMBERS, pa.int32()), "ks"),
-        ("INT32", pa.array([n % 3 for n in NUMBERS], pa.int64()), "two_sample_chisquare"),
-        ("FLOAT64", pa.array(NUMBERS, pa.float64()), "ks"),
-        ("FLOAT32", pa.array(NUMBERS, pa.float32()), "ks"),
-        ("INT64", pa.array(NUMBERS, pa.float64()), "ks"),
-        ("FLOAT64", pa.array([decimal.Decimal(n) / 4 for n in NUMBERS]), "ks"),
-        ("BOOL", pa.array([n % 2 == 0 for n in NUMBERS]), "two_sample_chisquare"),
-        ("STRING", pa.array(strings("a", "b")), "two_sample_chisquare"),
-        ("STRING", pa.array(strings("a", "b"), pa.large_string()), "two_sample_chisquare"),
+        ("INT64", pa.array(NUMBERS, pa.int32()), "wasserstein"),
+        ("INT32", pa.array([n % 3 for n in NUMBERS], pa.int64()), "jensenshannon"),
+        ("FLOAT64", pa.array(NUMBERS, pa.float64()), "wasserstein"),
+        ("FLOAT32", pa.array(NUMBERS, pa.float32()), "wasserstein"),
+        ("INT64", pa.array(NUMBERS, pa.float64()), "wasserstein"),
+        ("FLOAT64", pa.array([decimal.Decimal(n) / 4 for n in NUMBERS]), "wasserstein"),
+        ("BOOL", pa.array([n % 2 == 0 for n in NUMBERS]), "jensenshannon"),
+        ("STRING", pa.array(strings("a", "b")), "jensenshannon"),
+        ("STRING", pa.array(strings("a", "b"), pa.large_string()), "jensenshannon"),
     ],
 )
 def test_numbers_booleans_and_categories_are_compared(
@@ -54,7 +54,7 @@ def test_numbers_booleans_and_categories_are_compared(
 ) -> None:
     column = entry(tmp_path, values, values, dtype)
     assert (column.state, column.detail) == (ColumnState.COMPARED, "")
-    assert (column.method, column.threshold) == (method, 0.05)
+    assert (column.method, column.threshold) == (method, 0.1)
     assert (column.values_ref, column.values_cur, column.missing_ref, column.missing_cur) == (ROWS, ROWS, 0.0, 0.0)
     assert (column.view, column.dtype) == ("view", dtype)
     assert math.isnan(column.score)
@@ -262,7 +262,7 @@ def test_a_rule_changes_its_column_alone(tmp_path: Path) -> None:
     rule = {"a": {"method": "psi", "threshold": 0.25}}
     first, second = ledger(tmp_path, columns, columns, {"a": "INT64", "b": "INT64"}, columns=rule).columns
     assert (first.method, first.threshold) == ("psi", 0.25)
-    assert (second.method, second.threshold) == ("ks", 0.05)
+    assert (second.method, second.threshold) == ("wasserstein", 0.1)
 
 
 def test_a_rule_that_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_renamed_key_reads_as_no_drift_for_ever(frames: list[pd.DataFrame], dr
     assert naive.verdict(naive.drift_share(document)) == "NO_ACTION"
 
     assert drifted.drift_share >= 0.5
-    decision = decide(drifted, TargetDrift(0.25, 0.25, 1.0, 1.0), Policy(CHURN.threshold))
+    decision = decide(drifted, TargetDrift(0.25, 0.25, 1.0, 1.0, p_value=1.0), Policy(CHURN.threshold))
     assert decision.verdict is Verdict.RETRAINING_TRIGGERED
 
 

@@ -14,7 +14,7 @@ from driftgate.reports.paths import report_paths
 from driftgate.run import Run
 
 JANUARY, FEBRUARY, MARCH, APRIL = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
-TARGET = TargetDrift(ref=1869 / 7043, cur=1701 / 7043, labelled_ref=1.0, labelled_cur=1.0)
+TARGET = TargetDrift(ref=1869 / 7043, cur=1701 / 7043, labelled_ref=1.0, labelled_cur=1.0, p_value=0.001)
 NO_TARGET = TargetDrift(math.nan, 0.24, 0.0, 1.0, "2024-01-31: no labels for the period 2024-01-31 in labels")
 PENDING_TARGET = TargetDrift(
     1869 / 7043, math.nan, 1.0, 0.43, "2024-04-30: pending, 43% labelled", pending=True, cur_pending=True
@@ -63,7 +63,7 @@ def lost(name: str) -> ColumnResult:
 
 def measured(ref: float, cur: float, margin: float = 0.03, version: str | None = "1") -> Performance:
     """An AUC then and now; the interval of the difference is `margin` to either side."""
-    auc = Change(ref, cur, cur - ref - margin, cur - ref + margin)
+    auc = Change(ref, cur, cur - ref - margin, cur - ref + margin, 0.001 if ref - cur > margin else 0.2)
     return Performance(PerformanceState.MEASURED, "", version, JANUARY, 1400, 7043, {"auc": auc})
 
 

@@ -60,7 +60,7 @@ def test_the_page_begins_with_the_verdict_and_why() -> None:
     assert "- 1 of 14 declared features drift" in lines
     assert "- label: 0.2654 then, 0.2415 now, a difference of 0.0239" in lines
     assert "- 7,043 entities then, 7,043 now" in lines
-    assert "| f03 | values | 0.5000 | 0.1000 | wasserstein |" in lines
+    assert "| f03 | values | 0.5000 | 0.1000 | - | wasserstein |" in lines
     assert not any("f00" in line for line in lines)
 
 
@@ -76,7 +76,8 @@ def test_the_page_says_that_it_is_of_a_sample() -> None:
 
 
 def test_a_column_that_was_not_compared_shows_why() -> None:
-    assert "| gone | not comparable | - | - | no such column |" in verdict_markdown(finished(lost("gone"), column("a")))
+    page = verdict_markdown(finished(lost("gone"), column("a")))
+    assert "| gone | not comparable | - | - | - | no such column |" in page
 
 
 @pytest.mark.parametrize("name", ["a|b", "a\nb", "a\r\nb", "|", "a\\|b", "| x |\n|---|"])
@@ -86,7 +87,7 @@ def test_an_odd_name_keeps_the_table_whole(name: str) -> None:
     assert len(table) == 4
     for line in table:
         # A pipe counts unless an odd number of backslashes stands before it.
-        assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == 6, line
+        assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == 7, line
 
 
 def test_the_rows_are_plain_and_in_the_order_given() -> None:
@@ -99,6 +100,7 @@ def test_the_rows_are_plain_and_in_the_order_given() -> None:
         "method": "wasserstein",
         "score": "0.5000",
         "threshold": "0.1000",
+        "by chance": "-",
         "missing then": "0.0000",
         "missing now": "0.1000",
         "detail": "",

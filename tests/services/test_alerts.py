@@ -237,7 +237,8 @@ def test_a_model_result_that_stays_high_is_told_until_it_falls(stack: Stack) -> 
 
 def fallen(run: Run, drop: float) -> Run:
     """The run with the champion's AUC fallen by so much."""
-    measures = {"auc": Change(ref=0.82, cur=0.82 - drop, low=-drop - 0.03, high=-drop + 0.03)}
+    chance = 0.001 if drop > 0.03 else 0.2
+    measures = {"auc": Change(0.82, 0.82 - drop, -drop - 0.03, -drop + 0.03, chance)}
     return replace(run, performance=Performance(PerformanceState.MEASURED, version="1", measures=measures))
 
 

@@ -29,15 +29,17 @@ _MEASURED = Performance(
     users_ref=1409,
     users_cur=7043,
     measures={
-        "auc": Change(0.8254321, 0.5, -0.3554321, -0.2954321),
-        "log_loss": Change(0.41, 0.7, 0.28, 0.32),
-        "calibration_error": Change(0.01, 0.2, 0.15, 0.24),
-        "brier": Change(0.13, 0.25, 0.11, 0.13),
-        "positive_rate": Change(0.2654, 0.2415, -0.04, -0.01),
+        "auc": Change(0.8254321, 0.5, -0.3554321, -0.2954321, 0.001),
+        "log_loss": Change(0.41, 0.7, 0.28, 0.32, 0.001),
+        "calibration_error": Change(0.01, 0.2, 0.15, 0.24, 0.001),
+        "brier": Change(0.13, 0.25, 0.11, 0.13, 0.001),
+        "positive_rate": Change(0.2654, 0.2415, -0.04, -0.01, 0.001),
     },
     relations=(Relation("tenure", 0.73, 0.49), Relation("größe", 1e-05, 0.3)),
 )
-_PROBE = Performance(PerformanceState.MEASURED, "", None, JANUARY, 80, 400, {"auc": Change(0.7, 0.71, -0.02, 0.03)}, ())
+_PROBE = Performance(
+    PerformanceState.MEASURED, "", None, JANUARY, 80, 400, {"auc": Change(0.7, 0.71, -0.02, 0.03, 0.001)}, ()
+)
 
 EXAMPLES: dict[str, Run] = {
     "calm": finished(),

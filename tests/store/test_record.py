@@ -111,6 +111,7 @@ def test_a_record_says_what_the_verdict_rests_on() -> None:
         "labelled_share_cur": 1.0,
         "reason": "",
         "pending": False,
+        "p_value": TARGET.p_value,
     }
 
 

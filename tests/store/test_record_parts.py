@@ -38,14 +38,14 @@ def test_a_signal_comes_back_with_a_value_that_is_not_a_number_yet() -> None:
 
 
 def test_a_drop_is_the_reference_less_the_current_month_with_its_interval() -> None:
-    auc = MeasureRecord.copied(Change(0.75, 0.5, -0.5, 0.0))
+    auc = MeasureRecord.copied(Change(0.75, 0.5, -0.5, 0.0, 0.001))
     assert (auc.drop, auc.drop_low, auc.drop_high, auc.difference) == (0.25, 0.0, 0.5, -0.25)
     assert math.copysign(1, auc.drop_low) == 1, "minus zero would be printed as such"
 
 
 def test_a_number_that_must_be_there_is_never_nan() -> None:
     with pytest.raises(ValidationError, match="finite number"):
-        MeasureRecord.copied(Change(0.75, math.nan, -0.5, 0.0))
+        MeasureRecord.copied(Change(0.75, math.nan, -0.5, 0.0, 0.001))
 
 
 def test_a_performance_says_whether_it_was_measured() -> None:
