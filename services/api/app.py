@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from sqlalchemy import Engine, create_engine
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from driftgate.database import ConnectionParameters
 from driftgate.database.configured import connection_parameters
@@ -25,6 +26,7 @@ from services.api.service import Service
 from services.api.settings import ApiSettings
 
 _SWITCH_SECONDS = 0.0005
+_PAGE_FILES = "/docs/files"
 
 
 def create_app(service: Service) -> FastAPI:
@@ -36,7 +38,10 @@ def create_app(service: Service) -> FastAPI:
         yield
         service.stop()
 
-    app = FastAPI(
+    # /docs with all its files comes from this process; /redoc would ask another site for its maker's logo.
+    app = FastAPIOffline(
+        redoc_url=None,
+        static_url=_PAGE_FILES,
         title="Driftgate scoring API",
         summary="Features from the online store, the champion's probability",
         version="1",
@@ -51,7 +56,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(
         Edge,
         metrics=service.metrics,
-        templates={route.endpoint: route.path for route in app.routes if isinstance(route, Route)},
+        templates=_templates(app),
         max_body_bytes=service.settings.max_body_bytes,
         body_seconds=service.settings.request_timeout_seconds,
         access_log=service.settings.access_log,
@@ -122,6 +127,12 @@ def log_engine(parameters: ConnectionParameters, api: ApiSettings) -> Engine:
             "application_name": "driftgate-prediction-log",
         },
     )
+
+
+def _templates(app: FastAPI) -> dict[object, str]:
+    """Route templates by endpoint; the files of a page are one."""
+    pages: dict[object, str] = {route.endpoint: route.path for route in app.routes if isinstance(route, Route)}
+    return pages | {route.app: route.path for route in app.routes if isinstance(route, Mount)}
 
 
 def _describe_problems(app: FastAPI) -> None:
