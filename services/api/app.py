@@ -20,6 +20,7 @@ from driftgate.training.registry.models import ModelRegistry
 from services.api import json_log, problems
 from services.api.edge import Edge
 from services.api.problems import ProblemDetail
+from services.api.protocol import STATE, Bounds
 from services.api.routes import key_check, keyed_routes, open_routes
 from services.api.rows import Reader
 from services.api.service import Service
@@ -30,12 +31,14 @@ _PAGE_FILES = "/docs/files"
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application around a service, which it starts and stops."""
+    """The application around a service, which it starts and stops; `BoundedProtocol` speaks to its callers."""
+    chosen = service.settings
+    bounds = Bounds(chosen.max_header_bytes, chosen.max_headers, chosen.header_seconds, service.metrics)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Bounds]]:
         service.start()
-        yield
+        yield {STATE: bounds}
         service.stop()
 
     # /docs with all its files comes from this process; /redoc would ask another site for its maker's logo.

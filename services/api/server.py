@@ -20,6 +20,8 @@ def serve(host: str, port: int, workers: int) -> None:
     """
     import uvicorn
 
+    from services.api.protocol import BoundedProtocol
+
     # Found out here once: errors are plain, and workers join the embedded database that this process keeps up.
     settings = Settings.load()
     os.environ.update(feast_environment(connection_parameters(settings)))
@@ -32,6 +34,7 @@ def serve(host: str, port: int, workers: int) -> None:
         uvicorn.run(
             _APP,
             factory=True,
+            http=BoundedProtocol,
             host=host,
             port=port,
             workers=workers,

@@ -33,6 +33,7 @@ from driftgate.training.pipeline import PARAMETERS, fit_pipeline
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import Training
 from services.api.app import create_app, log_engine
+from services.api.protocol import BoundedProtocol
 from services.api.service import Service
 from services.api.settings import ApiSettings
 from tests.conftest import FEATURE_REPO, ROOT, new_database, user_environment
@@ -151,7 +152,14 @@ def live(service: Service) -> Iterator[httpx.Client]:
     """A uvicorn server of this process, and a client of it; not yet ready."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(service), log_config=None, access_log=False, timeout_graceful_shutdown=10)
+        config = uvicorn.Config(
+            create_app(service),
+            http=BoundedProtocol,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=10,
+            timeout_keep_alive=30,
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
