@@ -15,6 +15,7 @@ from driftgate.database import ConnectionParameters
 from driftgate.database.configured import connection_parameters
 from driftgate.features.types import feast_environment
 from driftgate.monitors import read_monitor
+from driftgate.predictions.spool import Spool
 from driftgate.settings import Settings
 from driftgate.training.registry.models import ModelRegistry
 from services.api import json_log, problems
@@ -112,7 +113,8 @@ def service_from_environment() -> Service:
         )
 
     registry = ModelRegistry(parameters, settings.mlflow_artifacts, monitor.model)
-    return Service(api, registry, open_reader, log_engine(parameters, api))
+    spool = Spool(settings.driftgate_home / "spool" / "predictions")
+    return Service(api, registry, open_reader, log_engine(parameters, api), spool=spool)
 
 
 def log_engine(parameters: ConnectionParameters, api: ApiSettings) -> Engine:

@@ -27,6 +27,7 @@ from driftgate.features.online import materialize_month
 from driftgate.features.types import FeatureRequest, feast_environment
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import read_monitor
+from driftgate.predictions.spool import Spool
 from driftgate.training.features import ModelFeature, model_features
 from driftgate.training.model import TrainedModel
 from driftgate.training.pipeline import PARAMETERS, fit_pipeline
@@ -140,11 +141,16 @@ def open_reader(month: Month) -> Callable[[], Any]:
 
 
 def make_service(
-    month: Month, versions: Any, parameters: ConnectionParameters | None = None, **settings: Any
+    month: Month,
+    versions: Any,
+    parameters: ConnectionParameters | None = None,
+    spool: Spool | None = None,
+    **settings: Any,
 ) -> Service:
     """A service on the month's database."""
     chosen = ApiSettings(**{"poll_seconds": 0.1, "log_flush_seconds": 0.05, **settings})
-    return Service(chosen, versions, open_reader(month), log_engine(parameters or month.parameters, chosen))
+    engine = log_engine(parameters or month.parameters, chosen)
+    return Service(chosen, versions, open_reader(month), engine, spool=spool)
 
 
 @contextmanager

@@ -123,7 +123,18 @@ def test_a_connection_that_rests_between_requests_is_kept(client: httpx.Client) 
         assert not connection.has_expired()
 
 
-CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n"
+CHUNKED = "\r\n".join(
+    [
+        "POST /predict HTTP/1.1",
+        "Host: x",
+        "content-type: application/json",
+        "transfer-encoding: chunked",
+        "",
+        "1",
+        "{",
+        "",
+    ]
+).encode()
 
 
 @pytest.mark.parametrize("start", [b"1;", b"0\r\nx-trailer: "], ids=["an extension of a chunk", "a trailer"])
