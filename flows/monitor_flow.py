@@ -6,7 +6,7 @@ if __name__ == "__main__":
     from pathlib import Path
 
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from flows.cli.app import main
+    from flows.cli import main
 
     main(["monitor", *sys.argv[1:]])
 
