@@ -16,12 +16,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
 _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 _AGAIN_SECONDS = 10.0
+_PARENT_SECONDS = 0.5
 _IMPORT_FILES = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
 
@@ -50,6 +51,17 @@ def end_on_signals() -> None:
         setattr(sys, hook, _quiet(getattr(sys, hook)))
     threading.excepthook = _quiet(threading.excepthook)
     threading.Thread(target=_listen, name="signals", daemon=True).start()
+
+
+def end_with_parent(parent: int, then: Callable[[], None]) -> None:
+    """Watch the process that started this one, from a thread, and call `then` once it is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_SECONDS)
+        then()
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def noted_signal() -> int:

@@ -18,6 +18,7 @@ from driftgate.errors import DataError, UnknownMonthError, bounded
 from driftgate.features.entities import MonthSize, entity_sql, loaded_months, measure_month
 from driftgate.features.types import FeatureRequest
 from driftgate.monitors import Monitor
+from driftgate.scratch import newest_scratch
 from driftgate.worker import Worker
 
 # By view, as two services that share a view share its rows as well.
@@ -116,7 +117,7 @@ def materialize_month(
             remedy="choose one of these dates, or load the month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
         )
     entities = measure_month(engine, monitor, day).entities
-    with TemporaryDirectory(prefix="driftgate-online-") as folder:
+    with TemporaryDirectory(prefix="driftgate-online-", dir=newest_scratch()) as folder:
         request = FeatureRequest(
             repo=repo,
             service=monitor.feature_service,

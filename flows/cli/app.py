@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from driftgate.errors import DriftgateError
-from driftgate.process import leave, noted_signal
 from driftgate.planning import Request, check_request, plan_run
+from driftgate.process import leave, noted_signal
 from driftgate.snapshots.dates import parse_as_of
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
@@ -192,4 +192,3 @@ def _print_loads(reports: "Sequence[IngestReport]") -> None:
 
 def _date(text: str | None) -> date | None:
     return parse_as_of(text) if text is not None else None
-

@@ -24,6 +24,7 @@ from services.api.problems import ProblemDetail
 from services.api.protocol import STATE, Bounds
 from services.api.routes import key_check, keyed_routes, open_routes
 from services.api.rows import Reader
+from services.api.server import end_with_supervisor
 from services.api.service import Service
 from services.api.settings import ApiSettings
 
@@ -74,6 +75,7 @@ def from_environment() -> FastAPI:
     Raises:
         ConfigurationError: a variable or monitors.toml is wrong, or the monitor names no model.
     """
+    end_with_supervisor()
     json_log.configure()
     # The scoring thread would otherwise keep the thread that talks to callers waiting for 5 ms at a time.
     sys.setswitchinterval(_SWITCH_SECONDS)
