@@ -29,13 +29,19 @@ _IMPORT_FILES = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_
 class _State:
     noted = 0
     leaving = False
+    keep_logging = False
     ears: tuple[socket.socket, socket.socket] | None = None
 
 
-def end_on_signals() -> None:
-    """Begin to note signals; the first thing that a process of ours does, before it imports what is slow."""
+def end_on_signals(*, keep_logging: bool = False) -> None:
+    """Begin to note signals; the first thing that a process of ours does, before it imports what is slow.
+
+    Args:
+        keep_logging: go on logging after a signal, as a service does that answers what it has begun to.
+    """
     if _State.ears is not None:
         return
+    _State.keep_logging = keep_logging
     _State.ears = ears = socket.socketpair()
     for end in ears:
         end.setblocking(False)
@@ -114,6 +120,8 @@ def _last() -> None:
     _State.leaving = True
     number = noted_signal()
     if number:
+        # Registered before us, it would come after us.
+        logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
@@ -139,7 +147,8 @@ def _listen() -> None:
 def _silence() -> None:
     """What is logged from now on is about steps that were cut off, each with a traceback of its own."""
     logging.raiseExceptions = False
-    logging.disable(logging.CRITICAL)
+    if not _State.keep_logging:
+        logging.disable(logging.CRITICAL)
 
 
 def _quiet(hook: Any) -> Any:

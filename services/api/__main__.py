@@ -10,7 +10,7 @@ from driftgate.process import end_on_signals, leave, noted_signal
 def main() -> NoReturn:
     """Read the address and serve; the exit status is 0, 128 and the signal's number, or that of the error's family."""
     # Before anything slow is imported.
-    end_on_signals()
+    end_on_signals(keep_logging=True)
     from driftgate.errors import DriftgateError
     from services.api.server import serve
 
