@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from driftgate.errors import DriftgateError
+from driftgate.process import end_with_parent
+from driftgate.scratch import remove_of_dead_owner, worker_environment
 
 
 class Worker:
@@ -33,10 +35,10 @@ class Worker:
         self._lock = threading.Lock()
         # -P: the working directory may hold a file that is called like a package.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "driftgate.worker", module],
+            [sys.executable, "-P", "-m", "driftgate.worker", module, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **worker_environment(), **(environment or {})},
             # A terminal's Ctrl-C goes to this process alone, which then ends the child in good order.
             start_new_session=True,
         )
@@ -123,8 +125,15 @@ def _serve(module: str, calls: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
+def _parent_is_gone() -> None:
+    # In the midst of an import or a call, which may take minutes and has nobody left to answer to.
+    remove_of_dead_owner()
+    os._exit(1)
+
+
 def main() -> None:
-    """Serve calls until the parent closes the stream. Whatever libraries print goes to standard error."""
+    """Serve calls until the parent closes the stream or is gone. Whatever libraries print goes to standard error."""
+    end_with_parent(int(sys.argv[2]), _parent_is_gone)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     _serve(sys.argv[1], sys.stdin.buffer, answers)

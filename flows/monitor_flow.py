@@ -9,6 +9,6 @@ if __name__ == "__main__":
 
     # In place of this folder, which is no package root: its modules would hide others of the same name.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-    from flows.cli.app import main
+    from flows.cli import main
 
     main(["monitor", *sys.argv[1:]])

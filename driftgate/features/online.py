@@ -19,6 +19,7 @@ from driftgate.features.entities import MonthSize, entity_sql, loaded_months, me
 from driftgate.features.types import FeatureRequest
 from driftgate.monitors import Monitor
 from driftgate.pairs import chosen_month
+from driftgate.scratch import newest_scratch
 from driftgate.worker import Worker
 
 # The key is the view, because two services that share a view share its rows as well.
@@ -111,7 +112,7 @@ def materialize_month(
     months = loaded_months(engine, monitor.entity)
     day = chosen_month(months, as_of)
     entities = measure_month(engine, monitor, day).entities
-    with TemporaryDirectory(prefix="driftgate-online-") as folder:
+    with TemporaryDirectory(prefix="driftgate-online-", dir=newest_scratch()) as folder:
         request = FeatureRequest(
             repo=repo,
             service=monitor.feature_service,

@@ -88,10 +88,11 @@ def save_predictions(engine: Engine, rows: Sequence[Prediction]) -> None:
         return
     statement = insert(predictions).on_conflict_do_nothing(index_elements=["prediction_id"])
     with database_errors("logging predictions"), engine.begin() as connection:
-        connection.execute(statement, [_row(item) for item in rows])
+        connection.execute(statement, [row_of(item) for item in rows])
 
 
-def _row(item: Prediction) -> dict[str, Any]:
+def row_of(item: Prediction) -> dict[str, Any]:
+    """The prediction as a row of the table; its features are JSON."""
     row = dict(vars(item))
     if item.features is not None:
         row["features"] = {name: _jsonable(value) for name, value in item.features.items()}

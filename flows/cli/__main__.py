@@ -1,5 +1,5 @@
 """`python -m flows.cli`: what the command `driftgate` does."""
 
-from flows.cli.app import main
+from flows.cli import main
 
 main()

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -13,6 +12,7 @@ import typer
 
 from driftgate.errors import DriftgateError
 from driftgate.planning import Request
+from driftgate.process import leave, noted_signal
 from driftgate.snapshots.dates import parse_as_of
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
@@ -176,18 +176,20 @@ def feast(context: typer.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
     logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
-    signal.signal(signal.SIGTERM, _end_in_order)
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="driftgate")
     except DriftgateError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    sys.exit(0)
-
-
-def _end_in_order(signal_number: int, _frame: object) -> NoReturn:
-    """SIGTERM ends the process as Ctrl-C does, so that the servers it started end as well."""
-    raise SystemExit(128 + signal_number)
+        if not noted_signal():
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        leave(error.exit_code)
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else 0)
+    except BaseException:
+        # What fails after a signal fails because of it.
+        if noted_signal():
+            leave(1)
+        raise
+    leave(0)
 
 
 def _print_loads(reports: "Sequence[IngestReport]") -> None:
@@ -198,7 +200,3 @@ def _print_loads(reports: "Sequence[IngestReport]") -> None:
 
 def _date(text: str | None) -> date | None:
     return parse_as_of(text) if text is not None else None
-
-
-if __name__ == "__main__":
-    main()

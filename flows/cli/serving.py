@@ -1,11 +1,11 @@
 """Commands of the service: materialize, serve."""
 
 import os
-import sys
 from typing import Annotated
 
 import typer
 
+from driftgate.process import become
 from driftgate.snapshots.dates import parse_as_of
 from flows.runtime.environment import Runtime, feature_worker
 
@@ -44,5 +44,4 @@ def serve(
         os.environ["API_MONITOR"] = monitor
     # In place of this process: the service is no part of the flows, and its signals and exit status are its own.
     # -P, because a folder `services` where the command is called is not meant.
-    command = [sys.executable, "-P", "-m", "services.api", "--host", host, "--port", str(port)]
-    os.execv(sys.executable, [*command, "--workers", str(workers)])
+    become(["-P", "-m", "services.api", "--host", host, "--port", str(port), "--workers", str(workers)])

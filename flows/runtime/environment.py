@@ -17,6 +17,7 @@ from driftgate.drift.worker import DriftWorker
 from driftgate.errors import DriftgateError
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import monitor_name
+from driftgate.scratch import scratch_folder
 from driftgate.settings import Settings
 from driftgate.worker import Worker
 
@@ -44,6 +45,8 @@ class Runtime:
         """
         settings = Settings.load()
         parameters = connection_parameters(settings)
+        # Before workers start, which keep their temporary files there.
+        scratch_folder(settings.driftgate_home)
         return cls(settings, parameters, connect(parameters))
 
     def monitor_name(self, name: str | None) -> str:
@@ -58,8 +61,7 @@ class Runtime:
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder for what steps hand to each other; gone afterwards."""
-        parent = self.settings.driftgate_home / "scratch"
-        parent.mkdir(parents=True, exist_ok=True)
+        parent = scratch_folder(self.settings.driftgate_home)
         with TemporaryDirectory(dir=parent, prefix="run-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 

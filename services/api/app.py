@@ -7,36 +7,46 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from sqlalchemy import Engine, create_engine
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from driftgate.database import ConnectionParameters
 from driftgate.database.configured import connection_parameters
 from driftgate.features.types import feast_environment
 from driftgate.monitors import read_monitor
+from driftgate.predictions.spool import Spool
 from driftgate.settings import Settings
 from driftgate.training.registry.models import ModelRegistry
 from services.api import json_log, problems
 from services.api.edge import Edge
 from services.api.problems import ProblemDetail
+from services.api.protocol import STATE, Bounds
 from services.api.routes import key_check, keyed_routes, open_routes
 from services.api.rows import Reader
+from services.api.server import end_with_supervisor
 from services.api.service import Service
 from services.api.settings import ApiSettings
 
 _SWITCH_SECONDS = 0.0005
+_PAGE_FILES = "/docs/files"
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application around a service, which it starts and stops."""
+    """The application around a service, which it starts and stops; `BoundedProtocol` speaks to its callers."""
+    chosen = service.settings
+    bounds = Bounds(chosen.max_header_bytes, chosen.max_headers, chosen.header_seconds, service.metrics)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Bounds]]:
         service.start()
-        yield
+        yield {STATE: bounds}
         service.stop()
 
-    app = FastAPI(
+    # /docs with all its files comes from this process; /redoc would ask another site for its maker's logo.
+    app = FastAPIOffline(
+        redoc_url=None,
+        static_url=_PAGE_FILES,
         title="Driftgate scoring API",
         summary="Features from the online store, the champion's probability",
         version="1",
@@ -51,7 +61,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(
         Edge,
         metrics=service.metrics,
-        templates={route.endpoint: route.path for route in app.routes if isinstance(route, Route)},
+        templates=_templates(app),
         max_body_bytes=service.settings.max_body_bytes,
         body_seconds=service.settings.request_timeout_seconds,
         access_log=service.settings.access_log,
@@ -66,6 +76,7 @@ def from_environment() -> FastAPI:
         ConfigurationError: a variable or monitors.toml is wrong, or the monitor names no model.
         UsageError: there is no such monitor, or several where API_MONITOR names none.
     """
+    end_with_supervisor()
     json_log.configure()
     # The scoring thread would otherwise keep the thread that talks to callers waiting for 5 ms at a time.
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -105,7 +116,8 @@ def service_from_environment() -> Service:
         )
 
     registry = ModelRegistry(parameters, settings.mlflow_artifacts, monitor.model)
-    return Service(api, registry, open_reader, log_engine(parameters, api), monitor.entity.feast_key)
+    spool = Spool(settings.driftgate_home / "spool" / "predictions")
+    return Service(api, registry, open_reader, log_engine(parameters, api), monitor.entity.feast_key, spool=spool)
 
 
 def log_engine(parameters: ConnectionParameters, api: ApiSettings) -> Engine:
@@ -123,6 +135,12 @@ def log_engine(parameters: ConnectionParameters, api: ApiSettings) -> Engine:
             "application_name": "driftgate-prediction-log",
         },
     )
+
+
+def _templates(app: FastAPI) -> dict[object, str]:
+    """Route templates by endpoint; the files of a page are one."""
+    pages: dict[object, str] = {route.endpoint: route.path for route in app.routes if isinstance(route, Route)}
+    return pages | {route.app: route.path for route in app.routes if isinstance(route, Mount)}
 
 
 def _describe_problems(app: FastAPI) -> None:

@@ -70,6 +70,14 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
 
+        self.log_mode = Gauge(
+            "api_prediction_log_mode",
+            "1 for the mode that holds: fast (answered before it is logged) or durable (answered once it is on disk)",
+            ("mode",),
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count and time one answer."""
         labels = (route, method if method in _METHODS else "OTHER", str(status))

@@ -39,6 +39,10 @@ class PredictionLog(threading.Thread):
         self._tables_there = False
         self._abandoned = False
 
+    async def keep(self, rows: Sequence[Prediction]) -> None:
+        """Queue rows; waits for nothing."""
+        self.add(rows)
+
     def add(self, rows: Sequence[Prediction]) -> None:
         """Queue rows; returns at once. Only from one thread."""
         room = max(0, self._max_rows - len(self._waiting))

@@ -44,7 +44,12 @@ def unavailable(detail: str, retry_seconds: float = 1, **more: Any) -> Problem:
 
 def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
     """The answer for an error."""
-    content = {
+    return JSONResponse(problem(status, detail, **more), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def problem(status: int, detail: str, **more: Any) -> dict[str, Any]:
+    """The body of an error."""
+    return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -52,7 +57,6 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
         "request_id": request_id.get(),
         **more,
     }
-    return JSONResponse(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
 async def _http_problem(_request: Request, error: Exception) -> JSONResponse:

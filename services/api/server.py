@@ -1,14 +1,23 @@
 """Running the API under uvicorn, with one worker or several."""
 
 import os
-import shutil
+import signal
 import tempfile
+import time
+from pathlib import Path
 
 from driftgate.database.configured import connection_parameters
+from driftgate.errors import OutputError
 from driftgate.features.types import feast_environment
+from driftgate.process import end_with_parent
+from driftgate.scratch import remove_of_dead_owner, scratch_folder, worker_environment
 from driftgate.settings import Settings
 
+PARENT = "DRIFTGATE_API_SUPERVISOR"
+"""Names the process id of the one that keeps several workers."""
+
 _APP = "services.api.app:from_environment"
+_GRACE_SECONDS = 10
 
 
 def serve(host: str, port: int, workers: int) -> None:
@@ -20,27 +29,53 @@ def serve(host: str, port: int, workers: int) -> None:
     """
     import uvicorn
 
+    from services.api.protocol import BoundedProtocol
+
     # Found out here once: errors are plain, and workers join the embedded database that this process keeps up.
     settings = Settings.load()
     os.environ.update(feast_environment(connection_parameters(settings)))
     for name in ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"):
         os.environ.pop(name, None)
-    folder = tempfile.mkdtemp(prefix="driftgate-metrics-") if workers > 1 else None
-    if folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    _keep_temporary_files(settings.driftgate_home)
+    if workers > 1:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics-")
+        os.environ[PARENT] = str(os.getpid())
+    uvicorn.run(
+        _APP,
+        factory=True,
+        http=BoundedProtocol,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+
+
+def end_with_supervisor() -> None:
+    """In a worker: end in order once the process that started it was killed, rather than answer on for ever."""
+    parent = os.environ.get(PARENT)
+    if parent is None or int(parent) == os.getpid():
+        return
+
+    def end() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(2 * _GRACE_SECONDS)
+        remove_of_dead_owner()
+        os._exit(1)
+
+    end_with_parent(int(parent), end)
+
+
+def _keep_temporary_files(home: Path) -> None:
+    """Have temporary files, those of the workers and of Feast included, in a folder that does not outlive us."""
     try:
-        uvicorn.run(
-            _APP,
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=10,
-        )
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+        scratch_folder(home)
+    except OutputError:
+        # The service needs no home where PostgreSQL is elsewhere and the log is fast.
+        return
+    os.environ.update(worker_environment())
+    tempfile.tempdir = None

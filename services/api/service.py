@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
-from driftgate.errors import DriftgateError
+from driftgate.errors import DriftgateError, OutputError
 from driftgate.features.online import KeyState
 from driftgate.predictions.log import Prediction
+from driftgate.predictions.spool import Spool
 from services.api.champion import ChampionWatcher, Registry
+from services.api.durable_log import DurableLog
 from services.api.json_log import new_id, request_id
 from services.api.metrics import Metrics
 from services.api.prediction_log import PredictionLog
@@ -34,6 +36,7 @@ class Service:
         engine: Engine,
         join_key: str,
         metrics: Metrics | None = None,
+        spool: Spool | None = None,
     ) -> None:
         """Nothing runs before `start`.
 
@@ -41,17 +44,26 @@ class Service:
             open_reader: called in the scoring thread, again after the repository has changed.
             engine: of the database with the table `predictions`.
             join_key: of the monitor; callers know the key of an entity by this name.
+            spool: of this machine; needed where the log is durable, and emptied into the table in any case.
         """
         self.settings = settings
         self.join_key = join_key
         self.metrics = metrics or Metrics()
         self.scorer = Scorer(open_reader, self.metrics, settings.max_waiting_keys)
         self.champion = ChampionWatcher(registry, self.scorer, self.metrics, settings.poll_seconds)
-        self.log = PredictionLog(engine, self.metrics, settings.log_queue_rows, settings.log_flush_seconds)
+        durable = DurableLog(spool, engine, self.metrics, settings.log_flush_seconds) if spool is not None else None
+        fast = PredictionLog(engine, self.metrics, settings.log_queue_rows, settings.log_flush_seconds)
+        if settings.log_mode == "durable":
+            assert durable is not None, "a durable log needs a spool"
+        self.log: DurableLog | PredictionLog = durable if durable and settings.log_mode == "durable" else fast
+        # A fast log writes past the spool; what a durable one left there is taken up all the same.
+        self._logs = [log for log in (durable, self.log) if log is not None]
+        self.metrics.log_mode.labels(settings.log_mode).set(1)
 
     def start(self) -> None:
         """Begin; whatever is not there yet is waited for beside the requests."""
-        self.log.start()
+        for log in dict.fromkeys(self._logs):
+            log.start()
         self.scorer.start()
         self.champion.start()
 
@@ -59,7 +71,8 @@ class Service:
         """Serve what waits, flush the log."""
         self.champion.stop()
         self.scorer.stop(self.settings.request_timeout_seconds)
-        self.log.stop(self.settings.shutdown_seconds)
+        for log in dict.fromkeys(self._logs):
+            log.stop(self.settings.shutdown_seconds)
 
     def require_key(self, given: str | None) -> None:
         """Check the caller's key, in a time that tells nothing about it.
@@ -81,8 +94,7 @@ class Service:
         """
         rows = await self._rows(keys, score=True)
         now, identity = datetime.now(UTC), request_id.get()
-        self.metrics.served(rows[0].version, [row.prediction for row in rows], [row.probability for row in rows])
-        self.log.add(
+        await self._keep(
             [
                 Prediction(
                     prediction_id=new_id(),
@@ -99,7 +111,14 @@ class Service:
                 for row in rows
             ]
         )
+        self.metrics.served(rows[0].version, [row.prediction for row in rows], [row.probability for row in rows])
         return rows
+
+    async def _keep(self, predictions: Sequence[Prediction]) -> None:
+        try:
+            await self.log.keep(predictions)
+        except OutputError as error:
+            raise unavailable("the prediction cannot be kept for the log; try again", 5) from error
 
     async def features(self, key: str) -> Row:
         """One user's features.

@@ -30,7 +30,7 @@ def read_pipeline(artifacts: Path, info: VersionInfo) -> Any:
             "read it otherwise",
             remedy=again,
         )
-    path = artifacts / info.model_file
+    path = file_of(artifacts, info, info.model_file)
     content = _read(path, info)
     if hashlib.sha256(content).hexdigest() != info.model_sha256:
         raise ConfigurationError(
@@ -55,7 +55,25 @@ def read_judged(artifacts: Path, info: VersionInfo) -> "pa.Table":
 
     if not info.judged_file:
         raise ConfigurationError(f"{info.label} was registered without scores of its entities", remedy="train again")
-    return pa.ipc.open_file(_read(artifacts / info.judged_file, info)).read_all()
+    return pa.ipc.open_file(_read(file_of(artifacts, info, info.judged_file), info)).read_all()
+
+
+def file_of(artifacts: Path, info: VersionInfo, name: str) -> Path:
+    """The path of a version's file, which is in the artifacts folder whatever the version's tag says.
+
+    Raises:
+        ConfigurationError: the name is absolute, has `..` in it, or a link on its way leads out of the folder.
+    """
+    path = artifacts / name
+    # Whoever can write a tag must not choose which file of this machine is opened.
+    if ".." in Path(name).parts or "\0" in name or not path.resolve().is_relative_to(artifacts.resolve()):
+        raise ConfigurationError(
+            f"{info.label} names a file outside {artifacts}: {name[:200]!r}",
+            allowed="a path below the folder MLFLOW_ARTIFACTS, without `..`",
+            remedy="find out who changed the tag driftgate.training of that version; train again, "
+            "and `driftgate promote VERSION`",
+        )
+    return path
 
 
 def _read(path: Path, info: VersionInfo) -> bytes:

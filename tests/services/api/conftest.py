@@ -27,12 +27,14 @@ from driftgate.features.online import materialize_month
 from driftgate.features.types import FeatureRequest, feast_environment
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import read_monitor
+from driftgate.predictions.spool import Spool
 from driftgate.training.features import ModelFeature, model_features
 from driftgate.training.model import TrainedModel
 from driftgate.training.pipeline import PARAMETERS, fit_pipeline
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import Training
 from services.api.app import create_app, log_engine
+from services.api.protocol import BoundedProtocol
 from services.api.service import Service
 from services.api.settings import ApiSettings
 from tests.conftest import FEATURE_REPO, ROOT, new_database, user_environment
@@ -139,12 +141,16 @@ def open_reader(month: Month) -> Callable[[], Any]:
 
 
 def make_service(
-    month: Month, versions: Any, parameters: ConnectionParameters | None = None, **settings: Any
+    month: Month,
+    versions: Any,
+    parameters: ConnectionParameters | None = None,
+    spool: Spool | None = None,
+    **settings: Any,
 ) -> Service:
     """A service on the month's database."""
     chosen = ApiSettings(**{"poll_seconds": 0.1, "log_flush_seconds": 0.05, **settings})
     engine = log_engine(parameters or month.parameters, chosen)
-    return Service(chosen, versions, open_reader(month), engine, CHURN.entity.feast_key)
+    return Service(chosen, versions, open_reader(month), engine, CHURN.entity.feast_key, spool=spool)
 
 
 @contextmanager
@@ -152,7 +158,14 @@ def live(service: Service) -> Iterator[httpx.Client]:
     """A uvicorn server of this process, and a client of it; not yet ready."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(service), log_config=None, access_log=False, timeout_graceful_shutdown=10)
+        config = uvicorn.Config(
+            create_app(service),
+            http=BoundedProtocol,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=10,
+            timeout_keep_alive=30,
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

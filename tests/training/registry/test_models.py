@@ -1,5 +1,6 @@
 """Versions, aliases and files, with MLflow on a real database."""
 
+import hashlib
 import json
 import logging
 import pickle
@@ -189,6 +190,33 @@ def test_another_file_than_was_registered_is_never_opened(registry: ModelRegistr
         changed.promote("2")
     assert not proof.exists() and changed.champion() == "1"
     changed.close()
+
+
+@pytest.mark.parametrize("way", ["absolute", "up", "link"])
+@pytest.mark.parametrize("field", ["model_file", "judged_file"])
+def test_a_file_outside_the_folder_is_never_opened(
+    registry: ModelRegistry, tmp_path: Path, way: str, field: str
+) -> None:
+    proof, outside = tmp_path / "opened", tmp_path / "outside.pkl"
+    outside.write_bytes(pickle.dumps(Opened(str(proof))))
+    link = registry.artifacts / f"link {field}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(outside)
+    up = "../" * len(registry.artifacts.resolve().parts)
+    name = {"absolute": str(outside), "up": f"churn/{up}{outside}", "link": link.name}[way]
+    digest = hashlib.sha256(outside.read_bytes()).hexdigest()
+    store = registry._mlflow
+    document = registry._tables.tag("2", "driftgate.training")
+    assert document is not None
+    changed = json.dumps({**json.loads(document), field: name, "model_sha256": digest})
+    store.set_tag("2", "driftgate.training", changed)
+    try:
+        with pytest.raises(ConfigurationError, match="names a file outside"):
+            registry.load("2") if field == "model_file" else registry.judged(registry.version_info("2"))
+    finally:
+        store.set_tag("2", "driftgate.training", document)
+        link.unlink()
+    assert not proof.exists()
 
 
 class Opened:

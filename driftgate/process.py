@@ -1,0 +1,161 @@
+"""How a process of ours ends: by SIGTERM with 143 and by Ctrl-C with 130, without a traceback, and never with 0.
+
+A signal raises SystemExit where the process is, so that what it started is ended in order. That can go wrong in three
+ways, each of which is met here: within an import, libraries turn the exception into another one; in a callback, Python
+prints and drops it; and other handlers (Prefect's, uvicorn's) may keep it to themselves. So every signal is noted where
+Python itself notes it, and what was noted decides the exit status.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+_NUMBERS = (signal.SIGTERM, signal.SIGINT)
+_AGAIN_SECONDS = 10.0
+_PARENT_SECONDS = 0.5
+_IMPORT_FILES = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+
+
+class _State:
+    noted = 0
+    leaving = False
+    keep_logging = False
+    ears: tuple[socket.socket, socket.socket] | None = None
+
+
+def end_on_signals(*, keep_logging: bool = False) -> None:
+    """Begin to note signals; the first thing that a process of ours does, before it imports what is slow.
+
+    Args:
+        keep_logging: go on logging after a signal, as a service does that answers what it has begun to.
+    """
+    if _State.ears is not None:
+        return
+    _State.keep_logging = keep_logging
+    _State.ears = ears = socket.socketpair()
+    for end in ears:
+        end.setblocking(False)
+    # Python writes each signal's number there, whoever handles it.
+    signal.set_wakeup_fd(ears[1].fileno(), warn_on_full_buffer=False)
+    for number in _NUMBERS:
+        signal.signal(number, _end)
+    # Where `become` blocked them, they come now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
+    # Registered first, called last: what is registered later has ended by then.
+    atexit.register(_last)
+    for hook in ("excepthook", "unraisablehook"):
+        setattr(sys, hook, _quiet(getattr(sys, hook)))
+    threading.excepthook = _quiet(threading.excepthook)
+    threading.Thread(target=_listen, name="signals", daemon=True).start()
+
+
+def end_with_parent(parent: int, then: Callable[[], None]) -> None:
+    """Watch the process that started this one, from a thread, and call `then` once it is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_SECONDS)
+        then()
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def noted_signal() -> int:
+    """The number of the first signal that asked this process to end; 0 where none did."""
+    if _State.ears is not None:
+        with contextlib.suppress(BlockingIOError, OSError):
+            for number in _State.ears[0].recv(64):
+                if number in _NUMBERS:
+                    _State.noted = _State.noted or number
+    return _State.noted
+
+
+def become(arguments: Sequence[str]) -> NoReturn:
+    """Go on as another Python program of ours, which begins with `end_on_signals`: until then, signals wait."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+def leave(status: int) -> NoReturn:
+    """End the process: with the status of the signal that was noted, else with the given one.
+
+    Signals that come from here on change the status and interrupt nothing.
+    """
+    _State.leaving = True
+    number = noted_signal()
+    sys.exit(128 + number if number else status)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    _State.noted = _State.noted or number
+    if _State.leaving:
+        return
+    _silence()
+    if _importing(frame):
+        _State.leaving = True
+        atexit._run_exitfuncs()
+    raise SystemExit(128 + number)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename in _IMPORT_FILES:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _last() -> None:
+    """The last thing of all: set the status where a signal was noted and its exception was lost."""
+    _State.leaving = True
+    number = noted_signal()
+    if number:
+        # Registered before us, it would come after us.
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(128 + number)
+    # What comes now ends the process as it ends any other.
+    signal.set_wakeup_fd(-1)
+    for number in _NUMBERS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _listen() -> None:
+    """Wait for the first signal, and send it again where it was lost, until the process is on its way out."""
+    assert _State.ears is not None
+    while not noted_signal():
+        select.select([_State.ears[0]], [], [])
+    _silence()
+    while not _State.leaving:
+        time.sleep(_AGAIN_SECONDS)
+        if not _State.leaving:
+            os.kill(os.getpid(), _State.noted)
+
+
+def _silence() -> None:
+    """What is logged from now on is about steps that were cut off, each with a traceback of its own."""
+    logging.raiseExceptions = False
+    if not _State.keep_logging:
+        logging.disable(logging.CRITICAL)
+
+
+def _quiet(hook: Any) -> Any:
+    """A hook that says nothing once a signal was noted: what fails then, fails because the process ends."""
+
+    def quiet(*arguments: Any) -> None:
+        if not noted_signal():
+            hook(*arguments)
+
+    return quiet

@@ -1,0 +1,101 @@
+"""A process of ours that is told to end: its status, and what it says."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+
+BEGIN = "from driftgate.process import end_on_signals, leave\nend_on_signals()\nimport time\n"
+READY = "print('ready', flush=True)\n"
+
+# What a signal meets, from the harmless to what loses an exception.
+PLACES = {
+    "asleep": READY + "time.sleep(60)",
+    "an exception that is made another": READY
+    + "try:\n    time.sleep(60)\nexcept BaseException as error:\n    raise ImportError('made of it') from error",
+    "an exception that is kept": READY + "try:\n    time.sleep(60)\nexcept BaseException:\n    pass\nleave(0)",
+    "a handler that keeps it": "import signal\nfor number in (2, 15):\n    signal.signal(number, lambda *_: None)\n"
+    + READY
+    + "time.sleep(2)",
+    "an import": "import sys\nsys.path.insert(0, sys.argv[1])\nimport slow",
+    "an import that keeps everything": "import sys\nsys.path.insert(0, sys.argv[1])\n"
+    "try:\n    import slow\nexcept BaseException:\n    time.sleep(60)",
+    "a thread": "import threading\nthreading.Thread(target=time.sleep, args=(1,)).start()\n" + READY + "time.sleep(60)",
+    "a failing thread": "import threading\n"
+    "def fail():\n    time.sleep(0.6)\n    raise ValueError\n"
+    "threading.Thread(target=fail).start()\n" + READY + "time.sleep(60)",
+    "the end": "import atexit\natexit.register(time.sleep, 1)\nprint('ready', flush=True)\nleave(0)",
+    "a log that cannot be written": "import logging\nclass Broken(logging.Handler):\n"
+    "    def emit(self, record):\n        try:\n            1 / 0\n        except ZeroDivisionError:\n"
+    "            self.handleError(record)\n"
+    "logging.getLogger().addHandler(Broken())\n"
+    + READY
+    + "try:\n    time.sleep(60)\nfinally:\n    logging.error('cut off')",
+}
+
+
+@BOTH
+@pytest.mark.parametrize("place", PLACES)
+def test_the_status_is_the_signals_and_nothing_is_said(place: str, number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    code = BEGIN + PLACES[place]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (128 + number, "")
+
+
+@pytest.mark.parametrize("status", [0, 4])
+def test_without_a_signal_the_status_is_its_own(status: int) -> None:
+    done = subprocess.run([sys.executable, "-c", f"{BEGIN}leave({status})"], capture_output=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (status, b"")
+
+
+def test_a_traceback_without_a_signal_is_shown() -> None:
+    done = subprocess.run([sys.executable, "-c", f"{BEGIN}1 / 0"], capture_output=True, cwd=ROOT, check=False)
+    assert done.returncode == 1 and b"ZeroDivisionError" in done.stderr
+
+
+@BOTH
+def test_a_signal_on_the_way_to_another_program_waits_for_it(number: signal.Signals) -> None:
+    code = (
+        "import os, signal\nfrom driftgate import process\n"
+        f"execv = os.execv\ndef caught(*arguments):\n    os.kill(os.getpid(), {int(number)})\n    execv(*arguments)\n"
+        "os.execv = caught\nprocess.become(['-c', 'from driftgate.process import *; end_on_signals(); leave(0)'])"
+    )
+    done = subprocess.run([sys.executable, "-c", BEGIN + code], capture_output=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (128 + number, b"")
+
+
+@BOTH
+@pytest.mark.parametrize("command", [["monitor"], ["ingest", ".", "--as-of", "2024-01-31"], ["serve"], ["months"]])
+def test_a_command_that_is_told_to_end_while_it_imports(
+    command: list[str], number: signal.Signals, tmp_path: Path
+) -> None:
+    # Python itself needs some 0.1 s, in which nothing of ours runs.
+    draw = random.Random(f"{command} {number}")
+    environment = {**os.environ, "DRIFTGATE_HOME": str(tmp_path / "home"), "POSTGRES_HOST": str(tmp_path)}
+    for after in (draw.uniform(0.2, 1), draw.uniform(0.5, 3)):
+        line = [sys.executable, "-m", "flows.cli", *command]
+        with subprocess.Popen(line, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+            time.sleep(after)
+            if process.poll() is not None:
+                continue
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+        assert process.returncode in (128 + number, -number, 6), (after, errors)
+        assert process.returncode != 6 or "DatabaseUnavailableError" in errors
+        assert "Traceback" not in errors and "Exception ignored" not in errors
