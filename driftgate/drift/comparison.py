@@ -180,13 +180,13 @@ def _score_column(
     item: ColumnResult, kind: Kind, score: float, frames: "list[pd.DataFrame]", level: float, seed: int
 ) -> ColumnResult:
     if is_p_value(item.method):
-        return replace(item, score=score)
+        return replace(item, score=score, corrected_score=score)
     values = [frame[item.name].dropna() for frame in frames]
     if kind is Kind.NUMERIC:
         pooled = pooled_numbers(item.method, values[0].to_numpy(), values[1].to_numpy())
     else:
         pooled = pooled_categories(item.method, *_occurrences(values))
-    item = replace(item, score=score)
+    item = replace(item, score=score, corrected_score=score)
     if item.method == "jensenshannon":
         item = replace(item, corrected_score=without_bias(score, pooled.categories, *map(len, values)))
     found = permutation_test(pooled, level, is_drift(item.method, item.met_score, item.threshold), seed)

@@ -30,8 +30,8 @@ class ColumnResult:
         missing_ref, missing_cur: share of missing values, in [0, 1]; NaN where the column is absent.
         detail: why the column was not compared, or empty.
         method, score, threshold: of the drift test; empty and NaN where not compared.
-        corrected_score: the Jensen-Shannon distance less its bias, which meets the threshold in place of the score; NaN
-            for other methods.
+        corrected_score: what meets the threshold: the score, of the Jensen-Shannon distance less its bias; NaN where it
+            was not compared.
         p_value: of the permutation test of the score; NaN where the method is itself a test.
         chance: the score that chance alone reaches once in twenty at these sizes; NaN where the method is a test.
         drifted: whether the column counts as drifted.

@@ -29,13 +29,14 @@ def serve(host: str, port: int, workers: int) -> None:
     """
     import uvicorn
 
-    from services.api.protocol import BoundedProtocol
-
     # Found out here once: errors are plain, and workers join the embedded database that this process keeps up.
     settings = Settings.load()
     os.environ.update(feast_environment(connection_parameters(settings)))
     for name in ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"):
         os.environ.pop(name, None)
+    # After that: with the variable set, prometheus_client keeps its values in files from its import on.
+    from services.api.protocol import BoundedProtocol
+
     _keep_temporary_files(settings.driftgate_home)
     if workers > 1:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics-")

@@ -72,7 +72,7 @@ def test_segments_of_killed_processes_are_taken_over_in_their_order(tmp_path: Pa
         assert done.returncode == -9
     segments = list(Spool(tmp_path).abandoned())
     found = [segment.read() for segment in segments]
-    assert [(rows[0].user_id, len(rows), unreadable) for rows, unreadable in found] == [("a0", 5, 0), ("b0", 5, 0)]
+    assert [(rows[0].entity_key, len(rows), unreadable) for rows, unreadable in found] == [("a0", 5, 0), ("b0", 5, 0)]
 
 
 def test_an_unreadable_line_is_counted_and_the_file_kept(tmp_path: Path) -> None:
