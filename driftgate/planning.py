@@ -8,8 +8,9 @@ from sqlalchemy import Engine
 
 from driftgate.decision import Policy
 from driftgate.errors import UsageError
-from driftgate.features.entities import MonthSize, choose_months, loaded_months, measure_month
+from driftgate.features.entities import MonthSize, choose_months
 from driftgate.features.repository import require_repository
+from driftgate.features.worker import FeatureWorker
 from driftgate.files import require_writable
 from driftgate.monitors import Monitor, read_monitor, require_share
 from driftgate.reports.paths import report_paths
@@ -63,7 +64,9 @@ def check_request(request: Request) -> None:
         require_share(threshold)
 
 
-def plan_run(engine: Engine, request: Request, monitors: Path, feast_repo: Path, report_dir: Path) -> Plan:
+def plan_run(
+    engine: Engine, worker: FeatureWorker, request: Request, monitors: Path, feast_repo: Path, report_dir: Path
+) -> Plan:
     """Resolve a request against monitors.toml and the database.
 
     Raises:
@@ -78,11 +81,11 @@ def plan_run(engine: Engine, request: Request, monitors: Path, feast_repo: Path,
     monitor = read_monitor(monitors, request.monitor).with_threshold(request.threshold)
     repo = monitor.feast_repo or feast_repo
     require_repository(repo)
-    months = loaded_months(engine, monitor.entity)
+    months = worker.loaded_months(repo, monitor)
     ref, cur = choose_months(months, request.as_of_ref, request.as_of_cur)
     check_request(Request(ref, cur))
     paths = report_paths(report_dir, monitor, ref, cur)
-    sizes = [measure_month(engine, monitor, month) for month in (ref, cur)]
+    sizes = [worker.measure_month(repo, monitor, month) for month in (ref, cur)]
     before = max(month for month in months if month < cur)
     plan = Plan(monitor, repo, sizes[0], sizes[1], paths, before, cur == months[-1])
     require_writable(paths.html.parent)

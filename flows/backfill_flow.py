@@ -12,8 +12,6 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.errors import DataError, DriftgateError, NoVerdictError
-from driftgate.features.entities import loaded_months, measure_month
-from driftgate.features.labels import read_labels
 from driftgate.monitors import Monitor, read_monitor
 from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
 from driftgate.pushgateway import MONITOR_FLOW
@@ -21,7 +19,7 @@ from driftgate.store.history import past_runs
 from flows.monitor_flow import monitor_month
 from flows.retrain_action import acting_only_on
 from flows.runtime import plain_errors
-from flows.runtime.environment import Runtime
+from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.progress import tracked
 from flows.runtime.pushing import failures_pushed
 from flows.runtime.retries import DATABASE_RETRIES, STEP
@@ -64,7 +62,7 @@ def choose_step(
     here: Runtime, monitor: Monitor, start: date | None, end: date | None, reference: str, again: bool
 ) -> tuple[list[Pair], date]:
     """The pairs of a history, less those that have a verdict unless they are wanted again; and the newest month."""
-    months = loaded_months(here.engine, monitor.entity)
+    months = here.months(monitor)
     pairs = history_pairs(months, parse_reference(reference), start, end)
     done = set() if again else {run.pair for run in past_runs(here.engine, monitor.name)}
     get_run_logger().info("%d pairs, %d of them judged before", len(pairs), len(done.intersection(pairs)))
@@ -75,7 +73,7 @@ def choose_step(
 def due_step(here: Runtime, monitor: Monitor, folder: Path) -> list[Pair]:
     """The pairs that a schedule has to judge: new months, and those whose labels have come since."""
     runs = past_runs(here.engine, monitor.name)
-    months = loaded_months(here.engine, monitor.entity)
+    months = here.months(monitor)
     waiting = [run.pair for run in runs if run.pending and set(run.pair) <= set(months)]
     arrived = [pair for pair in waiting if _labels_arrived(here, monitor, pair[1], folder)]
     if still := len(waiting) - len(arrived):
@@ -85,8 +83,9 @@ def due_step(here: Runtime, monitor: Monitor, folder: Path) -> list[Pair]:
 
 def _labels_arrived(here: Runtime, monitor: Monitor, month: date, folder: Path) -> bool:
     try:
-        size = measure_month(here.engine, monitor, month)
-        return not read_labels(here.engine, monitor, size, folder / "labels.arrow").pending
+        worker, repo = feature_worker(here.parameters), here.repository(monitor)
+        size = worker.measure_month(repo, monitor, month)
+        return not worker.read_labels(repo, monitor, size, folder / "labels.arrow").pending
     except DataError:
         # Judging the pair says what is wrong with them.
         return True

@@ -12,8 +12,8 @@ from driftgate.drift.comparison import Comparison, Side, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.errors import DataError
-from driftgate.features.entities import MonthSize, entity_sql
-from driftgate.features.labels import LabelMonth, read_labels
+from driftgate.features.entities import MonthSize
+from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth, FeatureRequest
 from driftgate.files import write_atomic
 from driftgate.performance.champion import champion_month
@@ -36,7 +36,8 @@ from flows.runtime.retries import DATABASE_RETRIES, STEP
 def plan_step(here: Runtime, request: Request) -> Plan:
     """Months, monitor and report folder, checked."""
     settings = here.settings
-    plan = plan_run(here.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
+    worker = feature_worker(here.parameters)
+    plan = plan_run(here.engine, worker, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
     get_run_logger().info(
         "%s: %s (%s entities) against %s (%s entities)",
         plan.monitor.name,
@@ -52,15 +53,7 @@ def plan_step(here: Runtime, request: Request) -> Plan:
 def features_step(here: Runtime, plan: Plan, size: MonthSize, previous: date | None, folder: Path) -> FeatureMonth:
     """Point-in-time features of one month's entities, into an Arrow file."""
     month = feature_worker(here.parameters).read_month(
-        FeatureRequest(
-            repo=plan.repo,
-            service=plan.monitor.feature_service,
-            key=plan.monitor.entity.feast_key,
-            entity_sql=entity_sql(plan.monitor, size),
-            as_of=size.as_of,
-            previous=previous,
-            out=folder / f"features_{size.as_of}.arrow",
-        )
+        FeatureRequest(plan.repo, plan.monitor, size, previous, folder / f"features_{size.as_of}.arrow")
     )
     if month.rows != size.compared:
         raise DataError(
@@ -76,7 +69,8 @@ def features_step(here: Runtime, plan: Plan, size: MonthSize, previous: date | N
 @task(name="labels", task_run_name="labels-{size.as_of}", **STEP, **DATABASE_RETRIES)
 def labels_step(here: Runtime, plan: Plan, size: MonthSize, folder: Path) -> LabelMonth:
     """Labels of one period for that month's entities."""
-    return read_labels(here.engine, plan.monitor, size, folder / f"labels_{size.as_of}.arrow")
+    out = folder / f"labels_{size.as_of}.arrow"
+    return feature_worker(here.parameters).read_labels(plan.repo, plan.monitor, size, out)
 
 
 @task(name="ledger", **STEP)

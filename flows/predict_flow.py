@@ -38,7 +38,7 @@ plain_errors.install()
 def plan_step(here: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPlan, str]:
     """The month, and the version that serves; folder and tables are there before anything is scored."""
     settings = here.settings
-    plan = plan_month(here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo)
+    plan = plan_month(feature_worker(here.parameters), monitor, as_of, settings.driftgate_monitors, settings.feast_repo)
     registry = ModelRegistry(here.parameters, settings.mlflow_artifacts, plan.model)
     try:
         version = registry.require_champion()

@@ -29,7 +29,8 @@ def champion_step(here: Runtime, monitor: str, as_of: date | None, folder: Path)
         UsageError: the champion was trained on a later month, so that a challenger of this one would be a step back.
     """
     settings = here.settings
-    plan = plan_training(here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
+    worker = feature_worker(here.parameters)
+    plan = plan_training(worker, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
     month = plan.size.as_of
     registry = _registry(here, plan)
     version = registry.champion()
@@ -120,7 +121,9 @@ def retrain_after_approval(as_of: date | None = None, monitor: str = "churn", ho
 
 
 def _plan(here: Runtime, monitor: str, as_of: date | None) -> MonthPlan:
-    return plan_month(here.engine, monitor, as_of, here.settings.driftgate_monitors, here.settings.feast_repo)
+    return plan_month(
+        feature_worker(here.parameters), monitor, as_of, here.settings.driftgate_monitors, here.settings.feast_repo
+    )
 
 
 def _registry(here: Runtime, plan: MonthPlan) -> ModelRegistry:

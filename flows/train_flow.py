@@ -8,7 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.errors import UsageError
-from driftgate.features.labels import LabelMonth, read_labels
+from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.pushgateway import TRAIN_FLOW, Champion, push_training
 from driftgate.training.dataset import TrainingSet, build_training_set
@@ -28,7 +28,8 @@ plain_errors.install()
 def plan_step(here: Runtime, as_of: date | None, monitor: str, folder: Path) -> MonthPlan:
     """The month and the model, checked."""
     settings = here.settings
-    plan = plan_training(here.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
+    worker = feature_worker(here.parameters)
+    plan = plan_training(worker, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
     get_run_logger().info("%s: %s, %s entities", plan.model, plan.size.as_of, f"{plan.size.entities:,}")
     return plan
 
@@ -42,7 +43,8 @@ def features_step(here: Runtime, plan: MonthPlan, folder: Path) -> FeatureMonth:
 @task(name="labels", **STEP, **DATABASE_RETRIES)
 def labels_step(here: Runtime, plan: MonthPlan, folder: Path) -> LabelMonth:
     """Labels of the same period, into an Arrow file."""
-    return read_labels(here.engine, plan.monitor, plan.size, folder / "labels.arrow")
+    out = folder / "labels.arrow"
+    return feature_worker(here.parameters).read_labels(plan.repo, plan.monitor, plan.size, out)
 
 
 @task(name="dataset", **STEP)

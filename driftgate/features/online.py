@@ -4,7 +4,7 @@ Nothing here imports feast; `online_adapter` does, in the feature process or in 
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -15,10 +15,9 @@ from sqlalchemy import Column, Date, DateTime, Engine, Integer, Table, Text
 
 from driftgate.database import create_tables, metadata
 from driftgate.errors import DataError, UnknownMonthError, bounded
-from driftgate.features.entities import MonthSize, entity_sql, loaded_months, measure_month
 from driftgate.features.types import FeatureRequest
+from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor
-from driftgate.worker import Worker
 
 # By view, as two services that share a view share its rows as well.
 online_views = Table(
@@ -87,7 +86,7 @@ class OnlineRows:
 
 
 def materialize_month(
-    worker: Worker, engine: Engine, monitor: Monitor, repo: Path, as_of: date | None = None
+    worker: FeatureWorker, engine: Engine, monitor: Monitor, repo: Path, as_of: date | None = None
 ) -> OnlineMonth:
     """Put a month into the online store, in place of the one that is there; safe to repeat.
 
@@ -107,7 +106,7 @@ def materialize_month(
     """
     started = time.perf_counter()
     create_tables(engine, [online_views])
-    months = loaded_months(engine, monitor.entity)
+    months = worker.loaded_months(repo, monitor)
     day = as_of or (months[-1] if months else None)
     if day is None or day not in months:
         raise UnknownMonthError(
@@ -115,19 +114,13 @@ def materialize_month(
             allowed=bounded(months[::-1]),
             remedy="choose one of these dates, or load the month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
         )
-    entities = measure_month(engine, monitor, day).entities
+    size = worker.measure_month(repo, monitor, day)
+    whole = replace(size, compared=size.entities)
     with TemporaryDirectory(prefix="driftgate-online-") as folder:
-        request = FeatureRequest(
-            repo=repo,
-            service=monitor.feature_service,
-            key=monitor.entity.feast_key,
-            entity_sql=entity_sql(monitor, MonthSize(day, entities, entities)),
-            as_of=day,
-            previous=None,
-            out=Path(folder) / "month.arrow",
-        )
+        request = FeatureRequest(repo, monitor, whole, previous=None, out=Path(folder) / "month.arrow")
         month = worker.call(
-            "driftgate.features.online_adapter:write_month", OnlineRequest(request, entities, only_newer=as_of is None)
+            "driftgate.features.online_adapter:write_month",
+            OnlineRequest(request, size.entities, only_newer=as_of is None),
         )
     assert isinstance(month, OnlineMonth)
     return OnlineMonth(month.as_of, month.users, month.written, time.perf_counter() - started)

@@ -81,7 +81,7 @@ def _inputs(run: Run) -> dict[str, Any]:
     return {
         "as_of_ref": str(drift.as_of_ref),
         "as_of_cur": str(drift.as_of_cur),
-        "entity_table": monitor.entity.table,
+        "entity_table": monitor.entity.place,
         "feature_service": monitor.feature_service,
         "label": monitor.label.model_dump() if monitor.label else None,
         "rows_ref": drift.rows_ref,

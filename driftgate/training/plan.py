@@ -4,12 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from driftgate.drift.ledger import excluded_fields
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, bounded
-from driftgate.features.entities import MonthSize, entity_sql, loaded_months, measure_month
-from driftgate.features.labels import read_labels
+from driftgate.features.entities import MonthSize
 from driftgate.features.repository import require_repository
 from driftgate.features.types import FeatureMonth, FeatureRequest
 from driftgate.features.worker import FeatureWorker
@@ -44,17 +41,7 @@ class MonthPlan:
             DataError: the month changed since it was planned.
             DatabaseError: the offline store fails.
         """
-        month = worker.read_month(
-            FeatureRequest(
-                repo=self.repo,
-                service=self.monitor.feature_service,
-                key=self.key,
-                entity_sql=entity_sql(self.monitor, self.size),
-                as_of=self.size.as_of,
-                previous=self.previous,
-                out=out,
-            )
-        )
+        month = worker.read_month(FeatureRequest(self.repo, self.monitor, self.size, self.previous, out))
         if month.rows != self.size.entities:
             raise DataError(
                 f"the month {self.size.as_of} had {self.size.entities} entities when the run began, and {month.rows} "
@@ -67,7 +54,7 @@ class MonthPlan:
         return replace(month, declared=tuple(item for item in month.declared if item.name not in excluded))
 
 
-def plan_month(engine: Engine, name: str, as_of: date | None, monitors: Path, feast_repo: Path) -> MonthPlan:
+def plan_month(worker: FeatureWorker, name: str, as_of: date | None, monitors: Path, feast_repo: Path) -> MonthPlan:
     """Resolve a month to score; by default the newest.
 
     Raises:
@@ -78,12 +65,13 @@ def plan_month(engine: Engine, name: str, as_of: date | None, monitors: Path, fe
         DatabaseError: the database refuses or cannot be reached.
     """
     monitor, model = _with_model(read_monitor(monitors, name))
-    months = _loaded(engine, monitor)
-    return _plan(engine, monitor, model, feast_repo, months, months[-1] if as_of is None else as_of)
+    repo = _repository(monitor, feast_repo)
+    months = _loaded(worker, repo, monitor)
+    return _plan(worker, monitor, model, repo, months, months[-1] if as_of is None else as_of)
 
 
 def plan_training(
-    engine: Engine, name: str, as_of: date | None, monitors: Path, feast_repo: Path, scratch: Path
+    worker: FeatureWorker, name: str, as_of: date | None, monitors: Path, feast_repo: Path, scratch: Path
 ) -> MonthPlan:
     """Resolve a month to train on; by default the newest whose labels are there.
 
@@ -96,15 +84,16 @@ def plan_training(
         DataError: no month has labels.
     """
     monitor, model = _with_model(read_monitor(monitors, name))
-    if monitor.label is None or monitor.label.timestamp is None:
+    if monitor.label is None or not monitor.label.keyed_by_period:
         raise ConfigurationError(
             f"the monitor {name!r} has no label with a timestamp, so that there is nothing to learn",
             remedy="give it a table [NAME.label] with table, column and timestamp in monitors.toml",
         )
-    months = _loaded(engine, monitor)
+    repo = _repository(monitor, feast_repo)
+    months = _loaded(worker, repo, monitor)
     if as_of is None:
-        as_of = _newest_labelled(engine, monitor, months, scratch)
-    return _plan(engine, monitor, model, feast_repo, months, as_of)
+        as_of = _newest_labelled(worker, repo, monitor, months, scratch)
+    return _plan(worker, monitor, model, repo, months, as_of)
 
 
 def _with_model(monitor: Monitor) -> tuple[Monitor, str]:
@@ -116,16 +105,22 @@ def _with_model(monitor: Monitor) -> tuple[Monitor, str]:
     return monitor, monitor.model
 
 
-def _loaded(engine: Engine, monitor: Monitor) -> list[date]:
-    months = loaded_months(engine, monitor.entity)
+def _repository(monitor: Monitor, feast_repo: Path) -> Path:
+    repo = monitor.feast_repo or feast_repo
+    require_repository(repo)
+    return repo
+
+
+def _loaded(worker: FeatureWorker, repo: Path, monitor: Monitor) -> list[date]:
+    months = worker.loaded_months(repo, monitor)
     if not months:
         raise UnknownMonthError("no month is loaded", remedy="load one with `driftgate ingest DIR --as-of YYYY-MM-DD`")
     return months
 
 
-def _plan(engine: Engine, monitor: Monitor, model: str, feast_repo: Path, months: list[date], as_of: date) -> MonthPlan:
-    repo = monitor.feast_repo or feast_repo
-    require_repository(repo)
+def _plan(
+    worker: FeatureWorker, monitor: Monitor, model: str, repo: Path, months: list[date], as_of: date
+) -> MonthPlan:
     if as_of not in months:
         raise UnknownMonthError(
             f"no month is loaded for as_of {as_of}",
@@ -133,19 +128,20 @@ def _plan(engine: Engine, monitor: Monitor, model: str, feast_repo: Path, months
             remedy="choose one of these dates, or load the month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
         )
     earlier = [month for month in months if month < as_of]
-    return MonthPlan(monitor, model, repo, _whole(engine, monitor, as_of), earlier[-1] if earlier else None)
+    return MonthPlan(monitor, model, repo, _whole(worker, repo, monitor, as_of), earlier[-1] if earlier else None)
 
 
-def _whole(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
+def _whole(worker: FeatureWorker, repo: Path, monitor: Monitor, as_of: date) -> MonthSize:
     """The month with nothing left to a sample."""
-    size = measure_month(engine, monitor, as_of)
+    size = worker.measure_month(repo, monitor, as_of)
     return MonthSize(as_of, size.entities, size.entities)
 
 
-def _newest_labelled(engine: Engine, monitor: Monitor, months: list[date], scratch: Path) -> date:
+def _newest_labelled(worker: FeatureWorker, repo: Path, monitor: Monitor, months: list[date], scratch: Path) -> date:
     reasons = []
     for as_of in reversed(months):
-        labels = read_labels(engine, monitor, _whole(engine, monitor, as_of), scratch / f"probe_{as_of}.arrow")
+        size = _whole(worker, repo, monitor, as_of)
+        labels = worker.read_labels(repo, monitor, size, scratch / f"probe_{as_of}.arrow")
         if labels.path is not None:
             return as_of
         reasons.append(f"{as_of}: {labels.reason}")

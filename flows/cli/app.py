@@ -53,7 +53,8 @@ def monitor(
     here = Runtime.from_environment()
     start_workers(here.parameters)
     settings = here.settings
-    plan_run(here.engine, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
+    worker = feature_worker(here.parameters)
+    plan_run(here.engine, worker, request, settings.driftgate_monitors, settings.feast_repo, settings.report_dir)
     from flows.monitor_flow import monitor_month
 
     wait_for_prefect()
@@ -135,12 +136,10 @@ def demo() -> None:
 @app.command()
 def months(monitor: Annotated[str, typer.Option(help="Heading in monitors.toml")] = "churn") -> None:
     """List the months that are loaded, oldest first."""
-    from driftgate.features.entities import loaded_months
     from driftgate.monitors import read_monitor
 
     here = Runtime.from_environment()
-    chosen = read_monitor(here.settings.driftgate_monitors, monitor)
-    for month in loaded_months(here.engine, chosen.entity):
+    for month in here.months(read_monitor(here.settings.driftgate_monitors, monitor)):
         print(month)
 
 
