@@ -36,6 +36,10 @@ _KINDS = {
 }
 
 
+# A view without a ttl looks back as far as its rows go.
+_WHOLE_LIFE = timedelta(days=365 * 50)
+
+
 def open_store(repo: Path) -> FeatureStore:
     """The store of a repository, its registry reached.
 
@@ -127,6 +131,8 @@ def read_month(store: FeatureStore, engine: Engine, request: FeatureRequest) -> 
         views = _views(store, engine, service)
         _require_key(views, request)
         absent = _absent_columns(views, service, declared)
+        if engine.picks_one_of_repeated:
+            _require_unrepeated(views, engine, request)
         table = _retrieve(store, engine, service, [item for item in declared if item.name not in absent], request)
         stale = tuple(_stale_views(views, engine, request)) if request.previous else ()
     _check_rows(table, request)
@@ -210,6 +216,7 @@ class _View:
 
     name: str
     keys: list[str]
+    life: timedelta
     source: Source
     rows: Rows
 
@@ -233,7 +240,7 @@ def _views(store: FeatureStore, engine: Engine, service: FeatureService) -> list
                     remedy="correct the sources of the Feast repository, then `driftgate apply`",
                 ) from error
             keys = [projection.join_key_map.get(key, key) for key in view.join_keys if key != DUMMY_ENTITY_ID]
-            views.append(_View(projection.name_to_use(), keys, source, rows))
+            views.append(_View(projection.name_to_use(), keys, view.ttl or _WHOLE_LIFE, source, rows))
     return views
 
 
@@ -244,6 +251,24 @@ def _require_key(views: Sequence[_View], request: FeatureRequest) -> None:
                 f"the feature view {view.name!r} is joined by {bounded(view.keys)}, the entities by {request.key!r}",
                 allowed="one join key, the same for every view of the service",
                 remedy="set entity.key or entity.join_key in monitors.toml to it",
+            )
+
+
+def _require_unrepeated(views: Sequence[_View], engine: Engine, request: FeatureRequest) -> None:
+    """Check that no feature row is there twice, where the join would silently keep either."""
+    for view in views:
+        table, moment = view.rows.table, moment_of(view.rows)
+        named = [view.rows.column(key) for key in view.keys if key in table.columns]
+        rows = table.filter(in_days(moment, request.as_of - view.life, request.as_of)).select(
+            *named, moment, *([view.source.created] if view.source.created else [])
+        )
+        repeated = rows.count() - rows.distinct().count()
+        surplus = engine.arrow(repeated.name("surplus").as_table()).column(0)[0].as_py()
+        if surplus:
+            raise DataError(
+                f"the source of {view.name!r} has {surplus} feature rows with the key and timestamp of another",
+                allowed="one row for each key and timestamp, or a created_timestamp_column that tells them apart",
+                remedy="remove the surplus rows: the same key and timestamp twice has no single value",
             )
 
 

@@ -123,7 +123,7 @@ def test_online_and_offline_are_equal_on_the_real_month(server: ConnectionParame
         reader = open_reader(FEATURE_REPO, CHURN.feature_service, "user_id")
         assert reader.month() is None
         materialize_month(feature_worker(parameters), engine, CHURN, FEATURE_REPO)
-        expected = offline(parameters, engine, FIRST, tmp_path)
+        expected = offline(parameters, FIRST, tmp_path)
         rows = reader.read(list(expected))
         for name, values in rows.columns.items():
             assert values == [row[name] for row in expected.values()], name

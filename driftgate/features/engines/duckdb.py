@@ -31,6 +31,8 @@ class DuckdbEngine(Engine):
     picks_one_of_repeated: ClassVar[bool] = True
 
     def table(self, source: Source) -> "ir.Table":
+        if not source.path:
+            raise unreadable(source.name, "it is no file", "a FileSource of the Feast repository")
         try:
             if source.format == "delta":
                 return ibis.read_delta(source.path)

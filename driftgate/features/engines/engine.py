@@ -64,9 +64,7 @@ class Engine(ABC):
             ConfigurationError: there is no such table, source or column.
         """
         if described.source is not None:
-            from driftgate.features.feast_adapter import describe_source
-
-            source = describe_source(self.store.repo, described.source)
+            source = self.describe(described.source)
         elif self.has_tables:
             assert described.table is not None
             source = Source(described.table, sql=self.quoted(described.table))
@@ -79,6 +77,16 @@ class Engine(ABC):
         rows = self.source_rows(source)
         timestamp = described.timestamp or rows.timestamp
         return Rows(rows.table, source.name, timestamp)
+
+    def describe(self, name: str) -> Source:
+        """Where the rows of a data source of the repository are.
+
+        Raises:
+            ConfigurationError: the registry has no such source.
+        """
+        from driftgate.features.feast_adapter import describe_source
+
+        return describe_source(self.store.repo, name)
 
     def source_rows(self, source: Source) -> Rows:
         """The rows of a source, its columns called as Feast calls them.

@@ -40,6 +40,8 @@ class PostgresEngine(Engine):
         self.ibis = ibis.postgres.from_connection(connection)
 
     def table(self, source: Source) -> "ir.Table":
+        if not source.sql:
+            raise unreadable(source.name, "it is a file", "a PostgreSQLSource of the Feast repository")
         text = f"SELECT * FROM {source.sql} AS source"
         try:
             return self._query(text)
