@@ -48,7 +48,7 @@ def open_store(repo: Path) -> FeatureStore:
         DatabaseError: the registry's database refuses or cannot be reached.
     """
     kind = offline_store(repo).kind
-    with _feast_errors(f"opening the Feast repository {repo}"):
+    with feast_errors(f"opening the Feast repository {repo}"):
         store = FeatureStore(repo_path=str(repo))
         if ENGINES.get(kind) == "duckdb":
             # A repository of the type `file` has the same sources; its own store would read them whole.
@@ -73,7 +73,7 @@ def describe_source(repo: Path, name: str) -> Source:
         FeastRepositoryError: the registry cannot be read, or Driftgate cannot read this kind of source.
     """
     store = _store(repo)
-    with _feast_errors(f"looking up the data source {name}"):
+    with feast_errors(f"looking up the data source {name}"):
         known = {source.name: source for source in store.list_data_sources()}
         if name not in known:
             raise ConfigurationError(
@@ -125,7 +125,7 @@ def read_month(store: FeatureStore, engine: Engine, request: FeatureRequest) -> 
         DatabaseError: the offline store fails.
     """
     what = f"reading the features of {request.as_of}"
-    with _feast_errors(what), engine.errors(what):
+    with feast_errors(what), engine.errors(what):
         service = _service(store, request.repo, request.service)
         declared = declared_features(service)
         views = _views(store, engine, service)
@@ -302,7 +302,8 @@ def _check_rows(table: pa.Table, request: FeatureRequest) -> None:
 
 
 @contextmanager
-def _feast_errors(what: str) -> Iterator[None]:
+def feast_errors(what: str) -> Iterator[None]:
+    """Turn Feast's errors inside the block into ours; `what` reads on after "while "."""
     try:
         yield
     except DriftgateError:

@@ -23,7 +23,7 @@ from psycopg import sql
 from driftgate.database.locks import Lock
 from driftgate.errors import FeastRepositoryError
 from driftgate.features.engines.postgres import connection_arguments
-from driftgate.features.feast_adapter import _feast_errors, _plain, _service, answer, declared_features, open_store
+from driftgate.features.feast_adapter import _plain, _service, answer, declared_features, feast_errors, open_store
 from driftgate.features.online import OnlineMonth, OnlineRequest, online_views, require_whole
 from driftgate.features.online_store import (
     MONTH,
@@ -150,7 +150,7 @@ def _encoded_key(join_key: str, field: str, version: int, value: str) -> bytes |
 def _layout(repo: Path, service_name: str, key: str) -> tuple[Layout, dict[str, ValueType]]:
     """The layout of a service, and the type of each of its features."""
     store = open_store(repo)
-    with _feast_errors(f"looking up the feature service {service_name}"):
+    with feast_errors(f"looking up the feature service {service_name}"):
         service = _service(store, repo, service_name)
         config = store.config
         kind = getattr(config.online_store, "type", None)

@@ -6,6 +6,7 @@ from pathlib import Path
 from driftgate.database import ConnectionParameters
 from driftgate.features.entities import MonthSize
 from driftgate.features.labels import LabelMonth
+from driftgate.features.proposal import RepositoryOffer
 from driftgate.features.types import FeatureMonth, FeatureRequest, feast_environment
 from driftgate.monitors import Monitor
 from driftgate.worker import Worker
@@ -35,6 +36,12 @@ class FeatureWorker(Worker):
         month = self.call(f"{_ANSWERS}:labels", repo, monitor, size, out)
         assert isinstance(month, LabelMonth)
         return month
+
+    def inspect_repository(self, repo: Path) -> RepositoryOffer:
+        """What a repository offers to a monitor; see `inspection.inspect_repository`. Close the worker afterwards."""
+        offer = self.call("driftgate.features.inspection:inspect_repository", repo)
+        assert isinstance(offer, RepositoryOffer)
+        return offer
 
     def read_month(self, request: FeatureRequest) -> FeatureMonth:
         """Read one month; see `feast_adapter.read_month` for what is written and raised."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from driftgate.errors import DriftgateError
+from driftgate.errors import DriftgateError, UsageError
 from driftgate.planning import Request, check_request, plan_run
 from driftgate.snapshots.dates import parse_as_of
 from flows.cli import history as history_commands
@@ -131,6 +131,28 @@ def demo() -> None:
 
     wait_for_prefect()
     run_demo(here)
+
+
+@app.command()
+def init(
+    feast_repo: Annotated[Path, typer.Option(help="Folder of the Feast repository, with its feature_store.yaml")],
+    out: Annotated[Path, typer.Option(help="File to write; it must not be there")] = Path("monitors.toml"),
+) -> None:
+    """Write a monitors.toml for a Feast repository: what was found in it, and what there is to decide."""
+    from driftgate.features.proposal import monitors_text
+    from driftgate.features.repository import require_repository
+    from driftgate.features.worker import FeatureWorker
+    from driftgate.files import write_atomic
+
+    if out.exists():
+        raise UsageError(f"{out} is there already", remedy="name another file by --out, or move this one away")
+    repo = feast_repo.resolve()
+    require_repository(repo)
+    # A process of its own: the repository's modules are imported into it.
+    with FeatureWorker(Runtime.from_environment().parameters) as worker:
+        offer = worker.inspect_repository(repo)
+    write_atomic(out.resolve(), monitors_text(offer))
+    print(f"[Init] {out} services={len(offer.services)} sources={len(offer.sources)}; look for DECIDE in it")
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """Features in files: Feast's FileSources, read and joined by DuckDB in this process."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -77,9 +76,7 @@ def open_engine(store: OfflineStore) -> Iterator[DuckdbEngine]:
     connection = ibis.duckdb.connect()
     before = ibis.options.default_backend
     try:
-        with warnings.catch_warnings(), contextlib.chdir(store.repo):
-            # Ibis 12 on DuckDB 2.
-            warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
+        with contextlib.chdir(store.repo):
             ibis.set_backend(connection)
             yield DuckdbEngine(store)
     finally:

@@ -137,7 +137,7 @@ class Engine(ABC):
 def unreadable(name: str, why: str, allowed: str = "") -> ConfigurationError:
     """The error for a table or source that is not as monitors.toml says."""
     return ConfigurationError(
-        f"{name} cannot be read as monitors.toml describes it: {why}",
+        f"{name} cannot be read: {why}",
         allowed=allowed,
         remedy="load a month first (`driftgate ingest`), or correct table, source, key and timestamp in monitors.toml",
     )
