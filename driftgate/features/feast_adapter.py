@@ -207,7 +207,10 @@ def _retrieve(
             features=[f"{item.view}:{_plain(item, service)}" for item in present],
             full_feature_names=_needs_prefixes(service),
         )
-        return engine.read(job)
+        table = engine.read(job)
+    # Exact decimals are compared as the floats that PostgreSQL's come as.
+    types = [pa.float64() if pa.types.is_decimal(field.type) else field.type for field in table.schema]
+    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -259,11 +262,12 @@ def _require_unrepeated(views: Sequence[_View], engine: Engine, request: Feature
     for view in views:
         table, moment = view.rows.table, moment_of(view.rows)
         named = [view.rows.column(key) for key in view.keys if key in table.columns]
-        rows = table.filter(in_days(moment, request.as_of - view.life, request.as_of)).select(
-            *named, moment, *([view.source.created] if view.source.created else [])
+        written = [table[view.source.created]] if view.source.created in table.columns else []
+        alike = table.filter(in_days(moment, request.as_of - view.life, request.as_of)).group_by(
+            [*named, moment, *written]
         )
-        repeated = rows.count() - rows.distinct().count()
-        surplus = engine.arrow(repeated.name("surplus").as_table()).column(0)[0].as_py()
+        repeated = alike.aggregate(times=lambda rows: rows.count()).filter(lambda rows: rows.times > 1)
+        surplus = engine.arrow(repeated.aggregate(surplus=(repeated.times - 1).sum())).column(0)[0].as_py()
         if surplus:
             raise DataError(
                 f"the source of {view.name!r} has {surplus} feature rows with the key and timestamp of another",

@@ -108,8 +108,13 @@ def _labels_of_period(monitor: Monitor, label: Label, rows: Rows, as_of: date) -
             remedy="point the label at a view that casts it, for example `answer = 'yes' AS churned`",
         )
     key = rows.column(label.key or monitor.entity.key)
-    period = rows.table.filter(in_days(moment_of(rows), as_of, as_of), value.notnull())
+    period = rows.table.filter(in_days(moment_of(rows), as_of, as_of), _is_there(value))
     return period.select(**{_LABEL_KEY: key, LABEL_COLUMN: value if kind.is_boolean() else value.cast("float64")})
+
+
+def _is_there(value: "ir.Column") -> "ir.BooleanColumn":
+    """Whether it is not NULL. NaN is there; Ibis counts it as NULL on Spark, so it is asked for as text."""
+    return (value.cast("string") if value.type().is_floating() else value).notnull()
 
 
 def _joined(entities: "ir.Table", labels: "ir.Table", monitor: Monitor) -> "ir.Table":

@@ -22,6 +22,7 @@ from driftgate.features.repository import OfflineStore
 from driftgate.features.sources import Source
 from driftgate.monitors import EntitySource, Label, Monitor
 from tests.features.conftest import offline_on
+from tests.features.engines.java import SPARK_CONF, require_java
 
 JAN, FEB = date(2024, 1, 31), date(2024, 2, 29)
 
@@ -72,7 +73,20 @@ def _duckdb(_database: Database, folder: Path) -> Iterator[Kept]:
         yield Kept(engine, place)
 
 
-@pytest.fixture(params=[_postgres, _duckdb], ids=["postgres", "duckdb"])
+@contextmanager
+def _spark(_database: Database, folder: Path) -> Iterator[Kept]:
+    require_java()
+    from driftgate.features.engines.spark import open_engine
+
+    def place(name: str, table: pa.Table, timestamp: str) -> Source:
+        pq.write_table(table, folder / f"{name}.parquet")
+        return Source(name, path=str(folder / f"{name}.parquet"), timestamp=timestamp)
+
+    with open_engine(OfflineStore(folder, "spark", {"spark_conf": SPARK_CONF})) as engine:
+        yield Kept(engine, place)
+
+
+@pytest.fixture(params=[_postgres, _duckdb, _spark], ids=["postgres", "duckdb", "spark"])
 def kept(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Iterator[Kept]:
     with request.param(database, tmp_path) as found:
         yield found
@@ -202,7 +216,7 @@ def test_a_column_that_is_not_there_names_those_there_are(kept: Kept) -> None:
 
 
 def test_a_source_whose_rows_are_gone_is_a_matter_of_configuration(kept: Kept) -> None:
-    gone = Source("gone", sql="gone") if kept.engine.kind == "postgres" else Source("gone", path="gone.parquet")
+    gone = Source("gone", path="gone.parquet") if kept.engine.kind == "duckdb" else Source("gone", sql="gone")
     with pytest.raises(ConfigurationError, match="gone"):
         kept.engine.source_rows(gone)
 
