@@ -11,10 +11,12 @@ from driftgate.features.applying import ensure_applied
 from driftgate.reports.text import target_line
 from driftgate.run import Run
 from tests.conftest import FEATURE_REPO
+from tests.features.engines.java import SPARK_CONF, has_java, require_java
 from tests.parquet_repo import parquet_repository
 from tests.workplace import Workplace
 
-STORES = ["postgres", "duckdb", "file"]
+STORES = ["postgres", "duckdb", "file", "spark"]
+SPARK = "  spark_conf:\n" + "".join(f'    {key}: "{value}"\n' for key, value in SPARK_CONF.items())
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +25,11 @@ def runs(workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iter
     from flows.monitor_flow import monitor_month
 
     found = {}
-    for kind in STORES:
+    for kind in STORES if has_java() else STORES[:-1]:
         folder = tmp_path_factory.mktemp(kind)
         repo = FEATURE_REPO
         if kind != "postgres":
-            repo = parquet_repository(workplace.engine, folder / "repo", kind)
+            repo = parquet_repository(workplace.engine, folder / "repo", kind, SPARK if kind == "spark" else "")
             ensure_applied(workplace.engine, workplace.parameters, repo)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("FEAST_REPO", str(repo))
@@ -46,6 +48,8 @@ def record(run: Run) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", STORES[1:])
 def test_the_decision_record_is_that_of_postgresql(runs: dict[str, Run], kind: str) -> None:
+    if kind == "spark":
+        require_java()
     assert record(runs[kind]) == record(runs["postgres"])
     assert target_line(runs[kind].target) == target_line(runs["postgres"].target)
 

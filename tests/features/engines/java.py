@@ -9,9 +9,14 @@ import pytest
 SPARK_CONF = {"spark.master": "local[2]", "spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1g"}
 
 
+def has_java() -> bool:
+    """Whether a Java is at hand."""
+    return bool(os.environ.get("JAVA_HOME") or shutil.which("java"))
+
+
 def require_java() -> None:
     """Skip the test where there is no Java; fail it where DRIFTGATE_TEST_SPARK=required."""
-    if os.environ.get("JAVA_HOME") or shutil.which("java"):
+    if has_java():
         return
     if os.environ.get("DRIFTGATE_TEST_SPARK") == "required":
         pytest.fail("DRIFTGATE_TEST_SPARK is 'required', and there is no Java")
