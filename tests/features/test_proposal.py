@@ -103,3 +103,11 @@ def test_the_template_of_feast(worker: FeatureWorker, tmp_path: Path) -> None:
     text = monitors_text(found)
     assert read_monitors(written(tmp_path, text)) == {}
     assert text.count("val_to_add") == 6
+
+
+def test_the_command_writes_over_nothing(tmp_path: Path) -> None:
+    there = written(tmp_path, "[mine]")
+    command = [sys.executable, "-m", "flows.cli", "init", "--feast-repo", str(FEATURE_REPO), "--out", str(there)]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 2 and "is there already" in result.stderr
+    assert there.read_text() == "[mine]"
