@@ -202,7 +202,7 @@ def test_a_challenger_is_judged_by_users_whom_neither_has_seen(story: Story, wor
     # By another seed most validation users of the one were training users of the other; 80 of 2,000 are left.
     other = train_and_compare(MAR, seed=7)
     assert not other.promote and "entities that neither has seen" in other.reason
-    assert 40 < other.users < 120
+    assert 40 < other.entities < 120
     assert registry(workplace).champion() == story.contest.challenger
 
 
