@@ -29,13 +29,42 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class EntityTable(_Section):
-    """The table whose rows say which entities exist at which time."""
+class _Rows(_Section):
+    """Rows somewhere: a table of the offline store, or a data source of the Feast repository."""
 
-    table: TableName = Field(description="Table or view, optionally schema.table")
+    table: TableName | None = Field(None, description="Table or view of an SQL store, optionally schema.table")
+    source: str | None = Field(None, min_length=1, description="Data source of the Feast repository, by its name")
+
+    @property
+    def place(self) -> str:
+        """The table or source, for messages."""
+        return self.table or self.source or ""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.table is None) == (self.source is None):
+            given = "both `table` and `source` are" if self.table else "neither `table` nor `source` is"
+            raise ValueError(
+                f"{given} given, and exactly one is needed: source = a data source of the Feast repository, or "
+                "table = a table of its SQL store"
+            )
+        return self
+
+
+class EntitySource(_Rows):
+    """The rows that say which entities exist at which time."""
+
     key: ColumnName = Field(description="Column that identifies the entity")
-    timestamp: ColumnName = Field(description="Column of the snapshot time; a date or a timestamp")
+    timestamp: ColumnName | None = Field(
+        None, description="Column of the snapshot time, a date or a timestamp; by default that of the data source"
+    )
     join_key: ColumnName | None = Field(None, description="Feast join key, where it is not called like the column")
+
+    @model_validator(mode="after")
+    def _a_table_needs_its_timestamp(self) -> Self:
+        if self.table is not None and self.timestamp is None:
+            raise ValueError("a table needs `timestamp`, the column of the snapshot time; a `source` says it itself")
+        return self
 
     @property
     def feast_key(self) -> str:
@@ -43,13 +72,19 @@ class EntityTable(_Section):
         return self.join_key or self.key
 
 
-class Label(_Section):
-    """What the model predicts. Without a timestamp column, target drift is not computable."""
+class Label(_Rows):
+    """What the model predicts. Without a time, target drift is not computable."""
 
-    table: TableName = Field(description="Table or view of the labels")
     column: ColumnName = Field(description="The label: boolean, or numeric")
-    key: ColumnName | None = Field(None, description="Column of the entity key; by default that of the entity table")
-    timestamp: ColumnName | None = Field(None, description="Column of the period; equals the snapshot's date")
+    key: ColumnName | None = Field(None, description="Column of the entity key; by default that of the entity")
+    timestamp: ColumnName | None = Field(
+        None, description="Column of the period, equals the snapshot's date; by default that of the data source"
+    )
+
+    @property
+    def keyed_by_period(self) -> bool:
+        """Whether something says which period a label is of."""
+        return self.timestamp is not None or self.source is not None
 
 
 class ColumnRule(_Section):
@@ -63,7 +98,7 @@ class Monitor(_Section):
     """One monitor: where its entities, features and labels are, and when to retrain."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="The table's heading in monitors.toml")
-    entity: EntityTable
+    entity: EntitySource
     feature_service: str = Field(min_length=1, description="Feast feature service; its features are the denominator")
     label: Label | None = None
     model: str | None = Field(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from entities import user
 from feast import FeatureView, Field
-from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
+from feast.data_source import DataSource
 from feast.types import Bool, FeastType, Float64, Int64, String
 from sources import payments_agg_90d, subs_profile, support_agg_90d, usage_agg_30d
 
@@ -13,7 +13,7 @@ from sources import payments_agg_90d, subs_profile, support_agg_90d, usage_agg_3
 SNAPSHOT_LIFE = timedelta(days=27)
 
 
-def _view(name: str, source: PostgreSQLSource, features: dict[str, FeastType]) -> FeatureView:
+def _view(name: str, source: DataSource, features: dict[str, FeastType]) -> FeatureView:
     return FeatureView(
         name=name,
         entities=[user],

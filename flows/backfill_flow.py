@@ -10,8 +10,6 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.errors import DataError, DriftgateError, NoVerdictError
-from driftgate.features.entities import loaded_months, measure_month
-from driftgate.features.labels import read_labels
 from driftgate.monitors import Monitor, read_monitor
 from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
 from driftgate.pushgateway import MONITOR_FLOW
@@ -19,7 +17,7 @@ from driftgate.store.history import past_runs
 from flows.monitor import monitor_month
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
-from flows.runtime.environment import Runtime
+from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.progress import tracked
 from flows.runtime.pushing import failures_pushed
 from flows.runtime.retries import DATABASE_RETRIES, STEP
@@ -49,7 +47,7 @@ def choose_step(
     runtime: Runtime, monitor: Monitor, start: date | None, end: date | None, reference: str, again: bool
 ) -> tuple[list[Pair], date]:
     """The pairs of a history, less those that have a verdict unless they are wanted again; and the newest month."""
-    months = loaded_months(runtime.engine, monitor.entity)
+    months = runtime.months(monitor)
     pairs = history_pairs(months, parse_reference(reference), start, end)
     done = set() if again else {run.pair for run in past_runs(runtime.engine, monitor.name)}
     get_run_logger().info("%d pairs, %d of them judged before", len(pairs), len(done.intersection(pairs)))
@@ -60,7 +58,7 @@ def choose_step(
 def due_step(runtime: Runtime, monitor: Monitor, folder: Path) -> list[Pair]:
     """The pairs that a schedule has to judge: new months, and those whose labels have come since."""
     runs = past_runs(runtime.engine, monitor.name)
-    months = loaded_months(runtime.engine, monitor.entity)
+    months = runtime.months(monitor)
     waiting = [run.pair for run in runs if run.pending and set(run.pair) <= set(months)]
     arrived = [pair for pair in waiting if _labels_arrived(runtime, monitor, pair[1], folder)]
     if still := len(waiting) - len(arrived):
@@ -70,8 +68,9 @@ def due_step(runtime: Runtime, monitor: Monitor, folder: Path) -> list[Pair]:
 
 def _labels_arrived(runtime: Runtime, monitor: Monitor, month: date, folder: Path) -> bool:
     try:
-        size = measure_month(runtime.engine, monitor, month)
-        return not read_labels(runtime.engine, monitor, size, folder / "labels.arrow").pending
+        worker, repo = feature_worker(runtime.parameters), runtime.repository(monitor)
+        size = worker.measure_month(repo, monitor, month)
+        return not worker.read_labels(repo, monitor, size, folder / "labels.arrow").pending
     except DataError:
         # Judging the pair says what is wrong with them.
         return True

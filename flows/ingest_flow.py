@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 from driftgate.errors import UsageError
 from driftgate.features.applying import ensure_applied
 from driftgate.features.online import OnlineMonth, materialize_month
-from driftgate.monitors import read_monitors
+from driftgate.monitors import Monitor, read_monitors
 from driftgate.snapshots import IngestReport
 from driftgate.snapshots import ingest_month as load_month
 from driftgate.snapshots.folders import as_of_of
@@ -45,12 +45,19 @@ def apply_step(runtime: Runtime) -> bool:
 @task(name="materialize", **STEP, **DATABASE_RETRIES)
 def materialize_step(runtime: Runtime) -> list[OnlineMonth]:
     """Put the newest month into the online store, for every monitor of these tables whose model is served."""
-    months = []
-    for monitor in read_monitors(runtime.settings.driftgate_monitors).values():
-        if monitor.model and monitor.entity.table in SOURCE_TABLES.snapshots:
-            repo = monitor.feast_repo or runtime.settings.feast_repo
-            months.append(materialize_month(feature_worker(runtime.parameters), runtime.engine, monitor, repo))
-    return months
+    return [
+        materialize_month(feature_worker(runtime.parameters), runtime.engine, monitor, runtime.repository(monitor))
+        for monitor in read_monitors(runtime.settings.driftgate_monitors).values()
+        if monitor.model and _of_these_tables(runtime, monitor)
+    ]
+
+
+def _of_these_tables(runtime: Runtime, monitor: Monitor) -> bool:
+    """Whether the entities are in a table that is loaded here; a source is looked up in the repository applied here."""
+    table, repo = monitor.entity.table, runtime.repository(monitor)
+    if monitor.entity.source is not None and repo == runtime.settings.feast_repo:
+        table = feature_worker(runtime.parameters).table_of(repo, monitor.entity.source)
+    return table in SOURCE_TABLES.snapshots
 
 
 @task(name="find-new-months", **STEP, **DATABASE_RETRIES)

@@ -12,7 +12,7 @@ from driftgate.drift.comparison import Comparison, Side, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.features.entities import MonthSize
-from driftgate.features.labels import LabelMonth, read_labels
+from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.features.worker import read_features
 from driftgate.files import write_atomic
@@ -59,7 +59,8 @@ def features_step(runtime: Runtime, plan: Plan, size: MonthSize, previous: date 
 @task(name="labels", task_run_name="labels-{size.as_of}", **STEP, **DATABASE_RETRIES)
 def labels_step(runtime: Runtime, plan: Plan, size: MonthSize, folder: Path) -> LabelMonth:
     """Labels of one period for that month's entities."""
-    return read_labels(runtime.engine, plan.monitor, size, folder / f"labels_{size.as_of}.arrow")
+    out = folder / f"labels_{size.as_of}.arrow"
+    return feature_worker(runtime.parameters).read_labels(plan.repo, plan.monitor, size, out)
 
 
 @task(name="ledger", **STEP)

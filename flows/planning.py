@@ -3,18 +3,17 @@
 Nothing here imports Prefect, so that the command line can find out what is wrong before anything slow starts.
 """
 
-from driftgate.features.entities import loaded_months, measure_month
 from driftgate.features.repository import require_repository
 from driftgate.files import require_writable
 from driftgate.monitors import read_monitor
 from driftgate.pairs import chosen_pair
 from driftgate.planning import Plan, Request, make_plan
 from driftgate.store.tables import create_result_tables
-from flows.runtime.environment import Runtime
+from flows.runtime.environment import Runtime, feature_worker
 
 
 def resolve_plan(runtime: Runtime, request: Request) -> Plan:
-    """Resolve a request against monitors.toml and the database. Only reads.
+    """Resolve a request against monitors.toml and the offline store. Only reads.
 
     Raises:
         UsageError: the request is wrong.
@@ -23,13 +22,14 @@ def resolve_plan(runtime: Runtime, request: Request) -> Plan:
         DataError: a month has surplus rows.
         DatabaseError: the database refuses or cannot be reached.
     """
-    settings, engine = runtime.settings, runtime.engine
+    settings, worker = runtime.settings, feature_worker(runtime.parameters)
     monitor = read_monitor(settings.driftgate_monitors, request.monitor).with_threshold(request.threshold)
-    repo = monitor.feast_repo or settings.feast_repo
+    repo = runtime.repository(monitor)
     require_repository(repo)
-    months = loaded_months(engine, monitor.entity)
+    months = worker.loaded_months(repo, monitor)
     ref, cur = (
-        measure_month(engine, monitor, month) for month in chosen_pair(months, request.as_of_ref, request.as_of_cur)
+        worker.measure_month(repo, monitor, month)
+        for month in chosen_pair(months, request.as_of_ref, request.as_of_cur)
     )
     return make_plan(monitor, repo, months, ref, cur, settings.report_dir)
 

@@ -39,8 +39,8 @@ plain_errors.install()
 @task(name="plan", **STEP, **DATABASE_RETRIES)
 def plan_step(runtime: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPlan, str]:
     """The month, and the version that serves; folder and tables are there before anything is scored."""
-    settings = runtime.settings
-    plan = plan_month(runtime.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo)
+    settings, worker = runtime.settings, feature_worker(runtime.parameters)
+    plan = plan_month(worker, monitor, as_of, settings.driftgate_monitors, settings.feast_repo)
     registry = ModelRegistry(runtime.parameters, settings.mlflow_artifacts, plan.model)
     try:
         version = registry.require_champion()

@@ -30,8 +30,8 @@ def champion_step(runtime: Runtime, monitor: str, as_of: date | None, folder: Pa
     Raises:
         UsageError: the champion was trained on a later month, so that a challenger of this one would be a step back.
     """
-    settings = runtime.settings
-    plan = plan_training(runtime.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
+    settings, worker = runtime.settings, feature_worker(runtime.parameters)
+    plan = plan_training(worker, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
     month = plan.size.as_of
     registry = _registry(runtime, plan)
     version = registry.champion()
@@ -125,7 +125,8 @@ def retrain_after_approval(as_of: date | None = None, monitor: str | None = None
 
 
 def _plan(runtime: Runtime, monitor: str, as_of: date | None) -> MonthPlan:
-    return plan_month(runtime.engine, monitor, as_of, runtime.settings.driftgate_monitors, runtime.settings.feast_repo)
+    settings, worker = runtime.settings, feature_worker(runtime.parameters)
+    return plan_month(worker, monitor, as_of, settings.driftgate_monitors, settings.feast_repo)
 
 
 def _registry(runtime: Runtime, plan: MonthPlan) -> ModelRegistry:

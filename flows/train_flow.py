@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from driftgate.errors import UsageError
-from driftgate.features.labels import LabelMonth, read_labels
+from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.pushgateway import TRAIN_FLOW, Champion, push_training
 from driftgate.training.dataset import TrainingSet, build_training_set
@@ -29,9 +29,9 @@ plain_errors.install()
 @task(name="plan", **STEP, **DATABASE_RETRIES)
 def plan_step(runtime: Runtime, as_of: date | None, monitor: str, folder: Path) -> MonthPlan:
     """The month and the model, checked."""
-    settings = runtime.settings
+    settings, worker = runtime.settings, feature_worker(runtime.parameters)
     plan = plan_training(
-        runtime.engine, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder, leave_one=True
+        worker, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder, leave_one=True
     )
     get_run_logger().info("%s: %s, %s entities", plan.model, plan.size.as_of, f"{plan.size.entities:,}")
     return plan
@@ -46,7 +46,8 @@ def features_step(runtime: Runtime, plan: MonthPlan, folder: Path) -> FeatureMon
 @task(name="labels", **STEP, **DATABASE_RETRIES)
 def labels_step(runtime: Runtime, plan: MonthPlan, folder: Path) -> LabelMonth:
     """Labels of the same period, into an Arrow file."""
-    return read_labels(runtime.engine, plan.monitor, plan.size, folder / "labels.arrow")
+    out = folder / "labels.arrow"
+    return feature_worker(runtime.parameters).read_labels(plan.repo, plan.monitor, plan.size, out)
 
 
 @task(name="dataset", **STEP)

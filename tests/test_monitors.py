@@ -4,11 +4,8 @@ import math
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.dialects import postgresql
 
 from driftgate.errors import ConfigurationError, UsageError
-from driftgate.features.entities import table_clause
 from driftgate.monitors import Monitor, monitor_name, read_monitor, read_monitors
 
 SHIPPED = Path(__file__).resolve().parents[1] / "flows" / "monitors.toml"
@@ -33,7 +30,8 @@ def test_the_shipped_file_is_valid() -> None:
     churn = monitors["churn"]
     assert (churn.name, churn.threshold, churn.target_threshold) == ("churn", 0.3, None)
     assert churn.entity.feast_key == "user_id"
-    assert churn.label is not None and churn.label.timestamp == "period_start"
+    assert churn.label is not None and churn.label.keyed_by_period
+    assert (churn.entity.place, churn.label.place) == ("subs_profile", "labels")
     assert churn.on_incomparable == "fail"
 
 
@@ -114,7 +112,7 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     (tmp_path / "monitors.toml").write_text("[m]\n[m.entity]\ntable = 't'\nkey = 'id'\n")
     message = refusal(tmp_path / "monitors.toml")
     assert "feature_service: " in message
-    assert "entity.timestamp: " in message
+    assert "entity: " in message and "a table needs `timestamp`" in message
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.0, 1.0])
@@ -148,12 +146,33 @@ def test_a_column_name_that_cannot_be_quoted_is_refused(tmp_path: Path, field: s
     assert f"entity.{field}: " in refusal(write(tmp_path, entity=lines))
 
 
-def test_a_hostile_name_that_can_be_quoted_stays_one_name(tmp_path: Path) -> None:
-    path = write(tmp_path, entity=ENTITY.replace('"t"', '"crm.users; DROP TABLE users --"'))
-    entity = read_monitor(path, "m").entity
-    query = select(table_clause(entity.table, "id'; --"))
-    text = str(query.compile(dialect=postgresql.dialect()))
-    assert text == 'SELECT crm."users; DROP TABLE users --"."id\'; --" \nFROM crm."users; DROP TABLE users --"'
+@pytest.mark.parametrize("section", ["entity", "label"])
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("table = 't'\nsource = 's'", "both `table` and `source` are given"),
+        ("", "neither `table` nor `source` is given"),
+    ],
+)
+def test_rows_are_in_exactly_one_place(tmp_path: Path, section: str, place: str, words: str) -> None:
+    rows = f"[m.{section}]\n{place}\nkey = 'id'\ntimestamp = 'at'\n"
+    given = {"entity": rows} if section == "entity" else {"rest": rows + "column = 'c'"}
+    message = refusal(write(tmp_path, **given))
+    assert words in message and "exactly one is needed" in message
+
+
+def test_a_source_says_its_time_and_a_table_does_not(tmp_path: Path) -> None:
+    monitor = read_monitor(
+        write(
+            tmp_path,
+            entity="[m.entity]\nsource = 'things'\nkey = 'id'\n",
+            rest="[m.label]\nsource = 'answers'\ncolumn = 'yes'",
+        ),
+        "m",
+    )
+    assert (monitor.entity.place, monitor.entity.timestamp) == ("things", None)
+    assert monitor.label is not None and monitor.label.keyed_by_period
+    assert "a table needs `timestamp`" in refusal(write(tmp_path, entity="[m.entity]\ntable = 't'\nkey = 'id'"))
 
 
 def test_a_relative_feast_repository_is_taken_from_the_files_folder(tmp_path: Path) -> None:

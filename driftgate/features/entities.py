@@ -1,18 +1,16 @@
-"""The entities of a month, as SQL: PostgreSQL moves them from table to table, and this process reads none of them."""
+"""The entities of a month, as expressions: the offline store runs them, and this process reads none of the rows."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, bindparam, cast, column, func, literal_column, select, table
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.sql import Select, TableClause
-from sqlalchemy.types import Date, DateTime, Text
-
-from driftgate.database import database_errors
-from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError
-from driftgate.monitors import EntityTable, Monitor
+from driftgate.features.engines import Engine
+from driftgate.features.engines.engine import Rows
+from driftgate.monitors import Monitor
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 EVENT_TIMESTAMP = "event_timestamp"
 
@@ -31,43 +29,19 @@ class MonthSize:
         return self.compared < self.entities
 
 
-def table_clause(name: str, *columns: str) -> TableClause:
-    """Return a table or `schema.table` with the given columns; SQLAlchemy quotes the names.
-
-    >>> print(select(table_clause("crm.users", "user id")))
-    SELECT crm.users."user id"
-    FROM crm.users
-    """
-    schema, _, plain = name.rpartition(".")
-    return table(plain, *(column(item) for item in columns), schema=schema or None)
-
-
-def loaded_months(engine: Engine, entity: EntityTable) -> list[date]:
-    """Return the distinct dates in the entity table, oldest first.
+def loaded_months(engine: Engine, monitor: Monitor) -> list[date]:
+    """Return the distinct dates of the entity rows, oldest first.
 
     Raises:
-        ConfigurationError: the table or a column of it does not exist.
+        ConfigurationError: the source or a column of it does not exist.
         DatabaseError: the query fails.
     """
-    source = table_clause(entity.table, entity.key, entity.timestamp)
-    day = cast(source.c[entity.timestamp], Date)
-    query = select(day).where(source.c[entity.timestamp].is_not(None)).distinct().order_by(day)
-    with database_errors(f"listing the months of {entity.table}"), engine.connect() as connection:
-        try:
-            return list(connection.execute(query).scalars())
-        except ProgrammingError as error:
-            raise absent_table(error, entity.table) from error
-
-
-def absent_table(error: ProgrammingError, name: str) -> Exception:
-    """Return a configuration error where a table or column is absent, else the driver's own error."""
-    if sqlstate(error) not in (SqlState.UNDEFINED_TABLE, SqlState.UNDEFINED_COLUMN, SqlState.INVALID_SCHEMA_NAME):
-        return error
-    detail = str(error.orig).strip().splitlines()[0]
-    return ConfigurationError(
-        f"the table {name} cannot be read as monitors.toml describes it: {detail}",
-        remedy="load a month first (`driftgate ingest`), or correct table, key and timestamp in monitors.toml",
-    )
+    with engine.errors(f"listing the months of {monitor.entity.place}"):
+        rows = engine.rows(monitor.entity)
+        rows.column(monitor.entity.key)
+        moment = moment_of(rows)
+        days = rows.table.filter(moment.notnull()).select(day=moment.cast("date")).distinct().order_by("day")
+        return list(engine.arrow(days).column("day").to_pylist())
 
 
 def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
@@ -78,19 +52,17 @@ def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
         DataError: a key is NULL or occurs twice, so that it does not identify a row.
     """
     entity = monitor.entity
-    source = table_clause(entity.table, entity.key, entity.timestamp)
-    key = source.c[entity.key]
-    query = select(func.count(), func.count(key), func.count(key.distinct())).where(_in_month(source, entity, as_of))
-    with database_errors(f"counting the entities of {as_of}"), engine.connect() as connection:
-        try:
-            rows, keyed, distinct = connection.execute(query).one()
-        except ProgrammingError as error:
-            raise absent_table(error, entity.table) from error
+    with engine.errors(f"counting the entities of {as_of}"):
+        source = engine.rows(entity)
+        key = source.column(entity.key)
+        month = source.table.filter(in_days(moment_of(source), as_of, as_of))
+        counts = month.aggregate(rows=month.count(), keyed=key.count(), distinct=key.nunique())
+        rows, keyed, distinct = (column[0].as_py() for column in engine.arrow(counts).columns)
     if rows == 0:
-        raise UnknownMonthError(f"the month {as_of} has no rows in {entity.table}", remedy="load it again")
+        raise UnknownMonthError(f"the month {as_of} has no rows in {entity.place}", remedy="load it again")
     if keyed != rows or distinct != rows:
         raise DataError(
-            f"{entity.table} has {rows} rows for {as_of}: {rows - keyed} without {entity.key}, "
+            f"{entity.place} has {rows} rows for {as_of}: {rows - keyed} without {entity.key}, "
             f"{keyed - distinct} repeating one",
             allowed="one row for each entity and month",
             remedy="remove the surplus rows, or set entity.key in monitors.toml to a column that is unique in a month",
@@ -112,38 +84,56 @@ def require_unchanged(as_of: date, counted: int, read: int) -> None:
         )
 
 
-def entity_query(monitor: Monitor, size: MonthSize) -> Select[tuple[object, ...]]:
-    """Return a query for the rows (join key, event_timestamp) of one month, or of a seeded sample of a large month.
+def month_entities(engine: Engine, monitor: Monitor, size: MonthSize) -> "ir.Table":
+    """Return the rows (join key, event_timestamp) of one month, or of a seeded sample of a large month.
 
     The sample takes the first entities in the order of a hash of key and seed. So it has the same entities in both
-    months, and in every order of rows.
+    months, in every order of rows, and on every engine.
     """
     entity = monitor.entity
-    source = table_clause(entity.table, entity.key, entity.timestamp)
-    key = source.c[entity.key]
-    moment = cast(source.c[entity.timestamp], DateTime(timezone=True))
-    query = select(key.label(entity.feast_key), moment.label(EVENT_TIMESTAMP)).where(
-        _in_month(source, entity, size.as_of)
+    rows = engine.rows(entity)
+    key, moment = rows.column(entity.key), moment_of(rows)
+    month = rows.table.filter(in_days(moment, size.as_of, size.as_of)).select(
+        **{entity.feast_key: key, EVENT_TIMESTAMP: moment.cast("timestamp('UTC')")}
     )
     if not size.sampled:
-        return query
-    drawn = func.hashtextextended(cast(key, Text), literal_column(str(int(monitor.sample_seed))))
-    return query.order_by(drawn, key).limit(literal_column(str(int(size.compared))))
+        return month
+    drawn = month[entity.feast_key]
+    return month.order_by([_digest(drawn, monitor.sample_seed), drawn]).limit(size.compared)
 
 
-def entity_sql(monitor: Monitor, size: MonthSize) -> str:
-    """Return `entity_query` as text, because Feast takes the entity table as an SQL string.
+def moment_of(rows: Rows) -> "ir.Column":
+    """Return the column of the time.
 
-    The only literals are two dates and two integers; SQLAlchemy quotes the identifiers.
+    Raises:
+        ConfigurationError: it is absent, or neither a date nor a timestamp.
     """
-    compiled = entity_query(monitor, size).compile(
-        dialect=postgresql.dialect(paramstyle="named"),  # type: ignore[no-untyped-call]
-        compile_kwargs={"literal_binds": True},
-    )
-    return str(compiled)
+    if rows.timestamp is None:
+        raise ConfigurationError(
+            f"nothing says which column of {rows.name} is the time",
+            remedy="set timestamp in monitors.toml, or timestamp_field of the data source",
+        )
+    moment = rows.column(rows.timestamp)
+    if not (moment.type().is_date() or moment.type().is_timestamp()):
+        raise ConfigurationError(
+            f"the column {rows.timestamp!r} of {rows.name} is of type {moment.type()}",
+            allowed="a date or a timestamp",
+            remedy="point at a view that casts it, or write the column as a date",
+        )
+    return moment
 
 
-def _in_month(source: TableClause, entity: EntityTable, as_of: date):  # type: ignore[no-untyped-def]
-    """Return the condition that the timestamp is in [as_of, as_of + 1 day); an index can serve it."""
-    moment = source.c[entity.timestamp]
-    return (moment >= bindparam(None, as_of, Date)) & (moment < bindparam(None, as_of + timedelta(days=1), Date))
+def in_days(moment: "ir.Column", first: date, last: date) -> "ir.BooleanColumn":
+    """Return the condition that moment is in [first, last + 1 day); an index can serve it.
+
+    A date begins at midnight in UTC.
+    """
+    return (moment >= first) & (moment < last + timedelta(days=1))
+
+
+def _digest(key: "ir.Column", seed: int) -> "ir.StringColumn":
+    """Return the MD5 of seed and key as text, which every engine computes alike."""
+    import ibis
+
+    md5 = ibis.udf.scalar.builtin(name="md5", signature=(("string",), "string"))(lambda text: text)
+    return md5(ibis.literal(f"{seed}:") + key.cast("string"))

@@ -1,35 +1,43 @@
-"""The one module that imports feast: opening a repository, and reading a month of features from it."""
+"""Open a Feast repository, and read a month of features from it."""
 
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pyarrow as pa
-from feast import FeatureService, FeatureStore, FeatureView
+from feast import FeatureService, FeatureStore, FeatureView, FileSource
+from feast.data_format import DeltaFormat
+from feast.data_source import DataSource
 from feast.errors import FeastObjectNotFoundException
-from psycopg.types.string import TextLoader
+from feast.feature_view import DUMMY_ENTITY_ID
 from sqlalchemy.exc import DBAPIError
 
 from driftgate.database.engine import translate
-from driftgate.errors import DataError, DriftgateError, FeastRepositoryError, OutputError, bounded
-from driftgate.features.entities import EVENT_TIMESTAMP
+from driftgate.errors import ConfigurationError, DataError, DriftgateError, FeastRepositoryError, OutputError, bounded
+from driftgate.features.engines import ENGINES, Engine, open_engine
+from driftgate.features.engines.engine import Rows
+from driftgate.features.entities import EVENT_TIMESTAMP, in_days, moment_of, month_entities
 from driftgate.features.files import write_file
-from driftgate.features.repository import require_repository, without_input
+from driftgate.features.repository import offline_store, without_input
+from driftgate.features.sources import Source
 from driftgate.features.types import DeclaredFeature, FeatureMonth, FeatureRequest, Kind
-
-# Feast declares a uuid as text, and pyarrow cannot convert the UUID objects of psycopg to text.
-psycopg.adapters.register_loader("uuid", TextLoader)
 
 _KINDS = {
     **dict.fromkeys(("INT32", "INT64", "FLOAT32", "FLOAT64", "DECIMAL"), Kind.NUMERIC),
     **dict.fromkeys(("BOOL", "STRING", "UUID"), Kind.CATEGORICAL),
     "UNIX_TIMESTAMP": Kind.TIMESTAMP,
 }
+
+
+# A view without a ttl looks back as far as its rows go.
+_WHOLE_LIFE = timedelta(days=365 * 50)
 
 
 def open_store(repo: Path) -> FeatureStore:
@@ -39,9 +47,15 @@ def open_store(repo: Path) -> FeatureStore:
         FeastRepositoryError: the folder or its feature_store.yaml is missing or unusable.
         DatabaseError: the registry's database refuses or cannot be reached.
     """
-    require_repository(repo)
-    with _feast_errors(f"opening the Feast repository {repo}"):
+    kind = offline_store(repo).kind
+    with feast_errors(f"opening the Feast repository {repo}"):
         store = FeatureStore(repo_path=str(repo))
+        if ENGINES.get(kind) == "duckdb":
+            # A repository of the type `file` has the same sources; its own store would read them whole.
+            store.config.offline_config = {"type": "duckdb"}
+        elif kind == "postgres":
+            # The entity query stays a query: nothing is written into the database of the features.
+            store.config.offline_config = {**store.config.offline_config, "entity_select_mode": "embed_query"}
         store.registry.list_projects()
         return store
 
@@ -51,24 +65,76 @@ def _store(repo: Path) -> FeatureStore:
     return open_store(repo)
 
 
+def describe_source(repo: Path, name: str) -> Source:
+    """Return where the rows of a data source of the repository are.
+
+    Raises:
+        ConfigurationError: the registry has no such source.
+        FeastRepositoryError: the registry cannot be read, or Driftgate cannot read this kind of source.
+    """
+    store = _store(repo)
+    with feast_errors(f"looking up the data source {name}"):
+        known = {source.name: source for source in store.list_data_sources()}
+        if name not in known:
+            raise ConfigurationError(
+                f"the data source {name!r} of monitors.toml is not in the registry of {repo}",
+                allowed=bounded(sorted(known)),
+                remedy="apply the repository (`driftgate apply --monitor NAME`), or correct source",
+            )
+        return _described(known[name])
+
+
+def _described(source: DataSource) -> Source:
+    batch = getattr(source, "batch_source", None) or source
+    given = {
+        "name": source.name,
+        "timestamp": batch.timestamp_field or None,
+        "created": batch.created_timestamp_column or None,
+        "mapping": tuple(batch.field_mapping.items()),
+    }
+    if isinstance(batch, FileSource):
+        return Source(
+            path=batch.path, format="delta" if isinstance(batch.file_format, DeltaFormat) else "parquet", **given
+        )
+    kind = type(batch).__name__
+    if kind == "PostgreSQLSource":
+        return Source(sql=batch.get_table_query_string(), **given)
+    if kind == "SparkSource":
+        sql = batch.table or (f"({batch.query})" if batch.query else "")
+        return Source(sql=sql, path="" if sql else batch.path, format=batch.file_format or "parquet", **given)
+    raise FeastRepositoryError(
+        f"the data source {source.name!r} is a {kind}, which Driftgate cannot read",
+        allowed="PostgreSQLSource, FileSource, SparkSource",
+        remedy="docs/how-to/add-an-offline-store.md says what another one takes",
+    )
+
+
 def answer(request: FeatureRequest) -> FeatureMonth:
-    """Call `read_month` on the repository that the request names; the repository is opened once."""
-    return read_month(_store(request.repo), request)
+    """Call `read_month` in the repository that the request names; the repository is opened once."""
+    store = _store(request.repo)
+    with open_engine(request.repo) as engine:
+        return read_month(store, engine, request)
 
 
-def read_month(store: FeatureStore, request: FeatureRequest) -> FeatureMonth:
+def read_month(store: FeatureStore, engine: Engine, request: FeatureRequest) -> FeatureMonth:
     """Read one month by a point-in-time join and write it as an Arrow IPC file.
 
     Raises:
-        FeastRepositoryError: the service or a source table does not exist.
-        DataError: the rows of the join are not one for each requested entity.
+        FeastRepositoryError: the service or a source does not exist.
+        DataError: the rows of the join are not one for each requested entity, or a feature row is there twice.
         DatabaseError: the offline store fails.
     """
-    with _feast_errors(f"reading the features of {request.as_of}"):
-        service = _service(store, request)
+    what = f"reading the features of {request.as_of}"
+    with feast_errors(what), engine.errors(what):
+        service = _service(store, request.repo, request.service)
         declared = declared_features(service)
-        table, absent = _retrieve(store, service, declared, request)
-        stale = tuple(_stale_views(store, service, request)) if request.previous else ()
+        views = _views(store, engine, service)
+        _require_key(views, request)
+        absent = _absent_columns(views, service, declared)
+        if engine.picks_one_of_repeated:
+            _require_unrepeated(views, engine, request)
+        table = _retrieve(store, engine, service, [item for item in declared if item.name not in absent], request)
+        stale = tuple(_stale_views(views, engine, request)) if request.previous else ()
     _check_rows(table, request)
     table = table.drop_columns([EVENT_TIMESTAMP])
     try:
@@ -109,84 +175,123 @@ def _type_name(dtype: Any) -> str:
     return str(getattr(dtype, "name", dtype))
 
 
-def _service(store: FeatureStore, request: FeatureRequest) -> FeatureService:
+def _service(store: FeatureStore, repo: Path, name: str) -> FeatureService:
     try:
-        return store.get_feature_service(request.service)
+        return store.get_feature_service(name)
     except FeastObjectNotFoundException as error:
         known = bounded(sorted(item.name for item in store.list_feature_services()))
         raise FeastRepositoryError(
-            f"the feature service {request.service!r} is not in the registry of {request.repo}",
+            f"the feature service {name!r} is not in the registry of {repo}",
             allowed=known,
             remedy="apply the repository (`driftgate apply --monitor NAME`), or correct feature_service",
         ) from error
 
 
 def _retrieve(
-    store: FeatureStore, service: FeatureService, declared: Sequence[DeclaredFeature], request: FeatureRequest
-) -> tuple[pa.Table, tuple[str, ...]]:
-    full_names = _needs_prefixes(service)
-    arguments = {"entity_df": request.entity_sql, "full_feature_names": full_names}
-    try:
-        return _table(store, features=service, **arguments), ()
-    except psycopg.errors.UndefinedColumn:
-        absent = _absent_columns(store, service, declared)
-        if not absent:
-            raise
-    present = [item for item in declared if item.name not in absent]
+    store: FeatureStore,
+    engine: Engine,
+    service: FeatureService,
+    present: Sequence[DeclaredFeature],
+    request: FeatureRequest,
+) -> pa.Table:
     if not present:
         raise FeastRepositoryError(
-            f"no source of {request.service!r} has any of its declared columns",
+            f"no source of {service.name!r} has any of its declared columns",
             remedy="correct the sources of the Feast repository",
         )
-    references = [f"{item.view}:{_plain(item, service)}" for item in present]
-    return _table(store, features=references, **arguments), absent
-
-
-def _table(store: FeatureStore, **arguments: Any) -> pa.Table:
     with warnings.catch_warnings():
         # Feast reads the entity query's columns with pandas on a driver connection, which pandas warns about.
         warnings.filterwarnings("ignore", message="pandas only supports SQLAlchemy connectable")
-        return store.get_historical_features(**arguments).to_arrow()
+        job = store.get_historical_features(
+            entity_df=engine.entities(month_entities(engine, request.monitor, request.size)),
+            features=[f"{item.view}:{_plain(item, service)}" for item in present],
+            full_feature_names=_needs_prefixes(service),
+        )
+        table = engine.read(job)
+    # Exact decimals are compared as the floats that PostgreSQL's come as.
+    types = [pa.float64() if pa.types.is_decimal(field.type) else field.type for field in table.schema]
+    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
 
 
-def _views(store: FeatureStore, service: FeatureService) -> Iterator[tuple[str, FeatureView]]:
-    """Return the views of a service that read a table or query, with the name that the service uses for each."""
-    plain = {view.name: view for view in store.list_feature_views()}
+@dataclass(frozen=True)
+class _View:
+    """A view of a service that reads a source; `name` is what the service calls it."""
+
+    name: str
+    keys: list[str]
+    life: timedelta
+    source: Source
+    rows: Rows
+
+
+def _views(store: FeatureStore, engine: Engine, service: FeatureService) -> list[_View]:
+    """Return the views of a service that read a table, query or file.
+
+    Raises:
+        FeastRepositoryError: a source cannot be read.
+    """
+    plain: dict[str, FeatureView] = {view.name: view for view in store.list_feature_views()}
+    views = []
     for projection in service.feature_view_projections:
-        if projection.name in plain:
-            yield projection.name_to_use(), plain[projection.name]
+        if view := plain.get(projection.name):
+            source = _described(view.batch_source)
+            try:
+                rows = engine.source_rows(source)
+            except ConfigurationError as error:
+                raise FeastRepositoryError(
+                    f"the source of the feature view {view.name!r}: {error.received}",
+                    remedy="correct the sources of the Feast repository, then `driftgate apply`",
+                ) from error
+            keys = [projection.join_key_map.get(key, key) for key in view.join_keys if key != DUMMY_ENTITY_ID]
+            views.append(_View(projection.name_to_use(), keys, view.ttl or _WHOLE_LIFE, source, rows))
+    return views
+
+
+def _require_key(views: Sequence[_View], request: FeatureRequest) -> None:
+    for view in views:
+        if set(view.keys) - {request.key}:
+            raise FeastRepositoryError(
+                f"the feature view {view.name!r} is joined by {bounded(view.keys)}, the entities by {request.key!r}",
+                allowed="one join key, the same for every view of the service",
+                remedy="set entity.key or entity.join_key in monitors.toml to it",
+            )
+
+
+def _require_unrepeated(views: Sequence[_View], engine: Engine, request: FeatureRequest) -> None:
+    """Check that no feature row is there twice, where the join would silently keep either."""
+    for view in views:
+        table, moment = view.rows.table, moment_of(view.rows)
+        named = [view.rows.column(key) for key in view.keys if key in table.columns]
+        written = [table[view.source.created]] if view.source.created in table.columns else []
+        alike = table.filter(in_days(moment, request.as_of - view.life, request.as_of)).group_by(
+            [*named, moment, *written]
+        )
+        repeated = alike.aggregate(times=lambda rows: rows.count()).filter(lambda rows: rows.times > 1)
+        surplus = engine.arrow(repeated.aggregate(surplus=(repeated.times - 1).sum())).column(0)[0].as_py()
+        if surplus:
+            raise DataError(
+                f"the source of {view.name!r} has {surplus} feature rows with the key and timestamp of another",
+                allowed="one row for each key and timestamp, or a created_timestamp_column that tells them apart",
+                remedy="remove the surplus rows: the same key and timestamp twice has no single value",
+            )
 
 
 def _absent_columns(
-    store: FeatureStore, service: FeatureService, declared: Sequence[DeclaredFeature]
+    views: Sequence[_View], service: FeatureService, declared: Sequence[DeclaredFeature]
 ) -> tuple[str, ...]:
-    columns: dict[str, set[str]] = {}
-    for name, view in _views(store, service):
-        mapping = view.batch_source.field_mapping
-        source = {column for column, _ in view.batch_source.get_table_column_names_and_types(store.config)}
-        columns[name] = {mapping.get(column, column) for column in source}
+    columns = {view.name: set(view.rows.table.columns) for view in views}
     return tuple(
         item.name for item in declared if item.view in columns and _plain(item, service) not in columns[item.view]
     )
 
 
-def _stale_views(store: FeatureStore, service: FeatureService, request: FeatureRequest) -> Iterator[str]:
+def _stale_views(views: Sequence[_View], engine: Engine, request: FeatureRequest) -> Iterator[str]:
     """Return the views without a row in the days (previous, as_of]: all their values are older than the month."""
-    from feast.infra.utils.postgres.connection_utils import _get_conn
-
-    with _get_conn(store.config.offline_store) as connection:
-        for name, view in _views(store, service):
-            source = view.batch_source
-            query = psycopg.sql.SQL(
-                "SELECT EXISTS (SELECT 1 FROM {table} AS source "
-                "WHERE {time} >= %s + interval '1 day' AND {time} < %s + interval '1 day')"
-            ).format(
-                table=psycopg.sql.SQL(source.get_table_query_string().replace("%", "%%")),
-                time=psycopg.sql.Identifier(source.timestamp_field),
-            )
-            row = connection.execute(query, (request.previous, request.as_of)).fetchone()
-            if row is not None and not row[0]:
-                yield name
+    assert request.previous is not None
+    for view in views:
+        news = in_days(moment_of(view.rows), request.previous + timedelta(days=1), request.as_of)
+        if engine.arrow(view.rows.table.filter(news).select(moment_of(view.rows)).limit(1)).num_rows == 0:
+            yield view.name
 
 
 def _check_rows(table: pa.Table, request: FeatureRequest) -> None:
@@ -201,18 +306,14 @@ def _check_rows(table: pa.Table, request: FeatureRequest) -> None:
 
 
 @contextmanager
-def _feast_errors(what: str) -> Iterator[None]:
+def feast_errors(what: str) -> Iterator[None]:
+    """Turn Feast's errors inside the block into ours; `what` reads on after "while "."""
     try:
         yield
     except DriftgateError:
         raise
     except DBAPIError as error:
         raise translate(error, what) from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise FeastRepositoryError(
-            f"Feast failed while {what}: {str(error).splitlines()[0]}",
-            remedy="correct the sources of the Feast repository, then `driftgate apply`",
-        ) from error
     except psycopg.Error as error:
         wrapped = DBAPIError("", None, error, connection_invalidated=False)
         raise translate(wrapped, what) from error

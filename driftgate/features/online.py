@@ -4,7 +4,7 @@ This module does not import feast; `online_adapter` does, in the feature process
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -15,12 +15,12 @@ from sqlalchemy import Column, Date, DateTime, Engine, Integer, Table, Text
 
 from driftgate.database import create_tables, metadata
 from driftgate.errors import DataError, bounded
-from driftgate.features.entities import MonthSize, entity_sql, loaded_months, measure_month, require_unchanged
+from driftgate.features.entities import require_unchanged
 from driftgate.features.types import FeatureRequest
+from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor
 from driftgate.pairs import chosen_month
 from driftgate.scratch import newest_scratch
-from driftgate.worker import Worker
 
 # The key is the view, because two services that share a view share its rows as well.
 online_views = Table(
@@ -89,7 +89,7 @@ class OnlineRows:
 
 
 def materialize_month(
-    worker: Worker, engine: Engine, monitor: Monitor, repo: Path, as_of: date | None = None
+    worker: FeatureWorker, engine: Engine, monitor: Monitor, repo: Path, as_of: date | None = None
 ) -> OnlineMonth:
     """Write a month to the online store, in place of the month that is there; repeated calls are safe.
 
@@ -109,21 +109,14 @@ def materialize_month(
     """
     started = time.perf_counter()
     create_tables(engine, [online_views])
-    months = loaded_months(engine, monitor.entity)
-    day = chosen_month(months, as_of)
-    entities = measure_month(engine, monitor, day).entities
+    day = chosen_month(worker.loaded_months(repo, monitor), as_of)
+    size = worker.measure_month(repo, monitor, day)
+    whole = replace(size, compared=size.entities)
     with TemporaryDirectory(prefix="driftgate-online-", dir=newest_scratch()) as folder:
-        request = FeatureRequest(
-            repo=repo,
-            service=monitor.feature_service,
-            key=monitor.entity.feast_key,
-            entity_sql=entity_sql(monitor, MonthSize(day, entities, entities)),
-            as_of=day,
-            previous=None,
-            out=Path(folder) / "month.arrow",
-        )
+        request = FeatureRequest(repo, monitor, whole, previous=None, out=Path(folder) / "month.arrow")
         month = worker.call(
-            "driftgate.features.online_adapter:write_month", OnlineRequest(request, entities, only_newer=as_of is None)
+            "driftgate.features.online_adapter:write_month",
+            OnlineRequest(request, size.entities, only_newer=as_of is None),
         )
     assert isinstance(month, OnlineMonth)
     return OnlineMonth(month.as_of, month.entities, month.written, time.perf_counter() - started)

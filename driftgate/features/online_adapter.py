@@ -23,7 +23,8 @@ from psycopg import sql
 
 from driftgate.database.locks import Lock
 from driftgate.errors import FeastRepositoryError
-from driftgate.features.feast_adapter import _feast_errors, _plain, _service, answer, declared_features, open_store
+from driftgate.features.engines.postgres import connection_arguments
+from driftgate.features.feast_adapter import _plain, _service, answer, declared_features, feast_errors, open_store
 from driftgate.features.online import OnlineMonth, OnlineRequest, online_views, require_whole
 from driftgate.features.online_store import (
     MONTH,
@@ -54,7 +55,7 @@ def open_reader(
         FeastRepositoryError: the service is not applied, or cannot be served.
         DatabaseError: the registry cannot be reached.
     """
-    layout, _ = _layout(FeatureRequest(repo, service, key, "", date.min, None, Path()))
+    layout, _ = _layout(repo, service, key)
     return OnlineReader(layout, connect_seconds, statement_seconds)
 
 
@@ -68,7 +69,8 @@ def write_month(request: OnlineRequest) -> OnlineMonth:
     """
     month = answer(request.features)
     require_whole(month.rows, month.absent, request)
-    layout, types = _layout(request.features)
+    features = request.features
+    layout, types = _layout(features.repo, features.service, features.key)
     table = pa.ipc.open_file(pa.memory_map(str(month.path))).read_all()
     with store_errors(f"writing {month.as_of} to the online store"), connect_store(layout, 10) as connection:
         with connection.transaction(), connection.cursor() as cursor:
@@ -146,15 +148,15 @@ def _encoded_key(join_key: str, field: str, version: int, value: str) -> bytes |
     return bytes(serialize_entity_key(key, entity_key_serialization_version=version))
 
 
-def _layout(request: FeatureRequest) -> tuple[Layout, dict[str, ValueType]]:
+def _layout(repo: Path, service_name: str, key: str) -> tuple[Layout, dict[str, ValueType]]:
     """Return the layout of a service, and the type of each of its features."""
-    store = open_store(request.repo)
-    with _feast_errors(f"looking up the feature service {request.service}"):
-        service = _service(store, request)
+    store = open_store(repo)
+    with feast_errors(f"looking up the feature service {service_name}"):
+        service = _service(store, repo, service_name)
         config = store.config
         kind = getattr(config.online_store, "type", None)
         if kind != "postgres":
-            raise _not_servable(request, f"its online store is {kind!r}")
+            raise _not_servable(service_name, f"its online store is {kind!r}")
         declared = declared_features(service)
         known = {view.name: view for view in store.list_feature_views()}
         views: list[StoredView] = []
@@ -162,47 +164,30 @@ def _layout(request: FeatureRequest) -> tuple[Layout, dict[str, ValueType]]:
         key_types: set[ValueType] = set()
         for projection in service.feature_view_projections:
             view = known.get(projection.name)
-            if view is None or view.join_keys != [request.key] or projection.join_key_map:
-                raise _not_servable(request, f"{projection.name} is not a plain view keyed by {request.key!r}")
+            if view is None or view.join_keys != [key] or projection.join_key_map:
+                raise _not_servable(service_name, f"{projection.name} is not a plain view keyed by {key!r}")
             key_types.update(column.dtype.to_value_type() for column in view.entity_columns)
             plain = {_plain(item, service): item.name for item in declared if item.view == projection.name_to_use()}
             types.update({plain[field.name]: field.dtype.to_value_type() for field in projection.features})
             table = compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning)
             views.append(StoredView(view.name, table, plain))
         if len(key_types) != 1 or not key_types <= set(_KEY_FIELDS):
-            raise _not_servable(request, f"the key is of type {sorted(item.name for item in key_types)}")
+            raise _not_servable(service_name, f"the key is of type {sorted(item.name for item in key_types)}")
     field = _KEY_FIELDS[key_types.pop()]
     layout = Layout(
         config.project,
-        _connection(config.online_store),
+        connection_arguments(config.online_store.model_dump()),
         tuple(item.name for item in declared),
         tuple(views),
-        partial(_encoded_key, request.key, field, config.entity_key_serialization_version),
+        partial(_encoded_key, key, field, config.entity_key_serialization_version),
         _decoded,
     )
     return layout, types
 
 
-def _connection(online: Any) -> dict[str, Any]:
-    """Return the arguments with which Feast connects, including its search path."""
-    schema = (online.db_schema or online.user).strip()
-    return {
-        "host": online.host,
-        "port": online.port,
-        "dbname": online.database,
-        "user": online.user,
-        "password": online.password,
-        "sslmode": online.sslmode,
-        "sslkey": online.sslkey_path,
-        "sslcert": online.sslcert_path,
-        "sslrootcert": online.sslrootcert_path,
-        "options": f"-c search_path={schema}{'' if schema == 'public' else ',public'}",
-    }
-
-
-def _not_servable(request: FeatureRequest, why: str) -> FeastRepositoryError:
+def _not_servable(service_name: str, why: str) -> FeastRepositoryError:
     return FeastRepositoryError(
-        f"the feature service {request.service!r} cannot be served online: {why}",
+        f"the feature service {service_name!r} cannot be served online: {why}",
         allowed="plain feature views with one join key, text or integer, in a PostgreSQL online store",
         remedy="correct the Feast repository, then `driftgate apply`",
     )

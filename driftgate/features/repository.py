@@ -1,9 +1,27 @@
-"""The folder of a Feast repository."""
+"""The folder of a Feast repository, and what its feature_store.yaml says."""
 
+import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from driftgate.errors import FeastRepositoryError
+
+# What Feast takes where feature_store.yaml names no offline store.
+_DEFAULT_OFFLINE_STORE = "dask"
+
+
+@dataclass(frozen=True)
+class OfflineStore:
+    """The offline store of a repository: its type, and the keys beside it."""
+
+    repo: Path
+    kind: str
+    settings: Mapping[str, Any] = field(repr=False)
 
 
 def require_repository(repo: Path) -> None:
@@ -17,6 +35,27 @@ def require_repository(repo: Path) -> None:
             f"there is no Feast repository at {repo} (no feature_store.yaml)",
             remedy="set FEAST_REPO, or feast_repo in monitors.toml, to the folder that holds it",
         )
+
+
+def offline_store(repo: Path) -> OfflineStore:
+    """Return the offline store that feature_store.yaml names, read as Feast reads it, without importing Feast.
+
+    Raises:
+        FeastRepositoryError: the file is missing, or does not say it.
+    """
+    require_repository(repo)
+    try:
+        content = yaml.safe_load(os.path.expandvars((repo / "feature_store.yaml").read_text(encoding="utf-8")))
+        found = content.get("offline_store") or _DEFAULT_OFFLINE_STORE
+        settings = {"type": found} if isinstance(found, str) else dict(found)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        # YAML's own message quotes the line, which may hold a password.
+        raise FeastRepositoryError(
+            f"{repo / 'feature_store.yaml'} cannot be read: {type(error).__name__}",
+            allowed="the YAML of Feast, with an offline_store and its type",
+            remedy="correct the file; `driftgate feast plan` shows Feast's own message",
+        ) from None
+    return OfflineStore(repo, str(settings.get("type", _DEFAULT_OFFLINE_STORE)), settings)
 
 
 def without_input(message: str) -> str:

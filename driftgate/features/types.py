@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from driftgate.database import ConnectionParameters
+from driftgate.features.entities import MonthSize
+from driftgate.monitors import Monitor
 
 
 class Kind(StrEnum):
@@ -30,25 +32,36 @@ class DeclaredFeature:
 
 @dataclass(frozen=True)
 class FeatureRequest:
-    """One month's features: which repository and service, which entities, and where to put the table.
+    """One month's features: whose, of which entities, and where to put the table.
 
     Attributes:
         repo: folder of feature_store.yaml.
-        service: name of the feature service.
-        key: join key, a column of the entity query.
-        entity_sql: query for (key, event_timestamp).
-        as_of: the month; only used to see whether a view has a row in it.
-        previous: the month before; a view needs a row after it, up to `as_of`. None skips that question.
-        out: Arrow IPC file to write.
+        monitor: names the feature service and the source of the entities.
+        size: the month, with how many of its entities are wanted.
+        previous: the month before; a view needs a row after it, up to the month. None skips that question.
+        out: Arrow IPC file to write, an absolute path.
     """
 
     repo: Path
-    service: str
-    key: str
-    entity_sql: str
-    as_of: date
+    monitor: Monitor
+    size: MonthSize
     previous: date | None
     out: Path
+
+    @property
+    def service(self) -> str:
+        """Name of the feature service."""
+        return self.monitor.feature_service
+
+    @property
+    def key(self) -> str:
+        """Join key, a column of the answer."""
+        return self.monitor.entity.feast_key
+
+    @property
+    def as_of(self) -> date:
+        """The month."""
+        return self.size.as_of
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,54 @@
-"""The process that imports feast and reads features."""
+"""The process that imports feast and ibis, and asks the offline store."""
 
 from datetime import date
 from pathlib import Path
 
 from driftgate.database import ConnectionParameters
-from driftgate.features.entities import MonthSize, entity_sql, require_unchanged
+from driftgate.features.entities import MonthSize, require_unchanged
+from driftgate.features.labels import LabelMonth
+from driftgate.features.proposal import RepositoryOffer
 from driftgate.features.types import FeatureMonth, FeatureRequest, feast_environment
 from driftgate.monitors import Monitor
 from driftgate.worker import Worker
 
+_ANSWERS = "driftgate.features.answers"
+
 
 class FeatureWorker(Worker):
-    """A feature process for one database."""
+    """A feature process for one database of results; the offline store is what each repository says."""
 
     def __init__(self, parameters: ConnectionParameters) -> None:
         """Start the process and return at once, while it imports feast."""
         super().__init__("driftgate.features.feast_adapter", feast_environment(parameters))
+
+    def loaded_months(self, repo: Path, monitor: Monitor) -> list[date]:
+        """Return the distinct dates of the entity rows, oldest first; see `entities.loaded_months`."""
+        return list(self.call(f"{_ANSWERS}:loaded_months", repo, monitor))
+
+    def measure_month(self, repo: Path, monitor: Monitor, as_of: date) -> MonthSize:
+        """Count the entities of a month and check that each has one row; see `entities.measure_month`."""
+        size = self.call(f"{_ANSWERS}:measure_month", repo, monitor, as_of)
+        assert isinstance(size, MonthSize)
+        return size
+
+    def table_of(self, repo: Path, source: str) -> str:
+        """Return the table, or the query in parentheses, that a data source reads; empty where it reads files."""
+        return str(self.call("driftgate.features.feast_adapter:describe_source", repo, source).sql)
+
+    def read_labels(self, repo: Path, monitor: Monitor, size: MonthSize, out: Path) -> LabelMonth:
+        """Read the labels of a period; see `labels.read_labels`."""
+        month = self.call(f"{_ANSWERS}:labels", repo, monitor, size, out)
+        assert isinstance(month, LabelMonth)
+        return month
+
+    def inspect_repository(self, repo: Path) -> RepositoryOffer:
+        """Return what a repository offers to a monitor; see `inspection.inspect_repository`.
+
+        Close the worker afterwards.
+        """
+        offer = self.call("driftgate.features.inspection:inspect_repository", repo)
+        assert isinstance(offer, RepositoryOffer)
+        return offer
 
     def read_month(self, request: FeatureRequest) -> FeatureMonth:
         """Read one month; see `feast_adapter.read_month` for what is written and raised."""
@@ -42,16 +75,6 @@ def read_features(
         DataError: the month changed since it was counted.
         DatabaseError: the offline store fails.
     """
-    month = worker.read_month(
-        FeatureRequest(
-            repo=repo,
-            service=monitor.feature_service,
-            key=monitor.entity.feast_key,
-            entity_sql=entity_sql(monitor, size),
-            as_of=size.as_of,
-            previous=previous,
-            out=out,
-        )
-    )
+    month = worker.read_month(FeatureRequest(repo, monitor, size, previous, out))
     require_unchanged(size.as_of, size.compared, month.rows)
     return month

@@ -198,7 +198,8 @@ class ColumnRecord(Part):
 class LabelRecord(Part):
     """Where the label is, as in `driftgate.monitors.Label`."""
 
-    table: str
+    table: str | None
+    source: str | None = None
     column: str
     key: str | None
     timestamp: str | None
@@ -233,7 +234,7 @@ class InputsRecord(Part):
             monitor,
             as_of_ref=drift.as_of_ref,
             as_of_cur=drift.as_of_cur,
-            entity_table=monitor.entity.table,
+            entity_table=monitor.entity.place,
             label=LabelRecord.copied(monitor.label) if monitor.label else None,
             rows_ref=drift.rows_ref,
             rows_cur=drift.rows_cur,

@@ -135,7 +135,7 @@ def _require_binary(found: list[Any], as_of: date, min_rows: int) -> None:
         raise DataError(
             f"the label of {as_of} has values such as {min(other)}",
             allowed="a boolean, or 0 and 1",
-            remedy="point label.table in monitors.toml at a view that says yes or no",
+            remedy="point the label in monitors.toml at a view that says yes or no",
         )
     if len(values) < min_rows or len(set(values)) < 2:
         raise DataError(

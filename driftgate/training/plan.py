@@ -4,12 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from driftgate.drift.ledger import excluded_fields
 from driftgate.errors import ConfigurationError, DataError, bounded
-from driftgate.features.entities import MonthSize, loaded_months, measure_month
-from driftgate.features.labels import read_labels
+from driftgate.features.entities import MonthSize
 from driftgate.features.repository import require_repository
 from driftgate.features.types import FeatureMonth
 from driftgate.features.worker import FeatureWorker, read_features
@@ -51,7 +48,9 @@ class MonthPlan:
         return replace(month, declared=tuple(item for item in month.declared if item.name not in excluded))
 
 
-def plan_month(engine: Engine, name: str | None, as_of: date | None, monitors: Path, feast_repo: Path) -> MonthPlan:
+def plan_month(
+    worker: FeatureWorker, name: str | None, as_of: date | None, monitors: Path, feast_repo: Path
+) -> MonthPlan:
     """Resolve a month to score; by default the newest.
 
     Raises:
@@ -62,12 +61,13 @@ def plan_month(engine: Engine, name: str | None, as_of: date | None, monitors: P
         DatabaseError: the database refuses or cannot be reached.
     """
     monitor, model = _with_model(read_monitor(monitors, name))
-    months = loaded_months(engine, monitor.entity)
-    return _plan(engine, monitor, model, feast_repo, months, chosen_month(months, as_of))
+    repo = _repository(monitor, feast_repo)
+    months = worker.loaded_months(repo, monitor)
+    return _plan(worker, monitor, model, repo, months, chosen_month(months, as_of))
 
 
 def plan_training(
-    engine: Engine,
+    worker: FeatureWorker,
     name: str | None,
     as_of: date | None,
     monitors: Path,
@@ -88,16 +88,17 @@ def plan_training(
         DataError: no month has labels.
     """
     monitor, model = _with_model(read_monitor(monitors, name))
-    if monitor.label is None or monitor.label.timestamp is None:
+    if monitor.label is None or not monitor.label.keyed_by_period:
         raise ConfigurationError(
             f"the monitor {monitor.name!r} has no label with a timestamp, so that there is nothing to learn",
-            remedy="give it a table [NAME.label] with table, column and timestamp in monitors.toml",
+            remedy="give it a table [NAME.label] in monitors.toml, with source and column, or table and timestamp",
         )
-    months = loaded_months(engine, monitor.entity)
+    repo = _repository(monitor, feast_repo)
+    months = worker.loaded_months(repo, monitor)
     month = chosen_month(months, as_of)
     if as_of is None:
-        month = _newest_labelled(engine, monitor, months, scratch, leave_one)
-    return _plan(engine, monitor, model, feast_repo, months, month)
+        month = _newest_labelled(worker, repo, monitor, months, scratch, leave_one)
+    return _plan(worker, monitor, model, repo, months, month)
 
 
 def _with_model(monitor: Monitor) -> tuple[Monitor, str]:
@@ -109,23 +110,32 @@ def _with_model(monitor: Monitor) -> tuple[Monitor, str]:
     return monitor, monitor.model
 
 
-def _plan(engine: Engine, monitor: Monitor, model: str, feast_repo: Path, months: list[date], as_of: date) -> MonthPlan:
+def _repository(monitor: Monitor, feast_repo: Path) -> Path:
     repo = monitor.feast_repo or feast_repo
     require_repository(repo)
+    return repo
+
+
+def _plan(
+    worker: FeatureWorker, monitor: Monitor, model: str, repo: Path, months: list[date], as_of: date
+) -> MonthPlan:
     earlier = [month for month in months if month < as_of]
-    return MonthPlan(monitor, model, repo, _whole(engine, monitor, as_of), earlier[-1] if earlier else None)
+    return MonthPlan(monitor, model, repo, _whole(worker, repo, monitor, as_of), earlier[-1] if earlier else None)
 
 
-def _whole(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
+def _whole(worker: FeatureWorker, repo: Path, monitor: Monitor, as_of: date) -> MonthSize:
     """Return the month with all its entities, without a sample."""
-    size = measure_month(engine, monitor, as_of)
+    size = worker.measure_month(repo, monitor, as_of)
     return MonthSize(as_of, size.entities, size.entities)
 
 
-def _newest_labelled(engine: Engine, monitor: Monitor, months: list[date], scratch: Path, leave_one: bool) -> date:
+def _newest_labelled(
+    worker: FeatureWorker, repo: Path, monitor: Monitor, months: list[date], scratch: Path, leave_one: bool
+) -> date:
     reasons, newest = [], None
     for as_of in reversed(months):
-        labels = read_labels(engine, monitor, _whole(engine, monitor, as_of), scratch / f"probe_{as_of}.arrow")
+        size = _whole(worker, repo, monitor, as_of)
+        labels = worker.read_labels(repo, monitor, size, scratch / f"probe_{as_of}.arrow")
         if labels.path is None:
             reasons.append(f"{as_of}: {labels.reason}")
         elif newest is not None or not leave_one:

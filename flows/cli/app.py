@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from driftgate.errors import DriftgateError
+from driftgate.errors import DriftgateError, UsageError
 from driftgate.planning import Request
 from driftgate.process import leave, noted_signal
 from driftgate.snapshots.dates import parse_as_of
@@ -135,14 +135,34 @@ def demo() -> None:
 
 
 @app.command()
+def init(
+    feast_repo: Annotated[Path, typer.Option(help="Folder of the Feast repository, with its feature_store.yaml")],
+    out: Annotated[Path, typer.Option(help="File to write; it must not be there")] = Path("monitors.toml"),
+) -> None:
+    """Write a monitors.toml for a Feast repository: what was found in it, and what there is to decide."""
+    from driftgate.features.proposal import monitors_text
+    from driftgate.features.repository import require_repository
+    from driftgate.features.worker import FeatureWorker
+    from driftgate.files import write_atomic
+
+    if out.exists():
+        raise UsageError(f"{out} is there already", remedy="name another file by --out, or move this one away")
+    repo = feast_repo.resolve()
+    require_repository(repo)
+    # A process of its own: the repository's modules are imported into it.
+    with FeatureWorker(Runtime.from_environment().parameters) as worker:
+        offer = worker.inspect_repository(repo)
+    write_atomic(out.resolve(), monitors_text(offer))
+    print(f"[Init] {out} services={len(offer.services)} sources={len(offer.sources)}; look for DECIDE in it")
+
+
+@app.command()
 def months(monitor: MonitorName = None) -> None:
     """List the months that are loaded, oldest first."""
-    from driftgate.features.entities import loaded_months
     from driftgate.monitors import read_monitor
 
     runtime = Runtime.from_environment()
-    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
-    for month in loaded_months(runtime.engine, chosen.entity):
+    for month in runtime.months(read_monitor(runtime.settings.driftgate_monitors, monitor)):
         print(month)
 
 

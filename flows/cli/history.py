@@ -23,7 +23,6 @@ def backfill(
     again: Annotated[bool, typer.Option("--again", help="Judge anew what has a verdict")] = False,
 ) -> None:
     """Judge every pair of loaded months that has no verdict yet; interrupted, it goes on where it was."""
-    from driftgate.features.entities import loaded_months
     from driftgate.monitors import read_monitor
     from driftgate.pairs import history_pairs, parse_reference
     from flows.runtime.environment import Runtime, start_workers
@@ -35,9 +34,9 @@ def backfill(
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
-    # Before anything slow.
-    history_pairs(loaded_months(runtime.engine, chosen.entity), found, *bounds)
     start_workers(runtime.parameters)
+    # Before anything slower.
+    history_pairs(runtime.months(chosen), found, *bounds)
     from flows.backfill_flow import backfill_months
 
     wait_for_prefect()

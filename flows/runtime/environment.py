@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self, TypeVar, cast
@@ -16,7 +17,7 @@ from driftgate.database.configured import connection_parameters
 from driftgate.drift.worker import DriftWorker
 from driftgate.errors import DriftgateError
 from driftgate.features.worker import FeatureWorker
-from driftgate.monitors import monitor_name
+from driftgate.monitors import Monitor, monitor_name
 from driftgate.scratch import scratch_folder
 from driftgate.settings import Settings
 from driftgate.worker import Worker
@@ -57,6 +58,19 @@ class Runtime:
             ConfigurationError: no name is given, and monitors.toml is not usable.
         """
         return monitor_name(self.settings.driftgate_monitors, name)
+
+    def repository(self, monitor: Monitor) -> Path:
+        """The Feast repository of a monitor."""
+        return monitor.feast_repo or self.settings.feast_repo
+
+    def months(self, monitor: Monitor) -> list[date]:
+        """The months that are loaded for a monitor, oldest first.
+
+        Raises:
+            ConfigurationError: the source of its entities cannot be read.
+            DatabaseError: the offline store fails.
+        """
+        return feature_worker(self.parameters).loaded_months(self.repository(monitor), monitor)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

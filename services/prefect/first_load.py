@@ -7,13 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prefect.variables import Variable
-from sqlalchemy import Engine
 
 from driftgate.database import connect
 from driftgate.database.configured import connection_parameters
 from driftgate.errors import ConfigurationError, DriftgateError
 from driftgate.features.applying import ensure_applied
-from driftgate.features.entities import loaded_months
+from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor, read_monitors
 from driftgate.settings import Settings
 from driftgate.snapshots.folders import as_of_of
@@ -28,34 +27,37 @@ def main() -> None:
     """Load months into an empty database, or finish the load that was begun."""
     settings = Settings.load()
     parameters = connection_parameters(settings)
-    engine = connect(parameters)
     state = Variable.get(_STATE)
     if state == _DONE:
         return
     monitors = read_monitors(settings.driftgate_monitors).values()
-    if state is None and any(_months(engine, monitor) for monitor in monitors):
-        return
-    source = state or ("data" if _month_folders(settings.driftgate_data) else "sample")
-    Variable.set(_STATE, source, overwrite=True)
-    if source == "data":
-        _driftgate("load", str(settings.driftgate_data))
-    else:
-        print(f"[Load] no month folder below {settings.driftgate_data}: loading sample months")
-        with TemporaryDirectory() as folder:
-            _driftgate("sample", "--out", folder)
-            _driftgate("load", folder)
-    # A load that was interrupted after its last month has not come to this.
-    ensure_applied(engine, parameters, settings.feast_repo)
-    for monitor in monitors:
-        if monitor.model and (months := _months(engine, monitor)):
-            _train_on(str(months[0]), monitor.name)
+    with FeatureWorker(parameters) as worker:
+        if state is None and any(_months(worker, settings, monitor) for monitor in monitors):
+            return
+        _load(settings, state or ("data" if _month_folders(settings.driftgate_data) else "sample"))
+        # A load that was interrupted after its last month has not come to this.
+        ensure_applied(connect(parameters), parameters, settings.feast_repo)
+        for monitor in monitors:
+            if monitor.model and (months := _months(worker, settings, monitor)):
+                _train_on(str(months[0]), monitor.name)
     Variable.set(_STATE, _DONE, overwrite=True)
 
 
-def _months(engine: Engine, monitor: Monitor) -> list[date]:
-    """The months of a monitor, oldest first; none where its table is not there yet."""
+def _load(settings: Settings, source: str) -> None:
+    Variable.set(_STATE, source, overwrite=True)
+    if source == "data":
+        _driftgate("load", str(settings.driftgate_data))
+        return
+    print(f"[Load] no month folder below {settings.driftgate_data}: loading sample months")
+    with TemporaryDirectory() as folder:
+        _driftgate("sample", "--out", folder)
+        _driftgate("load", folder)
+
+
+def _months(worker: FeatureWorker, settings: Settings, monitor: Monitor) -> list[date]:
+    """The months of a monitor, oldest first; none where its table or its Feast repository is not there yet."""
     try:
-        return loaded_months(engine, monitor.entity)
+        return worker.loaded_months(monitor.feast_repo or settings.feast_repo, monitor)
     except ConfigurationError:
         return []
 

@@ -16,7 +16,7 @@ def tree() -> Iterator[tuple[str, str]]:
     (block,) = code_blocks(section(PAGE, "Where things are"), "text")
     above: list[str] = []
     for line in block.splitlines():
-        indent, name, description = re.fullmatch(r"( *)(\w+)/ +(.+)", line).groups()
+        indent, name, description = re.fullmatch(r"( *)([\w-]+)/ +(.+)", line).groups()
         above[len(indent) // 2 :] = [name]
         yield "/".join(above), description
 

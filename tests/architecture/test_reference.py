@@ -16,7 +16,7 @@ from driftgate import errors
 from driftgate.drift import methods as choosing
 from driftgate.drift.result import ColumnState
 from driftgate.methods import METHODS
-from driftgate.monitors import ColumnRule, EntityTable, Label, Monitor
+from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
 from driftgate.performance.result import MEASURES, PerformanceState, Relation
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
@@ -49,7 +49,7 @@ def test_the_index_names_every_page() -> None:
     ("heading", "model"),
     [
         ("Keys of a monitor", Monitor),
-        ("Keys of `entity`", EntityTable),
+        ("Keys of `entity`", EntitySource),
         ("Keys of `label`", Label),
         ("Keys of `columns`", ColumnRule),
     ],

@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from driftgate.database import ConnectionParameters, prepare_database
+from driftgate.features.applying import ensure_applied
 from driftgate.reports.text import decision_line, target_line
 from driftgate.run import Run
 from driftgate.snapshots import ingest_month
 from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import SEEDS, new_database
+from tests.parquet_repo import parquet_repository
 from tests.snapshots.months import contents
 from tests.workplace import Workplace, workplace_on
 
@@ -122,3 +124,22 @@ def test_both_orders_give_the_same_result(runs: tuple[Run, Run]) -> None:
     assert first == second
     assert runs[0].target == runs[1].target
     assert runs[0].decision.reasons == runs[1].decision.reasons
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "file"])
+def test_the_same_from_parquet_files_by_another_feature_store_yaml(
+    runs: tuple[Run, Run], place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from flows.monitor import monitor_month
+
+    repo = parquet_repository(place.engine, tmp_path / "repo", kind)
+    ensure_applied(place.engine, place.parameters, repo)
+    monkeypatch.setenv("FEAST_REPO", str(repo))
+    monkeypatch.setenv("REPORT_DIR", str(tmp_path / "reports"))
+    run = monitor_month(JAN, FEB)
+    assert target_line(run.target) == "[Target drift] ref_rate=0.2654 cur_rate=0.2415 abs_diff=0.0239"
+    assert "drift_share=0.07 ->" in decision_line(run)
+    assert run.drift.drift_share == 1 / 14
+    assert run.decision.reasons == runs[1].decision.reasons
+    scores = [{item.name: round(item.score, 9) for item in found.drift.columns} for found in (run, runs[1])]
+    assert scores[0] == scores[1]

@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -13,9 +14,11 @@ from sqlalchemy import Engine
 
 from driftgate.database import ConnectionParameters, connect
 from driftgate.features.applying import ensure_applied
-from driftgate.features.entities import entity_sql, measure_month
+from driftgate.features.engines.postgres import PostgresEngine, open_engine
+from driftgate.features.entities import MonthSize
+from driftgate.features.repository import OfflineStore
 from driftgate.features.types import FeatureMonth, FeatureRequest
-from driftgate.monitors import EntityTable, Monitor
+from driftgate.monitors import EntitySource, Monitor
 from flows.runtime.environment import close_workers, feature_worker
 
 REF, CUR = date(2024, 1, 31), date(2024, 2, 29)
@@ -109,6 +112,13 @@ CREATE TABLE old (thing_id text, taken_at timestamptz, n int);
 INSERT INTO old SELECT thing_id, (as_of + time '06:30') AT TIME ZONE 'UTC', 1 FROM things WHERE as_of = '2024-01-31';
 """
 
+# Entities of which the sources know nothing, or not all.
+TABLES += """
+CREATE TABLE strangers AS SELECT thing_id AS other_key, as_of FROM things;
+CREATE TABLE newcomers AS SELECT thing_id, as_of FROM things WHERE thing_id = 't1'
+UNION VALUES ('new', date '2024-02-29');
+"""
+
 LOSSES = """
 ALTER TABLE loses_column DROP COLUMN goes;
 ALTER TABLE loses_only_column DROP COLUMN sole;
@@ -187,6 +197,30 @@ def cases_engine(cases: Cases) -> Iterator[Engine]:
     engine.dispose()
 
 
+@contextmanager
+def offline_on(engine: Engine) -> Iterator[PostgresEngine]:
+    """The offline store's engine on a test's database."""
+    url = engine.url
+    settings = {
+        "host": url.query.get("host", url.host),
+        "port": url.port,
+        "database": url.database,
+        "user": url.username,
+        "password": url.password,
+        "db_schema": "public",
+        "sslmode": "prefer",
+    }
+    with open_engine(OfflineStore(Path("repo"), "postgres", settings)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def offline(database: Engine) -> Iterator[PostgresEngine]:
+    """The offline store's engine on a fresh database."""
+    with offline_on(database) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Feature processes that start from now on print without end."""
@@ -200,7 +234,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 MONITOR = Monitor(
     name="cases",
-    entity=EntityTable(table="things", key="thing_id", timestamp="as_of"),
+    entity=EntitySource(table="things", key="thing_id", timestamp="as_of"),
     feature_service="of each request",
 )
 
@@ -208,20 +242,13 @@ Read = Callable[..., tuple[FeatureMonth, dict[str, dict[str, object]]]]
 
 
 @pytest.fixture
-def request_for(cases: Cases, cases_engine: Engine, tmp_path: Path) -> Callable[..., FeatureRequest]:
+def request_for(cases: Cases, tmp_path: Path) -> Callable[..., FeatureRequest]:
     """A request for the newer month of a service, as the flow would make it."""
 
-    def build(service: str, **other: object) -> FeatureRequest:
-        size = measure_month(cases_engine, MONITOR, CUR)
-        request = FeatureRequest(
-            repo=cases.repo,
-            service=service,
-            key="thing_id",
-            entity_sql=entity_sql(MONITOR, size),
-            as_of=CUR,
-            previous=REF,
-            out=tmp_path / f"{service}.arrow",
-        )
+    def build(service: str, table: str = "things", key: str = "thing_id", **other: object) -> FeatureRequest:
+        entity = EntitySource(table=table, key=key, timestamp="as_of")
+        monitor = MONITOR.model_copy(update={"feature_service": service, "entity": entity})
+        request = FeatureRequest(cases.repo, monitor, MonthSize(CUR, 6, 6), REF, tmp_path / f"{service}.arrow")
         return replace(request, **other)
 
     return build

@@ -6,14 +6,14 @@ import pytest
 from sqlalchemy import Engine, text
 
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError
+from driftgate.features.engines.postgres import PostgresEngine
 from driftgate.features.entities import (
     MonthSize,
-    entity_query,
-    entity_sql,
     loaded_months,
     measure_month,
+    month_entities,
 )
-from driftgate.monitors import EntityTable, Monitor
+from driftgate.monitors import EntitySource, Monitor
 from tests.features.conftest import sql
 
 JAN, FEB, MAR, APR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
@@ -21,7 +21,7 @@ JAN, FEB, MAR, APR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), da
 
 def monitor(table: str = "things", key: str = "id", timestamp: str = "at", **other: object) -> Monitor:
     join_key = other.pop("join_key", None)
-    entity = EntityTable(table=table, key=key, timestamp=timestamp, join_key=join_key)  # type: ignore[arg-type]
+    entity = EntitySource(table=table, key=key, timestamp=timestamp, join_key=join_key)  # type: ignore[arg-type]
     return Monitor(name="m", entity=entity, feature_service="s", **other)  # type: ignore[arg-type]
 
 
@@ -34,7 +34,7 @@ COLUMN_TYPES = {
 
 
 @pytest.mark.parametrize("kind", COLUMN_TYPES)
-def test_months_by_type_of_the_timestamp(database: Engine, kind: str) -> None:
+def test_months_by_type_of_the_timestamp(database: Engine, offline: PostgresEngine, kind: str) -> None:
     first, second, third = COLUMN_TYPES[kind]
     sql(
         database,
@@ -42,19 +42,17 @@ def test_months_by_type_of_the_timestamp(database: Engine, kind: str) -> None:
         f"('a', '{first}'), ('b', '{first}'), ('a', '{second}'), ('a', '{third}'), ('c', NULL)",
     )
     here = monitor()
-    assert loaded_months(database, here.entity) == [JAN, FEB, date(2024, 3, 1)]
-    assert measure_month(database, here, JAN) == MonthSize(JAN, 2, 2)
-    assert measure_month(database, here, FEB) == MonthSize(FEB, 1, 1)
+    assert loaded_months(offline, here) == [JAN, FEB, date(2024, 3, 1)]
+    assert measure_month(offline, here, JAN) == MonthSize(JAN, 2, 2)
+    assert measure_month(offline, here, FEB) == MonthSize(FEB, 1, 1)
     with database.connect() as connection:
-        query = f"SELECT {{}}, event_timestamp AT TIME ZONE 'UTC' FROM ({entity_sql(here, MonthSize(FEB, 1, 1))}) e"
+        asked = offline.entities(month_entities(offline, here, MonthSize(FEB, 1, 1)))
+        query = f"SELECT {{}}, event_timestamp AT TIME ZONE 'UTC' FROM ({asked}) e"
         assert (
             connection.execute(text(query.format("id"))).all()
             == connection.execute(text("SELECT 'a', timestamp '2024-02-29'")).all()
         )
-        # The query as text, which goes to Feast, and the query that the labels are joined to, give the same rows.
-        rows = connection.execute(text(entity_sql(here, MonthSize(JAN, 2, 2)))).all()
-        assert sorted(rows) == sorted(connection.execute(entity_query(here, MonthSize(JAN, 2, 2))).all())
-        assert len(rows) == 2
+    assert offline.arrow(month_entities(offline, here, MonthSize(JAN, 2, 2))).num_rows == 2
 
 
 @pytest.mark.parametrize(
@@ -67,7 +65,9 @@ def test_months_by_type_of_the_timestamp(database: Engine, kind: str) -> None:
         ("dbo.users", "user'id", "a:b"),
     ],
 )
-def test_names_that_must_be_quoted(database: Engine, table: str, key: str, timestamp: str) -> None:
+def test_names_that_must_be_quoted(
+    database: Engine, offline: PostgresEngine, table: str, key: str, timestamp: str
+) -> None:
     schema, _, plain = table.rpartition(".")
     quoted = (f'"{schema}".' if schema else "") + f'"{plain}"'
     if schema:
@@ -75,11 +75,11 @@ def test_names_that_must_be_quoted(database: Engine, table: str, key: str, times
     sql(database, f'CREATE TABLE {quoted} ("{key}" text, "{timestamp}" date)')
     sql(database, f"INSERT INTO {quoted} SELECT 'u' || n, '2024-01-31' FROM generate_series(1, 1500) n")
     here = monitor(table, key, timestamp, join_key="thing", max_report_rows=1000)
-    assert loaded_months(database, here.entity) == [JAN]
-    size = measure_month(database, here, JAN)
+    assert loaded_months(offline, here) == [JAN]
+    size = measure_month(offline, here, JAN)
     assert size == MonthSize(JAN, 1500, 1000) and size.sampled
     with database.connect() as connection:
-        result = connection.exec_driver_sql(entity_sql(here, size).replace("%", "%%"))
+        result = connection.exec_driver_sql(offline.entities(month_entities(offline, here, size)).replace("%", "%%"))
         assert list(result.keys()) == ["thing", "event_timestamp"]
         assert len(result.all()) == 1000
 
@@ -94,35 +94,36 @@ def test_names_that_must_be_quoted(database: Engine, table: str, key: str, times
     ],
 )
 def test_a_month_whose_rows_cannot_be_told_apart(
-    database: Engine, rows: str, error: type[DataError], named: str
+    database: Engine, offline: PostgresEngine, rows: str, error: type[DataError], named: str
 ) -> None:
     sql(database, f"CREATE TABLE things (id text, at date); INSERT INTO things VALUES {rows}")
     with pytest.raises(error, match=named):
-        measure_month(database, monitor(), JAN)
+        measure_month(offline, monitor(), JAN)
 
 
 @pytest.mark.parametrize(
     "wrong", [{"table": "nothing"}, {"table": "no.things"}, {"timestamp": "when"}, {"key": "name"}]
 )
-def test_a_table_that_is_not_as_described_is_a_matter_of_configuration(database: Engine, wrong: dict[str, str]) -> None:
+def test_a_table_that_is_not_as_described_is_a_matter_of_configuration(
+    database: Engine, offline: PostgresEngine, wrong: dict[str, str]
+) -> None:
     sql(database, "CREATE TABLE things (id text, at date); INSERT INTO things VALUES ('a', '2024-01-31')")
     here = monitor(**wrong)
     with pytest.raises(ConfigurationError, match=next(iter(wrong.values()))) as caught:
-        loaded_months(database, here.entity)
-        measure_month(database, here, JAN)
+        loaded_months(offline, here)
+        measure_month(offline, here, JAN)
     assert "monitors.toml" in str(caught.value)
 
 
-def sample_of(database: Engine, here: Monitor, month: date, source: str = "things") -> set[object]:
-    size = measure_month(database, here, month)
-    with database.connect() as connection:
-        keys = connection.execute(text(entity_sql(here, size))).scalars().all()
+def sample_of(offline: PostgresEngine, here: Monitor, month: date) -> set[object]:
+    size = measure_month(offline, here, month)
+    keys = offline.arrow(month_entities(offline, here, size)).column(here.entity.feast_key).to_pylist()
     assert len(keys) == len(set(keys)) == size.compared
     return set(keys)
 
 
 @pytest.mark.parametrize("kind", ["text", "integer", "uuid"])
-def test_the_sample_depends_on_keys_and_seed_alone(database: Engine, kind: str) -> None:
+def test_the_sample_depends_on_keys_and_seed_alone(database: Engine, offline: PostgresEngine, kind: str) -> None:
     key = {"text": "'u' || n", "integer": "n", "uuid": "md5(n::text)::uuid"}[kind]
     for name, order in (("things", "n"), ("shuffled", "md5(n::text || 'x')")):
         sql(
@@ -133,24 +134,32 @@ def test_the_sample_depends_on_keys_and_seed_alone(database: Engine, kind: str) 
     # A third of the entities left between the months, and as many came.
     sql(database, "DELETE FROM things WHERE at = '2024-02-29' AND hashtext(id::text) % 3 = 0")
     here = monitor(max_report_rows=1000)
-    drawn = sample_of(database, here, JAN)
+    drawn = sample_of(offline, here, JAN)
     assert len(drawn) == 1000
-    assert drawn == sample_of(database, here, JAN)
-    assert drawn == sample_of(database, monitor("shuffled", max_report_rows=1000), JAN)
-    assert drawn == sample_of(database, monitor("shuffled", max_report_rows=1000), FEB)
-    other_seed = sample_of(database, monitor(max_report_rows=1000, sample_seed=7), JAN)
+    assert drawn == sample_of(offline, here, JAN)
+    assert drawn == sample_of(offline, monitor("shuffled", max_report_rows=1000), JAN)
+    assert drawn == sample_of(offline, monitor("shuffled", max_report_rows=1000), FEB)
+    other_seed = sample_of(offline, monitor(max_report_rows=1000, sample_seed=7), JAN)
     assert 200 < len(drawn & other_seed) < 500, "another seed draws other entities, a third of them by chance"
 
     # Whoever is drawn and still there is drawn again; only the gaps are filled.
     with database.connect() as connection:
         left = set(connection.execute(text("SELECT id FROM things WHERE at = '2024-02-29'")).scalars())
-    assert drawn & left <= sample_of(database, here, FEB)
+    assert drawn & left <= sample_of(offline, here, FEB)
 
 
-def test_a_month_that_is_small_enough_is_read_whole(database: Engine) -> None:
+@pytest.mark.parametrize("kind", ["text", "time"])
+def test_a_time_that_is_none_is_a_matter_of_configuration(database: Engine, offline: PostgresEngine, kind: str) -> None:
+    sql(database, f"CREATE TABLE things (id text, at {kind})")
+    with pytest.raises(ConfigurationError, match="is of type") as caught:
+        loaded_months(offline, monitor())
+    assert caught.value.allowed == "a date or a timestamp"
+
+
+def test_a_month_that_is_small_enough_is_read_whole(database: Engine, offline: PostgresEngine) -> None:
     sql(database, "CREATE TABLE things AS SELECT n AS id, date '2024-01-31' AS at FROM generate_series(1, 1000) n")
     here = monitor(max_report_rows=1000)
-    size = measure_month(database, here, JAN)
+    size = measure_month(offline, here, JAN)
     assert not size.sampled
-    assert "LIMIT" not in entity_sql(here, size)
-    assert len(sample_of(database, here, JAN)) == 1000
+    assert "LIMIT" not in offline.entities(month_entities(offline, here, size))
+    assert len(sample_of(offline, here, JAN)) == 1000

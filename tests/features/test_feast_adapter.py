@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from driftgate.errors import DatabaseError, DatabaseUnavailableError, DataError, FeastRepositoryError
 from driftgate.features.applying import ensure_applied
+from driftgate.features.entities import MonthSize
 from driftgate.features.types import FeatureRequest, Kind
 from flows.runtime.environment import feature_worker
 from tests.features.conftest import CUR, Cases, Read, sql, store_text
@@ -88,9 +89,8 @@ def test_an_unknown_service_is_refused_with_those_there_are(read: Read) -> None:
 
 
 def test_a_key_that_the_views_do_not_know_is_refused(read: Read) -> None:
-    query = "SELECT thing_id AS other_key, '2024-02-29'::timestamptz AS event_timestamp FROM things"
     with pytest.raises(FeastRepositoryError, match="thing_id"):
-        read("kinds", key="other_key", entity_sql=query)
+        read("kinds", table="strangers", key="other_key")
 
 
 def test_a_view_without_news_since_the_reference_month_is_stale(read: Read) -> None:
@@ -120,10 +120,7 @@ def test_a_feature_row_that_is_there_twice_is_refused(read: Read) -> None:
 
 
 def test_an_entity_without_any_feature_row_is_kept(read: Read) -> None:
-    query = (
-        "SELECT * FROM (VALUES ('t1', timestamptz '2024-02-29Z'), ('new', '2024-02-29Z')) e (thing_id, event_timestamp)"
-    )
-    _, rows = read("readings", entity_sql=query)
+    _, rows = read("readings", table="newcomers", size=MonthSize(CUR, 2, 2))
     assert rows == {"t1": {"celsius": 2.0}, "new": {"celsius": None}}
 
 
@@ -218,8 +215,7 @@ def test_a_uuid_is_read_as_text(
         "CASE WHEN n > 1 THEN md5('d' || n)::uuid END AS device FROM generate_series(1, 3) n",
     )
     ensure_applied(cases_engine, cases.parameters, repo)
-    query = "SELECT thing_id, as_of::timestamptz AS event_timestamp FROM uuids"
-    month, rows = read("uuids", repo=repo, entity_sql=query)
+    month, rows = read("uuids", repo=repo, table="uuids", size=MonthSize(CUR, 3, 3))
     assert [(item.name, item.kind) for item in month.declared] == [("device", Kind.CATEGORICAL), ("x", Kind.NUMERIC)]
     with cases_engine.connect() as connection:
         wanted = connection.execute(text("SELECT thing_id::text, device::text FROM uuids")).all()

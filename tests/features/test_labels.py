@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 from driftgate.errors import ConfigurationError, DataError
 from driftgate.features.entities import measure_month
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth, read_labels
-from driftgate.monitors import EntityTable, Label, Monitor
-from tests.features.conftest import sql
+from driftgate.monitors import EntitySource, Label, Monitor
+from tests.features.conftest import offline_on, sql
 
 JAN, FEB = date(2024, 1, 31), date(2024, 2, 29)
 
@@ -46,14 +46,15 @@ def labels_of(
     label = Label(table="labels", column=column, timestamp=timestamp, **other)  # type: ignore[arg-type]
     monitor = Monitor(
         name="m",
-        entity=EntityTable(table="things", key="id", timestamp="at", join_key="thing"),
+        entity=EntitySource(table="things", key="id", timestamp="at", join_key="thing"),
         feature_service="s",
         label=label,
         min_rows=2,
         max_report_rows=1000,
         min_label_share=share,
     )
-    answer = read_labels(engine, monitor, measure_month(engine, monitor, month), out / "labels.arrow")
+    with offline_on(engine) as offline:
+        answer = read_labels(offline, monitor, measure_month(offline, monitor, month), out / "labels.arrow")
     if answer.path is None:
         return answer, []
     with pa.memory_map(str(answer.path)) as source:
@@ -187,8 +188,9 @@ def test_a_label_that_is_no_number_is_refused(engine: Engine, tmp_path: Path) ->
 
 
 def test_a_monitor_without_a_label(engine: Engine, tmp_path: Path) -> None:
-    monitor = Monitor(name="m", entity=EntityTable(table="things", key="id", timestamp="at"), feature_service="s")
-    answer = read_labels(engine, monitor, measure_month(engine, monitor, JAN), tmp_path / "labels.arrow")
+    monitor = Monitor(name="m", entity=EntitySource(table="things", key="id", timestamp="at"), feature_service="s")
+    with offline_on(engine) as offline:
+        answer = read_labels(offline, monitor, measure_month(offline, monitor, JAN), tmp_path / "labels.arrow")
     assert math.isnan(answer.mean) and answer.reason == "the monitor has no label"
 
 

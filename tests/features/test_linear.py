@@ -11,10 +11,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from driftgate.database import ConnectionParameters
-from driftgate.features.entities import entity_sql, measure_month
 from driftgate.features.types import FeatureRequest
 from driftgate.features.worker import FeatureWorker
-from driftgate.monitors import EntityTable, Monitor
+from driftgate.monitors import EntitySource, Monitor
 from tests.conftest import FEATURE_REPO
 from tests.features.conftest import sql
 
@@ -22,7 +21,7 @@ FEW, MANY = 2_000, 20_000
 MONTH = date(2024, 3, 31)
 MONITOR = Monitor(
     name="churn",
-    entity=EntityTable(table="subscriptions_profile_snapshots", key="user_id", timestamp="as_of"),
+    entity=EntitySource(table="subscriptions_profile_snapshots", key="user_id", timestamp="as_of"),
     feature_service="churn_v1",
 )
 # Each user of the month ten times over, under other names.
@@ -103,20 +102,10 @@ def plans(
             if users == MANY:
                 for table in TABLES:
                     sql(loaded_engine, GROW.format(table=table))
-            size = measure_month(loaded_engine, MONITOR, MONTH)
+            size = worker.measure_month(FEATURE_REPO, MONITOR, MONTH)
             assert size.entities == users
             before = log.stat().st_size
-            worker.read_month(
-                FeatureRequest(
-                    repo=FEATURE_REPO,
-                    service="churn_v1",
-                    key="user_id",
-                    entity_sql=entity_sql(MONITOR, size),
-                    as_of=MONTH,
-                    previous=None,
-                    out=tmp_path / "out.arrow",
-                )
-            )
+            worker.read_month(FeatureRequest(FEATURE_REPO, MONITOR, size, None, tmp_path / "out.arrow"))
             query = join_that_was_run(log.read_text()[before:])
             with loaded_engine.connect() as connection:
                 assert connection.execute(text("SHOW enable_nestloop")).scalar_one() == "off"

@@ -16,7 +16,6 @@ from sqlalchemy import Engine, text
 
 from driftgate.database import ConnectionParameters, connect
 from driftgate.errors import DatabaseUnavailableError, DataError, FeastRepositoryError, UnknownMonthError
-from driftgate.features.entities import entity_sql, measure_month
 from driftgate.features.online import KeyState, OnlineMonth, materialize_month
 from driftgate.features.types import FeatureRequest, feast_environment
 from driftgate.features.worker import FeatureWorker
@@ -67,25 +66,19 @@ def reader(place: ConnectionParameters) -> Iterator["object"]:
     reader.close()
 
 
-def offline(place: ConnectionParameters, engine: Engine, day: date, folder: Path) -> dict[str, dict[str, object]]:
+def offline(place: ConnectionParameters, day: date, folder: Path) -> dict[str, dict[str, object]]:
     """Every user's features of a month by the point-in-time join."""
-    request = FeatureRequest(
-        FEATURE_REPO,
-        CHURN.feature_service,
-        "user_id",
-        entity_sql(CHURN, measure_month(engine, CHURN, day)),
-        day,
-        None,
-        folder / "offline.arrow",
-    )
-    feature_worker(place).read_month(request)
+    worker = feature_worker(place)
+    size = worker.measure_month(FEATURE_REPO, CHURN, day)
+    request = FeatureRequest(FEATURE_REPO, CHURN, size, None, folder / "offline.arrow")
+    worker.read_month(request)
     rows = pa.ipc.open_file(pa.memory_map(str(request.out))).read_all().to_pylist()
     return {row.pop("user_id"): row for row in rows}
 
 
 @pytest.mark.parametrize("day", [FIRST, THIRD])
 def test_online_and_offline_values_are_equal(place, engine, materialize, reader, tmp_path: Path, day: date) -> None:
-    expected = offline(place, engine, day, tmp_path)
+    expected = offline(place, day, tmp_path)
     assert materialize(day) == OnlineMonth(day, len(expected), True, pytest.approx(0, abs=600))
     assert reader.month() == day
     users = list(expected)
@@ -131,7 +124,7 @@ def test_online_and_offline_are_equal_on_the_real_month(server: ConnectionParame
         reader = open_reader(FEATURE_REPO, CHURN.feature_service, "user_id")
         assert reader.month() is None
         materialize_month(feature_worker(parameters), engine, CHURN, FEATURE_REPO)
-        expected = offline(parameters, engine, FIRST, tmp_path)
+        expected = offline(parameters, FIRST, tmp_path)
         rows = reader.read(list(expected))
         for name, values in rows.columns.items():
             assert values == [row[name] for row in expected.values()], name
@@ -301,16 +294,14 @@ def test_what_is_asked_for_in_vain_is_named(materialize, engine: Engine, place) 
 
 
 def test_a_month_that_changes_while_it_is_read_is_refused(materialize, engine: Engine, monkeypatch) -> None:
-    import driftgate.features.online as online
-
     materialize(FIRST)
-    measured = online.measure_month
+    measured = FeatureWorker.measure_month
 
     def one_more(*arguments: object) -> object:
         size = measured(*arguments)
         return type(size)(size.as_of, size.entities + 1, size.compared)
 
-    monkeypatch.setattr(online, "measure_month", one_more)
+    monkeypatch.setattr(FeatureWorker, "measure_month", one_more)
     with pytest.raises(DataError, match="when it was read"):
         materialize(SECOND)
 

@@ -17,7 +17,7 @@ from driftgate.errors import DataError, DriftgateError, FeastRepositoryError
 from driftgate.features.entities import MonthSize
 from driftgate.features.types import FeatureMonth, FeatureRequest
 from driftgate.features.worker import FeatureWorker, read_features
-from driftgate.monitors import EntityTable, Monitor
+from driftgate.monitors import EntitySource, Monitor
 from driftgate.worker import Worker
 from flows.runtime.environment import feature_worker
 from tests.features.conftest import Cases, Read
@@ -104,11 +104,11 @@ def test_a_month_that_changed_since_it_was_counted_is_refused(tmp_path: Path) ->
         asked.append(request)
         return FeatureMonth(request.as_of, request.out, 9, (), (), ())
 
-    entity = EntityTable(table="things", key="id", timestamp="at")
+    entity = EntitySource(table="things", key="id", timestamp="at")
     monitor = Monitor(name="m", entity=entity, feature_service="s")
     worker, out, day = SimpleNamespace(read_month=answer), tmp_path / "f.arrow", date(2024, 2, 29)
     # 100 entities, of which a sample is compared: what counts is the sample.
     month = read_features(worker, monitor, tmp_path, MonthSize(day, 100, 9), date(2024, 1, 31), out)  # type: ignore[arg-type]
-    assert (month.rows, month.path) == (9, out) and "LIMIT 9" in asked[0].entity_sql
+    assert (month.rows, month.path) == (9, out) and asked[0].size.compared == 9
     with pytest.raises(DataError, match="2024-02-29 had 10 entities when the run began, and 9 when it was read"):
         read_features(worker, monitor, tmp_path, MonthSize(day, 10, 10), None, out)  # type: ignore[arg-type]

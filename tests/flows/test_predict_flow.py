@@ -63,7 +63,11 @@ def test_every_user_has_the_score_that_the_model_gives_to_the_offline_features(
     from flows.runtime.environment import feature_worker
 
     plan = plan_month(
-        workplace.engine, "churn", MONTHS[1], Path(workplace.environment["DRIFTGATE_MONITORS"]), FEATURE_REPO
+        feature_worker(workplace.parameters),
+        "churn",
+        MONTHS[1],
+        Path(workplace.environment["DRIFTGATE_MONITORS"]),
+        FEATURE_REPO,
     )
     month = plan.read_features(feature_worker(workplace.parameters), tmp_path / "features.arrow")
     registry = ModelRegistry(workplace.parameters, Path(workplace.environment["MLFLOW_ARTIFACTS"]), plan.model)

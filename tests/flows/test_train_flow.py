@@ -196,8 +196,9 @@ def test_the_real_month_has_its_own_area(
         assert 0.80 < trained.training.metrics["auc"] < 0.86
         from driftgate.training.plan import plan_month
 
-        plan = plan_month(engine, "churn", MONTHS[1], Path(place.environment["DRIFTGATE_MONITORS"]), FEATURE_REPO)
-        month = plan.read_features(feature_worker(parameters), folder / "features.arrow")
+        worker = feature_worker(parameters)
+        plan = plan_month(worker, "churn", MONTHS[1], Path(place.environment["DRIFTGATE_MONITORS"]), FEATURE_REPO)
+        month = plan.read_features(worker, folder / "features.arrow")
         with pa.memory_map(str(month.path)) as source:
             table = pa.ipc.open_file(source).read_all()
         registry = ModelRegistry(parameters, Path(place.environment["MLFLOW_ARTIFACTS"]), "streamflow_churn")

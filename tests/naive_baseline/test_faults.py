@@ -27,15 +27,22 @@ from driftgate.errors import IncomparableColumnsError, MissingSignalError
 from driftgate.features.entities import measure_month
 from driftgate.features.labels import read_labels
 from driftgate.features.types import FeatureMonth, Kind
-from driftgate.monitors import Monitor, read_monitor
+from driftgate.monitors import EntitySource, Label, Monitor, read_monitor
 from driftgate.snapshots import ingest_month, month_tables
 from driftgate.snapshots.folders import month_folders
 from streamflow.source_tables import SOURCE_TABLES
 from tests.drift.months import declare, side
+from tests.features.conftest import offline_on
 from tests.naive_baseline import naive
 
 MONITORS = Path(__file__).resolve().parents[2] / "flows" / "monitors.toml"
-CHURN = read_monitor(MONITORS, "churn")
+# By its tables, as these months are in a database without a Feast repository.
+CHURN = read_monitor(MONITORS, "churn").model_copy(
+    update={
+        "entity": EntitySource(table="subscriptions_profile_snapshots", key="user_id", timestamp="as_of"),
+        "label": Label(table="labels", column="churn_label", timestamp="period_start"),
+    }
+)
 TYPES = {
     "user_id": "STRING",
     "months_active": "INT64",
@@ -201,8 +208,9 @@ def test_labels_keyed_by_user_alone_never_drift(
     rates = [naive.churn_rate(database, month) for month in stayed]
     assert abs(rates[1] - rates[0]) == 0.0
 
-    sizes = [measure_month(months.engine, CHURN, day) for day in (first, third)]
-    labels = [read_labels(months.engine, CHURN, size, tmp_path / f"{size.as_of}.arrow") for size in sizes]
+    with offline_on(months.engine) as offline:
+        sizes = [measure_month(offline, CHURN, day) for day in (first, third)]
+        labels = [read_labels(offline, CHURN, size, tmp_path / f"{size.as_of}.arrow") for size in sizes]
     target = target_drift(*labels)
     assert (target.ref, target.cur) == (frames[0]["churn_label"].mean(), frames[2]["churn_label"].mean())
     assert target.abs_diff == pytest.approx(0.135)
@@ -211,8 +219,9 @@ def test_labels_keyed_by_user_alone_never_drift(
 def test_labels_without_a_period_are_not_computable_and_not_zero(months: Loaded, tmp_path: Path) -> None:
     assert CHURN.label is not None
     unversioned = CHURN.model_copy(update={"label": CHURN.label.model_copy(update={"timestamp": None})})
-    sizes = [measure_month(months.engine, unversioned, day) for day in (months.days[0], months.days[2])]
-    labels = [read_labels(months.engine, unversioned, size, tmp_path / "labels.arrow") for size in sizes]
+    with offline_on(months.engine) as offline:
+        sizes = [measure_month(offline, unversioned, day) for day in (months.days[0], months.days[2])]
+        labels = [read_labels(offline, unversioned, size, tmp_path / "labels.arrow") for size in sizes]
     target = target_drift(*labels)
     assert math.isnan(target.abs_diff)
     assert "not keyed by period" in target.reason

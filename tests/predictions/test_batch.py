@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from driftgate.errors import DatabaseError, OutputError
-from driftgate.monitors import EntityTable, Monitor
+from driftgate.monitors import EntitySource, Monitor
 from driftgate.predictions import batch as batches
 from driftgate.predictions.batch import Batch, batch_path, save_batch, save_batch_summary, summarise, write_batch_csv
 from driftgate.predictions.log import create_prediction_tables
@@ -23,7 +23,7 @@ from driftgate.predictions.log import create_prediction_tables
 TIME = datetime(2024, 3, 1, 5, 6, 7, tzinfo=UTC)
 MONITOR = Monitor(
     name="churn",
-    entity=EntityTable(table="t", key="k", timestamp="d"),
+    entity=EntitySource(table="t", key="k", timestamp="d"),
     feature_service="s",
     report_folder=".",
 )

@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import Engine
 
-from driftgate.database import ConnectionParameters, connect
+from driftgate.database import ConnectionParameters
 from driftgate.drift.comparison import Comparison, Side
 from driftgate.drift.ledger import build_ledger
 from driftgate.drift.worker import DriftWorker
-from driftgate.features.entities import MonthSize, entity_sql, measure_month
-from driftgate.features.labels import read_labels
 from driftgate.features.types import FeatureRequest
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor, read_monitor
@@ -47,28 +44,17 @@ OFFLINE = [
 def comparison(_loaded_template: ConnectionParameters, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """The pair of sample months that drifts. Nothing is written to the database."""
     folder = tmp_path_factory.mktemp("comparison")
-    engine = connect(_loaded_template)
     monitor = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
     with DriftWorker() as drift, FeatureWorker(_loaded_template) as features:
-        sides = [_side(features, engine, monitor, day, folder) for day in (REF, CUR)]
+        sides = [_side(features, monitor, day, folder) for day in (REF, CUR)]
         ledger = build_ledger(sides[0].features, sides[1].features, monitor)
-        result = drift.compare(sides[0], sides[1], ledger, monitor)
-    engine.dispose()
-    return result
+        return drift.compare(sides[0], sides[1], ledger, monitor)
 
 
-def _side(worker: FeatureWorker, engine: Engine, monitor: Monitor, day: date, folder: Path) -> Side:
-    size: MonthSize = measure_month(engine, monitor, day)
-    request = FeatureRequest(
-        repo=FEATURE_REPO,
-        service=monitor.feature_service,
-        key=monitor.entity.feast_key,
-        entity_sql=entity_sql(monitor, size),
-        as_of=day,
-        previous=None,
-        out=folder / f"features_{day}.arrow",
-    )
-    labels = read_labels(engine, monitor, size, folder / f"labels_{day}.arrow")
+def _side(worker: FeatureWorker, monitor: Monitor, day: date, folder: Path) -> Side:
+    size = worker.measure_month(FEATURE_REPO, monitor, day)
+    request = FeatureRequest(FEATURE_REPO, monitor, size, None, folder / f"features_{day}.arrow")
+    labels = worker.read_labels(FEATURE_REPO, monitor, size, folder / f"labels_{day}.arrow")
     return Side(size, worker.read_month(request), labels)
 
 

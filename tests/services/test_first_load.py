@@ -16,6 +16,14 @@ from tests.conftest import ROOT, user_environment
 from tests.snapshots.months import write_month_folder
 
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
+# By its table, as no repository is applied.
+MONITOR = """
+[{name}]
+feature_service = "s"
+{model}
+entity = {{table = "{table}", key = "user_id", timestamp = "as_of"}}
+"""
+CHURN = MONITOR.format(name="churn", model='model = "churn"', table="subscriptions_profile_snapshots")
 
 
 class Kept:
@@ -52,6 +60,8 @@ def called(
     """The commands that are called on an empty database; `load` loads two tiny months."""
     for name, value in user_environment(parameters, tmp_path).items():
         monkeypatch.setenv(name, value)
+    (tmp_path / "churn.toml").write_text(CHURN)
+    monkeypatch.setenv("DRIFTGATE_MONITORS", str(tmp_path / "churn.toml"))
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> SimpleNamespace:
@@ -85,19 +95,11 @@ def test_months_that_are_there_are_left_alone(first_load: ModuleType, called: li
 def test_each_monitor_with_a_model_and_months_gets_one(
     first_load: ModuleType, called: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monitors = (ROOT / "flows" / "monitors.toml").read_text()
-    second = (
-        '[{name}]\nfeature_service = "s"\n{model}\nentity = {{table = "{table}", key = "user_id", timestamp = "as_of"}}'
-    )
     (tmp_path / "monitors.toml").write_text(
-        "\n".join(
-            [
-                monitors,
-                second.format(name="usage", model='model = "usage"', table="usage_agg_30d_snapshots"),
-                second.format(name="no_model", model="", table="usage_agg_30d_snapshots"),
-                second.format(name="no_table", model='model = "other"', table="elsewhere"),
-            ]
-        )
+        CHURN
+        + MONITOR.format(name="usage", model='model = "usage"', table="usage_agg_30d_snapshots")
+        + MONITOR.format(name="no_model", model="", table="usage_agg_30d_snapshots")
+        + MONITOR.format(name="no_table", model='model = "other"', table="elsewhere")
     )
     monkeypatch.setenv("DRIFTGATE_MONITORS", str(tmp_path / "monitors.toml"))
     first_load.main()

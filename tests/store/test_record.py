@@ -124,6 +124,10 @@ def test_a_record_names_inputs_and_rows() -> None:
     assert inputs["sample_seed"] is None
     assert read(finished(compared=1000, sample_seed=4))["inputs"]["sample_seed"] == 4
     assert read(finished(label=None))["inputs"]["label"] is None
+    by_source = finished(entity={"source": "users", "key": "id"}, label={"source": "answers", "column": "yes"})
+    inputs = read(by_source)["inputs"]
+    assert inputs["entity_table"] == "users"
+    assert inputs["label"] == {"table": None, "source": "answers", "column": "yes", "key": None, "timestamp": None}
 
 
 def test_a_record_names_versions() -> None:

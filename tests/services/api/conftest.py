@@ -22,7 +22,6 @@ import uvicorn
 from sqlalchemy import Engine, text
 
 from driftgate.database import ConnectionParameters, connect
-from driftgate.features.entities import entity_sql, measure_month
 from driftgate.features.online import materialize_month
 from driftgate.features.types import FeatureRequest, feast_environment
 from driftgate.features.worker import FeatureWorker
@@ -104,8 +103,7 @@ def month(
         engine = connect(parameters)
         path = tmp_path_factory.mktemp("offline") / "month.arrow"
         with FeatureWorker(parameters) as worker:
-            sql = entity_sql(CHURN, measure_month(engine, CHURN, MONTH))
-            request = FeatureRequest(FEATURE_REPO, CHURN.feature_service, "user_id", sql, MONTH, None, path)
+            request = FeatureRequest(FEATURE_REPO, CHURN, worker.measure_month(FEATURE_REPO, CHURN, MONTH), None, path)
             inputs = model_features(worker.read_month(request))
             materialize_month(worker, engine, CHURN, FEATURE_REPO)
         rows = {row.pop("user_id"): row for row in pa.ipc.open_file(pa.memory_map(str(path))).read_all().to_pylist()}

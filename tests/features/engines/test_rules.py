@@ -1,0 +1,229 @@
+"""Every engine follows the same rules on the same rows: months, counts, samples, labels."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import Engine as Database
+
+from driftgate.errors import ConfigurationError, DataError, UnknownMonthError
+from driftgate.features.engines import Engine
+from driftgate.features.entities import MonthSize, loaded_months, measure_month, month_entities
+from driftgate.features.files import read_file
+from driftgate.features.labels import LABEL_COLUMN, read_labels
+from driftgate.features.repository import OfflineStore
+from driftgate.features.sources import Source
+from driftgate.monitors import EntitySource, Label, Monitor
+from tests.features.conftest import offline_on
+from tests.features.engines.java import SPARK_CONF, require_java
+
+JAN, FEB = date(2024, 1, 31), date(2024, 2, 29)
+
+Place = Callable[[str, pa.Table, str], Source]
+
+
+@dataclass
+class Kept:
+    """An engine, and the rows that a test gives it."""
+
+    engine: Engine
+    place: Place
+
+    def keep(self, name: str, table: pa.Table, timestamp: str = "at") -> None:
+        source = self.place(name, table, timestamp)
+        before = self.engine.describe
+        self.engine.describe = lambda wanted: source if wanted == name else before(wanted)  # type: ignore[method-assign]
+
+
+@contextmanager
+def _postgres(database: Database, _folder: Path) -> Iterator[Kept]:
+    kinds = {pa.string(): "text", pa.date32(): "date", pa.timestamp("us"): "timestamp", pa.int64(): "bigint"}
+    kinds |= {pa.timestamp("us", "UTC"): "timestamptz", pa.bool_(): "boolean", pa.float64(): "double precision"}
+
+    def place(name: str, table: pa.Table, timestamp: str) -> Source:
+        columns = ", ".join(f'"{field.name}" {kinds.get(field.type, "numeric")}' for field in table.schema)
+        with database.begin() as connection:
+            connection.exec_driver_sql(f'CREATE TABLE "{name}" ({columns})')
+            marks = ", ".join(["%s"] * table.num_columns)
+            rows = [tuple(row.values()) for row in table.to_pylist()]
+            connection.exec_driver_sql(f'INSERT INTO "{name}" VALUES ({marks})', rows)
+        return Source(name, sql=f'"{name}"', timestamp=timestamp)
+
+    with offline_on(database) as engine:
+        yield Kept(engine, place)
+
+
+@contextmanager
+def _duckdb(_database: Database, folder: Path) -> Iterator[Kept]:
+    from driftgate.features.engines.duckdb import open_engine
+
+    def place(name: str, table: pa.Table, timestamp: str) -> Source:
+        pq.write_table(table, folder / f"{name}.parquet")
+        # As a FileSource says it: relative to the repository.
+        return Source(name, path=f"{name}.parquet", timestamp=timestamp)
+
+    with open_engine(OfflineStore(folder, "duckdb", {})) as engine:
+        yield Kept(engine, place)
+
+
+@contextmanager
+def _spark(_database: Database, folder: Path) -> Iterator[Kept]:
+    require_java()
+    from driftgate.features.engines.spark import open_engine
+
+    def place(name: str, table: pa.Table, timestamp: str) -> Source:
+        pq.write_table(table, folder / f"{name}.parquet")
+        return Source(name, path=str(folder / f"{name}.parquet"), timestamp=timestamp)
+
+    with open_engine(OfflineStore(folder, "spark", {"spark_conf": SPARK_CONF})) as engine:
+        yield Kept(engine, place)
+
+
+@pytest.fixture(params=[_postgres, _duckdb, _spark], ids=["postgres", "duckdb", "spark"])
+def kept(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Iterator[Kept]:
+    with request.param(database, tmp_path) as found:
+        yield found
+
+
+def monitor(**other: Any) -> Monitor:
+    entity = EntitySource(source="things", key="id", join_key="thing")
+    return Monitor(name="m", entity=entity, feature_service="s", **other)
+
+
+def things(ids: list[Any], at: list[Any], kind: pa.DataType | None = None) -> pa.Table:
+    return pa.table({"id": pa.array(ids), "at": pa.array(at, kind)})
+
+
+LAST = datetime(2024, 1, 31, 23, 59, 59, 999999, UTC)
+LEAP = datetime(2024, 2, 29, tzinfo=UTC)
+MOMENTS = {
+    "date": (pa.date32(), [JAN, FEB, None]),
+    "timestamp": (pa.timestamp("us"), [LAST.replace(tzinfo=None), LEAP.replace(tzinfo=None), None]),
+    "with zone": (pa.timestamp("us", "UTC"), [LAST, LEAP, None]),
+}
+
+
+@pytest.mark.parametrize("kind", MOMENTS)
+def test_months_by_type_of_the_timestamp(kept: Kept, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    type_, (jan, feb, none) = MOMENTS[kind]
+    kept.keep("things", things(["a", "b", "a", "c"], [jan, jan, feb, none], type_))
+    assert loaded_months(kept.engine, monitor()) == [JAN, FEB]
+    assert measure_month(kept.engine, monitor(), JAN) == MonthSize(JAN, 2, 2)
+    rows = kept.engine.arrow(month_entities(kept.engine, monitor(), MonthSize(FEB, 1, 1))).to_pylist()
+    assert rows == [{"thing": "a", "event_timestamp": datetime(2024, 2, 29, tzinfo=UTC)}]
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "words"),
+    [
+        ([None, "a"], DataError, "2 rows for 2024-01-31: 1 without id, 0 repeating one"),
+        (["a", "a", "a"], DataError, "0 without id, 2 repeating one"),
+    ],
+)
+def test_a_month_whose_rows_cannot_be_told_apart(
+    kept: Kept, ids: list[Any], error: type[Exception], words: str
+) -> None:
+    kept.keep("things", things(ids, [JAN] * len(ids)))
+    with pytest.raises(error, match=words):
+        measure_month(kept.engine, monitor(), JAN)
+    with pytest.raises(UnknownMonthError, match="no rows in things"):
+        measure_month(kept.engine, monitor(), FEB)
+
+
+@pytest.mark.parametrize("key", [lambda n: f"Kündin {n}", lambda n: n], ids=["text", "integer"])
+def test_every_engine_draws_the_same_sample(kept: Kept, key: Callable[[int], Any]) -> None:
+    ids = [key(n) for n in range(3000)]
+    kept.keep("things", things(ids + ids[::-1], [JAN] * 3000 + [FEB] * 3000))
+    here = monitor(max_report_rows=1000, sample_seed=7)
+    drawn = []
+    for month in (JAN, FEB):
+        size = measure_month(kept.engine, here, month)
+        assert (size.entities, size.compared) == (3000, 1000)
+        drawn.append(kept.engine.arrow(month_entities(kept.engine, here, size)).column("thing").to_pylist())
+    assert drawn[0] == drawn[1]
+    # By Python's own MD5, so that one engine cannot differ from another.
+    from hashlib import md5
+
+    assert set(drawn[0]) == set(sorted(ids, key=lambda item: md5(f"7:{item}".encode()).hexdigest())[:1000])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "mean"),
+    [
+        ([True, False, True, None], pa.bool_(), 2 / 3),
+        ([1, 2, 6, None], pa.int64(), 3.0),
+        ([0.5, 1.0, 1.5, None], pa.float64(), 1.0),
+        ([Decimal("0.50"), Decimal("1.25"), Decimal("2.00"), None], pa.decimal128(9, 2), 1.25),
+    ],
+    ids=["boolean", "integer", "float", "decimal"],
+)
+def test_labels_of_the_period(kept: Kept, tmp_path: Path, values: list[Any], kind: pa.DataType, mean: float) -> None:
+    kept.keep("things", things(["a", "b", "c", "d"] * 2, [JAN] * 4 + [FEB] * 4))
+    # A stranger, and another period.
+    ids, period = ["a", "b", "c", "d", "stranger", "d"], [JAN] * 5 + [FEB]
+    answers = pa.table({"id": ids, "at": period, "y": pa.array([*values, values[0], values[0]], kind)})
+    kept.keep("answers", answers)
+    here = monitor(label=Label(source="answers", column="y"), min_rows=2, min_label_share=0.5)
+    found = read_labels(kept.engine, here, measure_month(kept.engine, here, JAN), tmp_path / "labels.arrow")
+    assert (found.entities, found.labelled, found.binary) == (4, 3, pa.types.is_boolean(kind))
+    assert found.mean == pytest.approx(mean, abs=1e-15)
+    assert found.path is not None
+    rows = {row["thing"]: row[LABEL_COLUMN] for row in read_file(found.path).to_pylist()}
+    assert rows == dict(zip("abc", values[:3], strict=True))
+
+
+def test_labels_that_cannot_be_used(kept: Kept, tmp_path: Path) -> None:
+    kept.keep("things", things(["a", "b"], [JAN] * 2))
+    kept.keep("answers", pa.table({"id": ["a", "a"], "at": [JAN] * 2, "y": [1.0, 2.0], "word": ["x", "y"]}))
+    kept.keep("numbered", pa.table({"id": [1, 2], "at": [JAN] * 2, "y": [1.0, float("nan")]}))
+    size = MonthSize(JAN, 2, 2)
+
+    def ask(source: str, column: str = "y", key: str = "id") -> None:
+        label = Label(source=source, column=column, key=key)
+        read_labels(kept.engine, monitor(label=label), size, tmp_path / "labels.arrow")
+
+    with pytest.raises(DataError, match="1 entities have more than one label"):
+        ask("answers")
+    with pytest.raises(ConfigurationError, match=r"answers.word is of type"):
+        ask("answers", "word")
+    with pytest.raises(ConfigurationError, match="no column 'maybe'"):
+        ask("answers", "maybe")
+    with pytest.raises(ConfigurationError, match="the keys of things are of type"):
+        ask("numbered")
+
+
+def test_a_label_that_is_no_number_is_refused(kept: Kept, tmp_path: Path) -> None:
+    kept.keep("things", things(["a", "b"], [JAN] * 2))
+    kept.keep("answers", pa.table({"id": ["a", "b"], "at": [JAN] * 2, "y": [1.0, float("nan")]}))
+    here = monitor(label=Label(source="answers", column="y"))
+    with pytest.raises(DataError, match="NaN or infinity"):
+        read_labels(kept.engine, here, MonthSize(JAN, 2, 2), tmp_path / "labels.arrow")
+
+
+def test_a_column_that_is_not_there_names_those_there_are(kept: Kept) -> None:
+    kept.keep("things", pa.table({"key": ["a"], "at": [JAN]}))
+    with pytest.raises(ConfigurationError, match="no column 'id'") as caught:
+        loaded_months(kept.engine, monitor())
+    assert "key, at" in caught.value.allowed
+
+
+def test_a_source_whose_rows_are_gone_is_a_matter_of_configuration(kept: Kept) -> None:
+    gone = Source("gone", path="gone.parquet") if kept.engine.kind == "duckdb" else Source("gone", sql="gone")
+    with pytest.raises(ConfigurationError, match="gone"):
+        kept.engine.source_rows(gone)
+
+
+def test_columns_are_called_as_feast_calls_them(kept: Kept) -> None:
+    source = kept.place("renamed", pa.table({"Thing Id": ["a"], "When": [JAN]}), "When")
+    rows = kept.engine.source_rows(
+        Source("r", sql=source.sql, path=source.path, timestamp="When", mapping=(("Thing Id", "id"), ("When", "at")))
+    )
+    assert set(rows.table.columns) == {"id", "at"} and rows.timestamp == "at"
