@@ -2,9 +2,11 @@
 
 The edges of a column of numbers cut the line into cells: the points at the edges, and the open intervals between and
 beyond them. A column of at most 1,024 distinct values has an edge at each of them, so that its counts are exact. Others
-have some 512 edges, at quantiles of the first month: equal shares in the middle, and ranks that grow by a fixed ratio
-from either end, so that the tails are finer. A few more edges lie beyond the first month's range, further and further
-apart. Nothing depends on the unit of measurement, or on how far the values are from zero.
+have some 512 edges. Values that are frequent by themselves are edges; the others are divided at quantiles of the first
+month: equal shares in the middle, and ranks that grow by a fixed ratio from either end, so that the tails are finer. A
+few more edges lie beyond the middle and beyond the range of the first month, further and further apart, so that neither
+an outlier nor a month that moved far away ends up in one wide cell. Nothing depends on the unit of measurement, or on
+how far the values are from zero.
 """
 
 import hashlib
@@ -33,8 +35,9 @@ MOST_OUTSIDE = 0.05
 
 _MIDDLE_SHARES = 400
 _TAIL_RATIO = 2**0.25
-# How far beyond the first month's range there are edges, in lengths of that range.
-_BEYOND = np.array([1 / 16, 1 / 4, 1, 4, 16, 64])
+# Where there are edges beyond the middle 98% of the first month, and beyond its range, in lengths of either.
+_BEYOND_MIDDLE = 4.0 ** np.arange(-1, 20)
+_BEYOND_RANGE = 4.0 ** np.arange(-2, 8)
 
 
 class Form(StrEnum):
@@ -209,8 +212,13 @@ def number_grid(values: ArrayLike, counts: ArrayLike) -> NumberGrid:
     if len(distinct) == 0:
         return NumberGrid(np.zeros(1), 0.0, 0.0, exact=False)
     exact = len(distinct) <= MOST_VALUES
-    core = distinct if exact else distinct[np.searchsorted(np.cumsum(often), _ranks(int(often.sum())))]
-    return NumberGrid(_with_ends(np.unique(core)), float(distinct[0]), float(distinct[-1]), exact)
+    total = np.cumsum(often)
+    core = distinct if exact else _quantiles(distinct, often)
+    low, high = float(distinct[0]), float(distinct[-1])
+    middle = (float(distinct[np.searchsorted(total, share * total[-1])]) for share in (0.01, 0.99))
+    with np.errstate(over="ignore"):
+        ends = [_beyond(*middle, _BEYOND_MIDDLE), _beyond(low, high, _BEYOND_RANGE)]
+    return NumberGrid(_usable(np.concatenate([core, *ends])), low, high, exact)
 
 
 def category_grid(names: tuple[str, ...], counts: ArrayLike) -> CategoryGrid:
@@ -223,6 +231,13 @@ def category_grid(names: tuple[str, ...], counts: ArrayLike) -> CategoryGrid:
     return CategoryGrid(tuple(sorted(names[position] for position in order)), (rows - kept) / rows if kept else 0.0)
 
 
+def _quantiles(distinct: Floats, often: Ints) -> Floats:
+    frequent = often >= often.sum() / _MIDDLE_SHARES
+    rest, total = distinct[~frequent], np.cumsum(often[~frequent])
+    between = rest[np.searchsorted(total, _ranks(int(total[-1])))] if len(rest) else rest
+    return np.concatenate([distinct[[0, -1]], distinct[frequent], between])
+
+
 def _ranks(rows: int) -> Ints:
     """The ranks, from 1 to the number of rows, whose values become edges."""
     equal = np.ceil(np.linspace(0, rows, _MIDDLE_SHARES + 1)[1:])
@@ -232,12 +247,15 @@ def _ranks(rows: int) -> Ints:
     return ranks[(ranks >= 1) & (ranks <= rows)].astype(np.int64)
 
 
-def _with_ends(core: Floats) -> Floats:
-    """The edges with those beyond the range, and with 0 between where a width would overflow."""
-    with np.errstate(over="ignore"):
-        length = core[-1] - core[0] or abs(core[0]) or 1.0
-        edges = np.concatenate([core[0] - _BEYOND[::-1] * length, core, core[-1] + _BEYOND * length])
-        edges = np.unique(edges[np.isfinite(edges)])
-        if np.isinf(np.diff(edges)).any():
-            edges = np.unique(np.append(edges, 0.0))
+def _beyond(low: float, high: float, steps: Floats) -> Floats:
+    """Edges on both sides of an interval, in lengths of it."""
+    length = high - low or abs(low) or 1.0
+    edges: Floats = np.concatenate([low - steps * length, high + steps * length])
     return edges
+
+
+def _usable(edges: Floats) -> Floats:
+    """The finite edges, each once, with 0 between where a width would overflow."""
+    edges = np.unique(edges[np.isfinite(edges)])
+    with np.errstate(over="ignore"):
+        return edges if np.isfinite(np.diff(edges)).all() else np.unique(np.append(edges, 0.0))

@@ -21,6 +21,8 @@ from driftgate.profiles.grid import OFFSETS, CategoryGrid, Floats, Form, Grid, I
 
 FORMAT = 1
 _MARK = b"driftgate profile\n"
+# Below that of every number but zero.
+_LEAST_EXPONENT = -1100
 
 
 def _none() -> Ints:
@@ -93,15 +95,31 @@ class NumberColumn:
 
     @cached_property
     def means(self) -> Floats:
-        """The mean of the values in each cell, shape (k,); exact values are their own."""
+        """The mean of the values in each cell, shape (k,), to within `blur`; exact values are their own."""
         if self.grid is None:
             return self.values
         lower, upper = self.ends
         # A value counts as the middle of its step.
         share = (self.sums / self.counts + 0.5) / OFFSETS
         share = np.where(self.grid.steps[self.cells] > 0, share, 0.5)
-        means: Floats = np.where(lower == upper, lower, lower * (1 - share) + upper * share)
+        means = np.where(lower == upper, lower, lower * (1 - share) + upper * share)
+        # One value alone beyond the outermost edge is the extreme one.
+        alone = self.counts == 1
+        means[alone & (self.cells == 0)] = self.least
+        means[alone & (self.cells == 2 * len(self.grid.edges))] = self.most
         return means
+
+    @cached_property
+    def blur(self) -> Floats:
+        """How far a value of each cell can be from where it is taken to be, shape (k,)."""
+        if self.grid is None:
+            return np.zeros(len(self.counts))
+        lower, upper = self.ends
+        stepped = self.grid.steps[self.cells] > 0
+        blur = (upper / 2 - lower / 2) / np.where(stepped, OFFSETS, 1)
+        open_ended = (self.cells == 0) | (self.cells == 2 * len(self.grid.edges))
+        blur[open_ended & (self.counts == 1)] = 0.0
+        return blur
 
     @cached_property
     def ends(self) -> tuple[Floats, Floats]:
@@ -114,7 +132,8 @@ class NumberColumn:
     @cached_property
     def exponent(self) -> int:
         """Power of two by which values are divided before they are squared, so that nothing overflows."""
-        return int(np.frexp(max(abs(self.least), abs(self.most)))[1]) if self.count else 0
+        largest = max(abs(self.least), abs(self.most)) if self.count else 0.0
+        return int(np.frexp(largest)[1]) if largest else _LEAST_EXPONENT
 
     @property
     def mean(self) -> float:

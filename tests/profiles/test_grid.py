@@ -35,7 +35,7 @@ def test_edges_share_the_rows_out_and_are_some_hundreds(name: str, rows: int) ->
     assert np.isfinite(grid.edges).all() and (np.diff(grid.edges) > 0).all() and np.isfinite(np.diff(grid.edges)).all()
     if grid.exact:
         return
-    assert 200 < len(grid.edges) < 620
+    assert 400 < len(grid.edges) < 600
     cells, _ = grid.locate(values)
     counts = np.bincount(cells)
     assert counts[0::2].max() <= rows / 400 + 1, "an interval holds at most its share"
