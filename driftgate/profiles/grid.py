@@ -36,8 +36,8 @@ MOST_OUTSIDE = 0.05
 _MIDDLE_SHARES = 400
 _TAIL_RATIO = 2**0.25
 # Where there are edges beyond the middle 98% of the first month, and beyond its range, in lengths of either.
-_BEYOND_MIDDLE = 4.0 ** np.arange(-1, 20)
-_BEYOND_RANGE = 4.0 ** np.arange(-2, 8)
+_BEYOND_MIDDLE: Floats = 4.0 ** np.arange(-1, 20)
+_BEYOND_RANGE: Floats = 4.0 ** np.arange(-2, 8)
 
 
 class Form(StrEnum):
@@ -215,9 +215,9 @@ def number_grid(values: ArrayLike, counts: ArrayLike) -> NumberGrid:
     total = np.cumsum(often)
     core = distinct if exact else _quantiles(distinct, often)
     low, high = float(distinct[0]), float(distinct[-1])
-    middle = (float(distinct[np.searchsorted(total, share * total[-1])]) for share in (0.01, 0.99))
+    left, right = (float(distinct[np.searchsorted(total, share * total[-1])]) for share in (0.01, 0.99))
     with np.errstate(over="ignore"):
-        ends = [_beyond(*middle, _BEYOND_MIDDLE), _beyond(low, high, _BEYOND_RANGE)]
+        ends = [_beyond(left, right, _BEYOND_MIDDLE), _beyond(low, high, _BEYOND_RANGE)]
     return NumberGrid(_usable(np.concatenate([core, *ends])), low, high, exact)
 
 
