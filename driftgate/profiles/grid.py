@@ -36,8 +36,8 @@ MOST_OUTSIDE = 0.05
 _MIDDLE_SHARES = 400
 _TAIL_RATIO = 2**0.25
 # Where there are edges beyond the middle 98% of the first month, and beyond its range, in lengths of either.
-_BEYOND_MIDDLE: Floats = 4.0 ** np.arange(-1, 20)
-_BEYOND_RANGE: Floats = 4.0 ** np.arange(-2, 8)
+_BEYOND_MIDDLE: Floats = np.array([4.0**power for power in range(-1, 20)])
+_BEYOND_RANGE: Floats = np.array([4.0**power for power in range(-2, 8)])
 
 
 class Form(StrEnum):

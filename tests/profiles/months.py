@@ -1,15 +1,27 @@
 """Columns of numbers with every shape that once spoilt a verdict."""
 
 from collections.abc import Callable
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftgate.profiles.grid import Form
+from driftgate.profiles.build import measure
+from driftgate.profiles.grid import Form, Grid
+from driftgate.profiles.sample import sample_rows
+from driftgate.profiles.store import MeasuredFrom, MonthProfile, ViewState
 
 JANUARY = date(2024, 1, 31)
+FEBRUARY = date(2024, 2, 29)
+NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
+FROM = MeasuredFrom(
+    entities=300,
+    views={"usage": ViewState(300, NOW, None), "billing": ViewState(0)},
+    schema={"fee": "FLOAT64", "plan": "STRING"},
+    versions={"driftgate": "0.1.0"},
+)
 Draw = Callable[[np.random.Generator, int], NDArray[np.float64]]
 
 SHAPES: dict[str, Draw] = {
@@ -43,3 +55,12 @@ def month(rows: int, seed: int = 0, shift: float = 0.0) -> pa.Table:
             "trial": pa.array(random.random(rows) < 0.3, mask=random.random(rows) < 0.3),
         }
     )
+
+
+def measured(seed: int = 1, as_of: date = JANUARY, monitor: str = "churn", rows: int = 300) -> MonthProfile:
+    table = month(rows, seed)
+    return MonthProfile(monitor, as_of, FROM, measure(table, FORMS, as_of), NOW, sample_rows(table, "user"))
+
+
+def on_grid(exact: MonthProfile, grid: Grid) -> MonthProfile:
+    return replace(exact, profile=exact.profile.on(grid), grid_version=grid.version)
