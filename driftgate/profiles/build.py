@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from driftgate.profiles.grid import (
     MOST_OUTSIDE,
     CategoryGrid,
+    ColumnGrid,
     Floats,
     Form,
     Grid,
@@ -25,6 +26,7 @@ from driftgate.profiles.profile import (
     Profile,
     category_column,
     number_column,
+    number_column_on,
 )
 
 _MICROSECONDS = 1_000_000
@@ -47,17 +49,17 @@ def measure(table: pa.Table, columns: Mapping[str, Form], as_of: date, grid: Gri
         if name not in table.column_names:
             unmeasured[name] = ""
             continue
-        column = count_column(table.column(name), form, as_of)
+        column = count_column(table.column(name), form, as_of, grid.columns.get(name) if grid else None)
         if column is None:
             unmeasured[name] = str(table.column(name).type).replace("large_", "")
         else:
             counted[name] = column
-    profile = Profile(table.num_rows, counted, unmeasured)
+    profile = Profile(table.num_rows, counted, unmeasured, grid.digest if grid else "")
     return profile.on(grid) if grid else profile
 
 
-def count_column(column: pa.ChunkedArray, form: Form, as_of: date) -> Column | None:
-    """Count the values of one column exactly; None where its type is of another form.
+def count_column(column: pa.ChunkedArray, form: Form, as_of: date, grid: ColumnGrid | None = None) -> Column | None:
+    """Count the values of one column, exactly or on a grid; None where its type is of another form.
 
     Numbers are integers, floating-point numbers, decimals (by their nearest double), timestamps (by their age in
     seconds at midnight of `as_of`, UTC), dates (by their age in days) and arrays of numbers (by their Euclidean norm,
@@ -71,16 +73,16 @@ def count_column(column: pa.ChunkedArray, form: Form, as_of: date) -> Column | N
     if convert is None:
         return None
     values = convert(column.drop_null(), as_of)
-    finite = np.isfinite(values)
-    distinct, counts = np.unique(values[finite], return_counts=True)
-    return number_column(
-        distinct,
-        counts,
-        nulls=column.null_count,
-        nans=int(np.isnan(values).sum()),
-        above=int(np.isposinf(values).sum()),
-        below=int(np.isneginf(values).sum()),
-    )
+    rest = {
+        "nulls": column.null_count,
+        "nans": int(np.isnan(values).sum()),
+        "above": int(np.isposinf(values).sum()),
+        "below": int(np.isneginf(values).sum()),
+    }
+    finite = values[np.isfinite(values)]
+    if isinstance(grid, NumberGrid):
+        return number_column_on(grid, finite, **rest)
+    return number_column(*np.unique(finite, return_counts=True), **rest)
 
 
 def make_grid(profile: Profile, version: int) -> Grid:

@@ -1,6 +1,7 @@
 """Two columns laid side by side: the same cells or bins for both months."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,16 +80,15 @@ def lay_side_by_side(ref: NumberColumn, cur: NumberColumn) -> Cells:
     """
     grid = ref.grid or cur.grid
     if grid is None:
-        keys = np.union1d(ref.values, cur.values)
-        sides = [_spread_out(column.values, column, keys) for column in (ref, cur)]
+        keys, places = _merged(ref.values, cur.values)
         lower = upper = keys
     else:
         ref, cur = ref.on(grid), cur.on(grid)
-        keys = np.union1d(ref.cells, cur.cells)
-        sides = [_spread_out(column.cells, column, keys) for column in (ref, cur)]
+        keys, places = _merged(ref.cells, cur.cells)
         lower, upper = grid.lower[keys], grid.upper[keys]
         lower = np.where(np.isinf(lower), np.fmin(ref.least, cur.least), lower)
         upper = np.where(np.isinf(upper), np.fmax(ref.most, cur.most), upper)
+    sides = [_spread_out(column, at, len(keys)) for column, at in zip((ref, cur), places, strict=True)]
     (left, mean_ref, blur_ref), (right, mean_cur, blur_cur) = sides
     return Cells(lower, upper, left.astype(np.int64), right.astype(np.int64), mean_ref, mean_cur, blur_ref, blur_cur)
 
@@ -139,12 +139,23 @@ def _by_name(column: CategoryColumn, names: list[str]) -> Ints:
     return np.array([*(counts.get(name, 0) for name in names), column.other], dtype=np.int64)
 
 
-def _spread_out(own: Floats | Ints, column: NumberColumn, keys: Floats | Ints) -> list[Floats]:
+def _merged(left: Any, right: Any) -> tuple[Any, tuple[Ints, Ints]]:
+    """The distinct values of two ascending arrays, and the place of each value of either among them."""
+    both = np.concatenate([left, right])
+    # Two ascending runs: this sort does little more than merge them.
+    order = np.argsort(both, kind="stable")
+    ascending = both[order]
+    first = np.concatenate([[True], ascending[1:] != ascending[:-1]])[: len(both)]
+    places = np.empty(len(both), dtype=np.int64)
+    places[order] = np.cumsum(first) - 1
+    return ascending[first], (places[: len(left)], places[len(left) :])
+
+
+def _spread_out(column: NumberColumn, at: Ints, size: int) -> list[Floats]:
     """Counts, means and blur of a column at all keys; 0 where it has none."""
-    at = np.searchsorted(keys, own)
     spread = []
     for values in (column.counts, column.means, column.blur):
-        wide = np.zeros(len(keys))
+        wide = np.zeros(size)
         wide[at] = values
         spread.append(wide)
     return spread

@@ -159,8 +159,8 @@ def _work(cells: Cells) -> tuple[float, float, float]:
     least = np.abs(signed)
     most = least + np.where(both, 2 * np.maximum(other_side, 0.0), 0.0)
     probable = np.clip(even, least, most)
-    outer = math.fsum(between)
-    return outer + math.fsum(least), outer + math.fsum(probable), outer + math.fsum(most)
+    outer = float(between.sum())
+    return outer + float(least.sum()), outer + float(probable.sum()), outer + float(most.sum())
 
 
 def _ks(ref: NumberColumn, cur: NumberColumn) -> tuple[float, float]:
