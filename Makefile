@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check format lock bench bench-api load clean
+.PHONY: help setup demo test check format lock bench bench-api verdict-quality load clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -61,6 +61,9 @@ LOAD_SECONDS ?= 30
 load: setup ## Load on a running API, at HOST for LOAD_SECONDS
 	@$(BIN)/locust --headless --only-summary --locustfile services/locust/locustfile.py --host $(HOST) \
 	  --users $(LOAD_USERS) --spawn-rate $(LOAD_USERS) --run-time $(LOAD_SECONDS)s --stop-timeout 10
+
+verdict-quality: setup ## False alarms, power and steadiness of the verdict, by simulation
+	@$(BIN)/python -m benchmarks.verdict_quality
 
 bench: setup ## What it costs, against the textbook way
 	@$(BIN)/python -m benchmarks.run

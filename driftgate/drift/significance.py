@@ -1,46 +1,68 @@
-"""How much of a drift score chance alone explains: a permutation test of the score on the pooled values.
+"""How much of a drift score chance alone explains: a permutation test of the score on the pooled counts.
 
 A feature drifts when its score reaches its threshold and chance does not explain it. In a calm month both months are
-samples of one distribution, so that each way of dealing the pooled values out to the two months is equally likely. The
+samples of one distribution, so that each way of dealing the pooled rows out to the two months is equally likely. The
 test deals them out many times and counts how often the score is at least as large (Fisher 1935; Phipson & Smyth 2010,
-"Permutation p-values should never be zero"). It is exact at any size and for any distribution.
+"Permutation p-values should never be zero"). For counts in bins, that is a draw from the multivariate hypergeometric
+distribution. It is exact at any size and for any distribution.
 
 From the level of one feature to the false alarms of a month: of K features at least ceil(s K) must drift for a trigger,
 where s is the drift share. With N drifted features and a level of a ceil(s K) / K, Markov's inequality gives
 P(N >= ceil(s K)) <= E[N] / ceil(s K) <= K a ceil(s K) / K / ceil(s K) = a, for any number of features and any
-correlation between them.
+correlation between them. A feature that is tested for its values and for its missing share gets half of the level in
+each test.
+
+When to stop: the test ends as soon as as many permutations score as high as the level allows, h of them. Then h over
+the number drawn is a p-value (Besag & Clifford 1991, "Sequential Monte Carlo p-values"): that it is at most h / l means
+that among l equally likely scores the observed one is one of the h largest. So calm columns cost few permutations, and
+those that are significant as many as their level needs.
 """
 
 import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from driftgate.profiles import distances
+from driftgate.profiles.cells import lay_side_by_side
+from driftgate.profiles.grid import Floats, Ints
+from driftgate.profiles.profile import Column, NumberColumn, category_column, number_column
+from driftgate.profiles.scores import DISTANCES, bins_of, floor_spread, without_bias
+
+__all__ = [
+    "Pooled",
+    "Significance",
+    "column_level",
+    "permutation_test",
+    "pooled_categories",
+    "pooled_columns",
+    "pooled_numbers",
+    "proportions_p_value",
+    "seed_of",
+    "without_bias",
+]
 
 _CHUNK = 256
 _CHANCE_QUANTILE = 0.95
 # The level is reached with room to spare: so many permutations may score as high.
 _ROOM = 4
 _LEAST_PERMUTATIONS = 2000
-_MIDDLE_BINS = 64
+_MIDDLE_BINS = 48
 _MOST_CATEGORIES = 256
-# Evidently compares numbers with more distinct values than this in bins, see its `get_binned_data`.
-_BINNED_FROM = 20
+# Beyond so many standard deviations a proportion has no probability that a double could hold.
+_FARTHEST = 45
 
-
-Statistic = Callable[[Counts, Counts], Floats]
+Statistic = Callable[[Any, Any], Floats]
 """The score of counts by bin, shape (permutations, bins) for each month; gives shape (permutations,)."""
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """Two months counted in common bins.
+    """Two months counted in common bins, which do not depend on which month a row came from.
 
     Attributes:
         statistic: the score of such counts.
@@ -49,8 +71,8 @@ class Pooled:
     """
 
     statistic: Statistic
-    ref: Counts
-    cur: Counts
+    ref: Ints
+    cur: Ints
     categories: int
 
 
@@ -87,51 +109,47 @@ def column_level(false_alarms: float, drift_share: float, features: int) -> floa
 
 
 def seed_of(*names: object) -> int:
-    """A seed from names, the same on every machine."""
+    """A seed from names, such as monitor, months and column, the same on every machine and engine."""
     return int.from_bytes(hashlib.sha256("\x00".join(map(str, names)).encode()).digest()[:8], "big")
 
 
-def pooled_numbers(method: str, ref: Floats, cur: Floats) -> Pooled:
-    """Count two samples of numbers in bins that do not depend on which month a value came from.
+def pooled_columns(method: str, ref: Column, cur: Column) -> Pooled:
+    """Two columns of profiles in the bins that are dealt out, each with at least one value.
 
-    For "wasserstein" these are some 100 bins of the pooled values, finer in the tails; for the others the values
-    themselves, or Evidently's bins where there are more than 20.
+    For "wasserstein" these are some 80 groups of neighbouring cells, equal shares of the pooled rows in the middle and
+    finer in the tails. For the others they are the method's own bins, the rarest of many categories together.
 
     Args:
         method: "wasserstein", "jensenshannon", "psi", "kl_div" or "hellinger".
-        ref, cur: finite values, shape (n,) and (m,).
+        ref, cur: the same column in both months.
+
+    Raises:
+        ValueError: the method gives a p-value already, or does not fit the columns.
     """
-    # By a power of two, so that not a bit is lost and no square overflows.
-    exponent = int(np.frexp(max(np.abs(ref).max(), np.abs(cur).max()))[1])
-    pooled = np.ldexp(np.concatenate([ref, cur]), -exponent)
-    values, inverse = np.unique(pooled, return_inverse=True)
-    if method == "wasserstein":
-        bins, positions = _quantile_bins(values, inverse)
-        floor = float(np.ldexp(0.001, -max(exponent, 0)))
-        return _counted(partial(_wasserstein, positions=positions, floor=floor), bins, len(ref))
-    if len(values) > _BINNED_FROM:
-        edges = np.histogram_bin_edges(pooled, bins="sturges")
-        inverse = np.clip(np.searchsorted(edges, pooled, side="right") - 1, 0, len(edges) - 2)
-    return _counted(_DIVERGENCES[method], np.asarray(inverse), len(ref))
+    if method == "wasserstein" and isinstance(ref, NumberColumn) and isinstance(cur, NumberColumn):
+        return _pooled_cells(ref, cur)
+    if method not in DISTANCES:
+        raise ValueError(f"{method} is no distance of such columns: nothing to test")
+    bins = bins_of(method, ref, cur)
+    left, right = (_most_frequent(side, bins.ref + bins.cur) for side in (bins.ref, bins.cur))
+    return Pooled(DISTANCES[method], left, right, int(np.count_nonzero(bins.ref + bins.cur)))
 
 
-def pooled_categories(method: str, ref: Counts, cur: Counts) -> Pooled:
-    """Count two samples of categories; those beyond the 256 most frequent of both months count as one.
+def pooled_numbers(method: str, ref: Floats, cur: Floats) -> Pooled:
+    """Two samples of finite numbers, shape (n,) and (m,); see `pooled_columns`."""
+    left, right = (number_column(*np.unique(side + 0.0, return_counts=True)) for side in (ref, cur))
+    return pooled_columns(method, left, right)
 
-    Args:
-        method: "jensenshannon", "psi", "kl_div" or "hellinger".
-        ref, cur: occurrences by category, shape (k,) each, in the same order.
-    """
-    pooled = ref + cur
-    order = np.lexsort((np.arange(len(pooled)), -pooled))
-    group = np.empty(len(pooled), dtype=np.int64)
-    group[order] = np.minimum(np.arange(len(pooled)), _MOST_CATEGORIES)
-    sides = [np.bincount(group, weights=side, minlength=group.max() + 1).astype(np.int64) for side in (ref, cur)]
-    return Pooled(_DIVERGENCES[method], sides[0], sides[1], int(np.count_nonzero(pooled)))
+
+def pooled_categories(method: str, ref: Ints, cur: Ints) -> Pooled:
+    """Two samples of categories by their occurrences, shape (k,) each, in the same order; see `pooled_columns`."""
+    names = [f"{position:09}" for position in range(len(ref))]
+    left, right = (category_column(dict(zip(names, side.tolist(), strict=True))) for side in (ref, cur))
+    return pooled_columns(method, left, right)
 
 
 def permutation_test(pooled: Pooled, level: float, reached: bool, seed: int) -> Significance:
-    """Deal the pooled values out to the two months many times, and count how often the score is at least as large.
+    """Deal the pooled rows out to the two months many times, and count how often the score is at least as large.
 
     Args:
         pooled: counts of both months.
@@ -143,33 +161,24 @@ def permutation_test(pooled: Pooled, level: float, reached: bool, seed: int) -> 
         return Significance(1.0, 0.0, 0)
     random = np.random.default_rng(seed)
     both, rows_ref = pooled.ref + pooled.cur, int(pooled.ref.sum())
-    # A permutation that deals the values out as the months have them must count, whatever the rounding.
-    observed = float(pooled.statistic(pooled.ref[None, :], pooled.cur[None, :])[0]) * (1 - 1e-12)
+    # A permutation that deals the rows out as the months have them must count, whatever the rounding.
+    observed = float(pooled.statistic(pooled.ref, pooled.cur)) * (1 - 1e-12)
     wanted = max(_LEAST_PERMUTATIONS, math.ceil(_ROOM / level)) if reached else _CHUNK
+    # So many as high, and the level is out of reach.
+    most = max(1, math.floor(level * (1 + wanted) + 1e-9)) if reached else wanted + 1
     drawn, higher, chance = 0, 0, math.nan
     while drawn < wanted:
-        dealt = random.multivariate_hypergeometric(both, rows_ref, size=_CHUNK, method="marginals")
+        size = min(_CHUNK, wanted - drawn)
+        dealt = random.multivariate_hypergeometric(both, rows_ref, size=size, method="marginals")
         scores = pooled.statistic(dealt, both - dealt)
-        chance = float(np.quantile(scores, _CHANCE_QUANTILE)) if drawn == 0 else chance
-        drawn += _CHUNK
-        higher += int((scores >= observed).sum())
-        # However the rest comes out, the level is not reached any more.
-        if (1 + higher) > level * (1 + max(wanted, drawn)):
-            break
+        if drawn == 0:
+            chance = float(np.quantile(scores, _CHANCE_QUANTILE))
+        so_far = higher + np.cumsum(scores >= observed)
+        if so_far[-1] >= most:
+            stopped = drawn + int(np.searchsorted(so_far, most)) + 1
+            return Significance(most / stopped, chance, drawn + size)
+        drawn, higher = drawn + size, int(so_far[-1])
     return Significance((1 + higher) / (1 + drawn), chance, drawn)
-
-
-def without_bias(score: float, categories: int, values_ref: int, values_cur: int) -> float:
-    """A Jensen-Shannon distance (natural logarithm) without what two samples of one distribution show on average.
-
-    Under equal distributions 8 JSD / (1/n + 1/m) is chi-square with k - 1 degrees of freedom, the divergence being the
-    square of the distance (Grosse et al. 2002, Phys. Rev. E 65, 041905), so that its mean is (k - 1) / 8 (1/n + 1/m).
-
-    >>> round(without_bias(0.1, 2, 7043, 7043), 4), without_bias(0.1, 60, 1001, 1001)
-    (0.0998, 0.0)
-    """
-    bias = (categories - 1) / 8 * (1 / values_ref + 1 / values_cur)
-    return math.sqrt(max(score**2 - bias, 0.0))
 
 
 def proportions_p_value(hits_ref: int, rows_ref: int, hits_cur: int, rows_cur: int) -> float:
@@ -180,95 +189,48 @@ def proportions_p_value(hits_ref: int, rows_ref: int, hits_cur: int, rows_cur: i
     """
     from scipy.special import gammaln
 
+    hits, rows = hits_ref + hits_cur, rows_ref + rows_cur
+    share = rows_ref / rows
+    reach = _FARTHEST * (math.sqrt(hits * share * (1 - share)) + 1)
+    low = max(0, hits - rows_cur, min(hits_ref, math.floor(hits * share - reach)))
+    high = min(hits, rows_ref, max(hits_ref, math.ceil(hits * share + reach)))
+    ref = np.arange(low, high + 1)
+
     def log_choices(of: int, chosen: NDArray[np.int64]) -> Floats:
         logs: Floats = gammaln(of + 1) - gammaln(chosen + 1) - gammaln(of - chosen + 1)
         return logs
 
-    hits = hits_ref + hits_cur
-    ref = np.arange(max(0, hits - rows_cur), min(hits, rows_ref) + 1)
-    logs = log_choices(rows_ref, ref) + log_choices(rows_cur, hits - ref)
-    logs -= log_choices(rows_ref + rows_cur, np.array([hits]))
-    observed = logs[hits_ref - ref[0]]
+    logs = log_choices(rows_ref, ref) + log_choices(rows_cur, hits - ref) - log_choices(rows, np.array([hits]))
     # Probabilities that are equal up to rounding count as equal.
-    return min(1.0, float(np.exp(logs[logs <= observed + 1e-7]).sum()))
+    as_rare = logs <= logs[hits_ref - low] + 1e-7
+    return min(1.0, math.fsum(np.exp(logs[as_rare])))
 
 
-def _quantile_bins(values: Floats, inverse: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
-    """The bin of each pooled value, and the mean of each bin; every value has its own where there are few."""
-    counts = np.bincount(inverse)
+def _pooled_cells(ref: NumberColumn, cur: NumberColumn) -> Pooled:
+    exponent = max(ref.exponent, cur.exponent)
+    cells = lay_side_by_side(ref, cur).scaled(exponent)
+    pooled = cells.ref + cells.cur
+    position = (cells.mean_ref * cells.ref + cells.mean_cur * cells.cur) / pooled
+    start = np.flatnonzero(np.diff(_groups(pooled), prepend=-1))
+    both = np.add.reduceat(pooled, start)
+    positions = np.add.reduceat(position * pooled, start) / both
+    statistic = distances.wasserstein_at(positions, floor_spread(exponent))
+    return Pooled(statistic, np.add.reduceat(cells.ref, start), np.add.reduceat(cells.cur, start), len(both))
+
+
+def _groups(counts: Ints) -> Ints:
+    """The group of each cell, ascending: from each end 1, 2, 4, ... rows, and equal shares between."""
     rows = int(counts.sum())
-    # From each end 1, 2, 4, ... values, and equal shares between.
-    tail = [2**power / rows for power in range(max(1, int(np.log2(rows / _MIDDLE_BINS)) if rows > _MIDDLE_BINS else 1))]
-    shares = np.unique(np.r_[tail, np.linspace(0, 1, _MIDDLE_BINS + 1)[1:-1], 1 - np.array(tail)])
-    middles = (np.cumsum(counts) - counts / 2) / rows
-    bins = np.searchsorted(shares, middles)
-    bins = np.unique(bins, return_inverse=True)[1]
-    weights = np.bincount(bins, weights=counts)
-    positions = np.bincount(bins, weights=counts * values) / weights
-    return bins[inverse], positions
+    doublings = max(1, math.floor(math.log2(max(rows / _MIDDLE_BINS, 2))))
+    tail = 2.0 ** np.arange(doublings) / rows
+    ends = np.unique(np.concatenate([tail, np.linspace(0, 1, _MIDDLE_BINS + 1)[1:-1], 1 - tail]))
+    groups: Ints = np.searchsorted(ends, (np.cumsum(counts) - counts / 2) / rows)
+    return groups
 
 
-def _counted(statistic: Statistic, bins: NDArray[np.int64], rows_ref: int) -> Pooled:
-    size = int(bins.max()) + 1
-    ref, cur = (np.bincount(side, minlength=size).astype(np.int64) for side in (bins[:rows_ref], bins[rows_ref:]))
-    return Pooled(statistic, ref, cur, int(np.count_nonzero(ref + cur)))
-
-
-def _wasserstein(ref: Counts, cur: Counts, positions: Floats, floor: float) -> Floats:
-    shares_ref = ref / ref.sum(axis=1, keepdims=True)
-    shares_cur = cur / cur.sum(axis=1, keepdims=True)
-    below: Floats = np.abs(np.cumsum(shares_ref - shares_cur, axis=1))
-    distance = below[:, :-1] @ np.diff(positions)
-    mean = shares_ref @ positions
-    spread = np.sqrt(((positions[None, :] - mean[:, None]) ** 2 * shares_ref).sum(axis=1))
-    result: Floats = distance / np.where(spread < 1e-12, floor, spread)
-    return result
-
-
-def _jensenshannon(ref: Counts, cur: Counts) -> Floats:
-    left, right = ref / ref.sum(axis=1, keepdims=True), cur / cur.sum(axis=1, keepdims=True)
-    middle = (left + right) / 2
-    divergence = (_relative(left, middle) + _relative(right, middle)) / 2
-    result: Floats = np.sqrt(np.maximum(divergence, 0.0))
-    return result
-
-
-def _kl_div(ref: Counts, cur: Counts) -> Floats:
-    left, right = _filled(ref), _filled(cur)
-    return _relative(left / left.sum(axis=1, keepdims=True), right / right.sum(axis=1, keepdims=True))
-
-
-def _psi(ref: Counts, cur: Counts) -> Floats:
-    left, right = _filled(ref), _filled(cur)
-    result: Floats = ((left - right) * np.log(left / right)).sum(axis=1)
-    return result
-
-
-def _hellinger(ref: Counts, cur: Counts) -> Floats:
-    left, right = ref / ref.sum(axis=1, keepdims=True), cur / cur.sum(axis=1, keepdims=True)
-    affinity = np.sqrt(left * right).sum(axis=1)
-    result: Floats = np.sqrt(np.maximum(1 - affinity, 0.0))
-    return result
-
-
-def _relative(left: Floats, right: Floats) -> Floats:
-    """The Kullback-Leibler divergence of each row, where nothing times anything is nothing."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        parts = np.where(left > 0, left * np.log(left / right), 0.0)
-    result: Floats = parts.sum(axis=1)
-    return result
-
-
-def _filled(counts: Counts) -> Floats:
-    """Shares with a small number where there is none, as Evidently fills them."""
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    least = np.where(shares > 0, shares, np.inf).min(axis=1, keepdims=True)
-    return np.where(shares > 0, shares, np.where(least <= 0.0001, least / 10**6, 0.0001))
-
-
-_DIVERGENCES: dict[str, Statistic] = {
-    "jensenshannon": _jensenshannon,
-    "psi": _psi,
-    "kl_div": _kl_div,
-    "hellinger": _hellinger,
-}
+def _most_frequent(side: Ints, pooled: Ints) -> Ints:
+    """Counts of one month with all but the most frequent bins of both months together as one."""
+    if len(pooled) <= _MOST_CATEGORIES:
+        return side
+    order = np.lexsort((np.arange(len(pooled)), -pooled))
+    return np.append(side[order[:_MOST_CATEGORIES]], side[order[_MOST_CATEGORIES:]].sum())

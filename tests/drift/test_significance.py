@@ -13,11 +13,15 @@ from driftgate.drift.significance import (
     column_level,
     permutation_test,
     pooled_categories,
+    pooled_columns,
     pooled_numbers,
     proportions_p_value,
     seed_of,
     without_bias,
 )
+from driftgate.profiles.grid import number_grid
+from driftgate.profiles.profile import NumberColumn, category_column, number_column
+from driftgate.profiles.scores import score
 
 SAMPLES = {
     "normal": lambda random, n: random.normal(size=n),
@@ -159,3 +163,97 @@ def test_the_bias_of_jensen_shannon_is_what_equal_samples_show() -> None:
     squares = np.mean(np.array(raw) ** 2)
     assert squares == pytest.approx(39 / 8 * (2 / 2000), rel=0.05)
     assert np.mean([without_bias(score, 40, 2000, 2000) for score in raw]) < 0.03
+
+
+def test_a_large_split_is_tested_in_the_blink_of_an_eye() -> None:
+    assert 0.3 < proportions_p_value(1_000_000, 10_000_000, 1_000_500, 10_000_000) < 1
+    assert proportions_p_value(0, 10_000_000, 1_000_000, 10_000_000) == 0
+
+
+# From profiles
+
+
+def column(values: np.ndarray) -> NumberColumn:
+    return number_column(values, np.ones(len(values)))
+
+
+@pytest.mark.parametrize("method", ["wasserstein", "jensenshannon", "psi", "kl_div", "hellinger"])
+def test_profiles_and_samples_give_the_same(method: str) -> None:
+    random = np.random.default_rng(8)
+    ref, cur = random.lognormal(size=(2, 900))
+    from_columns = pooled_columns(method, column(ref), column(cur))
+    assert permutation_test(from_columns, 0.01, True, 5) == numbers_significance(method, ref, cur, 0.01, True, 5)
+    if method != "wasserstein":
+        assert from_columns.statistic(from_columns.ref, from_columns.cur) == pytest.approx(
+            score(method, column(ref), column(cur)).value, abs=1e-7
+        )
+
+
+@pytest.mark.parametrize(("rows", "months"), [(50_000, 100), (2000, 200)])
+@pytest.mark.parametrize("name", ["normal", "lognormal(2)", "pareto(1.5)"])
+def test_p_values_are_uniform_on_a_grid_of_the_reference_itself(name: str, rows: int, months: int) -> None:
+    random = np.random.default_rng(seed_of("grid", name, rows))
+    found = []
+    for month in range(months):
+        ref, cur = (SAMPLES[name](random, rows) for _ in range(2))
+        grid = number_grid(*np.unique(ref, return_counts=True))
+        pooled = pooled_columns("wasserstein", column(ref).on(grid), column(cur).on(grid))
+        found.append(permutation_test(pooled, 0.9999, False, month).p_value)
+    assert kstest(found, "uniform").pvalue > 0.001
+    assert np.mean(np.array(found) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / months)
+
+
+def test_p_values_hold_their_level_though_the_test_stops_early() -> None:
+    random = np.random.default_rng(21)
+    found = np.array(
+        [
+            numbers_significance("wasserstein", *random.normal(size=(2, 300)), 0.05, True, seed).p_value
+            for seed in range(400)
+        ]
+    )
+    for level in (0.02, 0.05, 0.2, 0.5):
+        assert np.mean(found <= level) <= level + 3 * math.sqrt(level * (1 - level) / 400)
+    assert np.mean(found <= 0.05) >= 0.02, "nor is it much smaller"
+
+
+def test_a_month_of_which_30_percent_moved_by_a_fifth_of_the_spread_is_found_from_2000_rows_on() -> None:
+    """Five of 14 columns, all of which must be found; the other nine are calm and not drawn."""
+    random = np.random.default_rng(31)
+    level = column_level(0.01, 0.3, 14)
+    found = 0
+    for month in range(60):
+        ref = random.normal(size=(5, 2000))
+        cur = random.normal(0.2, size=(5, 2000))
+        found += all(
+            score("wasserstein", column(one), column(other)).value >= 0.1
+            and permutation_test(pooled_columns("wasserstein", column(one), column(other)), level, True, month).p_value
+            <= level
+            for one, other in zip(ref, cur, strict=True)
+        )
+    # At a power of 95% fewer than 52 of 60 come with probability .005.
+    assert found >= 52
+
+
+def test_the_p_value_can_reach_any_level() -> None:
+    random = np.random.default_rng(1)
+    ref, cur = random.normal(size=(2, 500))
+    for level in (0.01, 0.003, 0.0002):
+        found = numbers_significance("wasserstein", ref, cur + 2, level, True, 0)
+        assert found.p_value <= level and found.permutations == max(2000, math.ceil(4 / level))
+
+
+def test_more_categories_than_can_be_dealt_out_are_dealt_out_together() -> None:
+    random = np.random.default_rng(2)
+    shares = 1 / np.arange(1, 5001)
+    counts = random.multinomial(50_000, shares / shares.sum(), size=2)
+    pooled = pooled_categories("jensenshannon", *counts)
+    assert len(pooled.ref) == 257 and pooled.ref.sum() == pooled.cur.sum() == 50_000
+    assert pooled.categories == np.count_nonzero(counts.sum(axis=0))
+
+
+@pytest.mark.parametrize("method", ["ks", "two_sample_chisquare"])
+def test_a_p_value_is_not_tested_again(method: str) -> None:
+    with pytest.raises(ValueError, match="no distance"):
+        pooled_columns(method, column(np.arange(9.0)), column(np.arange(9.0)))
+    with pytest.raises(ValueError, match="no distance"):
+        pooled_columns("wasserstein", category_column({"a": 9}), category_column({"a": 9}))

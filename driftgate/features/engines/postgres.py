@@ -87,7 +87,9 @@ def open_engine(store: OfflineStore) -> Iterator[PostgresEngine]:
     """Connect as Feast connects, in UTC."""
     what = f"opening the offline store of {store.repo}"
     with postgres_errors(what):
-        connection = psycopg.connect(**connection_arguments(store.settings), autocommit=True)
+        connection = psycopg.connect(
+            **connection_arguments(store.settings), autocommit=True, application_name="driftgate"
+        )
     with connection:
         with postgres_errors(what):
             engine = PostgresEngine(store, connection)
