@@ -68,7 +68,7 @@ def test_nothing_is_left_behind(runs: dict[str, Run], workplace: Workplace) -> N
     names = {path.name for path in workplace.reports.iterdir()}
     reports = {path.name for run in runs.values() for path in (run.paths.html, run.paths.json, run.paths.record)}
     assert names == reports | {"index.html"}
-    assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").iterdir()) == []
+    assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").rglob("run-*")) == []
 
 
 def test_the_artifacts_show_the_verdict_and_the_columns(runs: dict[str, Run], workplace: Workplace) -> None:
