@@ -81,8 +81,20 @@ def read_month(store: FeatureStore, request: FeatureRequest) -> FeatureMonth:
 
 
 def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:
-    """Every feature of the service, in its order; a name that two views share is prefixed with its view."""
+    """Every feature of the service, in its order; a name that two views share is prefixed with its view.
+
+    Raises:
+        FeastRepositoryError: Feast cannot ask for a name.
+    """
     fields = [(view, field) for view in service.feature_view_projections for field in view.features]
+    for view, field in fields:
+        # Feast's queries quote names with it, and do not double it.
+        if '"' in field.name:
+            raise FeastRepositoryError(
+                f"the feature {field.name!r} of the view {view.name_to_use()!r} has a double quote in its name",
+                allowed="names without double quotes",
+                remedy="rename the column, or map another name to it by field_mapping; then `driftgate apply`",
+            )
     repeated = _needs_prefixes(service)
     return tuple(
         DeclaredFeature(
