@@ -47,6 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dgapi") as folder:
         home = Path(folder)
+        home.chmod(0o711)  # for root the embedded server runs as another user, who must get there
         parameters = embedded_parameters(home / "home", "bench")
         environment = {**os.environ, **settings(parameters, home), "PYTHONWARNINGS": "ignore"}
         ids = prepare(parameters, home, environment, options.users)

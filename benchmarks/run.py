@@ -41,6 +41,7 @@ def main() -> None:
     results: dict[str, object] = {"cores": os.cpu_count()}
     with tempfile.TemporaryDirectory(prefix="dgbench") as folder:
         home = Path(folder)
+        home.chmod(0o711)  # for root the embedded server runs as another user, who must get there
         server = embedded_parameters(home / "home")
         for users in options.users:
             results[str(users)] = bench_size(home / str(users), server, users, options.pairs)

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import logging
 import os
+import resource
 import select
 import signal
 import socket
@@ -20,9 +21,13 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
+from driftgate.errors import ConfigurationError
+
 _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 _AGAIN_SECONDS = 10.0
 _PARENT_SECONDS = 0.5
+_GOOD_FILES, _LEAST_FILES = 1024, 256
+_NO_MEMORY = ("cannot allocate memory", "failed to map segment", "can't start new thread", "unable to allocate")
 _IMPORT_FILES = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
 
@@ -84,6 +89,38 @@ def become(arguments: Sequence[str]) -> NoReturn:
     """Go on as another Python program of ours, which begins with `end_on_signals`: until then, signals wait."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
     os.execv(sys.executable, [sys.executable, *arguments])
+
+
+def require_files() -> None:
+    """Raise the limit on open files as far as this user may, and check that it is enough.
+
+    Raises:
+        ConfigurationError: it is not; without files, packages fail to import with whatever they have to say.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _GOOD_FILES if hard == resource.RLIM_INFINITY else min(hard, _GOOD_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    if soft != resource.RLIM_INFINITY and soft < _LEAST_FILES:
+        raise ConfigurationError(
+            f"this process may open {soft} files at a time",
+            allowed=f"{_LEAST_FILES} or more",
+            remedy=f"raise the limit, as by `ulimit -n {_GOOD_FILES}`",
+        )
+
+
+def limited_memory(error: BaseException) -> ConfigurationError | None:
+    """The plain error for one that is due to a limit on memory; None for any other."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    said = str(error).lower()
+    due = isinstance(error, MemoryError) or any(part in said for part in _NO_MEMORY)
+    if not due or soft == resource.RLIM_INFINITY:
+        return None
+    return ConfigurationError(
+        f"this process may use {soft // 2**20} MB of address space, and needed more: {type(error).__name__}: {error}",
+        remedy="raise the limit, as by `ulimit -v unlimited`",
+    )
 
 
 def leave(status: int) -> NoReturn:

@@ -40,10 +40,16 @@ SEEDS = ROOT.parent / "shared" / "data" / "seeds"
 def server() -> ConnectionParameters:
     """The maintenance database of an embedded PostgreSQL."""
     # The path of a Unix socket may have about a hundred characters, which pytest's own folders exceed.
-    home = Path(tempfile.mkdtemp(prefix="dg"))
+    home = reachable(Path(tempfile.mkdtemp(prefix="dg")))
     # The server stops at exit by a list it keeps in its folder. What was registered first runs last, so it still can.
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     return embedded_parameters(home, "postgres")
+
+
+def reachable(folder: Path) -> Path:
+    """The folder, which others may now pass through: for root the server runs as another user."""
+    folder.chmod(0o711)
+    return folder
 
 
 @contextmanager

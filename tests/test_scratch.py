@@ -86,3 +86,13 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file/home/scratch"):
         scratch_folder(tmp_path / "file" / "home")
+
+
+def test_prefect_finds_a_home_that_was_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.runtime.local_server import start_prefect
+
+    monkeypatch.setenv("DRIFTGATE_HOME", str(tmp_path / "not" / "there"))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    start_prefect()
+    assert (tmp_path / "not" / "there").is_dir()

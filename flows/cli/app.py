@@ -12,7 +12,7 @@ import typer
 
 from driftgate.errors import DriftgateError, UsageError
 from driftgate.planning import Request
-from driftgate.process import leave, noted_signal
+from driftgate.process import leave, limited_memory, noted_signal, require_files
 from driftgate.snapshots.dates import parse_as_of
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
@@ -197,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
     logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
     try:
+        require_files()
         app(args=list(arguments) if arguments is not None else None, prog_name="driftgate")
     except DriftgateError as error:
         if not noted_signal():
@@ -204,10 +205,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         leave(error.exit_code)
     except SystemExit as end:
         leave(end.code if isinstance(end.code, int) else 0)
-    except BaseException:
+    except BaseException as error:
         # What fails after a signal fails because of it.
         if noted_signal():
             leave(1)
+        if (limited := limited_memory(error)) is not None:
+            print(f"{type(limited).__name__}: {limited}", file=sys.stderr)
+            leave(limited.exit_code)
         raise
     leave(0)
 

@@ -96,10 +96,14 @@ def start_prefect() -> Callable[[], None]:
 
     Raises:
         ConfigurationError: a setting is wrong.
+        OutputError: DRIFTGATE_HOME cannot be made.
     """
+    from driftgate.scratch import scratch_folder
     from driftgate.settings import Settings
 
     home = Settings.load().driftgate_home
+    # Made here: Prefect's server does not make the folders above its own.
+    scratch_folder(home)
     os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     configured = os.environ.get("PREFECT_API_URL")

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import NoReturn
 
-from driftgate.process import end_on_signals, leave, noted_signal
+from driftgate.process import end_on_signals, leave, noted_signal, require_files
 
 
 def main() -> NoReturn:
@@ -20,6 +20,7 @@ def main() -> NoReturn:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     try:
+        require_files()
         serve(options.host, options.port, options.workers)
     except DriftgateError as error:
         if not noted_signal():

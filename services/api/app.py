@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from sqlalchemy import Engine, create_engine
 from starlette.routing import Mount, Route
@@ -20,6 +21,7 @@ from driftgate.settings import Settings
 from driftgate.training.registry.models import ModelRegistry
 from services.api import json_log, problems
 from services.api.edge import Edge
+from services.api.metrics import UNMATCHED
 from services.api.problems import ProblemDetail
 from services.api.protocol import STATE, Bounds
 from services.api.routes import key_check, keyed_routes, open_routes
@@ -58,6 +60,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(keyed_routes(service.join_key), dependencies=[key_check()] if service.settings.key else [])
     problems.install(app)
     _describe_problems(app)
+    service.metrics.expect(_answers())
     app.add_middleware(
         Edge,
         metrics=service.metrics,
@@ -141,6 +144,16 @@ def _templates(app: FastAPI) -> dict[object, str]:
     """Route templates by endpoint; the files of a page are one."""
     pages: dict[object, str] = {route.endpoint: route.path for route in app.routes if isinstance(route, Route)}
     return pages | {route.app: route.path for route in app.routes if isinstance(route, Mount)}
+
+
+def _answers() -> Iterator[tuple[str, str, int]]:
+    """Route, method and status of every answer that the description names, and of those that any route may give."""
+    for route in (*open_routes.routes, *keyed_routes.routes):
+        if isinstance(route, APIRoute):
+            named = {int(status) for status in route.responses if str(status).isdigit()}
+            for method in sorted(route.methods):
+                yield from ((route.path, method, status) for status in sorted({200, 500, *named}))
+    yield (UNMATCHED, "GET", 404)
 
 
 def _describe_problems(app: FastAPI) -> None:

@@ -1,7 +1,7 @@
 """The metrics of the API. Labels are bounded: route templates, methods, statuses, versions; never a user."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -78,6 +78,16 @@ class Metrics:
             registry=registry,
         )
 
+    def expect(self, answers: Iterable[tuple[str, str, int]]) -> None:
+        """Begin the series of these routes, methods and statuses at 0.
+
+        A series that begins with its first answer begins at 1, and nobody sees that it grew.
+        """
+        for route, method, status in answers:
+            labels = (route, method, str(status))
+            self.requests.labels(*labels)
+            self.latency.labels(*labels)
+
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count and time one answer."""
         labels = (route, method if method in _METHODS else "OTHER", str(status))
@@ -94,7 +104,9 @@ class Metrics:
             self.probability.observe(probability)
 
     def serves(self, model: str, version: str, before: str | None) -> None:
-        """Tell which version is served from now on."""
+        """Tell which version is served from now on, and begin the series of its predictions."""
+        for prediction in ("0", "1"):
+            self.predictions.labels(version, prediction)
         if self._model is not None:
             self._model.now = (model, version)
             return

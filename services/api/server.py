@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 import tempfile
 import time
 from pathlib import Path
 
 from driftgate.database.configured import connection_parameters
-from driftgate.errors import OutputError
+from driftgate.errors import OutputError, UsageError
 from driftgate.features.types import feast_environment
 from driftgate.process import end_with_parent
 from driftgate.scratch import remove_of_dead_owner, scratch_folder, worker_environment
@@ -26,9 +27,11 @@ def serve(host: str, port: int, workers: int) -> None:
     Raises:
         ConfigurationError: a setting is wrong.
         DatabaseError: the embedded server does not start.
+        UsageError: nothing can listen there.
     """
     import uvicorn
 
+    _require_address(host, port)
     # Found out here once: errors are plain, and workers join the embedded database that this process keeps up.
     settings = Settings.load()
     os.environ.update(feast_environment(connection_parameters(settings)))
@@ -54,6 +57,25 @@ def serve(host: str, port: int, workers: int) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+
+
+def _require_address(host: str, port: int) -> None:
+    """Listen for a moment, before anything slow begins.
+
+    Raises:
+        UsageError: another program listens there, or the address is none of this machine's.
+    """
+    try:
+        kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"nothing can listen on {host}:{port}: {getattr(error, 'strerror', None) or error}",
+            remedy="choose another --port or --host, or end what listens there: `driftgate serve` may run already",
+        ) from error
 
 
 def end_with_supervisor() -> None:

@@ -1,6 +1,7 @@
 """Nobody but the user who started it may connect to the embedded server, wherever its socket is."""
 
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -100,6 +101,52 @@ def test_a_long_home_keeps_its_socket_folder_over_restarts() -> None:
         assert folders[2] != folders[0], "one that is gone is not trusted, and another is made"
         shutil.rmtree(folders[2])
         assert postmaster(home) is None
+
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+
+
+def modes(folder: Path) -> list[tuple[str, int, int]]:
+    return [(str(path), path.stat().st_mode, path.stat().st_uid) for path in (folder, *folder.parents)]
+
+
+@root_only
+def test_root_changes_no_folder_and_no_account(tmp_path: Path) -> None:
+    with new_home() as home:
+        before, accounts = modes(home), Path("/etc/passwd").read_bytes()
+        with Command(home) as command:
+            command.line()
+            command.end()
+        assert (modes(home), Path("/etc/passwd").read_bytes()) == (before, accounts)
+        owner = (home / "postgres").stat()
+        with pytest.raises(KeyError):
+            pwd.getpwuid(owner.st_uid)
+        assert stat.S_IMODE(owner.st_mode) == 0o700
+        assert {path.stat().st_uid for path in (home / "postgres").rglob("*")} == {owner.st_uid}
+
+
+@root_only
+def test_root_is_refused_where_the_server_could_not_get_through(tmp_path: Path) -> None:
+    with new_home() as short:
+        closed = short / "closed"
+        closed.mkdir(mode=0o700)
+        before = modes(closed)
+        with Command(closed / "home") as command:
+            _, errors = command.process.communicate(timeout=60)
+        assert command.process.returncode == 6
+        assert str(closed) in errors and "/var/lib/driftgate" in errors and "Traceback" not in errors
+        assert modes(closed) == before and list((closed / "home").iterdir()) == []
+
+
+def test_a_data_folder_that_was_not_finished_is_made_anew() -> None:
+    with new_home() as home:
+        left = home / ".postgres-12345678"
+        left.mkdir()
+        (left / "PG_VERSION").write_text("18\n")
+        with Command(home) as command:
+            command.line()
+            command.end()
+        assert not left.exists() and (home / "postgres" / "PG_VERSION").is_file()
 
 
 def test_a_folder_that_others_may_enter_or_a_link_is_not_private(tmp_path: Path) -> None:

@@ -246,3 +246,14 @@ def test_a_store_that_pydantic_refuses_shows_no_password(
     assert "validation error" in str(caught.value), "it is pydantic that refuses it"
     for part in ("sesame", "918273645"):
         assert part not in f"{caught.value} {caught.value.received} {caught.value.remedy}"
+
+
+def test_a_name_with_a_double_quote_is_named_in_the_error() -> None:
+    from types import SimpleNamespace
+
+    from driftgate.features.feast_adapter import declared_features
+
+    view = SimpleNamespace(features=[SimpleNamespace(name='screen 15" or more', dtype=None)], name_to_use=lambda: "tv")
+    with pytest.raises(FeastRepositoryError, match='screen 15" or more') as caught:
+        declared_features(SimpleNamespace(feature_view_projections=[view]))
+    assert "tv" in str(caught.value) and "field_mapping" in caught.value.remedy

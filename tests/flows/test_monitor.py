@@ -73,8 +73,7 @@ def test_nothing_is_left_behind(runs: dict[str, Run], workplace: Workplace) -> N
     names = {path.name for path in workplace.reports.iterdir()}
     reports = {path.name for run in runs.values() for path in (run.paths.html, run.paths.json, run.paths.record)}
     assert names == reports | {"index.html"}
-    # The folder of this process stays as long as the process.
-    assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").glob("run-*")) == []
+    assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").rglob("run-*")) == []
 
 
 def test_the_artifacts_show_the_verdict_and_the_columns(runs: dict[str, Run], workplace: Workplace) -> None:

@@ -119,8 +119,7 @@ def test_the_summary_is_the_last_step(runs: list[Run], workplace: Workplace) -> 
     assert batch_line(*runs[1]) in workplace.logs(run, until="[Predict]")
     (page,) = workplace.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     assert page["data"].startswith("# 2,000 entities scored")
-    # The folder of this process stays as long as the process.
-    assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").glob("run-*")) == []
+    assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").rglob("run-*")) == []
 
 
 def test_the_line_names_everything(runs: list[Run]) -> None:

@@ -78,8 +78,7 @@ def test_every_step_and_a_page_are_in_prefect(trained: list[TrainedVersion], wor
 
 
 def test_nothing_is_left_behind(trained: list[TrainedVersion], workplace: Workplace) -> None:
-    # The folder of this process stays as long as the process.
-    assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").glob("run-*")) == []
+    assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").rglob("run-*")) == []
 
 
 def test_the_line_names_everything(trained: list[TrainedVersion]) -> None:

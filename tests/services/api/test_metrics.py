@@ -98,3 +98,24 @@ def test_buckets_go_from_a_millisecond_to_ten_seconds(client: httpx.Client) -> N
 def test_the_process_is_measured_too(client: httpx.Client) -> None:
     names = {name for name, _ in scrape(client)}
     assert {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"} <= names
+
+
+def test_every_answer_to_be_expected_is_a_series_before_the_first_request(serve: Serve, month: Month) -> None:
+    client = serve()
+    seen = scrape(client)
+    for route, method, statuses in (
+        ("/predict", "POST", (200, 401, 404, 408, 413, 422, 500, 503)),
+        ("/predict/batch", "POST", (200, 404, 503)),
+        ("/features/{user_id}", "GET", (200, 404, 503)),
+        ("/ready", "GET", (503,)),
+        ("unmatched", "GET", (404,)),
+    ):
+        for status in statuses:
+            where = labels(route, method, status)
+            if (route, status) != ("/ready", 503):
+                assert seen["api_requests_total", where] == seen["api_request_latency_seconds_count", where] == 0
+            assert ("api_requests_total", where) in seen
+    for prediction in "01":
+        assert seen["api_predictions_total", (("model_version", "1"), ("prediction", prediction))] == 0
+    client.post("/predict", json={"user_id": month.users[0]})
+    assert scrape(client)["api_requests_total", labels("/predict", "POST", 200)] == 1

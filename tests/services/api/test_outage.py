@@ -19,6 +19,7 @@ from sqlalchemy import text
 from driftgate.database import ConnectionParameters, connect
 from driftgate.features.types import feast_environment
 from driftgate.predictions.log import create_prediction_tables
+from tests.conftest import reachable
 from tests.services.api.conftest import Month, live, make_service, wait_for
 from tests.services.api.test_answers import problem
 from tests.services.api.test_metrics import scrape
@@ -69,7 +70,7 @@ class OwnServer:
 
 @pytest.fixture
 def own() -> Iterator[OwnServer]:
-    home = Path(tempfile.mkdtemp(prefix="dgo"))
+    home = reachable(Path(tempfile.mkdtemp(prefix="dgo")))
     server = OwnServer(home)
     yield server
     server.close()

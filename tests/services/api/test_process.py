@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -127,3 +128,27 @@ def test_the_service_takes_the_place_of_the_command(command: Start) -> None:
     started = command()
     found = psutil.Process(started.process.pid).cmdline()
     assert found[1:4] == ["-P", "-m", "services.api"]
+
+
+def test_a_taken_port_is_one_plain_error(tmp_path: Path) -> None:
+    environment = {**os.environ, "POSTGRES_HOST": str(tmp_path), "DRIFTGATE_HOME": str(tmp_path / "home")}
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = [sys.executable, "-m", "flows.cli", "serve", "--port", port]
+        done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    first, second = done.stderr.splitlines()
+    assert first == f"UsageError: nothing can listen on 127.0.0.1:{port}: Address already in use"
+    assert "--port" in second
+
+
+def test_too_few_files_are_one_plain_error(tmp_path: Path) -> None:
+    environment = {**os.environ, "POSTGRES_HOST": str(tmp_path), "DRIFTGATE_HOME": str(tmp_path / "home")}
+    for command in ("flows.cli months", "flows.cli monitor", "services.api"):
+        line = ["bash", "-c", f"ulimit -n 40; exec {sys.executable} -m {command}"]
+        done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (3, ""), done.stderr
+        assert done.stderr.splitlines()[0] == "ConfigurationError: this process may open 40 files at a time"
+        assert "ulimit -n" in done.stderr and "Traceback" not in done.stderr
