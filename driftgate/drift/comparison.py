@@ -1,7 +1,11 @@
-"""The comparison of two months: it puts ledger, Evidently and the share of missing values together in one result."""
+"""The comparison of two months: it puts ledger, scores and the share of missing values together in one result.
+
+Scores come from what was counted of each column. Evidently draws the report, and its own scores must be equal.
+"""
 
 import math
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +17,30 @@ from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, Targe
 from driftgate.drift.significance import (
     column_level,
     permutation_test,
-    pooled_categories,
-    pooled_numbers,
+    pooled_columns,
     proportions_p_value,
     seed_of,
-    without_bias,
 )
+from driftgate.errors import MissingSignalError
 from driftgate.features.entities import MonthSize
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
 from driftgate.monitors import Monitor
+from driftgate.profiles.build import count_column
+from driftgate.profiles.grid import Form
+from driftgate.profiles.profile import Column, NumberColumn
+from driftgate.profiles.scores import score
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
     from driftgate.drift.evidently_adapter import ColumnTest
+
+# Evidently sums and squares what it is given: beyond this its plots overflow.
+_LARGEST_DRAWN = 1e100
+# How far Evidently's score of the same values may be from ours, in parts of the score.
+_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -74,16 +84,22 @@ def compare(
     from driftgate.drift.evidently_adapter import ColumnTest, run_report
 
     tests = [ColumnTest(item.name, ledger.kinds[item.name], item.method, item.threshold) for item in ledger.comparable]
-    frames = [_frame(read_table(side.features), tests) for side in (ref, cur)]
+    tables = [read_table(side.features) for side in (ref, cur)]
+    frames = [_frame(table, tests) for table in tables]
     label, prediction = _add_label(frames, ref.labels, cur.labels, monitor), _add_scores(frames, scores)
     extra_columns = [test for test in (label, prediction) if test]
     report = run_report(frames[0], frames[1], tests, extra_columns, monitor.threshold)
     level = column_level(monitor.signal_level, monitor.threshold, len(ledger.columns))
     pair = f"{ref.size.as_of} {cur.size.as_of}"
-    columns = tuple(
-        _decide_column(item, ledger.kinds[item.name], report.scores, frames, monitor, level, pair)
-        for item in ledger.columns
-    )
+    columns = []
+    for item in ledger.columns:
+        if item.state is ColumnState.COMPARED:
+            kind = ledger.kinds[item.name]
+            counted = [_counted(table.column(item.name), kind, item.name, cur.size.as_of) for table in tables]
+            seed = seed_of(monitor.name, pair, item.name)
+            columns.append(_decide_column(item, counted, report.scores[item.name], monitor, level, seed))
+        else:
+            columns.append(replace(item, drifted=True, drifted_by="not comparable"))
     drift = DriftResult(
         as_of_ref=ref.size.as_of,
         as_of_cur=cur.size.as_of,
@@ -91,9 +107,9 @@ def compare(
         rows_cur=cur.size.entities,
         compared_rows_ref=ref.features.rows,
         compared_rows_cur=cur.features.rows,
-        columns=columns,
+        columns=tuple(columns),
         excluded=ledger.excluded,
-        prediction=_decide_prediction(prediction, report.scores, frames, monitor, pair),
+        prediction=_decide_prediction(prediction, report.scores, scores, monitor, pair),
         level=level,
     )
     return Comparison(drift, report.html, report.json, report.snapshot)
@@ -129,76 +145,88 @@ def _label_p_value(ref: LabelMonth, cur: LabelMonth) -> float:
 
 
 def _decide_prediction(
-    test: "ColumnTest | None", scores: dict[str, float], frames: "list[pd.DataFrame]", monitor: Monitor, pair: str
+    test: "ColumnTest | None",
+    drawn: dict[str, float],
+    scores: tuple[Path, Path] | None,
+    monitor: Monitor,
+    pair: str,
 ) -> ColumnResult | None:
-    if test is None:
+    if test is None or scores is None:
         return None
-    rows = [int(frame[test.name].notna().sum()) for frame in frames]
+    counted = [_counted(read_file(path).column("score"), test.kind, test.name) for path in scores]
     item = ColumnResult(
         name=test.name,
         view="",
         dtype="FLOAT64",
         state=ColumnState.COMPARED,
-        values_ref=rows[0],
-        values_cur=rows[1],
+        values_ref=counted[0].count,
+        values_cur=counted[1].count,
         missing_ref=0.0,
         missing_cur=0.0,
         method=test.method,
         threshold=test.threshold,
     )
-    return _decide_column(item, test.kind, scores, frames, monitor, monitor.signal_level, pair)
+    seed = seed_of(monitor.name, pair, test.name)
+    return _decide_column(item, counted, drawn[test.name], monitor, monitor.signal_level, seed)
+
+
+def _counted(column: pa.ChunkedArray, kind: Kind, name: str, as_of: date = date.min) -> Column:
+    """Count the values of a column that the ledger has found comparable."""
+    counted = count_column(column, Form.NUMBER if kind is Kind.NUMERIC else Form.CATEGORY, as_of)
+    assert counted is not None, name
+    return counted
 
 
 def _decide_column(
-    item: ColumnResult,
-    kind: Kind,
-    scores: dict[str, float],
-    frames: "list[pd.DataFrame]",
-    monitor: Monitor,
-    level: float,
-    pair: str,
+    item: ColumnResult, counted: list[Column], drawn: float, monitor: Monitor, level: float, seed: int
 ) -> ColumnResult:
-    """The column with its score, and whether it drifts: beyond its threshold, and by more than chance explains."""
-    if item.state is not ColumnState.COMPARED:
-        return replace(item, drifted=True, drifted_by="not comparable")
-    hits = [len(frame) - values for frame, values in zip(frames, (item.values_ref, item.values_cur), strict=True)]
+    """Return the column with its score, and whether it drifts: beyond its threshold, and by more than chance explains.
+
+    Args:
+        counted: the column in the reference and in the current month.
+        drawn: Evidently's score of it.
+        level: of the column's tests together.
+        seed: of the permutations.
+    """
+    missing = [column.missing for column in counted]
+    rows = [column.missing + column.count for column in counted]
     # Two questions share the level; without a missing value there is one.
-    level = level / 2 if any(hits) else level
-    item = _score_column(item, kind, scores[item.name], frames, level, seed_of(monitor.name, pair, item.name))
+    level = level / 2 if any(missing) else level
+    item = _score_column(item, counted, drawn, level, seed)
     by = []
     reached = is_drift(item.method, item.met_score, item.threshold)
     if reached and (is_p_value(item.method) or item.p_value <= level):
         by.append("values")
     # Rounding can put a change that equals the threshold a bit below it, because two shares are subtracted.
     moved = abs(item.missing_change) >= monitor.missing_threshold - 1e-9
-    if moved and proportions_p_value(hits[0], len(frames[0]), hits[1], len(frames[1])) <= level:
+    if moved and proportions_p_value(missing[0], rows[0], missing[1], rows[1]) <= level:
         by.append("missing share")
     return replace(item, drifted=bool(by), drifted_by=" and ".join(by))
 
 
-def _score_column(
-    item: ColumnResult, kind: Kind, score: float, frames: "list[pd.DataFrame]", level: float, seed: int
-) -> ColumnResult:
+def _score_column(item: ColumnResult, counted: list[Column], drawn: float, level: float, seed: int) -> ColumnResult:
+    ref, cur = counted
+    found = score(item.method, ref, cur)
+    if any(_is_clipped(column) for column in counted):
+        item = replace(item, detail=f"Evidently's report shows values beyond {_LARGEST_DRAWN:g} as {_LARGEST_DRAWN:g}")
+    elif not math.isclose(found.value, drawn, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+        raise MissingSignalError(
+            f"Evidently's {item.method} of {item.name} is {drawn!r}, and the same from the counts is {found.value!r}",
+            allowed=f"scores that are equal to {_TOLERANCE:g}",
+            remedy="this Evidently release may compute it in another way; install the versions in requirements.lock",
+        )
+    item = replace(item, score=found.value, corrected_score=found.corrected)
     if is_p_value(item.method):
-        return replace(item, score=score, corrected_score=score)
-    values = [frame[item.name].dropna() for frame in frames]
-    if kind is Kind.NUMERIC:
-        pooled = pooled_numbers(item.method, values[0].to_numpy(), values[1].to_numpy())
-    else:
-        pooled = pooled_categories(item.method, *_occurrences(values))
-    item = replace(item, score=score, corrected_score=score)
-    if item.method == "jensenshannon":
-        item = replace(item, corrected_score=without_bias(score, pooled.categories, *map(len, values)))
-    found = permutation_test(pooled, level, is_drift(item.method, item.met_score, item.threshold), seed)
-    return replace(item, p_value=found.p_value, chance=found.chance)
+        return item
+    pooled = pooled_columns(item.method, ref, cur)
+    tested = permutation_test(pooled, level, is_drift(item.method, item.met_score, item.threshold), seed)
+    return replace(item, p_value=tested.p_value, chance=tested.chance)
 
 
-def _occurrences(values: "list[pd.Series]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
-    """How often each category occurs in either month, in the order of the categories."""
-    import pandas as pd
-
-    counts = pd.DataFrame({at: column.value_counts() for at, column in enumerate(values)}).fillna(0).sort_index()
-    return counts[0].to_numpy(dtype="int64"), counts[1].to_numpy(dtype="int64")
+def _is_clipped(column: Column) -> bool:
+    if not isinstance(column, NumberColumn) or column.count == 0:
+        return False
+    return bool(max(abs(column.least), abs(column.most)) > _LARGEST_DRAWN)
 
 
 def _frame(table: pa.Table, tests: "list[ColumnTest]") -> "pd.DataFrame":
@@ -215,16 +243,16 @@ def _values(column: pa.ChunkedArray, kind: Kind) -> Any:
     if kind is Kind.NUMERIC:
         # Integers beyond 2^53 are rounded, which changes no score visibly; a safe cast would refuse them.
         values = column.cast(pa.float64(), safe=False).to_numpy()
-        return _finite(values)
+        return _drawable(values)
     if pa.types.is_boolean(column.type):
         column = pa.compute.if_else(column, "True", "False")
     return column.to_pandas().astype(object)
 
 
-def _finite(values: Any) -> Any:
+def _drawable(values: Any) -> Any:
     import numpy as np
 
-    return np.where(np.isfinite(values), values, math.nan)
+    return np.clip(np.where(np.isfinite(values), values, math.nan), -_LARGEST_DRAWN, _LARGEST_DRAWN)
 
 
 def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, monitor: Monitor) -> "ColumnTest | None":

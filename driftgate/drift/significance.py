@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from driftgate.profiles import distances
 from driftgate.profiles.cells import lay_side_by_side
 from driftgate.profiles.grid import Floats, Ints
-from driftgate.profiles.profile import Column, NumberColumn, category_column, number_column
+from driftgate.profiles.profile import Column, NumberColumn
 from driftgate.profiles.scores import DISTANCES, bins_of, floor_spread, without_bias
 
 __all__ = [
@@ -38,9 +38,7 @@ __all__ = [
     "Significance",
     "column_level",
     "permutation_test",
-    "pooled_categories",
     "pooled_columns",
-    "pooled_numbers",
     "proportions_p_value",
     "seed_of",
     "without_bias",
@@ -133,19 +131,6 @@ def pooled_columns(method: str, ref: Column, cur: Column) -> Pooled:
     bins = bins_of(method, ref, cur)
     left, right = (_most_frequent(side, bins.ref + bins.cur) for side in (bins.ref, bins.cur))
     return Pooled(DISTANCES[method], left, right, int(np.count_nonzero(bins.ref + bins.cur)))
-
-
-def pooled_numbers(method: str, ref: Floats, cur: Floats) -> Pooled:
-    """Two samples of finite numbers, shape (n,) and (m,); see `pooled_columns`."""
-    left, right = (number_column(*np.unique(side + 0.0, return_counts=True)) for side in (ref, cur))
-    return pooled_columns(method, left, right)
-
-
-def pooled_categories(method: str, ref: Ints, cur: Ints) -> Pooled:
-    """Two samples of categories by their occurrences, shape (k,) each, in the same order; see `pooled_columns`."""
-    names = [f"{position:09}" for position in range(len(ref))]
-    left, right = (category_column(dict(zip(names, side.tolist(), strict=True))) for side in (ref, cur))
-    return pooled_columns(method, left, right)
 
 
 def permutation_test(pooled: Pooled, level: float, reached: bool, seed: int) -> Significance:

@@ -16,6 +16,8 @@ Numbers = NDArray[Any]
 """Counts or shares."""
 Distance = Callable[[Numbers, Numbers], Floats]
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 
 def shares(counts: Numbers) -> Floats:
     """Counts over their sum."""
@@ -104,7 +106,9 @@ def wasserstein_at(positions: Floats, floor: float) -> Distance:
         work = (difference * widths).sum(axis=-1)
         mean = (left * positions).sum(axis=-1, keepdims=True)
         spread = np.sqrt((left * (positions - mean) ** 2).sum(axis=-1))
-        result: Floats = work / np.where(spread < 1e-12, floor, spread)
+        # Beside one value near the largest double, others differ by nothing that a constant's spread could divide.
+        with np.errstate(over="ignore"):
+            result: Floats = np.minimum(work / np.where(spread < 1e-12, floor, spread), _LARGEST)
         return result
 
     return distance

@@ -6,6 +6,7 @@ a cell that they may cross in. The bounds add up the worst that both can do.
 """
 
 import math
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from driftgate.profiles.profile import Column, NumberColumn
 _LEAST_EXPECTED = 5
 # Up to this size scipy's two-sample Kolmogorov-Smirnov test is exact.
 _EXACT_KS_ROWS = 10_000
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ def score(method: str, ref: Column, cur: Column) -> Score:
     if method in ("wasserstein", "ks"):
         if not (isinstance(ref, NumberColumn) and isinstance(cur, NumberColumn)):
             raise ValueError(f"{method} compares numbers")
-        value, bound = (_wasserstein if method == "wasserstein" else _ks)(ref, cur)
+        # A distance over the spread of near-constants may be beyond any double; the largest says as much, and is JSON.
+        value, bound = (min(part, _LARGEST) for part in (_wasserstein if method == "wasserstein" else _ks)(ref, cur))
         return Score(value, bound, value)
     bins = bins_of(method, ref, cur)
     if method == "two_sample_chisquare":

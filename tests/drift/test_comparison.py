@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from driftgate.drift.comparison import Comparison, target_drift
 from driftgate.drift.result import ColumnResult, ColumnState
+from driftgate.errors import MissingSignalError
 from tests.drift.months import FEBRUARY, JANUARY, compared, labels, no_labels
 
 ROWS = 200
@@ -206,3 +208,35 @@ def test_labels_change_nothing_about_the_features(tmp_path: Path) -> None:
     pair_of_labels = labels(tmp_path, JANUARY, booleans(20)), labels(tmp_path, FEBRUARY, booleans(180))
     with_labels = compared(tmp_path, SAME, cur, NUMERIC, pair_of_labels).drift
     assert with_labels == compared(tmp_path, SAME, cur, NUMERIC).drift
+
+
+def test_a_score_of_evidently_that_is_another_than_ours_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from driftgate.drift import evidently_adapter
+
+    real = evidently_adapter.run_report
+
+    def changed(*arguments: Any) -> Any:
+        report = real(*arguments)
+        return replace(report, scores={name: score * (1 + 1e-8) for name, score in report.scores.items()})
+
+    cur = {"f": [n + 20 for n in NUMBERS]}
+    assert only(compared(tmp_path, SAME, cur, NUMERIC)).score > 0.3
+    monkeypatch.setattr(evidently_adapter, "run_report", changed)
+    with pytest.raises(MissingSignalError, match="wasserstein of f is"):
+        compared(tmp_path, SAME, cur, NUMERIC)
+
+
+@pytest.mark.parametrize("value", [1e6, -1e101, 1.7e308, math.inf, -math.inf, math.nan])
+def test_one_value_of_any_size_changes_no_other_column(tmp_path: Path, value: float) -> None:
+    types = {"f": "FLOAT64", "other": "FLOAT64"}
+    ref = {"f": NUMBERS, "other": NUMBERS}
+    cur = {"f": NUMBERS, "other": [n + 5 for n in NUMBERS]}
+    expected = {item.name: item for item in compared(tmp_path, ref, cur, types).drift.columns}
+    comparison = compared(tmp_path, ref, cur | {"f": [value, *NUMBERS[1:]]}, types)
+    found = {item.name: item for item in comparison.drift.columns}
+    assert found["other"] == expected["other"]
+    assert found["f"].state is ColumnState.COMPARED and math.isfinite(found["f"].score)
+    assert found["f"].detail.startswith("Evidently's report shows values") == (1e100 < abs(value) < math.inf)
+    assert "Infinity" not in comparison.json and "NaN" not in comparison.json

@@ -241,28 +241,6 @@ def test_a_result_type_that_was_renamed_is_an_error(results: list[Any]) -> None:
         read_scores([Renamed(result) for result in results], TESTS)
 
 
-def test_evidentlys_own_count_agrees(results: list[Any]) -> None:
-    adapter._check_count(results, TESTS, {"fee": 0.0, "plan": 0.0})
-
-
-@pytest.mark.parametrize("scores", [{"fee": 0.2, "plan": 0.0}, {"fee": 0.2, "plan": 0.2}])
-def test_a_count_that_contradicts_the_scores_is_an_error(results: list[Any], scores: dict[str, float]) -> None:
-    with pytest.raises(MissingSignalError, match=r"counts \[0\] drifted columns"):
-        adapter._check_count(results, TESTS, scores)
-
-
-def test_a_count_that_is_gone_or_renamed_is_an_error(results: list[Any]) -> None:
-    scores = {"fee": 0.0, "plan": 0.0}
-    with pytest.raises(MissingSignalError, match=r"counts \[\]"):
-        adapter._check_count([result for result in results if parameters(result).get("column")], TESTS, scores)
-    copies = copy.deepcopy(results)
-    for result in copies:
-        if hasattr(result, "count"):
-            result.count.metric_value_location.metric.params["type"] = "evidently:metric_v3:CountOfDriftedColumns"
-    with pytest.raises(MissingSignalError, match=r"counts \[\]"):
-        adapter._check_count(copies, TESTS, scores)
-
-
 # The two-sample chi-square test
 
 

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact, kstest
 
 from driftgate.drift.significance import (
+    Pooled,
     Significance,
     column_level,
     permutation_test,
-    pooled_categories,
     pooled_columns,
-    pooled_numbers,
     proportions_p_value,
     seed_of,
     without_bias,
@@ -29,6 +28,19 @@ SAMPLES = {
     "pareto(1.5)": lambda random, n: random.pareto(1.5, size=n),
     "poisson": lambda random, n: random.poisson(3.0, size=n).astype(float),
 }
+
+
+def pooled_numbers(method: str, ref: np.ndarray, cur: np.ndarray) -> Pooled:
+    """Two samples of finite numbers, shape (n,) and (m,)."""
+    left, right = (number_column(*np.unique(side + 0.0, return_counts=True)) for side in (ref, cur))
+    return pooled_columns(method, left, right)
+
+
+def pooled_categories(method: str, ref: np.ndarray, cur: np.ndarray) -> Pooled:
+    """Two samples of categories by their occurrences, shape (k,) each, in the same order."""
+    names = [f"{position:09}" for position in range(len(ref))]
+    left, right = (category_column(dict(zip(names, side.tolist(), strict=True))) for side in (ref, cur))
+    return pooled_columns(method, left, right)
 
 
 def numbers_significance(
