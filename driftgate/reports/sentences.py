@@ -162,12 +162,15 @@ def model_note(record: RunRecord) -> str:
     if found is None or found.state is not PerformanceState.MEASURED:
         return ""
     trained = f" trained on {month_name(found.trained_on)}" if found.trained_on else ""
+    model = f"version {found.champion}," if found.champion else "a probe, a small model"
     if found.passed_over is not None:
-        champion = f"version {found.passed_over.version} was trained on {month_name(found.passed_over.trained_on)}"
-        model = f"version {found.champion}" if found.champion else "a probe, a small model"
-        return f"The champion, {champion}, cannot be judged on this month; measured is {model}{trained}."
+        champion, month = found.passed_over.version, month_name(found.passed_over.trained_on)
+        return (
+            f"The champion, version {champion}, was trained on {month} and cannot be judged on this month; "
+            f"measured is {f'{model}{trained}'.rstrip(',')}."
+        )
     if found.champion is None:
-        return f"There is no champion: measured is a probe, a small model{trained}."
+        return f"There is no champion: measured is {model}{trained}."
     return ""
 
 
@@ -203,7 +206,7 @@ def once_in(p_value: float) -> str:
     """
     if p_value < 0.001:
         return "less than once in 1,000 times"
-    return f"about once in {1 / p_value:.0f} times" if p_value <= 0.05 else f"about {p_value * 100:.0f} times in 100"
+    return f"about once in {1 / p_value:,.0f} times" if p_value <= 0.05 else f"about {p_value * 100:.0f} times in 100"
 
 
 def label_name(record: RunRecord) -> str:
@@ -243,7 +246,7 @@ def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
     if "drift_share" in reached:
         clauses.append(_moved(record))
     if "target_drift" in reached:
-        clauses.append(f"the rate or mean of {label_name(record)} {_went(record)}")
+        clauses.append(f"the {_kind(record)} of {label_name(record)} {_went(record)}")
     if not record.signals and record.triggered:
         # A record of the first release.
         clauses.append(_moved(record))
@@ -348,8 +351,7 @@ def _label_figure(record: RunRecord) -> Figure:
         now = "pending" if target.pending else "not known"
         return Figure("target_drift", title, now, "", f"{target.reason or 'It was not computable'}.", False)
     rate = _is_rate(record)
-    kind = "Rate" if rate else "Mean"
-    text = f"{kind} of {label} over all labelled entities of the month."
+    text = f"{_kind(record).capitalize()} of {label} over all labelled entities of the month."
     if target.p_value is not None:
         text += f" Chance alone gives such a difference {once_in(target.p_value)}."
     if target.threshold is None:
@@ -365,6 +367,10 @@ def _went(record: RunRecord) -> str:
     if target.ref is None or target.cur is None:
         return "has changed"
     return f"went from {_amount(target.ref, rate)} to {_amount(target.cur, rate)}"
+
+
+def _kind(record: RunRecord) -> str:
+    return "rate" if _is_rate(record) else "mean"
 
 
 def _is_rate(record: RunRecord) -> bool:
