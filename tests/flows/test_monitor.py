@@ -71,8 +71,12 @@ def test_a_rerun_replaces_the_run_before(runs: dict[str, Run], workplace: Workpl
 
 def test_nothing_is_left_behind(runs: dict[str, Run], workplace: Workplace) -> None:
     names = {path.name for path in workplace.reports.iterdir()}
-    reports = {path.name for run in runs.values() for path in (run.paths.html, run.paths.json, run.paths.record)}
-    assert names == reports | {"index.html"}
+    reports = {
+        path.name
+        for run in runs.values()
+        for path in (run.paths.html, run.paths.json, run.paths.record, run.paths.page)
+    }
+    assert names == reports | {"index.html", "monitor.html"}
     assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").rglob("run-*")) == []
 
 
