@@ -293,13 +293,19 @@ def _model_clause(record: RunRecord) -> str:
     if found is None or found.state is PerformanceState.OFF:
         return ""
     if found.state is PerformanceState.PENDING:
-        return f"whether the model still works is known when more labels are there ({found.reason})"
+        return f"whether the model still works is known when more labels are there ({_labelled(record, found.reason)})"
     if found.auc is None:
         return f"the data ask for nothing, and whether the model still works is not known ({found.reason})"
     was = f"AUC {found.auc.ref:.2f} then, {found.auc.cur:.2f} now"
     if found.auc.drop <= found.threshold:
         return f"the model ranks as well as it did ({was})"
     return f"the model ranks lower, by no more than chance can explain ({was})"
+
+
+def _labelled(record: RunRecord, reason: str) -> str:
+    """How many of the month's labels are there; the reason where that is not known."""
+    share = record.target.labelled_share_cur
+    return reason if share is None else f"{share:.0%} of {month_name(record.inputs.as_of_cur)} has a label now"
 
 
 def _model_figure(record: RunRecord) -> Figure:
@@ -320,7 +326,7 @@ def _unmeasured(found: PerformanceRecord | None) -> tuple[str, str, str]:
     if found is None:
         return "not recorded", "", "An earlier release wrote this record; it measured no model."
     if found.state is PerformanceState.PENDING:
-        text = f"The labels of the month are not all there: {found.reason}. The pair is judged again when they are."
+        text = f"The labels of the month are not all there: {found.reason}. The schedule judges the pair again then."
         return "pending", "", text
     if found.state is PerformanceState.OFF:
         return "off", "", 'This monitor does not measure a model: performance = "off".'

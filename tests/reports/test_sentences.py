@@ -118,7 +118,8 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
     "pending": (
         record(*CALM, performance=PENDING, target=PENDING_TARGET),
         Tone.WAIT,
-        "Nothing to do yet: whether the model still works is known when more labels are there (pending, 43% labelled).",
+        "Nothing to do yet: whether the model still works is known when more labels are there (43% of February 2024 "
+        "has a label now).",
         "None of 14 features has moved since January 2024.",
     ),
     "pending and triggered": (
