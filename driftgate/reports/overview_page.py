@@ -163,6 +163,6 @@ def _broken(broken: Sequence[Unreadable]) -> str:
         return ""
     items = "".join(f"<li><code>{escape(item.path)}</code>: {escape(item.reason)}</li>" for item in broken)
     return (
-        "<div class='broken act'><h3>Unreadable records</h3><p>What these pairs came to is not known here. Run them again, "
-        f"or delete the files.</p><ul>{items}</ul></div>"
+        "<div class='broken act'><h3>Unreadable records</h3><p>What these pairs came to is not known here. Run them "
+        f"again, or delete the files.</p><ul>{items}</ul></div>"
     )

@@ -242,7 +242,7 @@ def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
     reached = {signal.name for signal in record.signals if signal.reached}
     clauses = []
     if "auc_drop" in reached and record.performance and record.performance.auc:
-        clauses += [_fallen(record.performance.auc, since(record, earlier)), _relations(record)]
+        clauses += [_fallen(record, record.performance.auc, since(record, earlier)), _relations(record)]
     if "drift_share" in reached:
         clauses.append(_moved(record))
     if "target_drift" in reached:
@@ -253,15 +253,23 @@ def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
     return [clause for clause in clauses if clause]
 
 
-def _fallen(auc: MeasureRecord, first: date) -> str:
+def _fallen(record: RunRecord, auc: MeasureRecord, first: date) -> str:
     """The fall of the AUC; "no better than chance" where its own uncertainty reaches 0.5."""
-    half = (auc.high - auc.low) / 2
+    half, model = (auc.high - auc.low) / 2, _subject(record)
     when, was = month_name(first), f"AUC {auc.cur:.2f}, was {auc.ref:.2f}"
     if auc.cur + half < 0.5:
-        return f"the model ranks worse than chance since {when} ({was})"
+        return f"{model} ranks worse than chance since {when} ({was})"
     if auc.cur - half <= 0.5:
-        return f"the model ranks no better than chance since {when} ({was})"
-    return f"the model ranks worse than it did since {when} ({was})"
+        return f"{model} ranks no better than chance since {when} ({was})"
+    return f"{model} ranks worse than it did since {when} ({was})"
+
+
+def _subject(record: RunRecord) -> str:
+    """Which model the figures are of."""
+    found = record.performance
+    if found is not None and found.champion is None:
+        return "a probe model"
+    return "the earlier model" if found is not None and found.passed_over else "the model"
 
 
 def _relations(record: RunRecord) -> str:
@@ -298,8 +306,8 @@ def _model_clause(record: RunRecord) -> str:
         return f"the data ask for nothing, and whether the model still works is not known ({found.reason})"
     was = f"AUC {found.auc.ref:.2f} then, {found.auc.cur:.2f} now"
     if found.auc.drop <= found.threshold:
-        return f"the model ranks as well as it did ({was})"
-    return f"the model ranks lower, by no more than chance can explain ({was})"
+        return f"{_subject(record)} ranks as well as it did ({was})"
+    return f"{_subject(record)} ranks lower, by no more than chance can explain ({was})"
 
 
 def _labelled(record: RunRecord, reason: str) -> str:

@@ -156,13 +156,13 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
     "probe": (
         record(*CALM, performance=measured(0.8, 0.5, version=None)),
         Tone.ACT,
-        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.50, was 0.80).",
+        "Retrain: a probe model ranks no better than chance since February 2024 (AUC 0.50, was 0.80).",
         "There is no champion: measured is a probe, a small model trained on January 2024.",
     ),
     "champion passed over": (
         record(*CALM, performance=replace(measured(0.8, 0.8), passed_over=PassedOver("2", FEBRUARY, FEBRUARY))),
         Tone.CALM,
-        "Nothing to do: the model ranks as well as it did (AUC 0.80 then, 0.80 now).",
+        "Nothing to do: the earlier model ranks as well as it did (AUC 0.80 then, 0.80 now).",
         "None of 14 features has moved since January 2024. The champion, version 2, was trained on February 2024 and "
         "cannot be judged on this month; measured is version 1, trained on January 2024.",
     ),
