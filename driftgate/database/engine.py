@@ -99,7 +99,9 @@ def _wait_for_keeper(dialect: Dialect, _record: Any, arguments: Any, options: An
         try:
             return dialect.connect(*arguments, **options)
         except Exception as error:
-            passing = any(part in str(error) for part in (*_PASSING, "No such file", "refused"))
+            passing = any(
+                part in str(error) for part in (*_PASSING, "No such file", "refused", "server closed the connection")
+            )
             if not passing or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)

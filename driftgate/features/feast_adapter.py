@@ -79,7 +79,8 @@ def describe_source(repo: Path, name: str) -> Source:
             raise ConfigurationError(
                 f"the data source {name!r} of monitors.toml is not in the registry of {repo}",
                 allowed=bounded(sorted(known)),
-                remedy="apply the repository (`driftgate apply --monitor NAME`), or correct source",
+                remedy="apply the repository (`driftgate apply --monitor NAME`; `driftgate ingest` does it too), "
+                "or correct source",
             )
         return _described(known[name])
 
@@ -136,7 +137,8 @@ def read_month(store: FeatureStore, engine: Engine, request: FeatureRequest) -> 
         table = _retrieve(store, engine, service, [item for item in declared if item.name not in absent], request)
         stale = tuple(_stale_views(views, engine, request)) if request.previous else ()
     _check_rows(table, request)
-    table = table.drop_columns([EVENT_TIMESTAMP])
+    # In one order on every engine: a sum of the same values in another order is another double.
+    table = table.drop_columns([EVENT_TIMESTAMP]).sort_by(request.key)
     try:
         write_file(request.out, table)
     except OSError as error:

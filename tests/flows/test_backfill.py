@@ -188,7 +188,7 @@ def test_a_retraining_is_no_matter_of_the_past(workplace: Workplace, monkeypatch
         (["--monitor", "churns"], UsageError.exit_code, "no monitor 'churns'"),
     ],
 )
-def test_a_wrong_call_is_told_before_anything_slow(
+def test_a_wrong_call_is_told_before_anything_is_judged(
     workplace: Workplace,
     arguments: list[str],
     status: int,
@@ -196,12 +196,12 @@ def test_a_wrong_call_is_told_before_anything_slow(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from flows.runtime import environment as runtime
+    from flows import backfill_flow
 
-    def never(_: object) -> None:
-        raise AssertionError("started what is slow")
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("began to judge")
 
-    monkeypatch.setattr(runtime, "start_workers", never)
+    monkeypatch.setattr(backfill_flow, "backfill_months", never)
     with pytest.raises(SystemExit) as ended:
         cli.main(["backfill", *arguments])
     out, err = capsys.readouterr()

@@ -59,7 +59,10 @@ WRONG = {
     "a current date before all": Wrong(4, ("2020-01-31", *DATES), ("--as-of-cur", "2020-01-31")),
     "nothing older": Wrong(4, ("no older month", *DATES), ("--as-of-cur", DATES[0])),
     "a month that was emptied": Wrong(
-        4, ("2024-02-29", DATES[0], DATES[2]), pair(DATES[0], DATES[1]), {"POSTGRES_DB": "{one_month_empty}"}
+        4,
+        ("2024-02-29", DATES[0], DATES[2]),
+        pair(DATES[0], DATES[1]),
+        {"POSTGRES_DB": "{one_month_empty}", **below("tables.toml")},
     ),
     "the same date twice": Wrong(2, ("both 2024-01-31",), pair(DATES[0], DATES[0])),
     "a reversed pair": Wrong(2, ("later than", "as_of_ref=2024-01-31 as_of_cur=2024-02-29"), pair(DATES[1], DATES[0])),
@@ -82,11 +85,11 @@ WRONG = {
         where={"POSTGRES_USER": "{role}", "POSTGRES_PASSWORD": "wr0ng-s3cret"},
     ),
     "a port that is none": Wrong(3, ("POSTGRES_PORT", "65535"), where={"POSTGRES_PORT": "70000"}),
-    "no tables": Wrong(3, ("subscriptions_profile_snapshots", "driftgate ingest"), where={"POSTGRES_DB": "postgres"}),
-    "no month": Wrong(4, ("two months are needed and 0",), where={"POSTGRES_DB": "{no_month}"}),
+    "no tables": Wrong(3, ("subs_profile", "driftgate ingest"), where={"POSTGRES_DB": "postgres"}),
+    "no month": Wrong(4, ("two months are needed and 0",), where={"POSTGRES_DB": "{no_month}", **below("tables.toml")}),
     "no Feast repository": Wrong(3, ("{folder}", "FEAST_REPO"), where={"FEAST_REPO": "{folder}"}),
     "a Feast repository that was not applied": Wrong(
-        3, ("churn_v1", "driftgate apply"), where={"FEAST_REPO": "{not_applied}"}
+        3, ("subs_profile", "driftgate apply"), where={"FEAST_REPO": "{not_applied}"}
     ),
     "a report folder below a file": Wrong(7, ("{file}", "REPORT_DIR"), where={"REPORT_DIR": "{file}/reports"}),
     "a report folder that is a file": Wrong(7, ("{file}", "REPORT_DIR"), where={"REPORT_DIR": "{file}"}),
@@ -130,7 +133,10 @@ def places(
     (folder / "broken.toml").write_text("[churn\n")
     (folder / "two.toml").write_text(good + good.replace("[churn", "[second").replace('report_folder = "."\n', ""))
     (folder / "unknown_key.toml").write_text(good.replace("threshold", "treshold"))
-    (folder / "wrong_table.toml").write_text(good.replace("subscriptions_profile_snapshots", "no_such_table"))
+    # Tables are read without the registry, which these databases do not have.
+    tables = good.replace('source = "subs_profile"', 'table = "subscriptions_profile_snapshots"\ntimestamp = "as_of"')
+    (folder / "tables.toml").write_text(tables)
+    (folder / "wrong_table.toml").write_text(tables.replace("subscriptions_profile_snapshots", "no_such_table"))
     (folder / "wrong_key.toml").write_text(good.replace("user_id", "no_such_key"))
     (folder / "file").write_text("")
     not_applied = Path(shutil.copytree(FEATURE_REPO, folder / "not_applied"))

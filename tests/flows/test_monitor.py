@@ -220,7 +220,7 @@ def test_a_wrong_configuration_is_not_tried_again(label: Path, workplace: Workpl
     from flows.monitor import monitor_month
 
     label.write_text(CHURN + 'table = "users"\ncolumn = "user_gender"\nkey = "user_id"\ntimestamp = "signup_date"\n')
-    with pytest.raises(ConfigurationError, match="user_gender is of type text"):
+    with pytest.raises(ConfigurationError, match="user_gender is of type string"):
         monitor_month(MONTHS[0], MONTHS[1])
     flow_run = workplace.flow_run("churn: 2024-01-31 vs 2024-02-29")
     assert flow_run["state_type"] == "FAILED"

@@ -102,10 +102,10 @@ def test_what_cannot_be_trained_is_said_before_anything_is_read(
     monitors = Path(workplace.environment["DRIFTGATE_MONITORS"]).read_text()
     for line, word in (
         ('model = "streamflow_churn"', "names no model"),
-        ('timestamp = "period_start"', "no label with"),
+        ('source = "labels"', "no label with"),
     ):
         other = tmp_path / "monitors.toml"
-        other.write_text(monitors.replace(line, ""))
+        other.write_text(monitors.replace(line, 'table = "labels"' if "labels" in line else ""))
         monkeypatch.setenv("DRIFTGATE_MONITORS", str(other))
         with pytest.raises(ConfigurationError, match=word):
             train_month()

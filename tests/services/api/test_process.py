@@ -82,8 +82,12 @@ def test_several_workers_report_their_sum(command: Start, month: Month) -> None:
     while not ready():
         assert time.monotonic() < deadline
     before = scrape(started.client)
-    for _ in range(40):
-        assert httpx.post(f"{started.client.base_url}/predict", json=body, timeout=60).status_code == 200
+    answered = 0
+    while answered < 40:
+        # The system decides which worker gets a connection, so that one may still be loading its model.
+        status = httpx.post(f"{started.client.base_url}/predict", json=body, timeout=60).status_code
+        assert status in (200, 503) and time.monotonic() < deadline
+        answered += status == 200
     for _ in range(5):
         after = scrape(started.client)
         where = ("api_requests_total", labels("/predict", "POST", 200))
