@@ -5,13 +5,13 @@ from datetime import UTC, date
 from hypothesis import strategies as st
 
 from driftgate.decision import HeldBack
-from driftgate.performance.result import PerformanceState, Relation
+from driftgate.performance.result import FeatureAuc, PerformanceState
 from driftgate.store.record import RunRecord
 from tests.reports.runs import column, finished, lost
 
 _CONTENT = RunRecord.of(finished(column("a", 0.5), column("b_c", 0.01), lost("gone"))).content
 _CHANGES = st.fixed_dictionaries({name: st.floats(-1, 1) for name in ("ref", "cur", "low", "high", "difference")})
-_RELATIONS = st.builds(Relation, st.text(max_size=5), st.floats(0, 1), st.floats(0, 1)).map(
+_RELATIONS = st.builds(FeatureAuc, st.text(max_size=5), st.floats(0, 1), st.floats(0, 1)).map(
     lambda item: {"name": item.name, "ref": item.ref, "cur": item.cur, "lost": item.lost}
 )
 _PERFORMANCES = st.fixed_dictionaries(

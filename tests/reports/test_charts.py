@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgate.performance.result import Relation
+from driftgate.performance.result import FeatureAuc
 from driftgate.reports import charts
 from driftgate.reports.charts import Point, Scale
 from driftgate.store.record import RunRecord
@@ -96,7 +96,10 @@ def test_no_bar_is_cut_off_and_longer_is_further(scores: list[float]) -> None:
 
 
 def test_a_change_of_a_feature_shows_both_figures_and_marks_a_loss() -> None:
-    relations = [RelationRecord.copied(Relation("<b>", 0.8, 0.4)), RelationRecord.copied(Relation("fee", 0.6, 0.59))]
+    relations = [
+        RelationRecord.copied(FeatureAuc("<b>", 0.8, 0.4)),
+        RelationRecord.copied(FeatureAuc("fee", 0.6, 0.59)),
+    ]
     found = Page(charts.changes(relations))
     assert "<b>" in found.text and "0.80" in found.text and "0.40" in found.text
     assert found.html.count("class='lost'") == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from driftgate.decision import History
-from driftgate.performance.result import Relation
+from driftgate.performance.result import FeatureAuc
 from driftgate.reports.index import write_index
 from tests.browser import chromium, require
 from tests.reports.pages import put
@@ -46,7 +46,7 @@ WIDTHS = [320, 400, 768, 1400, 3840]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pages of two monitors: a calm month, a trigger, one that is held back, a pending one, and a broken record."""
     folder = tmp_path_factory.mktemp("reports")
-    relations = tuple(Relation(f"a_rather_long_name_of_a_feature_{n}", 0.7 - n / 20, 0.45) for n in range(4))
+    relations = tuple(FeatureAuc(f"a_rather_long_name_of_a_feature_{n}", 0.7 - n / 20, 0.45) for n in range(4))
     fallen = replace(measured(0.82, 0.5), relations=relations)
     wild = [
         column("very_long_name_without_an_end_and_then_some_more", 8.0),

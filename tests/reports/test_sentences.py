@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgate.decision import Earlier, HeldBack, History
-from driftgate.performance.result import PassedOver, Performance, PerformanceState, Relation, not_measured
+from driftgate.performance.result import FeatureAuc, PassedOver, Performance, PerformanceState, not_measured
 from driftgate.reports import sentences
 from driftgate.reports.sentences import Figure, Tone
 from driftgate.run import Run
@@ -29,7 +29,7 @@ from tests.reports.runs import (
 
 MOVED = tuple(column(f"f{n:02d}", 0.5 if n < 8 else 0.01) for n in range(14))
 CALM = tuple(column(f"f{n:02d}") for n in range(14))
-RELATIONS = (Relation("tenure", 0.76, 0.41), Relation("fee", 0.64, 0.38), Relation("age", 0.6, 0.58))
+RELATIONS = (FeatureAuc("tenure", 0.76, 0.41), FeatureAuc("fee", 0.64, 0.38), FeatureAuc("age", 0.6, 0.58))
 LOST = measured(0.83, 0.51)
 NO_LABELS = not_measured(PerformanceState.NOT_COMPUTABLE, "not computable: every label of 2024-02-29 is 0")
 

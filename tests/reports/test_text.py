@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from driftgate.drift.result import TargetDrift
-from driftgate.performance.result import Relation
+from driftgate.performance.result import FeatureAuc
 from driftgate.reports.text import column_rows, decision_line, target_line, verdict_markdown
 from tests.reports.runs import NO_TARGET, TARGET, column, finished, lost, measured
 
@@ -73,7 +73,7 @@ def test_the_page_begins_with_the_sentence_and_what_to_do() -> None:
 
 
 def test_the_page_says_what_changed_for_the_model() -> None:
-    relations = (Relation("a|b", 0.8, 0.5), Relation("c", 0.6, 0.6))
+    relations = (FeatureAuc("a|b", 0.8, 0.5), FeatureAuc("c", 0.6, 0.6))
     page = verdict_markdown(finished(performance=replace(measured(0.8, 0.5), relations=relations)))
     assert "What predicts churn_label has changed, most of all a&#124;b." in page
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from driftgate.performance.result import Relation
+from driftgate.performance.result import FeatureAuc
 from driftgate.reports.verdict_page import render
 from driftgate.store.record import RunRecord
 from tests.reports.pages import Page
@@ -66,7 +66,7 @@ def test_every_declared_feature_is_in_the_ledger_with_what_chance_gives() -> Non
 
 
 def test_what_changed_for_the_model_is_shown_with_how_many_more_there_are() -> None:
-    relations = tuple(Relation(f"r{number}", 0.7, 0.5) for number in range(10))
+    relations = tuple(FeatureAuc(f"r{number}", 0.7, 0.5) for number in range(10))
     found = shown(run(performance=replace(measured(0.8, 0.5), relations=relations)))
     assert "What changed for the model" in found.text
     assert "r7" in found.text and "r8" not in found.text and "2 more in the record" in found.text
