@@ -12,11 +12,12 @@ from driftgate.performance.result import Performance, PerformanceState, not_meas
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """The three files of one run."""
+    """The files of one run; `page` is the verdict for people."""
 
     html: Path
     json: Path
     record: Path
+    page: Path
 
 
 @dataclass(frozen=True)

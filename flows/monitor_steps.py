@@ -21,7 +21,7 @@ from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
 from driftgate.planning import Plan, Request, policy_of
 from driftgate.reports.banner import with_banner
-from driftgate.reports.index import write_index
+from driftgate.reports.index import write_index, write_verdict
 from driftgate.reports.paths import delete_reports
 from driftgate.reports.text import column_rows, performance_line, target_line, verdict_markdown
 from driftgate.reports.workspace import add_snapshot, delete_snapshot
@@ -125,6 +125,7 @@ def publish_step(runtime: Runtime, run: Run, comparison: Comparison) -> None:
         write_atomic(run.paths.html, with_banner(comparison.html, run))
         write_atomic(run.paths.json, comparison.json)
         write_atomic(run.paths.record, record_text(run))
+        write_verdict(runtime.settings.report_dir, run.paths.record)
         save_run(runtime.engine, run)
     write_index(runtime.settings.report_dir)
     about = (run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur)

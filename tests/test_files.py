@@ -135,4 +135,5 @@ def test_each_pair_of_months_has_its_own_files(folder: str | None, expected: str
     assert paths.html == Path("/reports") / expected / "drift_2024-01-31_vs_2024-02-29.html"
     assert paths.json == paths.html.with_suffix(".json")
     assert paths.record == paths.html.with_name("decision_2024-01-31_vs_2024-02-29.json")
+    assert paths.page == paths.html.with_name("verdict_2024-01-31_vs_2024-02-29.html")
     assert paths != report_paths(Path("/reports"), monitor(report_folder=folder), JANUARY, date(2024, 3, 31))

@@ -11,10 +11,15 @@ def report_paths(report_dir: Path, monitor: Monitor, as_of_ref: date, as_of_cur:
     """Where the files of a pair of months go."""
     folder = report_dir / (monitor.report_folder or monitor.name)
     pair = f"{as_of_ref}_vs_{as_of_cur}"
-    return ReportPaths(folder / f"drift_{pair}.html", folder / f"drift_{pair}.json", folder / f"decision_{pair}.json")
+    return ReportPaths(
+        html=folder / f"drift_{pair}.html",
+        json=folder / f"drift_{pair}.json",
+        record=folder / f"decision_{pair}.json",
+        page=folder / f"verdict_{pair}.html",
+    )
 
 
 def delete_reports(paths: ReportPaths) -> None:
     """Remove the files of an earlier run of the pair; none may be there."""
-    for path in (paths.record, paths.json, paths.html):
+    for path in (paths.record, paths.json, paths.html, paths.page):
         path.unlink(missing_ok=True)

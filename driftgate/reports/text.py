@@ -6,7 +6,9 @@ from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
 from driftgate.performance.result import Performance, PerformanceState
+from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
+from driftgate.store.record import RunRecord
 
 _RELATIONS_SHOWN = 8
 
@@ -50,8 +52,10 @@ def decision_line(run: Run) -> str:
 
 
 def verdict_markdown(run: Run) -> str:
-    """A page that answers at a glance: the verdict, why, and the columns that moved."""
-    drift, target = run.drift, run.target
+    """A page that answers at a glance: the sentence of the verdict page, the verdict, and the columns that moved."""
+    drift, target, record = run.drift, run.target, RunRecord.of(run)
+    step = next_step(record)
+    command = f" `{step.command}`" if step.command else ""
     moved = [item for item in drift.worst_first if item.drifted]
     sample = (
         f"\n\n_A seeded sample is compared: {drift.compared_rows_ref:,} of {drift.rows_ref:,} and "
@@ -61,8 +65,8 @@ def verdict_markdown(run: Run) -> str:
     )
     why = f" ({target.reason})" if target.reason else ""
     return (
-        f"# {run.decision.label}\n\n"
-        f"**{run.monitor.name}**, {drift.as_of_ref} against {drift.as_of_cur}: "
+        f"# {_cell(headline(record))}\n\n{_cell(explanation(record))}\n\n**Next:** {_cell(step.text)}{command}\n\n"
+        f"`{run.decision.label}` **{run.monitor.name}**, {drift.as_of_ref} against {drift.as_of_cur}: "
         + "; ".join(f"`{reason}`" for reason in run.decision.reasons)
         + f"\n\n- {len(drift.drifted)} of {len(drift.columns)} declared features drift"
         + f"\n- label: {_plain(target.ref)} then, {_plain(target.cur)} now, "
@@ -70,7 +74,7 @@ def verdict_markdown(run: Run) -> str:
         + _performance_item(run.performance)
         + _prediction_item(drift.prediction)
         + f"\n- {drift.rows_ref:,} entities then, {drift.rows_cur:,} now"
-        + f"\n- report: `{run.paths.html}`{sample}\n\n"
+        + f"\n- verdict page: `{run.paths.page}`, report: `{run.paths.html}`{sample}\n\n"
         + ("\n".join(_markdown_table(moved)) if moved else "No feature drifts.")
         + _relations(run.performance)
     )

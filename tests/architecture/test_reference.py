@@ -278,3 +278,31 @@ def test_every_event_is_there() -> None:
     events = set(re.findall(r'"(driftgate\.decision\.\w+)"', sources))
     assert events
     assert set(table(f"{REFERENCE}/prefect.md", "Events")) == events
+
+
+# ---- pages
+
+
+def test_every_file_of_a_pair_is_there() -> None:
+    from dataclasses import fields
+
+    run = finished()
+    pair = f"{run.drift.as_of_ref}_vs_{run.drift.as_of_cur}"
+    names = {getattr(run.paths, field.name).name.replace(pair, "{pair}") for field in fields(run.paths)}
+    assert set(table(f"{REFERENCE}/pages.md", "Files of a pair")) == names
+
+
+def test_every_page_over_all_pairs_is_there() -> None:
+    from driftgate.reports.index import INDEX, MONITOR
+
+    assert set(table(f"{REFERENCE}/pages.md", "Pages over all pairs")) == {INDEX, MONITOR}
+
+
+def test_every_answer_is_there_with_its_word() -> None:
+    from driftgate.reports.sentences import Tone, action, tone
+    from tests.reports.test_sentences import STATES
+
+    documented = table(f"{REFERENCE}/pages.md", "Answers")
+    assert set(documented) == set(Tone)
+    for record, *_ in STATES.values():
+        assert f"*{action(record)}*" in documented[tone(record)][0]

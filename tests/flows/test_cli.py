@@ -238,8 +238,8 @@ def test_what_is_wrong_leaves_nothing_behind(answers: dict[str, Future[Result]],
     assert {path.name for path in workplace.reports.iterdir()} == {
         f"{kind}_{ref}_vs_{cur}.{suffix}"
         for ref, cur in (DATES[:2], DATES[1:])
-        for kind, suffix in (("drift", "html"), ("drift", "json"), ("decision", "json"))
-    } | {"index.html"}
+        for kind, suffix in (("drift", "html"), ("drift", "json"), ("decision", "json"), ("verdict", "html"))
+    } | {"index.html", "monitor.html"}
 
 
 def test_the_script_ends_in_three_lines(answers: dict[str, Future[Result]], workplace: Workplace) -> None:

@@ -71,8 +71,12 @@ def test_a_rerun_replaces_the_run_before(runs: dict[str, Run], workplace: Workpl
 
 def test_nothing_is_left_behind(runs: dict[str, Run], workplace: Workplace) -> None:
     names = {path.name for path in workplace.reports.iterdir()}
-    reports = {path.name for run in runs.values() for path in (run.paths.html, run.paths.json, run.paths.record)}
-    assert names == reports | {"index.html"}
+    reports = {
+        path.name
+        for run in runs.values()
+        for path in (run.paths.html, run.paths.json, run.paths.record, run.paths.page)
+    }
+    assert names == reports | {"index.html", "monitor.html"}
     assert list((Path(workplace.environment["DRIFTGATE_HOME"]) / "scratch").rglob("run-*")) == []
 
 
@@ -84,7 +88,7 @@ def test_the_artifacts_show_the_verdict_and_the_columns(runs: dict[str, Run], wo
     assert set(by_key) == set(keys) and len(found) == 2
     verdict, columns = (by_key[key] for key in keys)
     assert verdict["type"] == "markdown"
-    assert verdict["data"].startswith("# NO_ACTION")
+    assert verdict["data"].startswith("# Nothing to do: ") and "`NO_ACTION`" in verdict["data"]
     assert "drift_share=0.07 < 0.30" in verdict["data"]
     rows = json.loads(columns["data"])
     assert [row["feature"] for row in rows] == [item.name for item in runs["calm"].drift.worst_first]

@@ -1,6 +1,5 @@
 """The report in a browser without a network: everything it needs is in the one file."""
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -17,6 +16,7 @@ from driftgate.features.types import FeatureRequest
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor, read_monitor
 from driftgate.reports.banner import with_banner
+from tests.browser import chromium
 from tests.conftest import FEATURE_REPO, ROOT
 from tests.reports.runs import decided
 
@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 REF, CUR = date(2024, 2, 29), date(2024, 3, 31)
-BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-OFFLINE = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--no-proxy-server",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--window-size=1400,1000",
-]
 
 
 @pytest.fixture(scope="module")
@@ -59,27 +45,14 @@ def _side(worker: FeatureWorker, monitor: Monitor, day: date, folder: Path) -> S
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> "Iterator[Chrome]":
-    if not (BROWSER.is_file() and DRIVER.is_file()):
-        if os.environ.get("DRIFTGATE_TEST_BROWSER") == "required":
-            pytest.fail(f"DRIFTGATE_TEST_BROWSER is 'required', and {BROWSER} or {DRIVER} is missing")
-        pytest.skip(f"{BROWSER} or {DRIVER} is missing; on Debian: apt-get install chromium chromium-driver")
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for argument in (*OFFLINE, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=Service(str(DRIVER)))
-    driver.execute_cdp_cmd("Network.enable", {})
-    driver.execute_cdp_cmd(
-        "Network.emulateNetworkConditions",
-        {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
-    )
-    yield driver
-    driver.quit()
+def browser() -> "Iterator[Chrome]":
+    with chromium() as driver:
+        driver.execute_cdp_cmd("Network.enable", {})
+        driver.execute_cdp_cmd(
+            "Network.emulateNetworkConditions",
+            {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
+        )
+        yield driver
 
 
 # The heading of the card that each plot is in, and how many bars it drew.
@@ -112,7 +85,9 @@ def test_the_page_is_complete_without_a_network(browser: "Chrome", comparison: C
 
     banner = browser.find_element(By.CSS_SELECTOR, "body > section").text
     assert "2024-02-29" in banner and "2024-03-31" in banner
-    assert f"{len(comparison.drift.drifted)} of 14 declared features drift" in banner
+    assert f"the {len(comparison.drift.drifted)} of 14 declared features that moved" in banner
+    link = browser.find_element(By.LINK_TEXT, "The verdict page").get_attribute("href")
+    assert link.endswith("/verdict_2024-02-29_vs_2024-03-31.html")
     assert all(name in browser.page_source for name in features)
 
     rows = browser.find_elements(By.CSS_SELECTOR, "[aria-label='Detail panel visibility toggle']")

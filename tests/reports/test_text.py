@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from driftgate.drift.result import TargetDrift
+from driftgate.performance.result import FeatureAuc
 from driftgate.reports.text import column_rows, decision_line, target_line, verdict_markdown
-from tests.reports.runs import NO_TARGET, TARGET, column, finished, lost
+from tests.reports.runs import NO_TARGET, TARGET, column, finished, lost, measured
 
 
 def test_the_target_line_has_exactly_this_form() -> None:
@@ -53,15 +54,28 @@ def test_a_reason_with_a_line_break_stays_on_its_line() -> None:
     assert len(target_line(broken).splitlines()) == 1
 
 
-def test_the_page_begins_with_the_verdict_and_why() -> None:
+def test_the_page_begins_with_the_sentence_and_what_to_do() -> None:
     lines = verdict_markdown(finished()).splitlines()
-    assert lines[0] == "# NO_ACTION"
-    assert lines[2] == "**churn**, 2024-01-31 against 2024-02-29: `drift_share=0.07 < 0.30`"
+    assert (
+        lines[0] == "# Nothing to do: 1 of 14 features has moved since January 2024, and retraining is due from 5 on."
+    )
+    assert "**Next:** Judge the next month when it is loaded. `driftgate monitor --monitor churn`" in lines
+    assert "`NO_ACTION` **churn**, 2024-01-31 against 2024-02-29: `drift_share=0.07 < 0.30`" in lines
     assert "- 1 of 14 declared features drift" in lines
     assert "- label: 0.2654 then, 0.2415 now, a difference of 0.0239" in lines
     assert "- 7,043 entities then, 7,043 now" in lines
+    assert (
+        "- verdict page: `/reports/verdict_2024-01-31_vs_2024-02-29.html`, "
+        "report: `/reports/drift_2024-01-31_vs_2024-02-29.html`"
+    ) in lines
     assert "| f03 | values | 0.5000 | 0.1000 | - | wasserstein |" in lines
     assert not any("f00" in line for line in lines)
+
+
+def test_the_page_says_what_changed_for_the_model() -> None:
+    relations = (FeatureAuc("a|b", 0.8, 0.5), FeatureAuc("c", 0.6, 0.6))
+    page = verdict_markdown(finished(performance=replace(measured(0.8, 0.5), relations=relations)))
+    assert "What predicts churn_label has changed, most of all a&#124;b." in page
 
 
 def test_the_page_says_where_nothing_drifts_and_what_is_not_computable() -> None:

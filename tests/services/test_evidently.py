@@ -17,10 +17,10 @@ import pytest
 
 from driftgate.reports.index import write_index
 from driftgate.reports.workspace import add_snapshot, delete_snapshot, project_id, snapshot_id
+from tests.browser import chromium
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, finished
 from tests.reports.snapshots import snapshot_text
 
-BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 PROJECT = f"/api/projects/{project_id('churn')}"
 
 # Prints what it would send elsewhere: a connection to anything but this machine is an error, and none is tried.
@@ -143,7 +143,7 @@ def test_nobody_can_change_anything_through_it(ui: Ui, path: str, method: str) -
 def test_the_report_files_lie_below_reports(ui: Ui) -> None:
     write_index(ui.reports)
     (ui.reports / "drift_x.html").write_text("<p>hello</p>")
-    assert b"Drift reports" in ui.ask("/reports/")[1]
+    assert b"Driftgate" in ui.ask("/reports/")[1]
     assert ui.ask("/reports/drift_x.html") == (200, b"<p>hello</p>")
     for path in ("/reports/../log", "/reports/%2e%2e/log", "/reports//etc/passwd", "/reports/gone.html"):
         assert ui.ask(path)[0] == 404, path
@@ -151,22 +151,10 @@ def test_the_report_files_lie_below_reports(ui: Ui) -> None:
 
 def test_the_page_needs_nothing_from_elsewhere(ui: Ui) -> None:
     """In a browser without a network: the dashboard is drawn from the snapshots, and nothing fails to load."""
-    missing = [str(path) for path in (BROWSER, DRIVER) if not path.exists()]
-    if missing and os.environ.get("DRIFTGATE_TEST_BROWSER") == "required":
-        pytest.fail(f"missing: {missing}")
-    if missing:
-        pytest.skip(f"missing: {missing}")
-    from selenium import webdriver
     from selenium.webdriver.support.ui import WebDriverWait
 
     add_snapshot(ui.workspace, finished(months=(FEBRUARY, MARCH)), snapshot_text())
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"):
-        options.add_argument(argument)
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER))) as browser:
+    with chromium(loopback=True) as browser:
         browser.get(f"{ui.url}/projects/{project_id('churn')}")
         wait = WebDriverWait(browser, 60)
         wait.until(lambda driver: "Drift share by month" in driver.page_source)

@@ -1,6 +1,5 @@
 """The API's own pages in a browser that reaches this machine and nothing else."""
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.reports.test_index_in_browser import BROWSER, DRIVER, OFFLINE
+from tests.browser import chromium
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -18,19 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Chrome"]:
     """Chromium that resolves no host; the API is asked by its address."""
-    missing = [str(path) for path in (BROWSER, DRIVER) if not path.exists()]
-    if missing and os.environ.get("DRIFTGATE_TEST_BROWSER") == "required":
-        pytest.fail(f"missing: {missing}")
-    if missing:
-        pytest.skip(f"missing: {missing}")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for argument in OFFLINE:
-        options.add_argument(argument.replace("~NOTFOUND", "~NOTFOUND, EXCLUDE 127.0.0.1"))
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER))) as driver:
+    with chromium(loopback=True) as driver:
         yield driver
 
 

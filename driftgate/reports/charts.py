@@ -1,0 +1,213 @@
+"""Plots as SVG and HTML that fit every width: signals over months, features on one scale, changes of single features.
+
+Positions are percentages, lines keep their width, and text is text, so that a plot is as readable at 400 pixels as on
+a large screen. A plot of a signal has its words for those who do not see it.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from html import escape
+
+from driftgate.drift.result import ColumnState, is_p_value
+from driftgate.reports.layout import name_html
+from driftgate.store.record import RunRecord
+from driftgate.store.record_parts import ColumnRecord, RelationRecord
+
+SIGNALS = {
+    "auc_drop": "Fall of the AUC",
+    "drift_share": "Share of features that moved",
+    "target_drift": "Change of the label",
+}
+"""The signals in the order in which they are shown, in words."""
+
+# A bar that is ten thousand thresholds long is as long as any longer one would be.
+_MOST = 1e4
+# Up to so many thresholds the scale is linear.
+_LINEAR = 6.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A month of a signal: None for `value` where it is not known, for `threshold` where there is none."""
+
+    month: date
+    value: float | None
+    threshold: float | None
+    reached: bool
+
+
+def points(records: Sequence[RunRecord], signal: str) -> list[Point]:
+    """A signal by month."""
+    return [_point(record, signal) for record in records]
+
+
+def _point(record: RunRecord, signal: str) -> Point:
+    value, threshold = _values(record, signal)
+    named = [item for item in record.signals if item.name == signal]
+    reached = any(item.reached for item in named)
+    if not record.signals and signal == "drift_share":
+        # A record of the first release.
+        reached = record.drift_share >= record.threshold
+    return Point(record.inputs.as_of_cur, value, threshold, reached)
+
+
+def _values(record: RunRecord, signal: str) -> tuple[float | None, float | None]:
+    if signal == "drift_share":
+        return record.drift_share, record.threshold
+    if signal == "target_drift":
+        return record.target.abs_diff, record.target.threshold
+    found = record.performance
+    return (found.auc.drop if found and found.auc else None), (found.threshold if found else None)
+
+
+def trend(shown: Sequence[Point], name: str) -> str:
+    """A signal by month as a line, its threshold as a dashed one, a dot for each month; filled where it is reached.
+
+    The months share the width evenly and stand in the middle of their part.
+    """
+    bottom, top = _range(shown)
+    across = [(number + 0.5) / len(shown) * 100 for number in range(len(shown))]
+    placed = list(zip(across, shown, strict=True))
+    lines = "".join(
+        f"<polyline points='{' '.join(f'{x:.2f},{_down(value, bottom, top):.2f}' for x, value in run)}'/>"
+        for run in _runs([(x, point.value) for x, point in placed])
+    )
+    limits = [(x, point.threshold) for x, point in placed]
+    if limits and limits[-1][1] is not None:
+        limits = [(0.0, limits[0][1]), *limits, (100.0, limits[-1][1])]
+    lines += "".join(
+        f"<polyline class='limit' points='{' '.join(f'{x:.2f},{_down(v, bottom, top):.2f}' for x, v in run)}'/>"
+        for run in _runs(limits)
+    )
+    dots = "".join(
+        f"<i{' class=reached' if point.reached else ''} title='{point.month}: {point.value:.2f}' "
+        f"style='left:{x:.2f}%;top:{_down(point.value, bottom, top):.2f}%'></i>"
+        for x, point in placed
+        if point.value is not None
+    )
+    return (
+        f"<div class='plot' role='img' aria-label='{escape(_spoken(shown, name))}'>"
+        f"<svg viewBox='0 0 100 100' preserveAspectRatio='none' aria-hidden='true'>{lines}</svg>{dots}"
+        f"{_limit_label(shown, bottom, top)}</div>"
+    )
+
+
+def _limit_label(shown: Sequence[Point], bottom: float, top: float) -> str:
+    last = shown[-1].threshold
+    if last is None:
+        return ""
+    return f"<em style='top:{_down(last, bottom, top):.2f}%'>threshold {last:.2f}</em>"
+
+
+def _range(shown: Sequence[Point]) -> tuple[float, float]:
+    """The ends of the scale: it holds zero, every value and every threshold, with room above."""
+    values = [value for point in shown for value in (point.value, point.threshold) if value is not None]
+    bottom, top = min(0.0, *values, 0.0), max(0.02, *values, 0.02)
+    return bottom, top + (top - bottom) * 0.25
+
+
+def _down(value: float, bottom: float, top: float) -> float:
+    return (top - value) / (top - bottom) * 100
+
+
+def _runs(placed: Sequence[tuple[float, float | None]]) -> Iterator[list[tuple[float, float]]]:
+    """Neighbours that have values, of two or more: a gap breaks the line."""
+    run: list[tuple[float, float]] = []
+    for x, value in [*placed, (0.0, None)]:
+        if value is not None:
+            run.append((x, value))
+            continue
+        if len(run) > 1:
+            yield run
+        run = []
+
+
+def _spoken(shown: Sequence[Point], name: str) -> str:
+    """The plot in words."""
+    known = [point for point in shown if point.value is not None]
+    if not known:
+        return f"{name}: no month has a figure"
+    first, last = known[0], known[-1]
+    reached = sum(point.reached for point in shown)
+    limit = f", threshold {last.threshold:.2f}, reached in {reached} of {len(shown)}" if last.threshold else ""
+    if first is last:
+        return f"{name}, {last.month}: {last.value:.2f}{limit}"
+    return f"{name} from {first.month} to {last.month}: {first.value:.2f} then, {last.value:.2f} now{limit}"
+
+
+def ends(shown: Sequence[Point]) -> str:
+    """The first and the last month below a plot."""
+    months = [f"<span>{shown[0].month}</span>"] + ([f"<span>{shown[-1].month}</span>"] if len(shown) > 1 else [])
+    return f"<div class='ends' aria-hidden='true'>{''.join(months)}</div>"
+
+
+def severity(item: ColumnRecord) -> float | None:
+    """How many thresholds a feature is away from no change; None where it was not compared. For p-values the inverse.
+
+    A feature that drifts by its share of missing values alone may have less than one.
+    """
+    if item.state is not ColumnState.COMPARED or item.score is None or not item.threshold:
+        return None
+    if is_p_value(item.method):
+        return min(item.threshold / max(item.score, 1e-12), _MOST)
+    score = item.score if item.corrected_score is None else item.corrected_score
+    return min(max(score, 0.0) / item.threshold, _MOST)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One scale for all features: linear where no feature is far out, else logarithmic. Nothing is cut off.
+
+    Attributes:
+        top: thresholds at its end.
+        logarithmic: whether it begins at a tenth of the threshold and each step is ten times the last.
+    """
+
+    top: float
+    logarithmic: bool
+
+    @classmethod
+    def over(cls, columns: Sequence[ColumnRecord]) -> "Scale":
+        """The scale that holds all these features and the threshold."""
+        most = max([1.0, *(value for value in map(severity, columns) if value is not None)])
+        if most <= _LINEAR:
+            return cls(max(1.5, most * 1.05), False)
+        return cls(most * 1.15, True)
+
+    def at(self, value: float) -> float:
+        """Where a value is, in percent of the length."""
+        if not self.logarithmic:
+            return value / self.top * 100
+        return max(0.0, (math.log10(max(value, 1e-9)) + 1) / (math.log10(self.top) + 1) * 100)
+
+
+def bar(item: ColumnRecord, scale: Scale) -> str:
+    """A feature on the scale, with a line at the threshold; nothing where it was not compared."""
+    value = severity(item)
+    if value is None:
+        return ""
+    return (
+        f"<div class='far'><div class='bar' aria-hidden='true'><i style='width:{scale.at(value):.2f}%'></i>"
+        f"<b style='left:{scale.at(1.0):.2f}%'></b></div><span class='number'>{value:,.1f}&#160;&#215;</span></div>"
+    )
+
+
+def changes(relations: Sequence[RelationRecord]) -> str:
+    """What single features say about the label, then and now, as a list of lines from one dot to another."""
+    values = [value for item in relations for value in (item.ref, item.cur)]
+    low, high = min(0.45, *values) - 0.02, max(0.55, *values) + 0.02
+    return f"<ul class='changes'>{''.join(_change(item, low, high) for item in relations)}</ul>"
+
+
+def _change(item: RelationRecord, low: float, high: float) -> str:
+    then, now, coin = ((value - low) / (high - low) * 100 for value in (item.ref, item.cur, 0.5))
+    kind = " class='lost'" if item.lost >= 0.05 else ""
+    return (
+        f"<li{kind}><span>{name_html(item.name)}</span><span class='line' aria-hidden='true'>"
+        f"<span class='coin' style='left:{coin:.2f}%'></span>"
+        f"<span class='span' style='left:{min(then, now):.2f}%;width:{abs(then - now):.2f}%'></span>"
+        f"<span class='from' style='left:{then:.2f}%'></span><span class='to' style='left:{now:.2f}%'></span></span>"
+        f"<span class='value'>{item.ref:.2f} <span aria-hidden='true'>→</span> {item.cur:.2f}</span></li>"
+    )

@@ -1,0 +1,148 @@
+"""The page of one monitor: its months from left to right, one kind of reference at a time. Pure, from records to HTML.
+
+Answers, signals and features share the columns of one table, so that what happened in a month stands in one column.
+The switch between references is a group of radio buttons, which needs no script.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
+from html import escape
+
+from driftgate.pairs import Pair
+from driftgate.reports import charts
+from driftgate.reports.layout import link, name_html, page, tone_label
+from driftgate.reports.sentences import action, headline, month_name, tone
+from driftgate.reports.series import Series, series_of
+from driftgate.store.record import RunRecord
+from driftgate.store.record_parts import ColumnRecord
+
+_MOST_MONTHS = 60
+_MOST_FEATURES = 60
+
+
+def render(name: str, records: Sequence[RunRecord], pages: Mapping[Pair, str], overview: str) -> str:
+    """The page as HTML.
+
+    Args:
+        name: the monitor's.
+        records: its runs, in any order.
+        pages: addresses of the verdict pages that are there.
+        overview: address of the page above.
+    """
+    found = series_of(records)
+    if not found:
+        main = (
+            "<section><h1>No month is judged yet</h1><p><code>driftgate monitor</code> judges the newest.</p></section>"
+        )
+    else:
+        main = _main(name, found, pages)
+    return page(f"{name}: months", [("Overview", overview), (name, "")], main)
+
+
+def _main(name: str, found: Sequence[Series], pages: Mapping[Pair, str]) -> str:
+    newest = found[0].records[-1]
+    address = pages.get(newest.pair)
+    way = f"<ul class='files'><li>{link('The verdict', address)}</li></ul>" if address else ""
+    choices = "".join(_choice(number, series, pages) for number, series in enumerate(found))
+    return (
+        f"<div class='hero {tone(newest)}'><p class='soft small'>{month_name(newest.inputs.as_of_cur)} against "
+        f"{month_name(newest.inputs.as_of_ref)}</p><h1>{escape(headline(newest, found[0].records))}</h1>{way}</div>\n"
+        f"<section><h2>Months of {escape(name)}</h2><p class='soft'>Each column is a month. A filled dot has reached "
+        "its threshold, the dashed line. The features are coloured by how many thresholds they have moved.</p>"
+        f"<fieldset class='switch' style='margin-top:1rem'><legend>Held against</legend>{choices}</fieldset></section>"
+    )
+
+
+def _choice(number: int, series: Series, pages: Mapping[Pair, str]) -> str:
+    checked = " checked" if number == 0 else ""
+    return (
+        f"<input type='radio' name='reference' id='reference-{number}'{checked}>"
+        f"<label for='reference-{number}'>{escape(series.name)}</label>"
+        f"<div class='panel'>{_months(series, pages)}</div>\n"
+    )
+
+
+def _months(series: Series, pages: Mapping[Pair, str]) -> str:
+    shown = series.records[-_MOST_MONTHS:]
+    heads = "".join(f"<th scope='col'>{_short(record.inputs.as_of_cur)}</th>" for record in shown)
+    answers = "".join(f"<td>{_answer(record, pages)}</td>" for record in shown)
+    older = len(series.records) - len(shown)
+    note = f"<p class='small soft'>{older} older months are in the overview.</p>" if older else ""
+    return (
+        f"<div class='scroll' tabindex='0' role='region' aria-label='Months against {escape(series.name)}'>"
+        f"<table class='months' style='--count:{len(shown)}'><colgroup><col class='gutter'></colgroup>"
+        f"<thead><tr><th scope='row'>Month</th>{heads}</tr></thead><tbody><tr><th scope='row'>Answer</th>{answers}</tr>"
+        f"{_signals(shown)}{_heat(shown)}</tbody></table></div>{note}"
+    )
+
+
+def _short(day: date) -> str:
+    """A month for the head of a narrow column; the day too where it is not the last of its month."""
+    words = month_name(day).split()
+    return f"{' '.join([*words[:-2], words[-2][:3]])}<br>{words[-1]}"
+
+
+def _answer(record: RunRecord, pages: Mapping[Pair, str]) -> str:
+    text = f"{action(record)}: {'; '.join(record.reasons)}"
+    mark = f"<span class='verdict {tone(record)}'>{tone_label(record)}</span>"
+    address = pages.get(record.pair)
+    if not address:
+        return f"<span title='{escape(text)}'>{mark}</span>"
+    month = f"{tone_label(record)}, {record.inputs.as_of_cur}"
+    return f"<a href='{escape(address)}' title='{escape(text)}' aria-label='{month}'>{mark}</a>"
+
+
+def _signals(shown: Sequence[RunRecord]) -> str:
+    rows = []
+    for signal, name in charts.SIGNALS.items():
+        found = charts.points(shown, signal)
+        if not any(point.value is not None for point in found):
+            continue
+        newest = next(point for point in reversed(found) if point.value is not None)
+        limit = f", threshold {newest.threshold:.2f}" if newest.threshold is not None else ", no threshold"
+        rows.append(
+            f"<tr class='signal'><th scope='row'>{name}<small>{newest.value:.2f}{limit}</small></th>"
+            f"<td colspan='{len(shown)}'>{charts.trend(found, name)}</td></tr>"
+        )
+    return "".join(rows)
+
+
+def _heat(shown: Sequence[RunRecord]) -> str:
+    """A row for each feature, that which ever moved furthest first."""
+    by_month = [{item.name: item for item in record.columns} for record in shown]
+    names = {name for columns in by_month for name in columns}
+    order = sorted(names, key=lambda name: (-max(_weight(columns.get(name)) for columns in by_month), name))
+    rows = "".join(
+        f"<tr class='heat'><th scope='row'>{name_html(name)}</th>"
+        + "".join(f"<td>{_cell(columns.get(name))}</td>" for columns in by_month)
+        + "</tr>"
+        for name in order[:_MOST_FEATURES]
+    )
+    more = len(order) - _MOST_FEATURES
+    if more > 0:
+        rows += f"<tr class='heat'><th scope='row'><small>{more} more moved less</small></th></tr>"
+    return rows
+
+
+def _weight(item: ColumnRecord | None) -> float:
+    """How far a feature moved, for the order and the colour; what could not be compared comes first."""
+    if item is None:
+        return -1.0
+    found = charts.severity(item)
+    if found is None:
+        return math.inf
+    return max(found, 1.0) if item.drifted else found
+
+
+def _cell(item: ColumnRecord | None) -> str:
+    """The number of thresholds, coloured from where it begins to count."""
+    if item is None:
+        return ""
+    found = charts.severity(item)
+    if found is None:
+        return f"<span style='--w:1' title='{escape(item.detail or item.state)}'>not compared</span>"
+    # Ten thresholds and more have the full colour.
+    strength = min(1.0, 0.35 + 0.65 * math.log10(max(found, 1.0))) if item.drifted else 0.0
+    kind = "drifted" if item.drifted else "quiet"
+    return f"<span class='{kind}' style='--w:{strength:.2f}'>{found:.1f}</span>"

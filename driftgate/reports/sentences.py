@@ -1,0 +1,404 @@
+"""The words for a decision record: what to do, why, and what the figures say. Pure, plain text, nothing escaped.
+
+Pages, artifacts and messages take their sentences from here, so that they say the same. One function makes one part.
+What a reader needs first comes first: an action, then the reason, each in a sentence of its own.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from driftgate.decision import HeldBack
+from driftgate.performance.result import PerformanceState
+from driftgate.store.record import RunRecord
+from driftgate.store.record_parts import MeasureRecord, PerformanceRecord
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+# A feature that lost less says about the label what it said.
+_LOST = 0.05
+
+
+class Tone(StrEnum):
+    """What an answer asks of its reader; pages give each a colour and a mark."""
+
+    ACT = "act"
+    WAIT = "wait"
+    KNOWN = "known"
+    CALM = "calm"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do next: a sentence, and the command that does it, or empty."""
+
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One signal for people.
+
+    Attributes:
+        signal: its name in the record.
+        title: what it is about.
+        now: the figure; words where there is none.
+        then: the figure it is held against, or empty.
+        text: what it means, with its interval.
+        reached: whether it is beyond its threshold.
+    """
+
+    signal: str
+    title: str
+    now: str
+    then: str
+    text: str
+    reached: bool
+
+
+def month_name(day: date) -> str:
+    """The month in words; a day that is not the last of its month is named too.
+
+    >>> month_name(date(2024, 2, 29)), month_name(date(2024, 2, 15))
+    ('February 2024', '15 February 2024')
+    """
+    name = f"{_MONTHS[day.month - 1]} {day.year}"
+    last = day == date.max or date.fromordinal(day.toordinal() + 1).month != day.month
+    return name if last else f"{day.day} {name}"
+
+
+def tone(record: RunRecord) -> Tone:
+    """What the answer asks of its reader."""
+    if record.triggered:
+        return Tone.ACT
+    if record.held_back:
+        return Tone.KNOWN if record.held_back_code is HeldBack.CHAMPION_KNOWS else Tone.WAIT
+    return Tone.WAIT if record.pending else Tone.CALM
+
+
+def action(record: RunRecord) -> str:
+    """What to do, in one to four words."""
+    if record.triggered:
+        return "Retrain"
+    if record.held_back and record.held_back_code is not HeldBack.CHAMPION_KNOWS:
+        return "Wait"
+    return "Nothing to do yet" if record.pending and not record.held_back else "Nothing to do"
+
+
+def headline(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
+    """The action and its first reason: one sentence.
+
+    Args:
+        record: the run.
+        earlier: records of earlier months with the same kind of reference, in any order.
+    """
+    return f"{action(record)}: {_reasons(record, earlier)[0]}."
+
+
+def explanation(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
+    """The other reasons, each a sentence; empty where the headline has said all."""
+    rest = [f"{text[:1].upper()}{text[1:]}." for text in _reasons(record, earlier)[1:]]
+    return " ".join([*rest, *filter(None, [model_note(record)])])
+
+
+def answer(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
+    """The headline and the explanation."""
+    return f"{headline(record, earlier)} {explanation(record, earlier)}".strip()
+
+
+def start_note(record: RunRecord) -> str:
+    """What the trigger started; empty where there was none."""
+    if not record.triggered:
+        return ""
+    if record.retrain == "deployment" and record.pending:
+        return "The training of a challenger starts when the labels of the month are there."
+    return {
+        "simulated": (
+            "SIMULATED: the monitor only says that it would retrain. No training was started, and the same model "
+            'goes on serving. Start one by the command, or set retrain = "deployment" to have it started.'
+        ),
+        "off": "RETRAIN OFF: an event was sent for others to act on, and Driftgate itself started nothing.",
+        "deployment": "A training of a challenger was asked for; the list of runs in Prefect shows it.",
+    }.get(record.retrain, "")
+
+
+def next_step(record: RunRecord) -> Step:
+    """What a person does now."""
+    as_of_ref, as_of_cur = record.pair
+    of_monitor = f"--monitor {record.monitor}"
+    again = f"driftgate monitor --as-of-ref {as_of_ref} --as-of-cur {as_of_cur} {of_monitor}"
+    if record.triggered:
+        return _step_of_trigger(record)
+    if record.pending:
+        return Step(f"Judge the pair again when the labels of {month_name(as_of_cur)} are there.", again)
+    if record.held_back and record.held_back_code is not HeldBack.CHAMPION_KNOWS:
+        text = "Wait for the next month. To retrain all the same:"
+        return Step(text, f"driftgate retrain --as-of {as_of_cur} {of_monitor}")
+    return Step("Judge the next month when it is loaded.", f"driftgate monitor {of_monitor}")
+
+
+def _step_of_trigger(record: RunRecord) -> Step:
+    of_month = f"--as-of {record.inputs.as_of_cur} --monitor {record.monitor}"
+    found = record.performance
+    if found is not None and found.state is PerformanceState.MEASURED and found.champion is None:
+        return Step("Train a first model on this month; it serves from then on.", f"driftgate train {of_month}")
+    if record.pending:
+        month = month_name(record.inputs.as_of_cur)
+        return Step(f"Train a challenger when the labels of {month} are there.", f"driftgate retrain {of_month}")
+    if record.retrain == "deployment":
+        return Step("See what came of the training.", f"driftgate runs --monitor {record.monitor}")
+    text = "Train a challenger on this month; it takes over only where it surely ranks better."
+    return Step(text, f"driftgate retrain {of_month}")
+
+
+def model_note(record: RunRecord) -> str:
+    """Which model was measured, where it is not simply the champion; else empty."""
+    found = record.performance
+    if found is None or found.state is not PerformanceState.MEASURED:
+        return ""
+    trained = f" trained on {month_name(found.trained_on)}" if found.trained_on else ""
+    model = f"version {found.champion}," if found.champion else "a probe, a small model"
+    if found.passed_over is not None:
+        champion, month = found.passed_over.version, month_name(found.passed_over.trained_on)
+        return (
+            f"The champion, version {champion}, was trained on {month} and cannot be judged on this month; "
+            f"measured is {f'{model}{trained}'.rstrip(',')}."
+        )
+    if found.champion is None:
+        return f"There is no champion: measured is {model}{trained}."
+    return ""
+
+
+def figures(record: RunRecord) -> list[Figure]:
+    """The three figures: the model, the features, the label."""
+    return [_model_figure(record), _features_figure(record), _label_figure(record)]
+
+
+def features_needed(record: RunRecord) -> int:
+    """The least number of drifted features that reaches the threshold of the drift share.
+
+    Of 14 features and a threshold of 0.3 it is 5.
+    """
+    return math.ceil(record.threshold * record.declared_features - 1e-9)
+
+
+def since(record: RunRecord, earlier: Sequence[RunRecord]) -> date:
+    """The month from which on the AUC is down without a break, this one included."""
+    first = record.inputs.as_of_cur
+    before = (item for item in earlier if item.inputs.as_of_cur < first)
+    for item in sorted(before, key=lambda item: item.inputs.as_of_cur, reverse=True):
+        if not item.auc_dropped:
+            break
+        first = item.inputs.as_of_cur
+    return first
+
+
+def once_in(p_value: float) -> str:
+    """How often chance gives as much.
+
+    >>> once_in(0.0001), once_in(0.004), once_in(0.3)
+    ('less than once in 1,000 times', 'about once in 250 times', 'about 30 times in 100')
+    """
+    if p_value < 0.001:
+        return "less than once in 1,000 times"
+    return f"about once in {1 / p_value:,.0f} times" if p_value <= 0.05 else f"about {p_value * 100:.0f} times in 100"
+
+
+def label_name(record: RunRecord) -> str:
+    """The column of the label, or "the label" where the monitor has none."""
+    return record.inputs.label.column if record.inputs.label else "the label"
+
+
+def _reasons(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
+    """Clauses without a full stop, the one that decides first."""
+    if record.held_back:
+        return [_held_back(record), *_signals(record, earlier)]
+    if record.triggered:
+        return _signals(record, earlier) or ["a figure is beyond its threshold"]
+    clauses = [_model_clause(record), _calm_features(record)]
+    return [clause for clause in clauses if clause]
+
+
+def _held_back(record: RunRecord) -> str:
+    inputs = record.inputs
+    if record.held_back_code is HeldBack.CHAMPION_KNOWS and record.champion_trained_on:
+        month = month_name(record.champion_trained_on)
+        return f"the data have changed, and the champion was trained on {month} and knows this change"
+    if record.held_back_code is HeldBack.CONFIRMATIONS and inputs.confirmations:
+        rule = f"{inputs.confirmations} of {inputs.confirmation_window} months must signal before it retrains"
+        return f"there is a signal, and in this monitor {rule}"
+    if record.held_back_code is HeldBack.COOLDOWN and inputs.cooldown_days:
+        return f"there is a signal, and this monitor rests for {inputs.cooldown_days} days of data after a trigger"
+    return f"there is a signal, and it is held back: {record.held_back}"
+
+
+def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
+    """What is beyond its threshold, the model before the data."""
+    reached = {signal.name for signal in record.signals if signal.reached}
+    clauses = []
+    if "auc_drop" in reached and record.performance and record.performance.auc:
+        clauses += [_fallen(record, record.performance.auc, since(record, earlier)), _relations(record)]
+    if "drift_share" in reached:
+        clauses.append(_moved(record))
+    if "target_drift" in reached:
+        clauses.append(f"the {_kind(record)} of {label_name(record)} {_went(record)}")
+    if not record.signals and record.triggered:
+        # A record of the first release.
+        clauses.append(_moved(record))
+    return [clause for clause in clauses if clause]
+
+
+def _fallen(record: RunRecord, auc: MeasureRecord, first: date) -> str:
+    """The fall of the AUC; "no better than chance" where its own uncertainty reaches 0.5."""
+    half, model = (auc.high - auc.low) / 2, _subject(record)
+    when, was = month_name(first), f"AUC {auc.cur:.2f}, was {auc.ref:.2f}"
+    if auc.cur + half < 0.5:
+        return f"{model} ranks worse than chance since {when} ({was})"
+    if auc.cur - half <= 0.5:
+        return f"{model} ranks no better than chance since {when} ({was})"
+    return f"{model} ranks worse than it did since {when} ({was})"
+
+
+def _subject(record: RunRecord) -> str:
+    """Which model the figures are of."""
+    found = record.performance
+    if found is not None and found.champion is None:
+        return "a probe model"
+    return "the earlier model" if found is not None and found.passed_over else "the model"
+
+
+def _relations(record: RunRecord) -> str:
+    found = record.performance.relations if record.performance else ()
+    changed = sorted((item for item in found if item.lost >= _LOST), key=lambda item: -item.lost)
+    if not changed:
+        return ""
+    names = " and ".join(item.name for item in changed[:2])
+    return f"what predicts {label_name(record)} has changed, most of all {names}"
+
+
+def _moved(record: RunRecord) -> str:
+    have = "has" if record.drifted_features == 1 else "have"
+    since_month = month_name(record.inputs.as_of_ref)
+    return f"{record.drifted_features} of {record.declared_features} features {have} moved since {since_month}"
+
+
+def _calm_features(record: RunRecord) -> str:
+    needed = features_needed(record)
+    rest = f", and retraining is due from {needed} on" if record.drifted_features else ""
+    if not record.drifted_features:
+        return f"none of {record.declared_features} features has moved since {month_name(record.inputs.as_of_ref)}"
+    return _moved(record) + rest
+
+
+def _model_clause(record: RunRecord) -> str:
+    """What is known of the model where nothing triggers; empty where performance is off or was not recorded."""
+    found = record.performance
+    if found is None or found.state is PerformanceState.OFF:
+        return ""
+    if found.state is PerformanceState.PENDING:
+        return f"whether the model still works is known when more labels are there ({_labelled(record, found.reason)})"
+    if found.auc is None:
+        return f"the data ask for nothing, and whether the model still works is not known ({found.reason})"
+    was = f"AUC {found.auc.ref:.2f} then, {found.auc.cur:.2f} now"
+    if found.auc.drop <= found.threshold:
+        return f"{_subject(record)} ranks as well as it did ({was})"
+    return f"{_subject(record)} ranks lower, by no more than chance can explain ({was})"
+
+
+def _labelled(record: RunRecord, reason: str) -> str:
+    """How many of the month's labels are there; the reason where that is not known."""
+    share = record.target.labelled_share_cur
+    return reason if share is None else f"{share:.0%} of {month_name(record.inputs.as_of_cur)} has a label now"
+
+
+def _model_figure(record: RunRecord) -> Figure:
+    found, title = record.performance, "The model"
+    if found is None or found.auc is None:
+        return Figure("auc_drop", title, *_unmeasured(found), False)
+    auc, label = found.auc, label_name(record)
+    pairs = f"Of two entities, one with {label} and one without, so often the model puts the right one first."
+    change = "The fall" if auc.drop >= 0 else "The change"
+    ends = f"between {_points(auc.drop_low)} and {_points(auc.drop_high)}"
+    size = f"{change} is {_points(auc.drop)}, with 95% certainty {ends}."
+    text = f"{pairs} A coin gives 50. {size} Retraining is due above {_points(found.threshold)}."
+    return Figure("auc_drop", title, f"{auc.cur * 100:.0f} of 100", f"{auc.ref * 100:.0f}", text, record.auc_dropped)
+
+
+def _unmeasured(found: PerformanceRecord | None) -> tuple[str, str, str]:
+    """The figure, what it is held against, and the reason, where the model was not measured."""
+    if found is None:
+        return "not recorded", "", "An earlier release wrote this record; it measured no model."
+    if found.state is PerformanceState.PENDING:
+        text = f"The labels of the month are not all there: {found.reason}. The schedule judges the pair again then."
+        return "pending", "", text
+    if found.state is PerformanceState.OFF:
+        return "off", "", 'This monitor does not measure a model: performance = "off".'
+    return "not known", "", f"It was not computable: {found.reason}."
+
+
+def _features_figure(record: RunRecord) -> Figure:
+    needed, rate = features_needed(record), record.inputs.false_alarm_rate
+    text = (
+        f"features have moved since {month_name(record.inputs.as_of_ref)} by more than their own threshold and by more "
+        f"than chance. Retraining is due from {needed} on."
+    )
+    if rate:
+        text += f" A month without change starts a retraining at most {_rarely(rate)}."
+    now = f"{record.drifted_features} of {record.declared_features}"
+    reached = record.drift_share >= record.threshold
+    return Figure("drift_share", "The features", now, "", text[:1].upper() + text[1:], reached)
+
+
+def _rarely(rate: float) -> str:
+    return f"once in {1 / rate:.0f} months" if rate <= 0.1 else f"{rate:.0%} of the time"
+
+
+def _label_figure(record: RunRecord) -> Figure:
+    target, label = record.target, label_name(record)
+    title = f"The label, {label}" if record.inputs.label else "The label"
+    if target.abs_diff is None or target.cur is None or target.ref is None:
+        now = "pending" if target.pending else "not known"
+        return Figure("target_drift", title, now, "", f"{target.reason or 'It was not computable'}.", False)
+    rate = _is_rate(record)
+    text = f"{_kind(record).capitalize()} of {label} over all labelled entities of the month."
+    if target.p_value is not None:
+        text += f" Chance alone gives such a difference {once_in(target.p_value)}."
+    if target.threshold is None:
+        text += " It has no threshold in this monitor, so it does not decide."
+    else:
+        text += f" Retraining is due from a difference of {_amount(target.threshold, rate, change=True)} on."
+    reached = any(signal.name == "target_drift" and signal.reached for signal in record.signals)
+    return Figure("target_drift", title, _amount(target.cur, rate), _amount(target.ref, rate), text, reached)
+
+
+def _went(record: RunRecord) -> str:
+    target, rate = record.target, _is_rate(record)
+    if target.ref is None or target.cur is None:
+        return "has changed"
+    return f"went from {_amount(target.ref, rate)} to {_amount(target.cur, rate)}"
+
+
+def _kind(record: RunRecord) -> str:
+    return "rate" if _is_rate(record) else "mean"
+
+
+def _is_rate(record: RunRecord) -> bool:
+    """Whether the label is shown in percent: both figures are shares."""
+    values = (record.target.ref, record.target.cur)
+    return all(value is not None and 0.0 <= value <= 1.0 for value in values)
+
+
+def _amount(value: float, rate: bool, *, change: bool = False) -> str:
+    if not rate:
+        return f"{value:,.4g}"
+    return f"{value * 100:.1f}{' points' if change else '%'}"
+
+
+def _points(value: float) -> str:
+    """A difference of AUCs in hundredths, without a negative zero."""
+    return f"{value * 100:z.0f}"

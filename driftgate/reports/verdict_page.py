@@ -1,0 +1,219 @@
+"""The page of one verdict: what to do and why on one screen, and below it everything that the verdict rests on.
+
+It is made of records alone, so that it can be drawn again from the JSON files. All text is escaped.
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from driftgate.performance.result import MEASURES
+from driftgate.reports import charts
+from driftgate.reports.layout import link, moment, name_html, page, verdict_badge
+from driftgate.reports.sentences import (
+    Figure,
+    explanation,
+    figures,
+    headline,
+    label_name,
+    month_name,
+    next_step,
+    start_note,
+    tone,
+)
+from driftgate.store.record import RunRecord
+from driftgate.store.record_parts import ColumnRecord
+
+_MEASURE_NAMES = {
+    "auc": "AUC: how well it ranks; 1 is perfect, 0.5 is chance",
+    "log_loss": "Log loss; less is better",
+    "calibration_error": "Calibration error: how far its probabilities are from what happens",
+    "brier": "Brier score; less is better",
+    "positive_rate": "Rate of the label",
+}
+_RELATIONS_SHOWN = 8
+
+Files = Sequence[tuple[str, str]]
+
+
+def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview: str, monitor: str) -> str:
+    """The page as HTML.
+
+    Args:
+        record: the run.
+        chain: the runs before it on its series, oldest first, and the run itself last.
+        files: name and address of each file of the run that is there.
+        overview, monitor: addresses of the pages above.
+    """
+    as_of_ref, as_of_cur = record.pair
+    pair = f"{month_name(as_of_cur)} against {month_name(as_of_ref)}"
+    earlier = chain[:-1]
+    parts = [
+        _hero(record, earlier),
+        _figures(record, chain),
+        _relations(record),
+        _ledger(record),
+        _measures(record),
+        _facts(record),
+        _files(files),
+    ]
+    way = [("Overview", overview), (record.monitor, monitor), (pair, "")]
+    return page(f"{record.monitor}: {pair}", way, "\n".join(filter(None, parts)))
+
+
+def _hero(record: RunRecord, earlier: Sequence[RunRecord]) -> str:
+    step, note, more = next_step(record), start_note(record), explanation(record, earlier)
+    as_of_ref, as_of_cur = record.pair
+    about = f"{escape(record.monitor)}, {month_name(as_of_cur)} against {month_name(as_of_ref)}"
+    command = f"<code>{escape(step.command)}</code>" if step.command else ""
+    return (
+        f"<div class='hero {tone(record)}'><div class='badges'>{verdict_badge(record)}"
+        f"<span class='soft small'>{about}</span></div><h1>{escape(headline(record, earlier))}</h1>"
+        + (f"<p class='more'>{escape(more)}</p>" if more else "")
+        + f"<div class='next'><p><b>Next</b>{escape(step.text)}</p>{command}"
+        + (f"<p class='soft small'>{escape(note)}</p>" if note else "")
+        + "</div></div>"
+    )
+
+
+def _figures(record: RunRecord, chain: Sequence[RunRecord]) -> str:
+    cards = "\n".join(_figure(item, chain) for item in figures(record))
+    return f"<div class='figures'>\n{cards}\n</div>"
+
+
+def _figure(figure: Figure, chain: Sequence[RunRecord]) -> str:
+    shown = charts.points(chain, figure.signal)
+    then = f" <small>was {escape(figure.then)}</small>" if figure.then else ""
+    plot = ""
+    if any(point.value is not None for point in shown):
+        name = charts.SIGNALS[figure.signal]
+        plot = f"<figure><h3>{name}</h3>{charts.trend(shown, name)}{charts.ends(shown)}</figure>"
+    return (
+        f"<section{' class=reached' if figure.reached else ''}><h2>{escape(figure.title)}</h2>"
+        f"<div class='now'>{escape(figure.now)}{then}</div><p>{escape(figure.text)}</p>{plot}</section>"
+    )
+
+
+def _relations(record: RunRecord) -> str:
+    found = record.performance.relations if record.performance else ()
+    if not found:
+        return ""
+    as_of_ref, as_of_cur = map(month_name, record.pair)
+    more = len(found) - _RELATIONS_SHOWN
+    rest = f"<span>{more} more in the record</span>" if more > 0 else ""
+    return (
+        "<section><h2>What changed for the model</h2>"
+        f"<p class='soft'>How well each feature alone ranks {escape(label_name(record))} (AUC). What loses has become "
+        f"useless to a model trained before; below 0.50 it points the other way.</p>"
+        f"{charts.changes(found[:_RELATIONS_SHOWN])}"
+        f"<p class='legend'><span>○ {as_of_ref}</span><span>● {as_of_cur}</span><span>┆ 0.50, no relation</span>{rest}"
+        "</p></section>"
+    )
+
+
+def _ledger(record: RunRecord) -> str:
+    """Every declared feature on one scale."""
+    scale = charts.Scale.over(record.columns)
+    rows = "\n".join(_ledger_row(item, scale) for item in record.columns)
+    kind = "The scale is logarithmic; each ten times further is as long as the last. " if scale.logarithmic else ""
+    excluded = ", ".join(f"{escape(item.name)} ({escape(item.reason)})" for item in record.excluded)
+    note = f"<p class='small soft'>Not features, and not counted: {excluded}.</p>" if excluded else ""
+    return (
+        "<section><h2>Every feature</h2><p class='soft'>How far each has moved, the furthest first. The line is its "
+        f"threshold. {kind}A feature counts when it reaches its threshold and chance does not explain it.</p>"
+        "<div class='scroll'><table class='ledger stack'><thead><tr><th scope='col'>Feature</th>"
+        "<th scope='col' class='away'>Distance in thresholds</th><th scope='col' class='number'>Score</th>"
+        "<th scope='col' class='number'>Threshold</th><th scope='col' class='number'>By chance</th>"
+        "<th scope='col' class='number'>Missing then, now</th><th scope='col'>Moved by</th></tr></thead>\n"
+        f"<tbody>\n{rows}\n</tbody></table></div>{note}{_scores(record.prediction)}</section>"
+    )
+
+
+def _ledger_row(item: ColumnRecord, scale: charts.Scale) -> str:
+    # Values then and now, with their direction, have their place after the share of missing values.
+    cells = [
+        ("Score", _number(item.score)),
+        ("Threshold", _number(item.threshold)),
+        ("By chance", _number(item.chance)),
+        ("Missing", _missing(item)),
+    ]
+    numbers = "".join(f"<td class='number' data-name='{name}'>{text}</td>" for name, text in cells)
+    what = escape(item.drifted_by or ("" if item.method else item.state))
+    notes = f"<span class='soft small'>{escape(item.detail or item.method)}</span>"
+    return (
+        f"<tr{' class=drifted' if item.drifted else ''}><th scope='row'>{name_html(item.name)}</th>"
+        f"<td>{charts.bar(item, scale)}</td>{numbers}<td class='by'>{what} {notes}</td></tr>"
+    )
+
+
+def _missing(item: ColumnRecord) -> str:
+    if item.missing_share_ref is None or item.missing_share_cur is None:
+        return ""
+    if not item.missing_share_ref and not item.missing_share_cur:
+        return "none"
+    return f"{item.missing_share_ref:.1%} → {item.missing_share_cur:.1%}"
+
+
+def _scores(item: ColumnRecord | None) -> str:
+    if item is None or item.score is None or item.threshold is None:
+        return ""
+    moved = "have moved" if item.drifted else "have not moved"
+    return (
+        f"<p class='small soft'>The champion's own scores {moved} ({escape(item.method)} {item.score:.4f}, threshold "
+        f"{item.threshold:.4f}); they are compared like a feature and not counted as one.</p>"
+    )
+
+
+def _measures(record: RunRecord) -> str:
+    found = record.performance
+    if found is None or not found.measures:
+        return ""
+    known = [name for name in MEASURES if name in found.measures]
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(_MEASURE_NAMES.get(name, name))}</th>"
+        f"<td class='number' data-name='Then'>{item.ref:.4f}</td><td class='number' data-name='Now'>{item.cur:.4f}</td>"
+        f"<td class='number' data-name='Difference'>{item.difference:+.4f}</td>"
+        f"<td class='number' data-name='95% interval'>{item.low:+.4f} to {item.high:+.4f}</td></tr>"
+        for name, item in ((name, found.measures[name]) for name in known)
+    )
+    model = f"Version {escape(found.champion)}" if found.champion else "A probe, a small model"
+    trained = f", trained on {month_name(found.trained_on)}" if found.trained_on else ""
+    return (
+        f"<section><h2>The model in figures</h2><p class='soft'>{model}{trained}. Then: in its own validation, "
+        f"{found.users_ref:,} entities. Now: {found.users_cur:,} labelled entities. It saw none of them before.</p>"
+        "<div class='scroll'><table class='stack'><thead><tr><th scope='col'>Measure</th>"
+        "<th scope='col' class='number'>Then</th><th scope='col' class='number'>Now</th>"
+        "<th scope='col' class='number'>Difference</th><th scope='col' class='number'>95% interval</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _facts(record: RunRecord) -> str:
+    items = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in _fact_items(record))
+    return f"<section><h2>What was compared</h2><dl class='facts'>{items}</dl></section>"
+
+
+def _fact_items(record: RunRecord) -> Iterator[tuple[str, str]]:
+    inputs = record.inputs
+    yield "Verdict", f"{escape(record.verdict)}: {escape('; '.join(record.reasons))}"
+    yield "Decided", moment(record.decided_at)
+    yield "Entities", f"{inputs.rows_ref:,} then, {inputs.rows_cur:,} now, of {escape(inputs.entity_table)}"
+    if inputs.sample_seed is not None:
+        compared = f"{inputs.compared_rows_ref:,} then, {inputs.compared_rows_cur:,} now"
+        yield "A seeded sample", f"{compared}, the same entities in both months (seed {inputs.sample_seed})"
+    yield "Features", f"{record.declared_features} of the feature service {escape(inputs.feature_service)}"
+    if record.target.labelled_share_cur is not None:
+        yield "Labelled", f"{record.target.labelled_share_cur:.0%} of the current month"
+    if inputs.false_alarm_rate:
+        yield "False alarms", f"at most {inputs.false_alarm_rate:.1%} of months without change"
+    yield "Versions", escape(", ".join(f"{name} {number}" for name, number in record.versions.items()))
+
+
+def _files(files: Files) -> str:
+    if not files:
+        return ""
+    links = "".join(f"<li>{link(name, address)}</li>" for name, address in files)
+    return f"<section><h2>Files of this run</h2><ul class='files'>{links}</ul></section>"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,93 @@
+"""The page of a monitor: months from left to right, one kind of reference at a time, features as a heat map."""
+
+import re
+from datetime import date
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from driftgate.decision import History
+from driftgate.reports.monitor_page import render
+from driftgate.reports.series import series_of
+from driftgate.store.record import RunRecord
+from tests.reports.pages import Page
+from tests.reports.records import RECORDS
+from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, column, finished, lost, measured
+
+
+def run(ref: date, cur: date, *columns: Any, **given: Any) -> RunRecord:
+    return RunRecord.of(finished(*columns, months=(ref, cur), **given))
+
+
+RUNS = [
+    run(JANUARY, FEBRUARY, column("a"), column("b"), performance=measured(0.8, 0.8)),
+    run(FEBRUARY, MARCH, column("a", 0.5), column("b"), performance=measured(0.8, 0.5)),
+    run(
+        MARCH, APRIL, column("a"), lost("b"), performance=measured(0.8, 0.5), history=History(champion_trained_on=APRIL)
+    ),
+    run(JANUARY, APRIL, column("a", 0.9), column("b")),
+]
+PAGES = {item.pair: f"verdict_{item.pair[0]}_vs_{item.pair[1]}.html" for item in RUNS[:2]}
+
+
+def shown(*runs: RunRecord) -> Page:
+    return Page(render("churn", runs, PAGES, "../index.html"))
+
+
+def test_there_is_a_choice_for_each_kind_of_reference_and_the_first_is_taken() -> None:
+    found = shown(*RUNS)
+    assert found.html.count("type='radio'") == 2 and found.html.count(" checked>") == 1
+    assert list(re.findall(r"<label for='reference-\d'>([^<]*)<", found.html)) == [
+        "the month before",
+        "2024-01-31",
+    ]
+
+
+def test_each_month_has_its_answer_which_leads_to_its_page() -> None:
+    found = shown(*RUNS[:3])
+    assert re.findall(r"class='verdict (\w+)'>(\w+)<", found.html) == [
+        ("calm", "Calm"),
+        ("act", "Retrain"),
+        ("known", "Known"),
+    ]
+    assert found.links == ["../index.html", *PAGES.values()], "the third has no page yet"
+    assert "aria-label='Retrain, 2024-03-31'" in found.html
+
+
+def test_each_signal_has_its_own_threshold_and_one_without_a_figure_no_row() -> None:
+    found = shown(*RUNS[:3])
+    assert found.html.count("class='signal'") == 3
+    assert "Fall of the AUC" in found.text and "0.30, threshold 0.05" in found.text
+    assert shown(RUNS[3]).html.count("class='signal'") == 2
+
+
+def test_the_heat_map_has_a_row_for_each_feature_the_furthest_first() -> None:
+    found = shown(*RUNS[:3])
+    rows = re.findall(r"<tr class='heat'><th scope='row'>(\w+)</th>(.*?)</tr>", found.html)
+    assert [name for name, _ in rows] == ["b", "a"], "what could not be compared comes first"
+    assert re.findall(r">([\d.]+)<", rows[1][1]) == ["0.1", "5.0", "0.1"]
+    assert "not compared" in rows[0][1] and "no such column" in rows[0][1]
+    strengths = [float(value) for value in re.findall(r"--w:([\d.]+)", rows[1][1])]
+    assert strengths[0] == 0.0 and 0.5 < strengths[1] <= 1.0
+
+
+def test_many_months_and_features_are_bounded_and_said_to_be() -> None:
+    months = [date(2015 + number // 12, number % 12 + 1, 28) for number in range(70)]
+    columns = [column(f"f{number}") for number in range(70)]
+    found = shown(*(run(months[n], months[n + 1], *columns) for n in range(69)))
+    assert "9 older months are in the overview" in found.text
+    assert "10 more moved less" in found.text
+
+
+def test_without_a_record_the_page_says_what_to_do() -> None:
+    assert "No month is judged yet" in shown().text
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(RECORDS, max_size=5))
+def test_any_records_make_a_well_formed_page(records: list[RunRecord]) -> None:
+    found = shown(*records)
+    assert found.html.count("type='radio'") == len(series_of(records))
+    for weight in re.findall(r"--w:([^']*)'", found.html):
+        assert 0.0 <= float(weight) <= 1.0

@@ -1,0 +1,324 @@
+"""The words for every state of a decision: what to do first, the reason next, and figures that mean something."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftgate.decision import Earlier, HeldBack, History
+from driftgate.performance.result import FeatureAuc, PassedOver, Performance, PerformanceState, not_measured
+from driftgate.reports import sentences
+from driftgate.reports.sentences import Figure, Tone
+from driftgate.run import Run
+from driftgate.store.record import RunRecord
+from tests.reports.runs import (
+    APRIL,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    NO_TARGET,
+    PENDING,
+    PENDING_TARGET,
+    column,
+    finished,
+    measured,
+)
+
+MOVED = tuple(column(f"f{n:02d}", 0.5 if n < 8 else 0.01) for n in range(14))
+CALM = tuple(column(f"f{n:02d}") for n in range(14))
+RELATIONS = (FeatureAuc("tenure", 0.76, 0.41), FeatureAuc("fee", 0.64, 0.38), FeatureAuc("age", 0.6, 0.58))
+LOST = measured(0.83, 0.51)
+NO_LABELS = not_measured(PerformanceState.NOT_COMPUTABLE, "not computable: every label of 2024-02-29 is 0")
+
+
+def lost_relations(performance: Performance = LOST) -> Performance:
+    return replace(performance, relations=RELATIONS)
+
+
+def record(*columns: Any, **given: Any) -> RunRecord:
+    return RunRecord.of(finished(*(columns or MOVED), **given))
+
+
+def held(history: History, **policy: Any) -> RunRecord:
+    return record(performance=LOST, history=history, **policy)
+
+
+SIGNAL = Earlier(JANUARY, signalled=False, triggered=False)
+TRIGGER = Earlier(JANUARY, signalled=True, triggered=True)
+
+# Each state of a decision: the record, the tone, the headline, the explanation.
+STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
+    "triggered by the share": (
+        record(),
+        Tone.ACT,
+        "Retrain: 8 of 14 features have moved since January 2024.",
+        "",
+    ),
+    "triggered by one feature": (
+        record(column("f", 0.5)),
+        Tone.ACT,
+        "Retrain: 1 of 1 features has moved since January 2024.",
+        "",
+    ),
+    "triggered by the performance": (
+        record(*CALM, performance=lost_relations()),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83).",
+        "What predicts churn_label has changed, most of all tenure and fee.",
+    ),
+    "triggered by a smaller fall": (
+        record(*CALM, performance=measured(0.83, 0.7)),
+        Tone.ACT,
+        "Retrain: the model ranks worse than it did since February 2024 (AUC 0.70, was 0.83).",
+        "",
+    ),
+    "triggered by a model turned round": (
+        record(*CALM, performance=measured(0.83, 0.3)),
+        Tone.ACT,
+        "Retrain: the model ranks worse than chance since February 2024 (AUC 0.30, was 0.83).",
+        "",
+    ),
+    "triggered by the target": (
+        record(*CALM, target_threshold=0.01),
+        Tone.ACT,
+        "Retrain: the rate of churn_label went from 26.5% to 24.2%.",
+        "",
+    ),
+    "triggered by all": (
+        record(performance=lost_relations(), target_threshold=0.01),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83).",
+        "What predicts churn_label has changed, most of all tenure and fee. 8 of 14 features have moved since January "
+        "2024. The rate of churn_label went from 26.5% to 24.2%.",
+    ),
+    "held back, the champion knows": (
+        held(History(champion_trained_on=FEBRUARY)),
+        Tone.KNOWN,
+        "Nothing to do: the data have changed, and the champion was trained on February 2024 and knows this change.",
+        "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83). 8 of 14 features have moved "
+        "since January 2024.",
+    ),
+    "held back, confirmations": (
+        held(History((SIGNAL,)), confirmations=2, confirmation_window=3),
+        Tone.WAIT,
+        "Wait: there is a signal, and in this monitor 2 of 3 months must signal before it retrains.",
+        "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83). 8 of 14 features have moved "
+        "since January 2024.",
+    ),
+    "held back, cooldown": (
+        held(History((TRIGGER,)), cooldown_days=90),
+        Tone.WAIT,
+        "Wait: there is a signal, and this monitor rests for 90 days of data after a trigger.",
+        "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83). 8 of 14 features have moved "
+        "since January 2024.",
+    ),
+    "pending": (
+        record(*CALM, performance=PENDING, target=PENDING_TARGET),
+        Tone.WAIT,
+        "Nothing to do yet: whether the model still works is known when more labels are there (43% of February 2024 "
+        "has a label now).",
+        "None of 14 features has moved since January 2024.",
+    ),
+    "pending and triggered": (
+        record(performance=PENDING, target=PENDING_TARGET),
+        Tone.ACT,
+        "Retrain: 8 of 14 features have moved since January 2024.",
+        "",
+    ),
+    "no action": (
+        record(column("f", 0.5), *CALM, performance=measured(0.83, 0.84)),
+        Tone.CALM,
+        "Nothing to do: the model ranks as well as it did (AUC 0.83 then, 0.84 now).",
+        "1 of 15 features has moved since January 2024, and retraining is due from 5 on.",
+    ),
+    "no action, a fall by chance": (
+        record(*CALM, performance=measured(0.83, 0.7, margin=0.2)),
+        Tone.CALM,
+        "Nothing to do: the model ranks lower, by no more than chance can explain (AUC 0.83 then, 0.70 now).",
+        "None of 14 features has moved since January 2024.",
+    ),
+    "no action, no model measured": (
+        record(*CALM),
+        Tone.CALM,
+        "Nothing to do: none of 14 features has moved since January 2024.",
+        "",
+    ),
+    "not computable": (
+        record(*CALM, performance=NO_LABELS, target=NO_TARGET),
+        Tone.CALM,
+        "Nothing to do: the data ask for nothing, and whether the model still works is not known "
+        "(not computable: every label of 2024-02-29 is 0).",
+        "None of 14 features has moved since January 2024.",
+    ),
+    "probe": (
+        record(*CALM, performance=measured(0.8, 0.5, version=None)),
+        Tone.ACT,
+        "Retrain: a probe model ranks no better than chance since February 2024 (AUC 0.50, was 0.80).",
+        "There is no champion: measured is a probe, a small model trained on January 2024.",
+    ),
+    "champion passed over": (
+        record(*CALM, performance=replace(measured(0.8, 0.8), passed_over=PassedOver("2", FEBRUARY, FEBRUARY))),
+        Tone.CALM,
+        "Nothing to do: the earlier model ranks as well as it did (AUC 0.80 then, 0.80 now).",
+        "None of 14 features has moved since January 2024. The champion, version 2, was trained on February 2024 and "
+        "cannot be judged on this month; measured is version 1, trained on January 2024.",
+    ),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_has_its_words(state: str) -> None:
+    found, tone, headline, explanation = STATES[state]
+    assert sentences.tone(found) is tone
+    assert sentences.headline(found) == headline
+    assert sentences.explanation(found) == explanation
+    assert sentences.answer(found) == f"{headline} {explanation}".strip()
+
+
+def test_every_rule_that_holds_back_has_words_of_its_own() -> None:
+    codes = {found.held_back_code for found, *_ in STATES.values()}
+    assert codes == {None, *HeldBack}
+
+
+def test_a_record_that_lacks_the_code_says_what_it_has() -> None:
+    old = STATES["held back, cooldown"][0].model_copy(update={"held_back_code": None})
+    text = "Wait: there is a signal, and it is held back: 2024-01-31 triggered 29 days before, cooldown_days is 90."
+    assert sentences.headline(old) == text
+
+
+def test_a_record_of_the_first_release_has_an_answer() -> None:
+    old = record().model_copy(update={"signals": (), "signalled": None, "performance": None})
+    assert sentences.headline(old) == "Retrain: 8 of 14 features have moved since January 2024."
+    assert sentences.figures(old)[0].now == "not recorded"
+    calm = record(*CALM).model_copy(update={"signals": (), "performance": None})
+    assert sentences.headline(calm) == "Nothing to do: none of 14 features has moved since January 2024."
+
+
+def test_a_fall_that_goes_on_is_told_from_its_first_month() -> None:
+    def run(months: tuple[date, date], performance: Performance) -> RunRecord:
+        return RunRecord.of(finished(*CALM, months=months, performance=performance))
+
+    february = run((JANUARY, FEBRUARY), measured(0.83, 0.82))
+    march, april = run((FEBRUARY, MARCH), LOST), run((MARCH, APRIL), LOST)
+    assert sentences.since(april, [march, february]) == MARCH
+    assert "since March 2024" in sentences.headline(april, [february, march])
+    assert sentences.since(april, [february]) == APRIL
+    assert sentences.since(march, [march, april]) == MARCH, "later months say nothing of this one"
+
+
+@pytest.mark.parametrize(
+    ("state", "command"),
+    [
+        ("triggered by the performance", "driftgate retrain --as-of 2024-02-29 --monitor churn"),
+        ("probe", "driftgate train --as-of 2024-02-29 --monitor churn"),
+        ("held back, the champion knows", "driftgate monitor --monitor churn"),
+        ("held back, cooldown", "driftgate retrain --as-of 2024-02-29 --monitor churn"),
+        ("pending", "driftgate monitor --as-of-ref 2024-01-31 --as-of-cur 2024-02-29 --monitor churn"),
+        ("pending and triggered", "driftgate retrain --as-of 2024-02-29 --monitor churn"),
+        ("no action", "driftgate monitor --monitor churn"),
+    ],
+)
+def test_the_next_step_is_a_command(state: str, command: str) -> None:
+    step = sentences.next_step(STATES[state][0])
+    assert step.command == command
+    assert step.text.endswith((".", ":"))
+
+
+def test_every_command_is_one_that_there_is() -> None:
+    import typer
+
+    from flows.cli.app import app
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for found, *_ in STATES.values():
+        name, *arguments = sentences.next_step(found).command.split()[1:]
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        assert {word for word in arguments if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize(
+    ("retrain", "begins"),
+    [("simulated", "SIMULATED: the monitor only says"), ("off", "RETRAIN OFF: an event"), ("deployment", "A training")],
+)
+def test_what_a_trigger_started_is_explained(retrain: str, begins: str) -> None:
+    given = {"retrain": retrain, "model": "m"}
+    assert sentences.start_note(record(**given)).startswith(begins)
+    assert sentences.start_note(record(*CALM, **given)) == ""
+    waiting = record(performance=PENDING, target=PENDING_TARGET, **given)
+    assert ("starts when the labels" in sentences.start_note(waiting)) == (retrain == "deployment")
+
+
+def figure(run: Run, number: int) -> Figure:
+    return sentences.figures(RunRecord.of(run))[number]
+
+
+def test_the_figure_of_the_model_is_of_pairs_with_the_interval_of_its_fall() -> None:
+    found = figure(finished(performance=LOST), 0)
+    assert (found.signal, found.now, found.then, found.reached) == ("auc_drop", "51 of 100", "83", True)
+    assert "one with churn_label and one without, so often the model puts the right one first" in found.text
+    assert "The fall is 32, with 95% certainty between 29 and 35. Retraining is due above 5." in found.text
+    better = figure(finished(performance=measured(0.8, 0.84)), 0)
+    assert "The change is -4, with 95% certainty between -7 and -1." in better.text and not better.reached
+
+
+@pytest.mark.parametrize(
+    ("performance", "now", "text"),
+    [
+        (PENDING, "pending", "43% labelled"),
+        (not_measured(PerformanceState.OFF, ""), "off", 'performance = "off"'),
+        (NO_LABELS, "not known", "every label of 2024-02-29 is 0"),
+    ],
+)
+def test_a_model_that_was_not_measured_says_why(performance: Performance, now: str, text: str) -> None:
+    found = figure(finished(performance=performance), 0)
+    assert (found.now, found.then, found.reached) == (now, "", False)
+    assert text in found.text
+
+
+def test_the_figure_of_the_features_says_how_many_are_needed_and_what_chance_does() -> None:
+    found = figure(finished(*MOVED), 1)
+    assert (found.now, found.reached) == ("8 of 14", True)
+    assert (
+        "Retraining is due from 5 on. A month without change starts a retraining at most once in 100 months."
+        in found.text
+    )
+    assert not figure(finished(*CALM), 1).reached
+
+
+@pytest.mark.parametrize(("declared", "threshold", "needed"), [(14, 0.3, 5), (10, 0.3, 3), (1, 0.3, 1), (3, 0.0, 0)])
+def test_the_features_needed_are_the_fewest_that_reach_the_share(declared: int, threshold: float, needed: int) -> None:
+    found = record(*(column(f"f{n}") for n in range(declared)), threshold=threshold)
+    assert sentences.features_needed(found) == needed
+    assert needed / declared >= threshold > (needed - 1) / declared or threshold == 0.0
+
+
+def test_the_figure_of_the_label_says_what_chance_gives_and_whether_it_decides() -> None:
+    found = figure(finished(), 2)
+    assert (found.title, found.now, found.then) == ("The label, churn_label", "24.2%", "26.5%")
+    assert "Chance alone gives such a difference about once in 1,000 times. It has no threshold" in found.text
+    decides = figure(finished(target_threshold=0.02), 2)
+    assert decides.reached and "due from a difference of 2.0 points on" in decides.text
+
+
+def test_a_numeric_label_is_no_percentage() -> None:
+    target = replace(finished().target, ref=1234.5, cur=1200.25)
+    found = figure(finished(target=target), 2)
+    assert (found.now, found.then) == ("1,200", "1,234") or (found.now, found.then) == ("1,200", "1,235")
+
+
+@pytest.mark.parametrize(("target", "now"), [(PENDING_TARGET, "pending"), (NO_TARGET, "not known")])
+def test_a_label_that_is_not_computable_says_why(target: Any, now: str) -> None:
+    found = figure(finished(target=target), 2)
+    assert found.now == now and target.reason in found.text
+
+
+@given(st.sampled_from(sorted(STATES)), st.floats(0, 1), st.integers(0, 99), st.text(max_size=9))
+def test_any_record_has_words(state: str, threshold: float, drifted: int, reason: str) -> None:
+    changes = {"threshold": threshold, "drifted_features": drifted, "held_back": reason, "verdict": reason}
+    found = STATES[state][0].model_copy(update=changes)
+    assert sentences.headline(found).startswith(sentences.action(found))
+    assert len(sentences.figures(found)) == 3
+    assert "None " not in sentences.answer(found).replace("None of", "") and "nan" not in sentences.answer(found)

@@ -1,0 +1,94 @@
+"""The page of one verdict: the answer first, the figures next, all that it rests on below."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from driftgate.performance.result import FeatureAuc
+from driftgate.reports.verdict_page import render
+from driftgate.store.record import RunRecord
+from tests.reports.pages import Page
+from tests.reports.records import RECORDS
+from tests.reports.runs import FEBRUARY, MARCH, PENDING, PENDING_TARGET, column, finished, lost, measured
+from tests.reports.test_sentences import STATES
+
+FILES = [("Evidently report", "drift.html"), ("JSON", "drift.json")]
+
+
+def shown(record: RunRecord, *earlier: RunRecord) -> Page:
+    return Page(render(record, [*earlier, record], FILES, "index.html", "monitor.html"))
+
+
+def run(*columns: Any, **given: Any) -> RunRecord:
+    return RunRecord.of(finished(*columns, **given))
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_answer_is_the_heading_and_the_command_stands_below(state: str) -> None:
+    record, tone, headline, explanation = STATES[state]
+    found = shown(record)
+    assert found.tags.count("h1") == 1
+    assert found.text.index(headline) < found.text.index("Next") < found.text.index("The features")
+    assert explanation in found.text
+    assert f"class='hero {tone}'" in found.html
+
+
+def test_simulated_is_explained_where_it_stands() -> None:
+    text = shown(run(column("f", 0.5))).text
+    assert "RETRAINING_TRIGGERED (SIMULATED)" in text
+    assert "SIMULATED: the monitor only says that it would retrain. No training was started" in text
+    assert "SIMULATED" not in shown(run()).text
+
+
+def test_each_figure_has_its_trend_against_its_threshold() -> None:
+    first = run(performance=measured(0.82, 0.81))
+    found = shown(run(months=(FEBRUARY, MARCH), performance=measured(0.82, 0.5)), first)
+    assert found.text.count("threshold 0.05") == 1 and found.text.count("threshold 0.30") == 1
+    assert "Fall of the AUC from 2024-02-29 to 2024-03-31: 0.01 then, 0.32 now, threshold 0.05" in found.html
+    assert "50 of 100" in found.text and "was 82" in found.text
+
+
+def test_a_figure_that_is_not_there_has_words_and_no_plot() -> None:
+    found = shown(run(performance=PENDING, target=PENDING_TARGET))
+    assert found.html.count("class='plot'") == 1, "the features alone"
+    assert found.text.count("pending") > 2
+
+
+def test_every_declared_feature_is_in_the_ledger_with_what_chance_gives() -> None:
+    found = shown(run(column("wild", 0.9, chance=0.0321), column("calm"), lost("gone")))
+    assert [found.text.index(name) for name in ("gone", "wild", "calm")] == sorted(
+        found.text.index(name) for name in ("gone", "wild", "calm")
+    )
+    for text in ("0.9000", "0.0321", "9.0", "0.0% → 10.0%", "no such column", "user_id (identifier)"):
+        assert text in found.text
+
+
+def test_what_changed_for_the_model_is_shown_with_how_many_more_there_are() -> None:
+    relations = tuple(FeatureAuc(f"r{number}", 0.7, 0.5) for number in range(10))
+    found = shown(run(performance=replace(measured(0.8, 0.5), relations=relations)))
+    assert "What changed for the model" in found.text
+    assert "r7" in found.text and "r8" not in found.text and "2 more in the record" in found.text
+    assert "What changed for the model" not in shown(run()).text
+
+
+def test_what_was_compared_and_where_its_files_are_is_said() -> None:
+    found = shown(run(compared=1000))
+    assert "1,000 then, 1,000 now, the same entities in both months (seed 0)" in found.text
+    assert "drift_share=0.07 < 0.30" in found.text
+    assert found.links == ["index.html", "monitor.html", "drift.html", "drift.json"]
+
+
+def test_the_scores_of_the_champion_are_told_and_not_counted() -> None:
+    assert "own scores have moved" in shown(run(prediction=column("prediction", 0.4))).text
+    assert "own scores" not in shown(run()).text
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(RECORDS, RECORDS)
+def test_any_record_makes_a_well_formed_page(record: RunRecord, earlier: RunRecord) -> None:
+    found = shown(record, earlier)
+    assert not {"script", "i>", "u", "s"} & set(found.tags)
+    assert found.tags.count("tr") >= len(record.columns) + 1
+    assert "nan" not in found.html.lower().replace(record.monitor.lower(), "") or "nan" in str(record).lower()
