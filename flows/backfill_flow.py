@@ -20,7 +20,7 @@ from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.progress import tracked
 from flows.runtime.pushing import failures_pushed
-from flows.runtime.retries import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, STEP
 
 plain_errors.install()
 

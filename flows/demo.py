@@ -16,7 +16,7 @@ from typing import Any
 from driftgate.errors import DriftgateError
 from driftgate.monitors import read_monitor
 from driftgate.performance.scoring import require_registry
-from driftgate.reports.contests import contest_line
+from driftgate.reports.promotion import comparison_line
 from driftgate.reports.text import result_lines
 from driftgate.run import Run
 from driftgate.snapshots.folders import month_folders
@@ -73,16 +73,16 @@ def _calm_month(service: str, version: str, user: str, run: Run) -> None:
 def _drifted_month(run: Run) -> None:
     _heading(2, f"{run.drift.as_of_cur}: the data have moved, and the model knows less")
     worst = ", ".join(item.name for item in run.drift.worst_first[:3])
-    lost = ", ".join(item.name for item in run.performance.relations[:3])
+    lost = ", ".join(item.name for item in run.performance.feature_auc[:3])
     _verdict(run, f"Furthest moved: {worst}.\nWhat says less about {TARGET} than it did: {lost}.")
 
 
 def _retraining(service: str, first: str, user: str, february: date, march: date) -> None:
     _doing(f"a challenger is trained on {march}")
-    contest = train_and_compare(march, monitor=MONITOR)
+    comparison = train_and_compare(march, monitor=MONITOR)
     _heading(3, "A challenger is trained, beats the champion, and takes over")
-    say(contest_line(contest))
-    serving = contest.challenger if contest.promote else first
+    say(comparison_line(comparison))
+    serving = comparison.challenger if comparison.promote else first
     say(f"POST /predict {user}  ->  {_score(service, user, serving)}")
     _verdict(_compare(february, march), "The same pair again: the new champion knows this month.")
 

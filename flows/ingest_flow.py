@@ -19,7 +19,7 @@ from driftgate.snapshots.loaded import new_months
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
-from flows.runtime.retries import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, STEP
 from flows.worked_case import SOURCE_TABLES
 
 plain_errors.install()

@@ -13,7 +13,7 @@ from driftgate.pushgateway import push_monitor_run
 from driftgate.run import Run
 from driftgate.settings import Settings
 from flows.retrain_action import announce, retrain
-from flows.runtime.retries import STEP
+from flows.runtime.steps import STEP
 
 
 @dataclass(frozen=True)

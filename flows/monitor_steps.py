@@ -32,7 +32,7 @@ from driftgate.store.tables import delete_run, pair_lock, save_run
 from flows.planning import prepare, resolve_plan
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, drift_worker, feature_worker
-from flows.runtime.retries import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, STEP
 
 
 @task(name="plan", **STEP, **DATABASE_RETRIES)

@@ -31,7 +31,7 @@ from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
 from flows.runtime.pushing import failures_pushed
-from flows.runtime.retries import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, STEP
 
 plain_errors.install()
 

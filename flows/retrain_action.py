@@ -11,7 +11,7 @@ from prefect.logging import get_run_logger
 from driftgate.errors import ConfigurationError
 from driftgate.monitors import Monitor
 from driftgate.run import Run
-from flows.runtime.retries import STEP
+from flows.runtime.steps import STEP
 
 RETRAIN_EVENT = "driftgate.decision.retrain"
 NO_ACTION_EVENT = "driftgate.decision.no_action"

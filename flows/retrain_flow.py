@@ -9,15 +9,15 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from driftgate.errors import UsageError
-from driftgate.performance.contest import Contest, hold_contest, require_delta, unopposed
+from driftgate.performance.promotion import ModelComparison, compare_versions, require_delta, unopposed
 from driftgate.performance.scoring import require_registry
-from driftgate.reports.contests import contest_line, contest_metrics, contest_rows
+from driftgate.reports.promotion import comparison_line, comparison_metrics, comparison_rows
 from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry.models import ModelRegistry
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
-from flows.runtime.retries import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, STEP
 from flows.train_flow import train_month
 
 plain_errors.install()
@@ -46,28 +46,28 @@ def champion_step(runtime: Runtime, monitor: str, as_of: date | None, folder: Pa
 
 
 @task(name="contest", **STEP, **DATABASE_RETRIES)
-def contest_step(
+def compare_step(
     runtime: Runtime, champion: str, challenger: str, monitor: str, as_of: date, delta: float, folder: Path
-) -> Contest:
+) -> ModelComparison:
     """Both on the same users, none of whom either has seen in training."""
     plan = _plan(runtime, monitor, as_of)
     month = plan.read_features(feature_worker(runtime.parameters), folder / "features.arrow")
     rows = plan.monitor.min_rows
-    return hold_contest(_registry(runtime, plan), champion, challenger, month, plan.key, delta, rows)
+    return compare_versions(_registry(runtime, plan), champion, challenger, month, plan.key, delta, rows)
 
 
 @task(name="settle", **STEP, **DATABASE_RETRIES)
-def settle_step(runtime: Runtime, contest: Contest, monitor: str, as_of: date) -> None:
-    """Record the contest beside the challenger, and promote it where it won."""
+def settle_step(runtime: Runtime, comparison: ModelComparison, monitor: str, as_of: date) -> None:
+    """Record the comparison beside the challenger, and promote it where it won."""
     registry = _registry(runtime, _plan(runtime, monitor, as_of))
-    if contest.champion != contest.challenger:
-        # Otherwise there was no contest, and the figures of the one that the version has won stay.
-        registry.log_metrics(contest.challenger, contest_metrics(contest))
-    if contest.promote and contest.champion is not None:
-        registry.promote(contest.challenger, over=contest.champion)
+    if comparison.champion != comparison.challenger:
+        # Otherwise there was no comparison, and the figures of the one that the version has won stay.
+        registry.log_metrics(comparison.challenger, comparison_metrics(comparison))
+    if comparison.promote and comparison.champion is not None:
+        registry.promote(comparison.challenger, over=comparison.champion)
     key = artifact_key("contest", monitor, as_of)
-    create_table_artifact(contest_rows(contest), key=key, description=contest_line(contest))
-    get_run_logger().info(contest_line(contest))
+    create_table_artifact(comparison_rows(comparison), key=key, description=comparison_line(comparison))
+    get_run_logger().info(comparison_line(comparison))
 
 
 def _run_name() -> str:
@@ -78,7 +78,7 @@ def _run_name() -> str:
 @flow(name="train_and_compare", flow_run_name=_run_name, persist_result=False)
 def train_and_compare(
     as_of: date | None = None, delta: float = 0.01, monitor: str | None = None, seed: int = 42
-) -> Contest:
+) -> ModelComparison:
     """Train a challenger on a month, and promote it where it beats the champion surely and by delta.
 
     Args:
@@ -100,16 +100,18 @@ def train_and_compare(
         champion, month = champion_step(runtime, monitor, as_of, folder)
     version = train_month(month, seed, monitor).registered.version
     if champion is None:
-        contest = unopposed(version)
+        comparison = unopposed(version)
     else:
         with runtime.scratch() as folder:
-            contest = contest_step(runtime, champion, version, monitor, month, delta, folder)
-    settle_step(runtime, contest, monitor, month)
-    return contest
+            comparison = compare_step(runtime, champion, version, monitor, month, delta, folder)
+    settle_step(runtime, comparison, monitor, month)
+    return comparison
 
 
 @flow(name="retrain_after_approval", persist_result=False)
-def retrain_after_approval(as_of: date | None = None, monitor: str | None = None, hours: float = 72.0) -> Contest:
+def retrain_after_approval(
+    as_of: date | None = None, monitor: str | None = None, hours: float = 72.0
+) -> ModelComparison:
     """Wait until a person presses Resume in the Prefect UI, then train and compare.
 
     Args:

@@ -63,21 +63,21 @@ def run_report(
     ref: pd.DataFrame,
     cur: pd.DataFrame,
     features: Sequence[ColumnTest],
-    apart: Sequence[ColumnTest],
+    uncounted: Sequence[ColumnTest],
     drift_share: float = 0.5,
 ) -> EvidentlyReport:
     """Run the presets over the features, and a drift metric for each column that is no feature.
 
     Args:
         features: count in the share of drifted columns.
-        apart: the label and the model's scores, which do not count.
+        uncounted: the label and the model's scores, which do not count.
         ref, cur: one column for each test; numbers as float64, categories as str, missing as NaN or None.
         drift_share: the share that the page calls dataset drift; no score depends on it.
 
     Raises:
         MissingSignalError: Evidently left a column out, or gave a score that is no number.
     """
-    tests = [*features, *apart]
+    tests = [*features, *uncounted]
     definition = DataDefinition(
         numerical_columns=[test.name for test in tests if test.kind is Kind.NUMERIC],
         categorical_columns=[test.name for test in tests if test.kind is not Kind.NUMERIC],
@@ -91,7 +91,7 @@ def run_report(
             per_column_threshold={test.name: test.threshold for test in features},
         ),
     ]
-    metrics += [ValueDrift(column=test.name, method=test.method, threshold=test.threshold) for test in apart]
+    metrics += [ValueDrift(column=test.name, method=test.method, threshold=test.threshold) for test in uncounted]
     metrics.append(DataSummaryPreset(columns=[test.name for test in tests]))
     with _quiet():
         snapshot = Report(metrics).run(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from driftgate.errors import ConfigurationError, DataError
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.judge import Judge, texts
+from driftgate.performance.evaluation_model import EvaluationModel, texts
 from driftgate.performance.result import PassedOver
 from driftgate.training.metrics import all_metrics
 from driftgate.training.model import TrainedModel
@@ -52,7 +52,7 @@ def champion_month(registry: ModelRegistry) -> date | None:
     return info.as_of if info is not None else None
 
 
-def load_judge(registry: ModelRegistry, info: VersionInfo) -> tuple[Judge, TrainedModel]:
+def load_evaluation_model(registry: ModelRegistry, info: VersionInfo) -> tuple[EvaluationModel, TrainedModel]:
     """Load a version to score with, and the users of its training.
 
     Raises:
@@ -70,7 +70,7 @@ def load_judge(registry: ModelRegistry, info: VersionInfo) -> tuple[Judge, Train
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise _not_its_entities(info, f"cannot be read: {str(error)[:300]}") from error
     _require_recorded(info, len(seen), labels, scores)
-    return Judge(info.version, info.as_of, info.features, seen, Scored(keys, labels, scores)), model
+    return EvaluationModel(info.version, info.as_of, info.features, seen, Scored(keys, labels, scores)), model
 
 
 def _require_recorded(info: VersionInfo, seen: int, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> None:

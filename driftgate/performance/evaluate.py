@@ -8,9 +8,9 @@ from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, compare_scores
-from driftgate.performance.judge import Judge, ScoredMonth, labelled
-from driftgate.performance.relations import relations
-from driftgate.performance.result import Performance, PerformanceState, Relation, not_measured
+from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, labelled
+from driftgate.performance.feature_auc import feature_auc
+from driftgate.performance.result import FeatureAuc, Performance, PerformanceState, not_measured
 
 Month = tuple[FeatureMonth, LabelMonth]
 
@@ -41,37 +41,37 @@ def why_not(ref: LabelMonth, cur: LabelMonth, monitor: Monitor, champion: bool) 
     return None
 
 
-def evaluate(judge: Judge, scores: ScoredMonth, ref: Month, cur: Month, monitor: Monitor) -> Performance:
+def evaluate(evaluation: EvaluationModel, scores: ScoredMonth, ref: Month, cur: Month, monitor: Monitor) -> Performance:
     """Compare the scores of the current month with the labels, for entities that the model has not seen in training.
 
     Args:
-        judge: the champion or a probe.
+        evaluation: the champion or a probe.
         scores: its scores of the current month.
         ref, cur: features and labels; the relations of single features come from both, where both have labels.
         monitor: gives the number of entities that are needed, and the join key.
     """
     key = monitor.entity.feast_key
-    side = _unseen(judge, scores, cur, key)
-    fewest = min(len(side.labels), len(judge.validation.labels))
-    if fewest < monitor.min_rows or not side.both_classes or not judge.validation.both_classes:
+    side = _unseen(evaluation, scores, cur, key)
+    fewest = min(len(side.labels), len(evaluation.validation.labels))
+    if fewest < monitor.min_rows or not side.both_classes or not evaluation.validation.both_classes:
         return not_measured(
             PerformanceState.NOT_COMPUTABLE,
             f"not computable: {len(side.labels)} labelled entities that the model has not seen, "
             f"{int(side.labels.sum())} of them positive; {monitor.min_rows} and both classes are needed",
         )
     replicates = _replicates(monitor.signal_level)
-    measures = compare_scores(judge.validation, side, replicates, monitor.sample_seed)
+    measures = compare_scores(evaluation.validation, side, replicates, monitor.sample_seed)
     if measures["auc"].low == measures["auc"].high:
         reason = "not computable: resampling the entities does not change the AUC, as with scores that are all alike"
         return not_measured(PerformanceState.NOT_COMPUTABLE, reason)
     return Performance(
         PerformanceState.MEASURED,
-        version=judge.version,
-        trained_on=judge.trained_on,
-        users_ref=len(judge.validation.labels),
+        version=evaluation.version,
+        trained_on=evaluation.trained_on,
+        users_ref=len(evaluation.validation.labels),
         users_cur=len(side.labels),
         measures=measures,
-        relations=_relations(ref, cur, key, judge.features),
+        relations=_relations(ref, cur, key, evaluation.features),
     )
 
 
@@ -80,18 +80,18 @@ def _replicates(level: float) -> int:
     return max(500, math.ceil(4 / level))
 
 
-def _unseen(judge: Judge, scores: ScoredMonth, cur: Month, key: str) -> Scored:
+def _unseen(evaluation: EvaluationModel, scores: ScoredMonth, cur: Month, key: str) -> Scored:
     _, keys, values = labelled(*cur, key)
     scored_keys, scored = scores.read()
     order = np.argsort(scored_keys)
     found = scored[order][np.searchsorted(scored_keys, keys, sorter=order)]
-    unseen = ~np.isin(keys, judge.seen)
+    unseen = ~np.isin(keys, evaluation.seen)
     return Scored(keys[unseen], values[unseen], found[unseen])
 
 
-def _relations(ref: Month, cur: Month, key: str, features: tuple[str, ...]) -> tuple[Relation, ...]:
+def _relations(ref: Month, cur: Month, key: str, features: tuple[str, ...]) -> tuple[FeatureAuc, ...]:
     if ref[1].path is None or ref[1].mean in (0.0, 1.0) or not ref[1].binary:
         return ()
     sides = [labelled(*month, key) for month in (ref, cur)]
     usable = [name for name in features if all(name in table.column_names for table, _, _ in sides)]
-    return relations((sides[0][0], sides[0][2]), (sides[1][0], sides[1][2]), usable)
+    return feature_auc((sides[0][0], sides[0][2]), (sides[1][0], sides[1][2]), usable)

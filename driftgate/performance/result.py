@@ -34,7 +34,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Relation:
+class FeatureAuc:
     """How well one feature alone ranks the labels, by rates of the reference month.
 
     Attributes:
@@ -94,7 +94,7 @@ class Performance:
     users_ref: int = 0
     users_cur: int = 0
     measures: dict[str, Change] = field(default_factory=dict)
-    relations: tuple[Relation, ...] = ()
+    relations: tuple[FeatureAuc, ...] = ()
     passed_over: PassedOver | None = None
 
     @property

@@ -10,9 +10,9 @@ from driftgate.drift.ledger import Ledger
 from driftgate.drift.result import ColumnState
 from driftgate.errors import ConfigurationError, bounded
 from driftgate.monitors import Monitor
-from driftgate.performance.champion import find_champion, load_judge
+from driftgate.performance.champion import find_champion, load_evaluation_model
 from driftgate.performance.evaluate import evaluate, why_not
-from driftgate.performance.judge import Judge, ScoredMonth, fit_probe, score_with
+from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, fit_probe, score_with
 from driftgate.performance.result import PassedOver, Performance, PerformanceState, not_measured
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import VersionInfo
@@ -23,14 +23,14 @@ class Scoring:
     """The scores of a run, and the model that gave them.
 
     Attributes:
-        judge: the champion or a probe; None where no model scores.
+        evaluation: the champion or a probe; None where no model scores.
         cur: scores of the current month, where a model scores.
         ref: scores of the reference month; only a champion gives them.
         without: why there will be no performance, or None.
         passed_over: the champion, where it may not be measured on the current month; else None.
     """
 
-    judge: Judge | None
+    evaluation: EvaluationModel | None
     cur: ScoredMonth | None
     ref: ScoredMonth | None
     without: Performance | None
@@ -92,10 +92,10 @@ def measure(scoring: Scoring, monitor: Monitor, ref: Side, cur: Side) -> Perform
     """Return the performance of the model that scored."""
     if scoring.without is not None:
         return replace(scoring.without, passed_over=scoring.passed_over)
-    assert scoring.judge is not None
+    assert scoring.evaluation is not None
     assert scoring.cur is not None
     months = (ref.features, ref.labels), (cur.features, cur.labels)
-    return replace(evaluate(scoring.judge, scoring.cur, *months, monitor), passed_over=scoring.passed_over)
+    return replace(evaluate(scoring.evaluation, scoring.cur, *months, monitor), passed_over=scoring.passed_over)
 
 
 def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: Path) -> Scoring:
@@ -104,8 +104,10 @@ def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: 
         return Scoring(None, None, None, without)
     key = monitor.entity.feast_key
     names = tuple(column.name for column in ledger.comparable)
-    judge, model = fit_probe(ref.features, ref.labels, key, names)
-    return Scoring(judge, score_with(judge, model, cur.features, key, folder / "scores_cur.arrow"), None, None)
+    evaluation, model = fit_probe(ref.features, ref.labels, key, names)
+    return Scoring(
+        evaluation, score_with(evaluation, model, cur.features, key, folder / "scores_cur.arrow"), None, None
+    )
 
 
 def _with_champion(
@@ -114,11 +116,11 @@ def _with_champion(
     if lost := _lost(info, ref, cur, ledger):
         reason = f"not computable: champion v{info.version} reads features that are absent or retyped: {bounded(lost)}"
         return Scoring(None, None, None, not_measured(PerformanceState.NOT_COMPUTABLE, reason))
-    judge, model = load_judge(registry, info)
+    evaluation, model = load_evaluation_model(registry, info)
     key = monitor.entity.feast_key
-    now = score_with(judge, model, cur.features, key, folder / "scores_cur.arrow")
-    then = score_with(judge, model, ref.features, key, folder / "scores_ref.arrow")
-    return Scoring(judge, now, then, why_not(ref.labels, cur.labels, monitor, champion=True))
+    scores_cur = score_with(evaluation, model, cur.features, key, folder / "scores_cur.arrow")
+    scores_ref = score_with(evaluation, model, ref.features, key, folder / "scores_ref.arrow")
+    return Scoring(evaluation, scores_cur, scores_ref, why_not(ref.labels, cur.labels, monitor, champion=True))
 
 
 def _lost(info: VersionInfo, ref: Side, cur: Side, ledger: Ledger) -> list[str]:

@@ -99,9 +99,9 @@ def wasserstein_at(positions: Floats, floor: float) -> Distance:
 
     def distance(ref: Numbers, cur: Numbers) -> Floats:
         left = shares(ref)
-        apart = np.abs(np.cumsum(left - shares(cur), axis=-1))[..., :-1]
+        difference = np.abs(np.cumsum(left - shares(cur), axis=-1))[..., :-1]
         # Not a matrix product: its order of summation depends on the machine.
-        work = (apart * widths).sum(axis=-1)
+        work = (difference * widths).sum(axis=-1)
         mean = (left * positions).sum(axis=-1, keepdims=True)
         spread = np.sqrt((left * (positions - mean) ** 2).sum(axis=-1))
         result: Floats = work / np.where(spread < 1e-12, floor, spread)

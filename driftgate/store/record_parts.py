@@ -109,7 +109,7 @@ class MeasureRecord(Part):
 
 
 class RelationRecord(Part):
-    """How well one feature alone ranks the labels, as in `driftgate.performance.result.Relation`."""
+    """How well one feature alone ranks the labels, as in `driftgate.performance.result.FeatureAuc`."""
 
     name: str
     ref: float

@@ -19,7 +19,7 @@ def retrain(
 ) -> None:
     """Train a challenger, hold it against the champion, and promote it where it surely wins."""
     from driftgate.monitors import read_monitor
-    from driftgate.performance.contest import require_delta
+    from driftgate.performance.promotion import require_delta
     from flows.runtime.environment import Runtime, feature_worker
     from flows.runtime.local_server import start_prefect
 
@@ -29,11 +29,11 @@ def retrain(
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     feature_worker(runtime.parameters)
-    from driftgate.reports.contests import contest_line
+    from driftgate.reports.promotion import comparison_line
     from flows.retrain_flow import train_and_compare
 
     wait_for_prefect()
-    typer.echo(contest_line(train_and_compare(day, delta, chosen.name)))
+    typer.echo(comparison_line(train_and_compare(day, delta, chosen.name)))
 
 
 @commands.command()
@@ -53,7 +53,7 @@ def rollback(monitor: MonitorName = None) -> None:
 def promote(
     version: Annotated[str, typer.Argument(help="As `driftgate train` printed it")], monitor: MonitorName = None
 ) -> None:
-    """Make a version the champion without a contest, as where the champion's files are gone."""
+    """Make a version the champion without a comparison, as where the champion's files are gone."""
     from driftgate.monitors import read_monitor
     from driftgate.performance.scoring import require_registry
     from flows.runtime.environment import Runtime

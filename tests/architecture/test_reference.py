@@ -17,7 +17,7 @@ from driftgate.drift import methods as choosing
 from driftgate.drift.result import ColumnState
 from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
-from driftgate.performance.result import MEASURES, PerformanceState, Relation
+from driftgate.performance.result import MEASURES, FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
 from driftgate.settings import DatabaseSettings, Settings
@@ -188,7 +188,7 @@ def fields(value: Any, at: str = "") -> set[str]:
 
 
 def test_every_field_of_the_record_is_there() -> None:
-    performance = replace(measured(0.8, 0.6), relations=(Relation("f00", 0.6, 0.5),))
+    performance = replace(measured(0.8, 0.6), relations=(FeatureAuc("f00", 0.6, 0.5),))
     record = json.loads(record_text(finished(performance=performance, prediction=column("prediction"))))
     # Of these two the page names the whole alone.
     whole = {"prediction", "inputs.label"}

@@ -33,8 +33,8 @@ def categories(*shares: float, rows: int = ROWS) -> pd.Series:
     return pd.Series(RANDOM.choice(list("abcdefghij")[: len(shares)], rows, p=shares)).astype(object)
 
 
-def score(then: pd.Series, now: pd.Series, kind: Kind, method: str, threshold: float = 0.1) -> float:
-    frames = [pd.DataFrame({"f": values}) for values in (then, now)]
+def score(ref: pd.Series, cur: pd.Series, kind: Kind, method: str, threshold: float = 0.1) -> float:
+    frames = [pd.DataFrame({"f": values}) for values in (ref, cur)]
     return run_report(*frames, [ColumnTest("f", kind, method, threshold)], []).scores["f"]
 
 
@@ -43,51 +43,51 @@ def frequencies(values: pd.Series, keys: Sequence[object]) -> list[float]:
 
 
 def test_the_wasserstein_score_is_w1_over_the_spread_of_the_reference() -> None:
-    then, now = numbers(), numbers(3.0)
-    expected = stats.wasserstein_distance(then, now) / np.std(then)
-    assert score(then, now, Kind.NUMERIC, "wasserstein") == pytest.approx(expected)
+    ref, cur = numbers(), numbers(3.0)
+    expected = stats.wasserstein_distance(ref, cur) / np.std(ref)
+    assert score(ref, cur, Kind.NUMERIC, "wasserstein") == pytest.approx(expected)
 
 
 def test_the_spread_of_a_constant_reference_is_a_thousandth() -> None:
-    then, now = pd.Series([2.0] * 300), pd.Series([2.0, 2.5] * 150)
-    assert score(then, now, Kind.NUMERIC, "wasserstein") == pytest.approx(0.25 / 0.001)
+    ref, cur = pd.Series([2.0] * 300), pd.Series([2.0, 2.5] * 150)
+    assert score(ref, cur, Kind.NUMERIC, "wasserstein") == pytest.approx(0.25 / 0.001)
 
 
 def test_the_jensenshannon_score_is_a_distance_in_natural_logarithms() -> None:
-    then, now = categories(0.5, 0.3, 0.2), categories(0.3, 0.3, 0.4)
-    expected = jensenshannon(frequencies(then, "abc"), frequencies(now, "abc"))
-    assert score(then, now, Kind.CATEGORICAL, "jensenshannon") == pytest.approx(expected)
+    ref, cur = categories(0.5, 0.3, 0.2), categories(0.3, 0.3, 0.4)
+    expected = jensenshannon(frequencies(ref, "abc"), frequencies(cur, "abc"))
+    assert score(ref, cur, Kind.CATEGORICAL, "jensenshannon") == pytest.approx(expected)
 
 
 def test_few_distinct_numbers_are_compared_by_their_frequencies() -> None:
-    then, now = pd.Series(RANDOM.integers(0, 4, ROWS) * 1.0), pd.Series(RANDOM.integers(0, 5, ROWS) * 1.0)
-    expected = jensenshannon(frequencies(then, range(5)), frequencies(now, range(5)))
-    assert score(then, now, Kind.NUMERIC, "jensenshannon") == pytest.approx(expected)
+    ref, cur = pd.Series(RANDOM.integers(0, 4, ROWS) * 1.0), pd.Series(RANDOM.integers(0, 5, ROWS) * 1.0)
+    expected = jensenshannon(frequencies(ref, range(5)), frequencies(cur, range(5)))
+    assert score(ref, cur, Kind.NUMERIC, "jensenshannon") == pytest.approx(expected)
 
 
 def test_the_ks_score_is_the_p_value_of_two_samples() -> None:
-    then, now = numbers(rows=400), numbers(1.0, rows=300)
-    assert score(then, now, Kind.NUMERIC, "ks") == pytest.approx(stats.ks_2samp(then, now).pvalue)
+    ref, cur = numbers(rows=400), numbers(1.0, rows=300)
+    assert score(ref, cur, Kind.NUMERIC, "ks") == pytest.approx(stats.ks_2samp(ref, cur).pvalue)
 
 
 def test_the_chisquare_score_is_that_of_a_contingency_table() -> None:
-    then, now = categories(0.5, 0.3, 0.2, rows=400), categories(0.45, 0.35, 0.2, rows=300)
-    table = [[(then == key).sum(), (now == key).sum()] for key in "abc"]
+    ref, cur = categories(0.5, 0.3, 0.2, rows=400), categories(0.45, 0.35, 0.2, rows=300)
+    table = [[(ref == key).sum(), (cur == key).sum()] for key in "abc"]
     expected = stats.chi2_contingency(table, correction=False).pvalue
-    assert score(then, now, Kind.CATEGORICAL, "two_sample_chisquare") == pytest.approx(expected)
+    assert score(ref, cur, Kind.CATEGORICAL, "two_sample_chisquare") == pytest.approx(expected)
 
 
 def test_missing_values_are_left_out() -> None:
-    then, now = numbers(), numbers(3.0)
-    holes_then, holes_now = then.copy(), now.copy()
-    holes_then[::7], holes_now[::3] = math.nan, math.nan
-    expected = stats.wasserstein_distance(holes_then.dropna(), holes_now.dropna()) / np.std(holes_then.dropna())
-    assert score(holes_then, holes_now, Kind.NUMERIC, "wasserstein") == pytest.approx(expected)
+    ref, cur = numbers(), numbers(3.0)
+    holes_ref, holes_cur = ref.copy(), cur.copy()
+    holes_ref[::7], holes_cur[::3] = math.nan, math.nan
+    expected = stats.wasserstein_distance(holes_ref.dropna(), holes_cur.dropna()) / np.std(holes_ref.dropna())
+    assert score(holes_ref, holes_cur, Kind.NUMERIC, "wasserstein") == pytest.approx(expected)
 
 
-def score_by_method(then: pd.Series, now: pd.Series, threshold: float) -> dict[str, float]:
+def score_by_method(ref: pd.Series, cur: pd.Series, threshold: float) -> dict[str, float]:
     """The scores of one pair of columns by every method, from one report."""
-    frames = [pd.DataFrame(dict.fromkeys(NUMERIC, values)) for values in (then, now)]
+    frames = [pd.DataFrame(dict.fromkeys(NUMERIC, values)) for values in (ref, cur)]
     return run_report(*frames, [ColumnTest(name, Kind.NUMERIC, name, threshold) for name in NUMERIC], []).scores
 
 
@@ -110,31 +110,31 @@ def test_every_method_is_known_to_evidently_as_the_table_has_it() -> None:
 
 def test_every_category_method_has_a_score_and_a_direction() -> None:
     same, other = pd.Series(["a", "b"] * 200), pd.Series(["a", "c"] * 200)
-    for now in (same, other):
-        frames = [pd.DataFrame(dict.fromkeys(CATEGORICAL, values)) for values in (same, now)]
+    for cur in (same, other):
+        frames = [pd.DataFrame(dict.fromkeys(CATEGORICAL, values)) for values in (same, cur)]
         tests = [ColumnTest(name, Kind.CATEGORICAL, name, 0.05) for name in CATEGORICAL]
         for method, value in run_report(*frames, tests, []).scores.items():
-            assert is_drift(method, value, 0.05) is (now is other)
+            assert is_drift(method, value, 0.05) is (cur is other)
 
 
 def test_a_p_value_of_zero_is_counted_alike() -> None:
     assert score(pd.Series(np.arange(2000.0)), pd.Series(np.arange(2000.0) + 1e6), Kind.NUMERIC, "ks", 0.0) == 0.0
 
 
-@pytest.mark.parametrize(("then", "now"), [(1.0, 1.0), (1.0, 2.0)])
-def test_constants_have_a_score_by_every_method(then: float, now: float) -> None:
-    for method, value in score_by_method(pd.Series([then] * 200), pd.Series([now] * 200), 0.05).items():
-        assert is_drift(method, value, 0.05) is (then != now)
+@pytest.mark.parametrize(("ref", "cur"), [(1.0, 1.0), (1.0, 2.0)])
+def test_constants_have_a_score_by_every_method(ref: float, cur: float) -> None:
+    for method, value in score_by_method(pd.Series([ref] * 200), pd.Series([cur] * 200), 0.05).items():
+        assert is_drift(method, value, 0.05) is (ref != cur)
 
 
 def test_the_report_holds_every_column_and_parses() -> None:
-    then = pd.DataFrame({"fee": numbers(), "plan": categories(0.5, 0.5), "churned": categories(0.7, 0.3)})
-    now = pd.DataFrame({"fee": numbers(9), "plan": categories(0.5, 0.5), "churned": categories(0.6, 0.4)})
+    ref = pd.DataFrame({"fee": numbers(), "plan": categories(0.5, 0.5), "churned": categories(0.7, 0.3)})
+    cur = pd.DataFrame({"fee": numbers(9), "plan": categories(0.5, 0.5), "churned": categories(0.6, 0.4)})
     tests = [
         ColumnTest("fee", Kind.NUMERIC, "wasserstein", 0.1),
         ColumnTest("plan", Kind.CATEGORICAL, "jensenshannon", 0.1),
     ]
-    report = run_report(then, now, tests, [ColumnTest("churned", Kind.CATEGORICAL, "jensenshannon", 0.01)])
+    report = run_report(ref, cur, tests, [ColumnTest("churned", Kind.CATEGORICAL, "jensenshannon", 0.01)])
     assert set(report.scores) == {"fee", "plan", "churned"}
     document = json.loads(report.json)
     assert {"fee", "plan", "churned"} <= {metric["config"].get("column") for metric in document["metrics"]}
@@ -266,8 +266,8 @@ def test_a_count_that_is_gone_or_renamed_is_an_error(results: list[Any]) -> None
 # The two-sample chi-square test
 
 
-def two_sample(then: pd.Series, now: pd.Series, threshold: float = 0.05) -> tuple[float, bool]:
-    return adapter._two_sample_chisquare(then, now, adapter.ColumnType.Categorical, threshold)
+def two_sample(ref: pd.Series, cur: pd.Series, threshold: float = 0.05) -> tuple[float, bool]:
+    return adapter._two_sample_chisquare(ref, cur, adapter.ColumnType.Categorical, threshold)
 
 
 def test_false_alarms_are_as_rare_as_the_threshold_says_and_evidentlys_own_are_not() -> None:
@@ -277,9 +277,9 @@ def test_false_alarms_are_as_rare_as_the_threshold_says_and_evidentlys_own_are_n
     shares = random.dirichlet(np.full(20, 8.0))
     ours = theirs = 0
     for _ in range(rounds):
-        then, now = (pd.Series(random.choice(20, 500, p=shares)) for _ in range(2))
-        ours += two_sample(then, now)[1]
-        theirs += bool(_chi_stat_test(then, now, adapter.ColumnType.Categorical, 0.05)[1])
+        ref, cur = (pd.Series(random.choice(20, 500, p=shares)) for _ in range(2))
+        ours += two_sample(ref, cur)[1]
+        theirs += bool(_chi_stat_test(ref, cur, adapter.ColumnType.Categorical, 0.05)[1])
     assert 0.01 <= ours / rounds <= 0.10
     assert theirs / rounds > 0.4
 
@@ -292,18 +292,18 @@ def test_a_real_change_is_found() -> None:
 
 def test_rare_categories_are_pooled_not_dropped() -> None:
     common = ["a"] * 300 + ["b"] * 100
-    then = pd.Series(common)
-    now = pd.Series(common + [f"new {n}" for n in range(100)])
-    assert two_sample(then, now)[0] < 1e-6
+    ref = pd.Series(common)
+    cur = pd.Series(common + [f"new {n}" for n in range(100)])
+    assert two_sample(ref, cur)[0] < 1e-6
     rare = [f"old {n}" for n in range(100)]
-    assert two_sample(pd.Series(common + rare), now)[0] == pytest.approx(1.0)
+    assert two_sample(pd.Series(common + rare), cur)[0] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("then", "now"), [(["a"], ["a"]), (list("abcd"), list("efgh"))])
-def test_where_there_is_one_cell_there_is_no_drift(then: list[str], now: list[str]) -> None:
-    assert two_sample(pd.Series(then), pd.Series(now)) == (1.0, False)
+@pytest.mark.parametrize(("ref", "cur"), [(["a"], ["a"]), (list("abcd"), list("efgh"))])
+def test_where_there_is_one_cell_there_is_no_drift(ref: list[str], cur: list[str]) -> None:
+    assert two_sample(pd.Series(ref), pd.Series(cur)) == (1.0, False)
 
 
 def test_the_test_is_symmetric() -> None:
-    then, now = categories(0.4, 0.4, 0.2, rows=300), categories(0.5, 0.3, 0.2, rows=200)
-    assert two_sample(then, now)[0] == pytest.approx(two_sample(now, then)[0])
+    ref, cur = categories(0.4, 0.4, 0.2, rows=300), categories(0.5, 0.3, 0.2, rows=200)
+    assert two_sample(ref, cur)[0] == pytest.approx(two_sample(cur, ref)[0])

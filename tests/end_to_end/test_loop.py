@@ -20,7 +20,7 @@ from sqlalchemy import text
 from driftgate.errors import UsageError
 from driftgate.features.online import materialize_month
 from driftgate.monitors import read_monitor
-from driftgate.performance.contest import Contest
+from driftgate.performance.promotion import ModelComparison
 from driftgate.run import Run
 from driftgate.training.registry.models import ModelRegistry
 from flows.runtime.environment import Runtime, feature_worker
@@ -98,7 +98,7 @@ class Story:
 
     calm: Run
     stormy: Run
-    contest: Contest
+    comparison: ModelComparison
     again: Run
     callers: Callers
 
@@ -123,10 +123,10 @@ def story(workplace: Workplace) -> Story:
     with service(user) as callers:
         callers.wait_for("1")
         calm, stormy = monitor_month(JAN, FEB), monitor_month(FEB, MAR)
-        contest = train_and_compare(MAR)
-        callers.wait_for(contest.challenger)
+        comparison = train_and_compare(MAR)
+        callers.wait_for(comparison.challenger)
         again = monitor_month(FEB, MAR)
-    return Story(calm, stormy, contest, again, callers)
+    return Story(calm, stormy, comparison, again, callers)
 
 
 def test_the_calm_month_needs_nothing_and_the_next_triggers_on_what_the_model_knows(story: Story) -> None:
@@ -137,7 +137,7 @@ def test_the_calm_month_needs_nothing_and_the_next_triggers_on_what_the_model_kn
     assert reached == {"drift_share", "auc_drop"}
     assert story.stormy.performance.version == "1"
     assert story.stormy.performance.drop_interval[0] > 0.1
-    assert story.stormy.performance.relations[0].lost > 0.1
+    assert story.stormy.performance.feature_auc[0].lost > 0.1
 
 
 def test_the_scores_are_one_more_column_and_not_counted(story: Story) -> None:
@@ -157,13 +157,13 @@ def test_the_page_says_the_verdict(story: Story) -> None:
 
 
 def test_the_challenger_takes_over_and_no_request_fails(story: Story) -> None:
-    assert story.contest.promote and story.contest.champion == "1"
-    assert story.contest.measures["auc"].low > 0
+    assert story.comparison.promote and story.comparison.champion == "1"
+    assert story.comparison.measures["auc"].low > 0
     assert story.callers.failures == []
-    assert set(story.callers.versions) == {"1", story.contest.challenger}
-    switch = story.callers.versions.index(story.contest.challenger)
+    assert set(story.callers.versions) == {"1", story.comparison.challenger}
+    switch = story.callers.versions.index(story.comparison.challenger)
     # Two callers: an answer that was under way may come after the first of the new version.
-    assert set(story.callers.versions[switch + 2 :]) == {story.contest.challenger}
+    assert set(story.callers.versions[switch + 2 :]) == {story.comparison.challenger}
     assert len(story.callers.versions) > 50
 
 
@@ -175,17 +175,17 @@ def test_the_same_pair_does_not_trigger_a_second_time(story: Story) -> None:
     found = story.again.performance
     assert found.version == "1" and found.drop == story.stormy.performance.drop
     passed_over = found.passed_over
-    assert passed_over is not None and passed_over.version == story.contest.challenger
+    assert passed_over is not None and passed_over.version == story.comparison.challenger
     assert passed_over.text == f"v{passed_over.version} not measured: the champion was trained on this month"
 
 
 def test_rollback_moves_the_alias_back_and_forth_again(story: Story, workplace: Workplace) -> None:
     versions = registry(workplace)
-    assert versions.champion() == story.contest.challenger
+    assert versions.champion() == story.comparison.challenger
     assert versions.rollback() == "1"
     assert versions.champion() == "1"
-    versions.promote(story.contest.challenger)
-    assert versions.champion() == story.contest.challenger
+    versions.promote(story.comparison.challenger)
+    assert versions.champion() == story.comparison.challenger
 
 
 def test_a_retraining_that_gains_nothing_promotes_nothing(story: Story, workplace: Workplace) -> None:
@@ -193,7 +193,7 @@ def test_a_retraining_that_gains_nothing_promotes_nothing(story: Story, workplac
 
     same = train_and_compare(MAR)
     assert not same.promote and "same data" in same.reason
-    assert registry(workplace).champion() == story.contest.challenger
+    assert registry(workplace).champion() == story.comparison.challenger
 
 
 def test_a_challenger_is_judged_by_users_whom_neither_has_seen(story: Story, workplace: Workplace) -> None:
@@ -203,7 +203,7 @@ def test_a_challenger_is_judged_by_users_whom_neither_has_seen(story: Story, wor
     other = train_and_compare(MAR, seed=7)
     assert not other.promote and "entities that neither has seen" in other.reason
     assert 40 < other.entities < 120
-    assert registry(workplace).champion() == story.contest.challenger
+    assert registry(workplace).champion() == story.comparison.challenger
 
 
 def test_a_month_before_the_champions_own_is_refused(story: Story, workplace: Workplace) -> None:

@@ -145,7 +145,7 @@ def test_retraining_and_the_way_back(capfd: pytest.CaptureFixture[str]) -> None:
     second = call(capfd, "retrain")
     assert second.status == 0
     assert re.fullmatch(
-        r"\[Contest\] champion=v1 challenger=v2 users=\d+ -> PROMOTED auc 0\.\d{4} against 0\.\d{4}, "
+        r"\[ModelComparison\] champion=v1 challenger=v2 users=\d+ -> PROMOTED auc 0\.\d{4} against 0\.\d{4}, "
         r"difference \+0\.\d{4} \[\+0\.\d{4}, \+0\.\d{4}\], 0\.01 needed\n",
         second.out,
     )

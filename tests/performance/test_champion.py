@@ -13,7 +13,7 @@ from driftgate.errors import ConfigurationError
 from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
-from driftgate.performance.champion import champion_month, find_champion, load_judge
+from driftgate.performance.champion import champion_month, find_champion, load_evaluation_model
 from driftgate.training.dataset import build_training_set
 from driftgate.training.fit import evaluate_model, example_of, fit_model, read_pipeline
 from driftgate.training.registry.models import ModelRegistry
@@ -75,11 +75,11 @@ def spoil(registry: ModelRegistry, info: VersionInfo) -> Iterator[Callable[[Call
 
 
 def test_it_knows_its_training(registry: ModelRegistry, info: VersionInfo, january: Month) -> None:
-    judge, model = load_judge(registry, info)
+    evaluation, model = load_evaluation_model(registry, info)
     keys = {f"u{n}" for n in range(1500)}
-    assert set(judge.validation.keys.tolist()) == {key for key in keys if is_validation(key, 42)}
-    assert set(judge.seen.tolist()) == keys - set(judge.validation.keys.tolist())
-    assert (judge.version, judge.trained_on, judge.features) == ("1", JAN, model.features)
+    assert set(evaluation.validation.keys.tolist()) == {key for key in keys if is_validation(key, 42)}
+    assert set(evaluation.seen.tolist()) == keys - set(evaluation.validation.keys.tolist())
+    assert (evaluation.version, evaluation.trained_on, evaluation.features) == ("1", JAN, model.features)
 
 
 def test_it_is_measured_on_months_after_its_own(registry: ModelRegistry) -> None:
@@ -155,7 +155,7 @@ def test_stored_users_that_are_not_those_of_the_training_are_refused(
     how, words = TAMPERED[name]
     spoil(how)
     with pytest.raises(ConfigurationError, match=words) as caught:
-        load_judge(registry, info)
+        load_evaluation_model(registry, info)
     assert info.judged_file in str(caught.value) and "train again" in caught.value.remedy
 
 
@@ -166,10 +166,10 @@ def test_a_file_that_is_no_arrow_is_refused(registry: ModelRegistry, info: Versi
         for content in (b"", b"nonsense", kept[: len(kept) // 2]):
             path.write_bytes(content)
             with pytest.raises(ConfigurationError, match="cannot be read"):
-                load_judge(registry, info)
+                load_evaluation_model(registry, info)
         path.unlink()
         with pytest.raises(ConfigurationError, match="has no file"):
-            load_judge(registry, info)
+            load_evaluation_model(registry, info)
     finally:
         path.write_bytes(kept)
 
@@ -180,6 +180,6 @@ def test_another_model_file_is_refused(registry: ModelRegistry, info: VersionInf
     try:
         path.write_bytes(kept + b" ")
         with pytest.raises(ConfigurationError, match="is not the file that was registered"):
-            load_judge(registry, info)
+            load_evaluation_model(registry, info)
     finally:
         path.write_bytes(kept)

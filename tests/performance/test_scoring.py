@@ -161,7 +161,7 @@ def test_off_asks_nobody(registry: ModelRegistry, sides: tuple[Side, Side], tmp_
 
     found, performance = scored(Untouchable(), sides, tmp_path, performance="off")  # type: ignore[arg-type]
     assert performance.state is PerformanceState.OFF
-    assert (found.judge, found.cur, found.ref) == (None, None, None)
+    assert (found.evaluation, found.cur, found.ref) == (None, None, None)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy import Engine, text
 
 from driftgate.decision import History, Policy, decide
-from driftgate.performance.result import Change, Performance, PerformanceState, Relation, not_measured
+from driftgate.performance.result import Change, FeatureAuc, Performance, PerformanceState, not_measured
 from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.run import Run
 from driftgate.store.history import earlier_runs, past_record, past_runs
@@ -15,7 +15,7 @@ from driftgate.store.tables import create_result_tables, save_run
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, PENDING, PENDING_TARGET, column, finished, lost, measured
 
 
-def performed(version: str | None = "1", relations: tuple[Relation, ...] = ()) -> Performance:
+def performed(version: str | None = "1", relations: tuple[FeatureAuc, ...] = ()) -> Performance:
     return Performance(
         PerformanceState.MEASURED,
         version=version,
@@ -50,7 +50,7 @@ def test_without_runs_there_is_the_head_alone() -> None:
 
 
 def test_a_run_is_shown_with_its_performance() -> None:
-    relations = tuple(Relation(f"f{n}", 0.7, 0.5 + n / 100) for n in range(8))
+    relations = tuple(FeatureAuc(f"f{n}", 0.7, 0.5 + n / 100) for n in range(8))
     lines = run_lines(RunRecord.of(with_performance(finished(), performed(relations=relations))))
     assert lines[0] == "churn: 2024-02-29 against 2024-01-31, decided at 2024-04-01T12:00:00+00:00"
     assert lines[1:4] == [

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from driftgate.decision import Earlier, History
-from driftgate.performance.result import Change, Performance, PerformanceState, Relation
+from driftgate.performance.result import Change, FeatureAuc, Performance, PerformanceState
 from driftgate.run import Run
 from tests.reports.runs import (
     FEBRUARY,
@@ -35,7 +35,7 @@ _MEASURED = Performance(
         "brier": Change(0.13, 0.25, 0.11, 0.13, 0.001),
         "positive_rate": Change(0.2654, 0.2415, -0.04, -0.01, 0.001),
     },
-    relations=(Relation("tenure", 0.73, 0.49), Relation("größe", 1e-05, 0.3)),
+    relations=(FeatureAuc("tenure", 0.73, 0.49), FeatureAuc("größe", 1e-05, 0.3)),
 )
 _PROBE = Performance(
     PerformanceState.MEASURED, "", None, JANUARY, 80, 400, {"auc": Change(0.7, 0.71, -0.02, 0.03, 0.001)}, ()

@@ -18,7 +18,7 @@ from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.evaluate import evaluate, why_not
-from driftgate.performance.judge import Judge, fit_probe, labelled, score_with
+from driftgate.performance.evaluation_model import EvaluationModel, fit_probe, labelled, score_with
 from driftgate.performance.result import PerformanceState
 from driftgate.training.model import TrainedModel
 from driftgate.training.scoring import score_month
@@ -30,16 +30,16 @@ NAMES = ("usage", "count", "plan", "paperless")
 
 def test_a_probe_learns_on_four_fifths_and_is_held_against_the_rest(tmp_path: Path) -> None:
     features, labels = month(tmp_path, JAN)
-    judge, model = fit_probe(features, labels, KEY, NAMES)
-    assert judge.version is None and judge.trained_on == JAN and judge.features == NAMES
-    assert not set(judge.seen) & set(judge.validation.keys)
-    assert len(judge.seen) + len(judge.validation.keys) == 1500
-    assert all(is_validation(key, 42) for key in judge.validation.keys)
-    scores = score_with(judge, model, features, KEY, tmp_path / "scores.arrow")
+    evaluation, model = fit_probe(features, labels, KEY, NAMES)
+    assert evaluation.version is None and evaluation.trained_on == JAN and evaluation.features == NAMES
+    assert not set(evaluation.seen) & set(evaluation.validation.keys)
+    assert len(evaluation.seen) + len(evaluation.validation.keys) == 1500
+    assert all(is_validation(key, 42) for key in evaluation.validation.keys)
+    scores = score_with(evaluation, model, features, KEY, tmp_path / "scores.arrow")
     keys, values = scores.read()
     assert keys.tolist() == read_table(features).column(KEY).to_pylist()
     by_key = dict(zip(keys.tolist(), values.tolist(), strict=True))
-    assert [by_key[key] for key in judge.validation.keys.tolist()] == judge.validation.scores.tolist()
+    assert [by_key[key] for key in evaluation.validation.keys.tolist()] == evaluation.validation.scores.tolist()
 
 
 @pytest.mark.parametrize("keys", [None, list(range(1500))], ids=["text", "numbers"])
@@ -58,12 +58,12 @@ def test_labels_meet_their_rows_whatever_the_order(tmp_path: Path, keys: list[ob
 
 def test_the_same_relation_is_no_fall_and_another_is(tmp_path: Path) -> None:
     ref = month(tmp_path, JAN, seed=1)
-    judge, model = fit_probe(*ref, KEY, NAMES)
+    evaluation, model = fit_probe(*ref, KEY, NAMES)
     found = {}
     for name, strength in (("same", 2.0), ("gone", 0.0), ("turned", -2.0)):
         cur = month(tmp_path, FEB, seed=2, strength=strength)
-        scores = score_with(judge, model, cur[0], KEY, tmp_path / "scores.arrow")
-        found[name] = evaluate(judge, scores, ref, cur, monitor())
+        scores = score_with(evaluation, model, cur[0], KEY, tmp_path / "scores.arrow")
+        found[name] = evaluate(evaluation, scores, ref, cur, monitor())
     assert found["same"].state is PerformanceState.MEASURED
     low, high = found["same"].drop_interval
     assert low < 0.05 and low <= found["same"].drop <= high
@@ -75,40 +75,42 @@ def test_the_same_relation_is_no_fall_and_another_is(tmp_path: Path) -> None:
 
 def test_users_of_the_training_are_left_out(tmp_path: Path) -> None:
     ref = month(tmp_path, JAN, seed=1)
-    judge, model = fit_probe(*ref, KEY, NAMES)
+    evaluation, model = fit_probe(*ref, KEY, NAMES)
     keys: list[object] = [f"u{n}" for n in range(1000)] + [f"new{n}" for n in range(500)]
     cur = month(tmp_path, FEB, seed=2, keys=keys)
-    scores = score_with(judge, model, cur[0], KEY, tmp_path / "scores.arrow")
-    found = evaluate(judge, scores, ref, cur, monitor())
-    unseen = set(map(str, keys)) - set(judge.seen.tolist())
+    scores = score_with(evaluation, model, cur[0], KEY, tmp_path / "scores.arrow")
+    found = evaluate(evaluation, scores, ref, cur, monitor())
+    unseen = set(map(str, keys)) - set(evaluation.seen.tolist())
     assert found.users_cur == len(unseen)
     assert 500 < found.users_cur < 500 + 300
-    assert found.users_ref == len(judge.validation.keys)
+    assert found.users_ref == len(evaluation.validation.keys)
 
 
 def test_too_few_users_or_one_class_is_no_number(tmp_path: Path) -> None:
     ref = month(tmp_path, JAN, seed=1)
-    judge, model = fit_probe(*ref, KEY, NAMES)
+    evaluation, model = fit_probe(*ref, KEY, NAMES)
     cur = month(tmp_path, FEB, seed=2)
-    scores = score_with(judge, model, cur[0], KEY, tmp_path / "scores.arrow")
-    few = evaluate(judge, scores, ref, cur, monitor(min_rows=400))
+    scores = score_with(evaluation, model, cur[0], KEY, tmp_path / "scores.arrow")
+    few = evaluate(evaluation, scores, ref, cur, monitor(min_rows=400))
     assert few.state is PerformanceState.NOT_COMPUTABLE
     assert "400 and both classes are needed" in few.reason
-    one_class = Scored(judge.validation.keys, np.zeros(len(judge.validation.keys)), judge.validation.scores)
-    judge = Judge("1", JAN, judge.inputs, judge.seen, one_class)
-    assert evaluate(judge, scores, ref, cur, monitor()).state is PerformanceState.NOT_COMPUTABLE
+    one_class = Scored(
+        evaluation.validation.keys, np.zeros(len(evaluation.validation.keys)), evaluation.validation.scores
+    )
+    evaluation = EvaluationModel("1", JAN, evaluation.inputs, evaluation.seen, one_class)
+    assert evaluate(evaluation, scores, ref, cur, monitor()).state is PerformanceState.NOT_COMPUTABLE
 
 
 def test_a_view_without_news_is_scored_and_left_to_the_ledger(tmp_path: Path) -> None:
     features, labels = month(tmp_path, JAN)
-    judge, model = fit_probe(features, labels, KEY, NAMES)
+    evaluation, model = fit_probe(features, labels, KEY, NAMES)
     stale = replace(features, stale_views=("v",))
-    assert len(score_with(judge, model, stale, KEY, tmp_path / "scores.arrow").read()[1]) == 1500
+    assert len(score_with(evaluation, model, stale, KEY, tmp_path / "scores.arrow").read()[1]) == 1500
 
 
 def test_what_cannot_be_scored_is_an_error(tmp_path: Path) -> None:
     features, labels = month(tmp_path, JAN)
-    judge, model = fit_probe(features, labels, KEY, NAMES)
+    evaluation, model = fit_probe(features, labels, KEY, NAMES)
     out, table = tmp_path / "scores.arrow", read_table(features)
 
     def changed(name: str, table: pa.Table) -> FeatureMonth:
@@ -116,10 +118,10 @@ def test_what_cannot_be_scored_is_an_error(tmp_path: Path) -> None:
         return replace(features, path=tmp_path / name)
 
     with pytest.raises(DataError, match="absent: usage"):
-        score_with(judge, model, changed("less", table.drop_columns(["usage"])), KEY, out)
+        score_with(evaluation, model, changed("less", table.drop_columns(["usage"])), KEY, out)
     words = table.set_column(table.column_names.index("usage"), "usage", pa.array(["many"] * table.num_rows))
     with pytest.raises(DataError, match="usage is string in its source"):
-        score_with(judge, model, changed("words", words), KEY, out)
+        score_with(evaluation, model, changed("words", words), KEY, out)
 
 
 @pytest.mark.parametrize("score", [math.nan, -0.1, 1.5])
@@ -129,13 +131,13 @@ def test_scores_that_are_no_probabilities_are_no_signal(score: float, tmp_path: 
             return np.full(len(columns["usage"]), score)
 
     features, labels = month(tmp_path, JAN)
-    judge, model = fit_probe(features, labels, KEY, NAMES)
+    evaluation, model = fit_probe(features, labels, KEY, NAMES)
     broken, out = Broken("m", "3", model.features, model.pipeline), tmp_path / "scores.arrow"
     with pytest.raises(MissingSignalError, match=f"m version 3 gave 1500 scores .* such as {score}") as caught:
-        score_with(judge, broken, features, KEY, out)
+        score_with(evaluation, broken, features, KEY, out)
     assert "driftgate rollback" in caught.value.remedy
     with pytest.raises(WrongScoresError, match="no probabilities"):
-        score_month(broken, judge.inputs, features, KEY, out)
+        score_month(broken, evaluation.inputs, features, KEY, out)
 
 
 LABELS = LabelMonth(JAN, 100, 100, 0.3, "", True, Path("x"))

@@ -28,7 +28,7 @@ _PROBE_SEED = 42
 
 
 @dataclass(frozen=True)
-class Judge:
+class EvaluationModel:
     """A model, the users of its training, and its scores of its validation users.
 
     Attributes:
@@ -63,7 +63,9 @@ class ScoredMonth:
         return texts(table.column("key")), table.column("score").to_numpy()
 
 
-def score_with(judge: Judge, model: TrainedModel, month: FeatureMonth, key: str, out: Path) -> ScoredMonth:
+def score_with(
+    evaluation: EvaluationModel, model: TrainedModel, month: FeatureMonth, key: str, out: Path
+) -> ScoredMonth:
     """Score every row of a month's features with the evaluation model and write the scores to `out`.
 
     A view without a row of the month is no error, because the ledger reports it.
@@ -73,7 +75,7 @@ def score_with(judge: Judge, model: TrainedModel, month: FeatureMonth, key: str,
         MissingSignalError: a score is not a probability.
     """
     try:
-        score_month(model, judge.inputs, month, key, out)
+        score_month(model, evaluation.inputs, month, key, out)
     except WrongScoresError as error:
         raise MissingSignalError(error.received, allowed=error.allowed, remedy=TRAIN_AGAIN) from error
     return ScoredMonth(out)
@@ -95,7 +97,7 @@ def labelled(
 
 def fit_probe(
     month: FeatureMonth, labels: LabelMonth, key: str, features: tuple[str, ...]
-) -> tuple[Judge, TrainedModel]:
+) -> tuple[EvaluationModel, TrainedModel]:
     """Train a small model on four fifths of the month's labelled entities, and score the other fifth with it.
 
     Raises:
@@ -114,7 +116,7 @@ def fit_probe(
     model = TrainedModel("probe", "", tuple(item.name for item in inputs), pipeline)
     scores = model.probabilities(input_columns(table.filter(pa.array(held_out)), inputs))
     validation = Scored(keys[held_out], values[held_out], scores)
-    return Judge(None, month.as_of, inputs, keys[~held_out], validation), model
+    return EvaluationModel(None, month.as_of, inputs, keys[~held_out], validation), model
 
 
 def texts(column: pa.ChunkedArray) -> NDArray[np.str_]:

@@ -9,15 +9,15 @@ from driftgate.drift.ledger import read_table
 from driftgate.errors import DataError, UsageError
 from driftgate.features.types import FeatureMonth
 from driftgate.performance.bootstrap import Scored, compare_scores
-from driftgate.performance.champion import load_judge
-from driftgate.performance.judge import texts
+from driftgate.performance.champion import load_evaluation_model
+from driftgate.performance.evaluation_model import texts
 from driftgate.performance.result import Change
 from driftgate.training.dataset import input_columns
 from driftgate.training.registry.models import ModelRegistry
 
 
 @dataclass(frozen=True)
-class Contest:
+class ModelComparison:
     """The result of a comparison.
 
     Attributes:
@@ -46,9 +46,9 @@ def require_delta(delta: float) -> None:
         raise UsageError(f"delta {delta} is no difference of an AUC", allowed="a number from 0 to 1")
 
 
-def hold_contest(
+def compare_versions(
     registry: ModelRegistry, champion: str, challenger: str, month: FeatureMonth, key: str, delta: float, min_rows: int
-) -> Contest:
+) -> ModelComparison:
     """Score the challenger's validation entities, except those of the champion's training, with both versions.
 
     Args:
@@ -56,7 +56,7 @@ def hold_contest(
         champion, challenger: versions.
         month: features of the challenger's training month, of all its entities.
         key: join key.
-        delta, min_rows: see `contest`.
+        delta, min_rows: see `compare_models`.
 
     Raises:
         ConfigurationError: a version's files are absent or not those of its training.
@@ -65,29 +65,29 @@ def hold_contest(
     """
     if champion == challenger:
         return same(champion)
-    old, model = load_judge(registry, registry.version_info(champion))
-    new, _ = load_judge(registry, registry.version_info(challenger))
+    old, model = load_evaluation_model(registry, registry.version_info(champion))
+    new, _ = load_evaluation_model(registry, registry.version_info(challenger))
     unseen = ~np.isin(new.validation.keys, old.seen)
-    now = Scored(new.validation.keys[unseen], new.validation.labels[unseen], new.validation.scores[unseen])
+    cur = Scored(new.validation.keys[unseen], new.validation.labels[unseen], new.validation.scores[unseen])
     table = read_table(month)
-    rows = np.flatnonzero(np.isin(texts(table.column(key)), now.keys))
+    rows = np.flatnonzero(np.isin(texts(table.column(key)), cur.keys))
     table = table.take(pa.array(rows))
     info = registry.version_info(champion)
     scores = model.probabilities(input_columns(table, info.features)) if len(rows) else np.empty(0)
     keys = texts(table.column(key))
-    if not np.isin(now.keys, keys).all():
+    if not np.isin(cur.keys, keys).all():
         raise DataError(
             f"the month {month.as_of} lacks entities that {challenger} was trained on",
             remedy="run again once the load that is under way has ended",
         )
     order = np.argsort(keys)
-    then = Scored(now.keys, now.labels, scores[order][np.searchsorted(keys, now.keys, sorter=order)])
-    return contest((champion, then), (challenger, now), delta, min_rows)
+    ref = Scored(cur.keys, cur.labels, scores[order][np.searchsorted(keys, cur.keys, sorter=order)])
+    return compare_models((champion, ref), (challenger, cur), delta, min_rows)
 
 
-def contest(
+def compare_models(
     champion: tuple[str, Scored], challenger: tuple[str, Scored], delta: float, min_rows: int, seed: int = 0
-) -> Contest:
+) -> ModelComparison:
     """Compare the two: the challenger wins if its AUC is greater by `delta`, and the interval excludes zero.
 
     Args:
@@ -96,27 +96,27 @@ def contest(
         min_rows: entities that are needed.
         seed: seed of the interval.
     """
-    (old, then), (new, now) = champion, challenger
-    entities = len(now.labels)
-    if entities < min_rows or not now.both_classes:
-        positive = int(now.labels.sum())
+    (old, ref), (new, cur) = champion, challenger
+    entities = len(cur.labels)
+    if entities < min_rows or not cur.both_classes:
+        positive = int(cur.labels.sum())
         reason = f"{entities} entities that neither has seen, {positive} of them positive; {min_rows} are needed"
-        return Contest(old, new, entities, False, reason)
-    measures = compare_scores(then, now, seed=seed)
+        return ModelComparison(old, new, entities, False, reason)
+    measures = compare_scores(ref, cur, seed=seed)
     auc = measures["auc"]
     found = (
         f"auc {auc.cur:.4f} against {auc.ref:.4f}, difference {auc.difference:+.4f} [{auc.low:+.4f}, {auc.high:+.4f}]"
     )
     # A comparison with NaN is false, so NaN never promotes.
     wins = auc.difference >= delta and auc.low > 0.0
-    return Contest(old, new, entities, wins, f"{found}, {delta:g} needed", measures)
+    return ModelComparison(old, new, entities, wins, f"{found}, {delta:g} needed", measures)
 
 
-def unopposed(version: str) -> Contest:
+def unopposed(version: str) -> ModelComparison:
     """Return the result for a first version, which has no champion to beat."""
-    return Contest(None, version, 0, True, "there was no champion")
+    return ModelComparison(None, version, 0, True, "there was no champion")
 
 
-def same(version: str) -> Contest:
+def same(version: str) -> ModelComparison:
     """Return the result where the champion itself was trained on these data."""
-    return Contest(version, version, 0, False, "the champion was trained on the same data")
+    return ModelComparison(version, version, 0, False, "the champion was trained on the same data")

@@ -7,16 +7,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftgate.performance.result import Relation
+from driftgate.performance.result import FeatureAuc
 from driftgate.training.metrics import auc
 
 _BINS = 20
 _MOST_CATEGORIES = 100
 
 
-def relations(
+def feature_auc(
     ref: tuple[pa.Table, NDArray[np.float64]], cur: tuple[pa.Table, NDArray[np.float64]], features: Sequence[str]
-) -> tuple[Relation, ...]:
+) -> tuple[FeatureAuc, ...]:
     """Return how well each feature alone ranks the labels of both months, by rates of the reference month.
 
     A feature's values are put into bins (twenty quantiles, or categories; missing values are one of them), and each bin
@@ -35,14 +35,14 @@ def relations(
     """
     found = []
     for name in features:
-        then, now = _bins(ref[0].column(name), cur[0].column(name))
-        rates = _rates(then, ref[1])
+        ref_bins, cur_bins = _bins(ref[0].column(name), cur[0].column(name))
+        rates = _rates(ref_bins, ref[1])
         overall = float(ref[1].mean())
         pair = [
             auc(labels, np.array([rates.get(item, overall) for item in bins.tolist()]))
-            for bins, labels in ((then, ref[1]), (now, cur[1]))
+            for bins, labels in ((ref_bins, ref[1]), (cur_bins, cur[1]))
         ]
-        found.append(Relation(name, pair[0], pair[1]))
+        found.append(FeatureAuc(name, pair[0], pair[1]))
     return tuple(sorted(found, key=lambda item: (-item.lost, item.name)))
 
 

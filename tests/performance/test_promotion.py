@@ -15,8 +15,8 @@ from driftgate.drift.ledger import read_table
 from driftgate.errors import DataError, MissingSignalError
 from driftgate.features.files import write_file
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.champion import load_judge
-from driftgate.performance.contest import contest, hold_contest, same, unopposed
+from driftgate.performance.champion import load_evaluation_model
+from driftgate.performance.promotion import compare_models, compare_versions, same, unopposed
 from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import new_database
 from tests.performance.months import JAN, KEY, month
@@ -41,25 +41,25 @@ def pair(champion: float, challenger: float, users: int = 1500) -> tuple[Scored,
 
 def test_the_better_one_wins() -> None:
     champion, challenger = pair(0.0, 1.0)
-    found = contest(("1", champion), ("2", challenger), 0.01, 100)
+    found = compare_models(("1", champion), ("2", challenger), 0.01, 100)
     assert found.promote
     assert found.measures["auc"].low > 0
-    assert not contest(("2", challenger), ("1", champion), 0.01, 100).promote
+    assert not compare_models(("2", challenger), ("1", champion), 0.01, 100).promote
 
 
 def test_equal_ones_stay_and_so_does_a_gain_below_delta() -> None:
     champion, challenger = pair(1.0, 1.0)
-    assert not contest(("1", champion), ("2", challenger), 0.01, 100).promote
-    assert not contest(("1", champion), ("2", champion), 0.0, 100).promote, "no difference at all is no win"
+    assert not compare_models(("1", champion), ("2", challenger), 0.01, 100).promote
+    assert not compare_models(("1", champion), ("2", champion), 0.0, 100).promote, "no difference at all is no win"
     weak, strong = pair(0.5, 1.0)
-    gain = contest(("1", weak), ("2", strong), 0.0, 100)
+    gain = compare_models(("1", weak), ("2", strong), 0.0, 100)
     assert gain.promote
-    assert not contest(("1", weak), ("2", strong), gain.measures["auc"].difference + 0.001, 100).promote
+    assert not compare_models(("1", weak), ("2", strong), gain.measures["auc"].difference + 0.001, 100).promote
 
 
 def test_a_gain_that_may_be_chance_does_not_win() -> None:
     champion, challenger = pair(1.0, 1.0, users=200)
-    found = contest(("1", champion), ("2", challenger), 0.01, 100)
+    found = compare_models(("1", champion), ("2", challenger), 0.01, 100)
     assert found.measures["auc"].low < 0 < found.measures["auc"].difference
     assert not found.promote
 
@@ -69,7 +69,7 @@ def test_a_gain_that_may_be_chance_does_not_win() -> None:
 def test_too_few_users_promote_nobody(users: int) -> None:
     champion, challenger = pair(0.0, 3.0, users=max(users, 1))
     cut = [Scored(side.keys[:users], side.labels[:users], side.scores[:users]) for side in (champion, challenger)]
-    found = contest(("1", cut[0]), ("2", cut[1]), 0.01, 100)
+    found = compare_models(("1", cut[0]), ("2", cut[1]), 0.01, 100)
     assert not found.promote and "100 are needed" in found.reason
 
 
@@ -95,8 +95,8 @@ def test_a_month_that_lacks_one_of_the_challengers_users_decides_nothing(
     with new_database(server) as parameters:
         registry = ModelRegistry(parameters, tmp_path / "artifacts", "m")
         assert [train(registry, features, labels, tmp_path / str(seed), seed) for seed in (42, 43)] == ["1", "2"]
-        found = hold_contest(registry, "1", "2", features, KEY, 0.01, 10)
-        old, new = (load_judge(registry, registry.version_info(version))[0] for version in "12")
+        found = compare_versions(registry, "1", "2", features, KEY, 0.01, 10)
+        old, new = (load_evaluation_model(registry, registry.version_info(version))[0] for version in "12")
         judged = sorted(set(new.validation.keys.tolist()) - set(old.seen.tolist()))
         assert found.entities == len(judged) > 10
         rows = read_table(features)
@@ -104,5 +104,7 @@ def test_a_month_that_lacks_one_of_the_challengers_users_decides_nothing(
             path = tmp_path / f"without_{lost}.arrow"
             write_file(path, rows.filter(pc.not_equal(rows.column(KEY), lost)))
             with pytest.raises(DataError, match="2024-01-31 lacks entities"):
-                hold_contest(registry, "1", "2", replace(features, path=path, rows=features.rows - 1), KEY, 0.01, 10)
+                compare_versions(
+                    registry, "1", "2", replace(features, path=path, rows=features.rows - 1), KEY, 0.01, 10
+                )
         registry.close()

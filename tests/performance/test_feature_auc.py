@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from driftgate.errors import DataError
-from driftgate.performance.relations import relations
+from driftgate.performance.feature_auc import feature_auc
 
 
 def test_what_turned_around_comes_first_and_what_stayed_last() -> None:
@@ -25,7 +25,7 @@ def test_what_turned_around_comes_first_and_what_stayed_last() -> None:
             }
         )
 
-    found = relations((table(0), labels[0]), (table(1), labels[1]), table(0).column_names)
+    found = feature_auc((table(0), labels[0]), (table(1), labels[1]), table(0).column_names)
     by_name = {item.name: item for item in found}
     assert [item.name for item in found][:2] == ["category", "turns"]
     assert found[0].cur == 0.0
@@ -39,7 +39,7 @@ def test_new_categories_and_columns_without_values_say_nothing() -> None:
     labels = np.array([0.0, 1.0, 0.0, 1.0])
     ref = pa.table({"word": ["a", "b", "a", "b"], "none": pa.nulls(4, pa.float64())})
     cur = pa.table({"word": ["x", "y", "x", "y"], "none": pa.nulls(4, pa.float64())})
-    by_name = {item.name: item for item in relations((ref, labels), (cur, labels), ["word", "none"])}
+    by_name = {item.name: item for item in feature_auc((ref, labels), (cur, labels), ["word", "none"])}
     assert (by_name["word"].ref, by_name["word"].cur) == (1.0, 0.5)
     assert (by_name["none"].ref, by_name["none"].cur) == (0.5, 0.5)
 
@@ -47,4 +47,4 @@ def test_new_categories_and_columns_without_values_say_nothing() -> None:
 def test_a_month_of_one_class_relates_to_nothing() -> None:
     labels, table = np.array([0.0, 1.0]), pa.table({"word": ["a", "b"]})
     with pytest.raises(DataError, match="not defined"):
-        relations((table, labels), (table, np.zeros(2)), ["word"])
+        feature_auc((table, labels), (table, np.zeros(2)), ["word"])
