@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from sqlalchemy import Engine, create_engine
@@ -56,11 +56,12 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
+    keyed = keyed_routes(service.join_key)
     app.include_router(open_routes)
-    app.include_router(keyed_routes(service.join_key), dependencies=[key_check()] if service.settings.key else [])
+    app.include_router(keyed, dependencies=[key_check()] if service.settings.key else [])
     problems.install(app)
     _describe_problems(app)
-    service.metrics.expect(_answers())
+    service.metrics.expect(_answers(open_routes, keyed))
     app.add_middleware(
         Edge,
         metrics=service.metrics,
@@ -146,9 +147,9 @@ def _templates(app: FastAPI) -> dict[object, str]:
     return pages | {route.app: route.path for route in app.routes if isinstance(route, Mount)}
 
 
-def _answers() -> Iterator[tuple[str, str, int]]:
+def _answers(*routers: APIRouter) -> Iterator[tuple[str, str, int]]:
     """Route, method and status of every answer that the description names, and of those that any route may give."""
-    for route in (*open_routes.routes, *keyed_routes.routes):
+    for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):
             named = {int(status) for status in route.responses if str(status).isdigit()}
             for method in sorted(route.methods):
