@@ -1,9 +1,9 @@
 """Settings from the environment. Only flows and services build them; library functions receive values."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from driftgate.errors import ConfigurationError
@@ -20,12 +20,27 @@ class DatabaseSettings(BaseSettings):
     port: int = Field(5432, ge=1, le=65535, description="PostgreSQL port")
     user: str = Field("driftgate", description="PostgreSQL role")
     password: SecretStr = Field(SecretStr(""), description="Password of that role")
+    password_file: Path | None = Field(None, description="File that holds the password instead")
     db: str = Field("driftgate", description="Database that holds features, labels and results")
     sslmode: str = Field(
         "prefer",
         pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$",
         description="TLS mode of the connection, as libpq understands it",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_password(cls, values: Any) -> Any:
+        """Take the password from its file. Feast's environment sets both, which then agree."""
+        if not (file := values.get("password_file")):
+            return values
+        try:
+            password = Path(file).expanduser().read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"POSTGRES_PASSWORD_FILE cannot be read: {error}") from error
+        if values.get("password") not in (None, "", password):
+            raise ValueError("POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE differ; set one of them")
+        return {**values, "password": password}
 
 
 class Settings(BaseSettings):
@@ -94,7 +109,10 @@ def project_root(start: Path) -> Path:
 
 
 def _explain(error: ValidationError) -> str:
-    return "; ".join(f"{_variable(str(item['loc'][0]))}: {item['msg']}" for item in error.errors())
+    # What is wrong with several variables together has no place of its own, and its text names them.
+    return "; ".join(
+        f"{_variable(str(item['loc'][0]))}: {item['msg']}" if item["loc"] else item["msg"] for item in error.errors()
+    )
 
 
 def _variable(field: str) -> str:

@@ -51,6 +51,29 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.report_dir == Path("/reports/evidently")
 
 
+def test_the_password_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The line end that editors and `echo` leave is not a part of it."""
+    (tmp_path / "password").write_text("p@ss word\n")
+    monkeypatch.setenv("POSTGRES_PASSWORD_FILE", str(tmp_path / "password"))
+    for beside in ("", "p@ss word"):
+        monkeypatch.setenv("POSTGRES_PASSWORD", beside)
+        assert Settings.load().database.password.get_secret_value() == "p@ss word"
+
+
+@pytest.mark.parametrize(
+    ("password", "file", "said"), [("", "absent", "cannot be read.*absent"), ("p@ss", "password", "differ")]
+)
+def test_a_password_that_is_given_twice_or_cannot_be_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, password: str, file: str, said: str
+) -> None:
+    (tmp_path / "password").write_text("other")
+    monkeypatch.setenv("POSTGRES_PASSWORD", password)
+    monkeypatch.setenv("POSTGRES_PASSWORD_FILE", str(tmp_path / file))
+    with pytest.raises(ConfigurationError, match=f"POSTGRES_PASSWORD_FILE.*{said}") as raised:
+        Settings.load()
+    assert "p@ss" not in str(raised.value)
+
+
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
     for name in NAMES:
         monkeypatch.setenv(name, "")

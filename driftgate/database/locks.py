@@ -21,8 +21,8 @@ class Lock(IntEnum):
     """Registering a version, and moving an alias."""
     FEAST_APPLY = 7_340_119
     """Applying a Feast repository."""
-    READER_ROLE = 7_340_120
-    """Making the role that dashboards read with."""
+    ROLES = 7_340_120
+    """Making the roles of the stack."""
     ONLINE_STORE = 7_340_131
     """Replacing the month in the online store."""
 

@@ -1,13 +1,15 @@
 """The PostgreSQL server of the stack, and the Prefect server's own database in it."""
 
 import time
+from dataclasses import replace
+from pathlib import Path
 
-from sqlalchemy import URL, text
+from sqlalchemy import URL
 
 from driftgate.database import ConnectionParameters, connect, database_errors
-from driftgate.errors import DatabaseError, DatabaseUnavailableError
+from driftgate.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError
 
-PREFECT_DATABASE = "prefect"
+PREFECT_ROLE, PREFECT_DATABASE = "driftgate_prefect", "prefect"
 
 _DATABASE_SECONDS = 120
 
@@ -31,31 +33,30 @@ def wait_for_database(parameters: ConnectionParameters) -> None:
         except DatabaseError as error:
             raise DatabaseError(
                 error.received,
-                remedy="a volume keeps the user and password of its first start: set POSTGRES_USER and "
-                "POSTGRES_PASSWORD to those, or drop all that is loaded with `docker compose down -v`",
+                remedy="`docker compose up -d roles-init` sets the roles and their passwords anew",
             ) from error
 
 
-def create_prefect_database(parameters: ConnectionParameters) -> None:
-    """Create the Prefect server's own database beside ours, where it is missing.
+def prefect_parameters(parameters: ConnectionParameters, password_file: Path) -> ConnectionParameters:
+    """The address of the Prefect server's database, on the same server, with the server's own role.
 
     Raises:
-        DatabaseError: the role may not.
+        ConfigurationError: the file of the role's password cannot be read.
     """
-    engine = connect(parameters).execution_options(isolation_level="AUTOCOMMIT")
-    with database_errors(f"creating the database {PREFECT_DATABASE}", parameters), engine.connect() as connection:
-        known = connection.execute(
-            text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": PREFECT_DATABASE}
-        ).scalar()
-        if not known:
-            connection.execute(text(f"CREATE DATABASE {PREFECT_DATABASE}"))
-    engine.dispose()
+    try:
+        password = password_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"PREFECT_DATABASE_PASSWORD_FILE cannot be read: {error}",
+            remedy="`docker compose up -d roles-init` makes the passwords",
+        ) from error
+    return replace(parameters, user=PREFECT_ROLE, password=password, dbname=PREFECT_DATABASE)
 
 
 def prefect_database_url(parameters: ConnectionParameters) -> str:
-    """The address of that database as Prefect reads it, with the password quoted.
+    """The address of a database as Prefect reads it, with the password quoted.
 
-    >>> prefect_database_url(ConnectionParameters("db", 5432, "u", "p@:/%#", "d"))
+    >>> prefect_database_url(ConnectionParameters("db", 5432, "u", "p@:/%#", "prefect"))
     'postgresql+asyncpg://u:p%40%3A%2F%25%23@db:5432/prefect'
     """
     url = URL.create(
@@ -64,6 +65,6 @@ def prefect_database_url(parameters: ConnectionParameters) -> str:
         password=parameters.password,
         host=parameters.host,
         port=parameters.port,
-        database=PREFECT_DATABASE,
+        database=parameters.dbname,
     )
     return url.render_as_string(hide_password=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 REPORTS = ("/reports/evidently", "/reports/workspace", "/reports/predictions")
 # A new volume belongs to root.
-MODELS = "/mlartifacts"
+MODELS, SPOOL = "/mlartifacts", "/spool"
 PUSHGATEWAY, PUSHGATEWAY_UID = "/pushgateway", 65534
 
 # Without the sticky bit: one user may replace a report that another wrote. The group bit hands the folder's group on.
@@ -37,7 +37,7 @@ def may_write(status: os.stat_result, uid: int, gid: int) -> bool:
 def main() -> None:
     """Create the folders where they are missing, and open those that are closed to their user."""
     uid, gid = int(os.environ["DRIFTGATE_UID"]), int(os.environ["DRIFTGATE_GID"])
-    for name in (*REPORTS, MODELS):
+    for name in (*REPORTS, MODELS, SPOOL):
         open_folder(Path(name), uid, gid)
     open_folder(Path(PUSHGATEWAY), PUSHGATEWAY_UID, PUSHGATEWAY_UID)
 

@@ -12,14 +12,12 @@ from pathlib import Path
 
 from children import Children
 from healthy import READY_FILE, SERVER
-from prefect_database import create_prefect_database, prefect_database_url, wait_for_database
+from prefect_database import prefect_database_url, prefect_parameters, wait_for_database
 
-from driftgate.database import connect
 from driftgate.database.configured import connection_parameters
 from driftgate.errors import DriftgateError, OutputError
 from driftgate.files import require_writable
 from driftgate.settings import Settings
-from driftgate.store.reader import create_reader
 
 WORK_POOL = "driftgate"
 
@@ -49,13 +47,11 @@ def _start(children: Children) -> None:
     check_reports(settings.report_dir)
     parameters = connection_parameters(settings)
     wait_for_database(parameters)
-    create_prefect_database(parameters)
-    if password := os.environ.get("GRAFANA_DB_PASSWORD"):
-        create_reader(connect(parameters), password)
+    prefect = prefect_parameters(parameters, Path(os.environ["PREFECT_DATABASE_PASSWORD_FILE"]))
     children.start(
         "server",
         ["prefect", "server", "start", "--host", "0.0.0.0"],
-        {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database_url(parameters)},
+        {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database_url(prefect)},
     )
     wait_for_server(children)
     children.run("deployment of the flows", [sys.executable, "-m", "flows.deploy", WORK_POOL])

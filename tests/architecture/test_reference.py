@@ -122,7 +122,7 @@ def test_every_setting_is_there_with_its_default() -> None:
     }
     assert set(documented) == set(fields)
     for name, field in fields.items():
-        if name not in ("POSTGRES_HOST", "POSTGRES_PASSWORD", "PUSHGATEWAY_URL"):
+        if name not in ("POSTGRES_HOST", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "PUSHGATEWAY_URL"):
             assert documented[name][1] == str(field.default), name
         assert field.description
 
@@ -136,7 +136,7 @@ def test_every_setting_of_the_service_is_there_with_its_default() -> None:
 
 def test_every_variable_of_the_compose_stack_is_there_with_its_default() -> None:
     defaults = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text_of(".env.example"), re.MULTILINE))
-    elsewhere = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "API_KEY"}
+    elsewhere = {"POSTGRES_USER", "POSTGRES_DB", "API_KEY"}
     documented = table(f"{REFERENCE}/settings.md", "Of the compose stack")
     assert set(documented) == set(defaults) - elsewhere
     for name, (_, default) in documented.items():
@@ -211,7 +211,7 @@ def test_every_column_of_a_table_is_there(stored: Table) -> None:
 
 
 def test_every_table_of_the_dashboards_is_there() -> None:
-    from driftgate.store.reader import READABLE
+    from services.database.roles import READABLE
 
     assert set(re.findall(r"^## (\w+)$", text_of(f"{REFERENCE}/tables.md"), re.MULTILINE)) == set(READABLE)
 

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, inspect, text
 
 from driftgate.database import ConnectionParameters, connect, create_tables, prepare_database
 from driftgate.predictions.log import Prediction, create_prediction_tables, save_predictions
-from driftgate.store.reader import READER, create_reader
+from services.database.roles import READER, set_up_roles
+from tests.services.database.stack import PASSWORDS, without_roles
 
 # As the first release made it.
 EARLIER = """
@@ -74,12 +75,11 @@ def test_starts_at_once_rename_it_once(earlier: Engine, parameters: ConnectionPa
     assert keys(earlier) == ["7590-VHVEG"]
 
 
-def test_dashboards_read_the_renamed_column(earlier: Engine) -> None:
-    create_reader(earlier, "a password")
-    try:
+def test_dashboards_read_the_renamed_column(
+    server: ConnectionParameters, parameters: ConnectionParameters, earlier: Engine
+) -> None:
+    with without_roles(server, "prefect_of_log"):
+        set_up_roles(parameters, PASSWORDS, "prefect_of_log")
         with earlier.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL ROLE {READER}")
             assert connection.execute(text("SELECT entity_key FROM predictions")).scalars().all() == ["7590-VHVEG"]
-    finally:
-        with earlier.begin() as connection:
-            connection.exec_driver_sql(f"DROP OWNED BY {READER}; DROP ROLE {READER}")

@@ -54,6 +54,105 @@ def test_the_database_is_not_published() -> None:
     assert "ports" not in SERVICES["postgres"]
 
 
+# ---- who reaches whom
+
+
+def networks(service: str) -> set[str]:
+    return set(SERVICES[service].get("networks", []))
+
+
+def test_every_service_names_its_networks_and_none_is_in_a_common_one() -> None:
+    used = set().union(*map(networks, SERVICES))
+    assert used == set(COMPOSE["networks"])
+    for name, service in SERVICES.items():
+        assert networks(name) or service["network_mode"] == "none", name
+
+
+@pytest.mark.parametrize("other", ["prefect", "mlflow", "pushgateway", "evidently", "grafana", "alertmanager"])
+def test_the_prediction_service_reaches_neither_prefect_nor_mlflow(other: str) -> None:
+    assert not networks("api") & networks(other)
+
+
+def test_each_client_of_the_database_has_a_network_of_its_own_to_it() -> None:
+    clients = {name: networks(name) & networks("postgres") for name in SERVICES if name != "postgres"}
+    shared = [network for found in clients.values() for network in found]
+    assert sorted(name for name, found in clients.items() if found) == ["api", "grafana", "mlflow", "prefect"]
+    assert len(shared) == len(set(shared)) == 4
+    assert all(COMPOSE["networks"][name] == {"internal": True} for name in networks("postgres"))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_published_port_is_on_a_network_that_can_be_published(name: str) -> None:
+    if SERVICES[name].get("ports"):
+        assert any(not (COMPOSE["networks"][network] or {}).get("internal") for network in networks(name))
+
+
+# ---- bounds
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_memory_processes_and_logs_are_bounded(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"[1-9]\d*[mg]", service["mem_limit"])
+    assert 64 <= service["pids_limit"] <= 1024
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
+
+
+@pytest.mark.parametrize("name", ["prefect", "api", "mlflow", "evidently"])
+def test_what_imports_much_has_minutes_to_start(name: str) -> None:
+    seconds = int(SERVICES[name]["healthcheck"]["start_period"].removesuffix("s"))
+    assert seconds >= 600
+
+
+def test_the_prediction_service_is_healthy_when_it_can_answer() -> None:
+    assert "/ready" in SERVICES["api"]["healthcheck"]["test"][-1]
+
+
+def test_answered_predictions_outlast_the_container() -> None:
+    assert SERVICES["api"]["environment"]["API_LOG_MODE"] == "durable"
+    home = SERVICES["api"]["environment"]["DRIFTGATE_HOME"]
+    assert mounts("api")[f"{home}/spool"] == "spool:"
+
+
+# ---- roles and secrets
+
+
+def test_nothing_is_compiled_in_the_database() -> None:
+    assert SERVICES["postgres"]["command"] == ["postgres", "-c", "jit=off"]
+
+
+def test_each_service_has_its_own_role_and_sees_its_own_passwords_alone() -> None:
+    from services.database.roles import ROLES
+    from services.database.start import FOLDERS
+
+    for name in ("prefect", "api", "mlflow"):
+        environment = SERVICES[name]["environment"]
+        role = environment["POSTGRES_USER"]
+        assert FOLDERS[role] == name
+        assert environment["POSTGRES_PASSWORD_FILE"] == f"/run/secrets/{role}"
+    assert SERVICES["prefect"]["environment"]["PREFECT_DATABASE_PASSWORD_FILE"] == "/run/secrets/driftgate_prefect"
+    for service in set(FOLDERS.values()):
+        assert mounts(service)["/run/secrets"] == f"secrets-{service}:ro"
+        assert mounts("roles-init")[f"/secrets/{service}"] == f"secrets-{service}:"
+        holders = [name for name in SERVICES if f"secrets-{service}:" in " ".join(SERVICES[name].get("volumes", []))]
+        assert sorted(holders) == sorted([service, "roles-init"])
+        assert SERVICES[service]["depends_on"]["roles-init"] == {"condition": "service_completed_successfully"}
+    assert set(FOLDERS) == set(ROLES)
+
+
+def test_no_password_stands_in_the_file_but_the_first_one_of_grafana_on_this_machine() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    given = re.findall(r"^\s+(\w*PASSWORD\w*): (.+)$", text, re.M)
+    assert {name for name, value in given if not value.startswith("/run/secrets/")} == {"GF_SECURITY_ADMIN_PASSWORD"}
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["grafana"]["ports"])
+
+
+def test_the_superusers_socket_is_shared_with_the_container_that_makes_the_roles_alone() -> None:
+    holders = [name for name in SERVICES if "/var/run/postgresql" in mounts(name)]
+    assert sorted(holders) == ["postgres", "roles-init"]
+    assert "$$(head -c 32 /dev/urandom" in SERVICES["postgres"]["entrypoint"][2]
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_service_is_privileged(name: str) -> None:
     service = SERVICES[name]
@@ -67,7 +166,14 @@ def test_no_service_is_privileged(name: str) -> None:
 
 def test_hardening_and_the_shared_image_stand_once() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    for line in ("no-new-privileges:true", "cap_drop:", "driftgate-prefect:local", "services/prefect/Dockerfile"):
+    for line in (
+        "no-new-privileges:true",
+        "cap_drop:",
+        "read_only:",
+        "max-size:",
+        "driftgate-prefect:local",
+        "services/prefect/Dockerfile",
+    ):
         assert text.count(line) == 1, line
 
 
@@ -83,9 +189,12 @@ def test_no_long_running_service_is_root(name: str) -> None:
 def test_what_runs_as_root_ends_at_once_and_reaches_nothing(name: str) -> None:
     service = SERVICES[name]
     assert service["network_mode"] == "none"
-    assert service["read_only"] is True
     assert "restart" not in service
-    assert list(mounts(name)) == ["/reports", "/mlartifacts", "/pushgateway"]
+
+
+def test_what_opens_folders_sees_no_other() -> None:
+    assert list(mounts("reports-init")) == ["/reports", "/mlartifacts", "/pushgateway", "/spool"]
+    assert "cap_add" not in SERVICES["roles-init"]
 
 
 @pytest.mark.parametrize("name", LONG_RUNNING)
@@ -102,7 +211,7 @@ def test_images_are_pinned_by_tag(name: str) -> None:
 
 
 def test_the_base_image_is_pinned_and_the_user_is_not_root() -> None:
-    assert {line.split()[0] for line in dockerfile_lines("FROM")} == {"python:3.11-slim"}
+    assert {line.split()[0].partition("@")[0] for line in dockerfile_lines("FROM")} == {"python:3.11-slim"}
     assert dockerfile_lines("USER")[-1] not in ("0", "root")
 
 
@@ -149,8 +258,9 @@ def test_models_are_where_flows_and_service_look_for_them() -> None:
         assert SERVICES[name]["environment"]["MLFLOW_ARTIFACTS"] == "/mlartifacts"
 
 
-def test_every_long_running_container_has_a_read_only_root() -> None:
-    assert [name for name in LONG_RUNNING if SERVICES[name].get("read_only") is not True] == ["postgres"]
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_has_a_read_only_root(name: str) -> None:
+    assert SERVICES[name]["read_only"] is True
 
 
 def test_every_volume_is_used_and_declared() -> None:
@@ -158,12 +268,12 @@ def test_every_volume_is_used_and_declared() -> None:
     assert {name for name in named if not name.startswith((".", "$"))} == set(COMPOSE["volumes"])
 
 
-def test_all_containers_get_the_same_database_and_password() -> None:
-    for name in ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"):
-        for service in ("prefect", "api", "mlflow"):
-            assert SERVICES["postgres"]["environment"][name] == SERVICES[service]["environment"][name]
-    assert mounts("postgres") == {"/var/lib/postgresql/data": "postgres:"}
-    assert "postgres" in COMPOSE["volumes"]
+def test_all_containers_get_the_same_database() -> None:
+    for service in ("prefect", "api", "mlflow", "roles-init"):
+        assert SERVICES["postgres"]["environment"]["POSTGRES_DB"] == SERVICES[service]["environment"]["POSTGRES_DB"]
+    for name in ("POSTGRES_USER", "POSTGRES_DB"):
+        assert SERVICES["postgres"]["environment"][name] == SERVICES["roles-init"]["environment"][name]
+    assert mounts("postgres")["/var/lib/postgresql/data"] == "postgres:"
 
 
 def test_every_variable_has_a_default_and_stands_in_the_example() -> None:

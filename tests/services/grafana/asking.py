@@ -13,8 +13,8 @@ from typing import Any
 
 from driftgate.database import ConnectionParameters, connect
 from driftgate.run import Run
-from driftgate.store.reader import READER
 from driftgate.store.tables import save_run
+from services.database.roles import READER
 from tests.services.grafana.dashboards import DASHBOARDS, panel_of
 
 NOW = datetime.now(UTC)

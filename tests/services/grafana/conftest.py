@@ -18,8 +18,8 @@ from sqlalchemy import Engine, insert
 from driftgate.database import ConnectionParameters, connect
 from driftgate.decision import History
 from driftgate.predictions.log import Prediction, prediction_monitoring, save_predictions
-from driftgate.store.reader import READER, create_reader
 from driftgate.store.tables import save_run
+from services.database.roles import READER, set_up_roles
 from tests.conftest import new_database
 from tests.reports.runs import (
     APRIL,
@@ -34,31 +34,31 @@ from tests.reports.runs import (
     measured,
 )
 from tests.services.daemons import free_port, program, running
+from tests.services.database.stack import PASSWORDS, without_roles
 from tests.services.grafana.asking import NOW, answers, wait_for_rows
 
-
-@pytest.fixture(scope="module")
-def without_reader(server: ConnectionParameters) -> Iterator[ConnectionParameters]:
-    """The server; the role that dashboards read with, which belongs to no single database, is dropped afterwards."""
-    yield server
-    admin = connect(server)
-    with admin.begin() as connection:
-        connection.exec_driver_sql(f"DROP ROLE IF EXISTS {READER}")
-    admin.dispose()
+PREFECT_DATABASE = "prefect_of_dashboards"
 
 
 @pytest.fixture(scope="module")
-def tables(without_reader: ConnectionParameters) -> Iterator[ConnectionParameters]:
+def server_without_roles(server: ConnectionParameters) -> Iterator[ConnectionParameters]:
+    """The server; the roles, which belong to no single database, are dropped afterwards."""
+    with without_roles(server, PREFECT_DATABASE):
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tables(server_without_roles: ConnectionParameters) -> Iterator[ConnectionParameters]:
     """A database after four runs, one held back and the newest pending, and a few minutes of predictions."""
-    with new_database(without_reader) as parameters:
+    with new_database(server_without_roles) as parameters:
         make(parameters, fill)
         yield replace(parameters, user=READER)
 
 
 @pytest.fixture
-def empty(without_reader: ConnectionParameters) -> Iterator[ConnectionParameters]:
+def empty(server_without_roles: ConnectionParameters) -> Iterator[ConnectionParameters]:
     """A database before the first run, as the owner of its tables."""
-    with new_database(without_reader) as parameters:
+    with new_database(server_without_roles) as parameters:
         make(parameters, lambda _: None)
         yield parameters
 
@@ -70,9 +70,9 @@ def no_rows(empty: ConnectionParameters) -> ConnectionParameters:
 
 
 def make(parameters: ConnectionParameters, fill: Callable[[Engine], None]) -> None:
-    """Create the tables and the role, and fill the tables."""
+    """Create the tables and the roles, and fill the tables."""
     engine = connect(parameters)
-    create_reader(engine, "any")
+    set_up_roles(parameters, PASSWORDS, PREFECT_DATABASE)
     fill(engine)
     engine.dispose()
 

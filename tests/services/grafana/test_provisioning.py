@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from driftgate.store.reader import READER
+from services.database.roles import READER
 from tests.conftest import ROOT
 from tests.services.grafana.dashboards import DASHBOARDS, DATASOURCES, PROMQL, PROVISIONING, SQL
 
@@ -54,9 +54,9 @@ def test_every_variable_is_defined() -> None:
         assert names <= built_in | {item["name"] for item in dashboard["templating"]["list"]}, name
 
 
-def test_secrets_come_from_the_environment_and_are_expanded_once() -> None:
+def test_the_password_comes_from_its_file_and_variables_are_expanded_once() -> None:
     text = (PROVISIONING / "datasources" / "driftgate.yml").read_text(encoding="utf-8")
-    assert DATASOURCES["postgres"]["secureJsonData"] == {"password": "$GRAFANA_DB_PASSWORD"}
+    assert DATASOURCES["postgres"]["secureJsonData"] == {"password": f"$__file{{/run/secrets/{READER}}}"}
     assert DATASOURCES["postgres"]["user"] == READER
     values = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     assert "${" not in "\n".join(values)

@@ -1,0 +1,1 @@
+"""The database of the stack: its roles, what each may do, and their passwords."""
