@@ -13,10 +13,15 @@ from driftgate.errors import ConfigurationError, IncomparableColumnsError, NoVer
 from driftgate.features.files import read_file
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.monitors import Monitor
+from driftgate.profiles.build import numbers_of
 
 # A text with nearly as many values as rows identifies its row, and a comparison of frequencies has no meaning.
 _IDENTIFIER_SHARE = 0.5
 _IDENTIFIER_VALUES = 50
+_AS_NUMBERS = {
+    Kind.ARRAY: "compared by the Euclidean norm of each array",
+    Kind.TIMESTAMP: "compared by its age at the month",
+}
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,17 @@ class Ledger:
 
 
 def read_table(month: FeatureMonth) -> pa.Table:
-    """The month's features as an Arrow table, memory-mapped."""
-    return read_file(month.path)
+    """Return the month as an Arrow table, memory-mapped; arrays and timestamps as the numbers they stand for.
+
+    An array is compared by its Euclidean norm, a timestamp by its age in seconds at the month, a date by days.
+    """
+    table = read_file(month.path)
+    for item in month.declared:
+        if item.kind in _AS_NUMBERS and item.name in table.column_names:
+            numbers = numbers_of(table.column(item.name), month.as_of)
+            if numbers is not None:
+                table = table.set_column(table.column_names.index(item.name), item.name, numbers)
+    return table
 
 
 def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledger:
@@ -71,7 +85,7 @@ def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledg
         raise NoVerdictError(f"the feature service {monitor.feature_service!r} declares no feature to compare")
     stale = set(cur.stale_views)
     columns = tuple(_entry(item, tables, monitor, item.view in stale) for item in features)
-    return Ledger(columns, {item.name: item.kind for item in features}, excluded)
+    return Ledger(columns, {item.name: _compared_as(item) for item in features}, excluded)
 
 
 def require_comparable(ledger: Ledger, monitor: Monitor) -> None:
@@ -102,7 +116,7 @@ def excluded_fields(declared: Sequence[DeclaredFeature], monitor: Monitor) -> li
         plain = item.name.removeprefix(f"{item.view}__")
         if plain in identifiers:
             reasons.append((item.name, "identifier"))
-        elif plain in times or item.kind is Kind.TIMESTAMP:
+        elif plain in times:
             reasons.append((item.name, "timestamp"))
         elif plain in label:
             reasons.append((item.name, "label"))
@@ -110,7 +124,7 @@ def excluded_fields(declared: Sequence[DeclaredFeature], monitor: Monitor) -> li
 
 
 def _entry(item: DeclaredFeature, tables: tuple[pa.Table, pa.Table], monitor: Monitor, stale: bool) -> ColumnResult:
-    blank = ColumnResult(item.name, item.view, item.dtype, ColumnState.COMPARED)
+    blank = ColumnResult(item.name, item.view, item.dtype, ColumnState.COMPARED, detail=_AS_NUMBERS.get(item.kind, ""))
     if item.kind is Kind.UNSUPPORTED:
         return _refuse(blank, ColumnState.UNSUPPORTED, f"Feast type {item.dtype} is neither number nor category")
     for table, when in zip(tables, ("reference", "current"), strict=True):
@@ -144,13 +158,17 @@ def _with_test(
         return _refuse(entry, ColumnState.NOT_ENOUGH_ROWS, f"{fewest} values, {monitor.min_rows} needed")
     if pair[0].type != pair[1].type:
         # An on-demand view gives int64 in a month without NULLs and double in a month with NULLs.
-        common = pa.float64() if item.kind is Kind.NUMERIC else pa.string()
+        common = pa.float64() if _compared_as(item) is Kind.NUMERIC else pa.string()
         pair = [column.cast(common, safe=False) for column in pair]
     distinct = pc.count_distinct(pa.chunked_array([*pair[0].chunks, *pair[1].chunks])).as_py()
     if item.kind is Kind.CATEGORICAL and distinct > max(_IDENTIFIER_VALUES, _IDENTIFIER_SHARE * fewest):
         return _refuse(entry, ColumnState.UNSUPPORTED, f"{distinct} distinct values: an identifier, not a category")
-    method, threshold = choose_method(item.name, item.kind, distinct, monitor.columns.get(item.name))
+    method, threshold = choose_method(item.name, _compared_as(item), distinct, monitor.columns.get(item.name))
     return replace(entry, method=method, threshold=threshold)
+
+
+def _compared_as(item: DeclaredFeature) -> Kind:
+    return Kind.NUMERIC if item.kind in _AS_NUMBERS else item.kind
 
 
 def _refuse(entry: ColumnResult, state: ColumnState, detail: str) -> ColumnResult:
@@ -160,6 +178,8 @@ def _refuse(entry: ColumnResult, state: ColumnState, detail: str) -> ColumnResul
 def _fits(item: DeclaredFeature, actual: Any) -> bool:
     if pa.types.is_null(actual):
         return True  # the column has no value, so none of a wrong type; its state is "all null"
+    if item.kind in _AS_NUMBERS:
+        return bool(pa.types.is_float64(actual))
     if item.kind is Kind.NUMERIC:
         return bool(pa.types.is_integer(actual) or pa.types.is_floating(actual) or pa.types.is_decimal(actual))
     if item.dtype == "BOOL":

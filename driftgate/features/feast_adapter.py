@@ -1,5 +1,6 @@
 """Open a Feast repository, and read a month of features from it."""
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ _KINDS = {
     **dict.fromkeys(("BOOL", "STRING", "UUID"), Kind.CATEGORICAL),
     "UNIX_TIMESTAMP": Kind.TIMESTAMP,
 }
+_NUMBER_ARRAY = re.compile(r"Array\((Int|Float)\d+\)", re.IGNORECASE)
 
 
 # A view without a ttl looks back as far as its rows go.
@@ -169,7 +171,7 @@ def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:
             name=f"{view.name_to_use()}__{field.name}" if repeated else field.name,
             view=view.name_to_use(),
             dtype=_type_name(field.dtype),
-            kind=_KINDS.get(_type_name(field.dtype), Kind.UNSUPPORTED),
+            kind=_kind(_type_name(field.dtype)),
         )
         for view, field in fields
     )
@@ -183,6 +185,11 @@ def _needs_prefixes(service: FeatureService) -> bool:
 def _plain(item: DeclaredFeature, service: FeatureService) -> str:
     """Return the name in its view, without a prefix of the join; the name itself may begin with its view and `__`."""
     return item.name.removeprefix(f"{item.view}__") if _needs_prefixes(service) else item.name
+
+
+def _kind(name: str) -> Kind:
+    # Feast writes the type of an array of numbers as Array(Float32), for example.
+    return Kind.ARRAY if _NUMBER_ARRAY.match(name) else _KINDS.get(name.upper(), Kind.UNSUPPORTED)
 
 
 def _type_name(dtype: Any) -> str:

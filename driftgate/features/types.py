@@ -17,6 +17,7 @@ class Kind(StrEnum):
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
     TIMESTAMP = "timestamp"
+    ARRAY = "array"
     UNSUPPORTED = "unsupported"
 
 

@@ -16,7 +16,7 @@ from driftgate.drift.ledger import read_table
 from driftgate.errors import MissingSignalError, WrongScoresError
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
-from driftgate.features.types import FeatureMonth
+from driftgate.features.types import FeatureMonth, Kind
 from driftgate.performance.bootstrap import TRAIN_AGAIN, Scored
 from driftgate.training.dataset import input_columns
 from driftgate.training.features import ModelFeature, model_features
@@ -108,7 +108,7 @@ def fit_probe(
 
     table, keys, values = labelled(month, labels, key)
     # Only comparable features: the ledger has refused or counted absent and all-null ones before.
-    declared = tuple(item for item in month.declared if item.name in features)
+    declared = tuple(item for item in month.declared if item.name in features and item.kind is not Kind.ARRAY)
     inputs = model_features(replace(month, declared=declared, absent=(), stale_views=()))
     held_out = validation_mask(keys.tolist(), _PROBE_SEED)
     columns = input_columns(table.filter(pa.array(~held_out)), inputs)

@@ -85,6 +85,20 @@ def count_column(column: pa.ChunkedArray, form: Form, as_of: date, grid: ColumnG
     return number_column(*np.unique(finite, return_counts=True), **rest)
 
 
+def numbers_of(column: pa.ChunkedArray, as_of: date) -> pa.ChunkedArray | None:
+    """Return arrays, dates and timestamps as the numbers they are counted by; None where they are something else.
+
+    See `count_column` for what the numbers are. NULL stays NULL.
+    """
+    convert = _converter(column.type)
+    if convert is None:
+        return None
+    missing = column.is_null().to_numpy()
+    values = np.zeros(len(column))
+    values[~missing] = convert(column.drop_null(), as_of)
+    return pa.chunked_array([pa.array(values, mask=missing)])
+
+
 def make_grid(profile: Profile, version: int) -> Grid:
     """The grid of a monitor from the exact profile of its first month, or of a sample of that month.
 

@@ -26,6 +26,9 @@ class ModelFeature:
     kind: InputKind
 
 
+_NO_INPUTS = (Kind.UNSUPPORTED, Kind.ARRAY)
+
+
 def model_features(month: FeatureMonth) -> tuple[ModelFeature, ...]:
     """Return the inputs of a model trained on that month: all declared features except timestamps, in declared order.
 
@@ -35,7 +38,7 @@ def model_features(month: FeatureMonth) -> tuple[ModelFeature, ...]:
     usable = [item for item in month.declared if item.kind is not Kind.TIMESTAMP]
     faults = [
         *(f"{item.name}: the source has no such column" for item in usable if item.name in month.absent),
-        *(f"{item.name}: type {item.dtype} is not supported" for item in usable if item.kind is Kind.UNSUPPORTED),
+        *(f"{item.name}: type {item.dtype} is not supported" for item in usable if item.kind in _NO_INPUTS),
         *(f"{name}: no row of the month, only earlier ones" for name in month.stale_views),
     ]
     if faults or not usable:

@@ -20,6 +20,7 @@ _KINDS = {
     **dict.fromkeys(("INT32", "INT64", "FLOAT32", "FLOAT64", "DECIMAL"), Kind.NUMERIC),
     **dict.fromkeys(("BOOL", "STRING", "UUID"), Kind.CATEGORICAL),
     "UNIX_TIMESTAMP": Kind.TIMESTAMP,
+    "Array(Float32)": Kind.ARRAY,
 }
 
 Columns = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 import decimal
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import ConfigurationError, IncomparableColumnsError, NoVerdictError
 from driftgate.features.types import Kind
-from tests.drift.months import FEBRUARY, JANUARY, Columns, Types, monitor, month, pair
+from tests.drift.months import FEBRUARY, JANUARY, Columns, Types, compared, monitor, month, pair
 
 ROWS = 200
 NUMBERS = list(range(ROWS))
@@ -213,7 +213,6 @@ def test_identifiers_times_and_the_label_are_no_features(tmp_path: Path) -> None
         "user_id": "STRING",
         "customer": "STRING",
         "as_of": "INT64",
-        "signed_up": "UNIX_TIMESTAMP",
         "churned": "BOOL",
         "fee": "INT64",
     }
@@ -224,7 +223,6 @@ def test_identifiers_times_and_the_label_are_no_features(tmp_path: Path) -> None
         ("user_id", "identifier"),
         ("customer", "identifier"),
         ("as_of", "timestamp"),
-        ("signed_up", "timestamp"),
         ("churned", "label"),
     )
     assert result.kinds == {"fee": Kind.NUMERIC}
@@ -319,3 +317,33 @@ def test_a_long_ledger_has_a_message_that_ends_with_what_to_do(tmp_path: Path) -
     assert len(str(caught.value)) < 5000
     assert "300 of 300" in str(caught.value)
     assert "reload the month" in str(caught.value)
+
+
+def test_arrays_and_timestamps_are_compared_as_numbers(tmp_path: Path) -> None:
+    """An array by its norm, a timestamp by its age at its own month, so that a month's passing is no drift."""
+    arrays = [[3.0 * n, 4.0 * n] if n % 5 else None for n in range(ROWS)]
+    months = [datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)]
+    sides = [
+        {
+            "embedding": pa.array(arrays, pa.list_(pa.float32())),
+            "seen_at": [month - timedelta(hours=n) for n in range(ROWS)],
+        }
+        for month in months
+    ]
+    types = {"embedding": "Array(Float32)", "seen_at": "UNIX_TIMESTAMP"}
+    drift = compared(tmp_path, *sides, types).drift
+    embedding, seen_at = drift.columns
+    assert (embedding.state, embedding.score, embedding.values_ref) == (ColumnState.COMPARED, 0.0, ROWS * 4 // 5)
+    assert embedding.missing_ref == pytest.approx(0.2)
+    assert (seen_at.state, seen_at.score) == (ColumnState.COMPARED, 0.0)
+    assert (embedding.detail, seen_at.detail) == (
+        "compared by the Euclidean norm of each array",
+        "compared by its age at the month",
+    )
+    late = sides[1] | {"seen_at": [months[1] - timedelta(hours=2 * n) for n in range(ROWS)]}
+    assert [item.name for item in compared(tmp_path, sides[0], late, types).drift.drifted] == ["seen_at"]
+
+
+def test_an_array_that_the_source_gives_as_text_is_retyped(tmp_path: Path) -> None:
+    column = entry(tmp_path, strings("a", "b"), strings("a", "b"), "Array(Float32)")
+    assert (column.state, column.detail) == (ColumnState.RETYPED, "declared Array(Float32), the source gives string")
