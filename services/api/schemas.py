@@ -16,7 +16,7 @@ from services.api.settings import MAX_BATCH
 EntityKey = Annotated[
     str,
     StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$"),
-    Field(description="As in the month that is served", examples=["7590-VHVEG"]),
+    Field(description="As in the month that is served", examples=["4152-PCIPT"]),
 ]
 FeatureValue = bool | int | float | str | None
 Features = Annotated[
@@ -42,7 +42,7 @@ class BatchRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     entity_keys: Annotated[
-        list[EntityKey], Field(min_length=1, max_length=MAX_BATCH, examples=[["7590-VHVEG", "5575-GNVDE"]])
+        list[EntityKey], Field(min_length=1, max_length=MAX_BATCH, examples=[["4152-PCIPT", "6217-VGXZQ"]])
     ]
 
 
