@@ -8,10 +8,17 @@ from driftgate.database import database_errors
 from driftgate.database.locks import Lock, lock_transaction
 from driftgate.errors import ConfigurationError, DatabaseError, bounded
 from driftgate.predictions.log import create_prediction_tables, prediction_monitoring, predictions
+from driftgate.store.decisions import monitor_decisions
 from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs
 
 READER = "driftgate_reader"
-READABLE = (monitor_runs.name, monitor_columns.name, predictions.name, prediction_monitoring.name)
+READABLE = (
+    monitor_runs.name,
+    monitor_columns.name,
+    monitor_decisions.name,
+    predictions.name,
+    prediction_monitoring.name,
+)
 
 # A dashboard's query that takes longer is of no use to whoever waits for it.
 _SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "30s", "timezone": "UTC"}
