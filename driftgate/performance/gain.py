@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftgate.performance.bootstrap import Floats, Scored, auc_differences
 from driftgate.performance.result import Performance, PerformanceState
+from driftgate.training.dataset import input_columns
+from driftgate.training.features import ModelFeature
+from driftgate.training.model import TrainedModel
 from driftgate.training.split import validation_mask
 
 SPLITS = 3
@@ -102,6 +106,26 @@ def measure_gain(
         drawn.append(resampled)
     low, high = np.nanpercentile(np.concatenate(drawn), [2.5, 97.5])
     return Gain(float(np.mean(plain)), float(low), float(high), fewest)
+
+
+def challenger_of(table: pa.Table, labels: Floats, features: tuple[ModelFeature, ...], seed: int = 0) -> FitAndScore:
+    """Return the function that fits a challenger as a training does, on rows of a month's labelled features.
+
+    Args:
+        table: features of the labelled entities, in the order of `labels`.
+        labels: 0 or 1, shape (n,).
+        features: inputs of the challenger.
+        seed: of the trees.
+    """
+    from driftgate.training.pipeline import fit_pipeline
+
+    def fit_and_score(fitted: NDArray[np.bool_], scored: NDArray[np.bool_]) -> Floats:
+        columns = input_columns(table.filter(pa.array(fitted)), features)
+        pipeline = fit_pipeline(columns, labels[fitted], features, seed)
+        model = TrainedModel("challenger", "", tuple(item.name for item in features), pipeline)
+        return model.probabilities(input_columns(table.filter(pa.array(scored)), features))
+
+    return fit_and_score
 
 
 def _part(present: Scored, rows: NDArray[np.bool_], scores: Floats) -> Scored:

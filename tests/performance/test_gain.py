@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.gain import FitAndScore, Gain, NoGain, measure_gain, why_no_gain
+from driftgate.performance.evaluation_model import labelled
+from driftgate.performance.gain import FitAndScore, Gain, NoGain, challenger_of, measure_gain, why_no_gain
 from driftgate.performance.result import PassedOver, PerformanceState, not_measured
-from tests.performance.months import FEB
+from driftgate.training.features import model_features
+from tests.performance.months import FEB, KEY
+from tests.performance.months import month as month_files
 from tests.reports.runs import PENDING, UNMEASURED, measured
 
 
@@ -76,3 +80,16 @@ def test_a_champion_that_knows_the_month_leaves_no_gain_to_measure() -> None:
     found = replace(measured(0.8, 0.6), passed_over=PassedOver("2", FEB, FEB))
     gain = why_no_gain(found)
     assert gain is not None and gain.code is NoGain.CHAMPION_KNOWS and "v2" in gain.reason
+
+
+@pytest.mark.parametrize(("strength", "present", "positive"), [(2.0, -1.0, True), (0.0, 1.0, False)])
+def test_real_trees_gain_where_there_is_something_to_learn(
+    tmp_path: Path, strength: float, present: float, positive: bool
+) -> None:
+    features, labels = month_files(tmp_path, FEB, users=3000, strength=strength)
+    table, keys, values = labelled(features, labels, KEY)
+    usage = np.nan_to_num(table.column("usage").to_numpy())
+    scored = Scored(keys, values, logistic(present * usage))
+    challenger = challenger_of(table, values, model_features(features))
+    gain = measure_gain(scored, np.zeros(len(keys), bool), challenger, 100)
+    assert gain.computed and gain.surely_positive == positive
