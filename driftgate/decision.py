@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from driftgate.drift.result import DriftResult, TargetDrift
@@ -64,10 +64,29 @@ class Earlier:
 
 @dataclass(frozen=True)
 class History:
-    """What is known from before: one run for each earlier month, newest first, and the champion's training month."""
+    """What is known from before: one run for each earlier month, newest first, and the champion with its month."""
 
     earlier: tuple[Earlier, ...] = ()
     champion_trained_on: date | None = None
+    champion: str | None = None
+
+
+@dataclass(frozen=True)
+class PastDecision:
+    """An earlier decision of the same pair of months.
+
+    Attributes:
+        verdict: as it was printed.
+        champion: the version that served at that time, or None.
+        reason_codes: as `Decision.reason_codes`.
+        withdrawn: whether the data could no longer be judged later.
+    """
+
+    decided_at: datetime
+    verdict: str
+    champion: str | None
+    reason_codes: tuple[str, ...]
+    withdrawn: bool
 
 
 @dataclass(frozen=True)
@@ -101,6 +120,7 @@ class Decision:
         retrain: what a trigger does.
         held_back_code: the rule that `held_back` puts into words; None where there is none.
         champion_trained_on: month of the champion that the decision knew of, or None.
+        champion: that champion's version, or None.
     """
 
     verdict: Verdict
@@ -109,6 +129,13 @@ class Decision:
     retrain: str = "simulated"
     held_back_code: HeldBack | None = None
     champion_trained_on: date | None = None
+    champion: str | None = None
+
+    @property
+    def reason_codes(self) -> tuple[str, ...]:
+        """The rule that holds it back, where one does, and the names of the figures beyond their thresholds."""
+        held = (str(self.held_back_code),) if self.held_back_code else ()
+        return held + tuple(signal.name for signal in self.signals if signal.reached)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -162,7 +189,8 @@ def decide(
     verdict = Verdict.RETRAINING_TRIGGERED if signalled and code is None else Verdict.NO_ACTION
     # Stable: among the reached ones the share of features stays first.
     signals.sort(key=lambda signal: not signal.reached)
-    return Decision(verdict, tuple(signals), held, policy.retrain, code, history.champion_trained_on)
+    champion = history.champion_trained_on, history.champion
+    return Decision(verdict, tuple(signals), held, policy.retrain, code, *champion)
 
 
 def _target_signals(target: TargetDrift, policy: Policy) -> list[Signal]:

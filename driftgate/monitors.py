@@ -118,6 +118,7 @@ class Monitor(_Section):
     min_label_share: Share = Field(
         0.9, gt=0.0, description="Below this share of labelled entities what needs labels is pending"
     )
+    min_auc: Share | None = Field(None, description="A challenger with a lower AUC is not promoted")
     retrain: Literal["simulated", "deployment", "off"] = Field(
         "simulated", description="What a trigger does: a message, a run of train_and_compare, or nothing but an event"
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from driftgate.decision import Decision
+from driftgate.decision import Decision, PastDecision
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.monitors import Monitor
 from driftgate.performance.result import Performance, PerformanceState, not_measured
@@ -22,7 +22,11 @@ class ReportPaths:
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run: what was compared, what came out, where it lies."""
+    """One finished run: what was compared, what came out, where it lies.
+
+    Attributes:
+        earlier: other decisions of the same pair before this one, oldest first; known once the run is kept.
+    """
 
     monitor: Monitor
     drift: DriftResult
@@ -31,6 +35,7 @@ class Run:
     paths: ReportPaths
     decided_at: datetime
     performance: Performance = field(default_factory=lambda: not_measured(PerformanceState.OFF, ""))
+    earlier: tuple[PastDecision, ...] = ()
 
     @property
     def pending(self) -> bool:

@@ -114,7 +114,7 @@ def _run(runtime: Runtime, plan: Plan, notify: bool, clock: Clock) -> Run:
     )
     require_retraining(plan.monitor)
     run, comparison = _decided(runtime, plan)
-    publish_step(runtime, run, comparison)
+    run = publish_step(runtime, run, comparison)
     shown = workspace_step(runtime, run, comparison, return_state=True)
     if not shown.is_completed():
         log.warning("the Evidently UI does not show this run; the verdict stands: %s", shown.message)

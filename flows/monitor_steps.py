@@ -1,5 +1,6 @@
 """The steps of the monitor, each a Prefect task. They hand files and small records to each other, never frames."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.features.worker import read_features
 from driftgate.files import write_atomic
-from driftgate.performance.champion import champion_month
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
 from driftgate.planning import Plan, Request, policy_of
@@ -26,6 +26,7 @@ from driftgate.reports.paths import delete_reports
 from driftgate.reports.text import column_rows, performance_line, target_line, verdict_markdown
 from driftgate.reports.workspace import add_snapshot, delete_snapshot
 from driftgate.run import Run
+from driftgate.store.decisions import earlier_decisions
 from driftgate.store.history import earlier_runs
 from driftgate.store.record import record_text
 from driftgate.store.tables import delete_run, pair_lock, save_run
@@ -102,11 +103,13 @@ def target_step(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
 
 @task(name="history", **STEP, **DATABASE_RETRIES)
 def history_step(runtime: Runtime, plan: Plan) -> History:
-    """What was decided of earlier months, and which month the champion was trained on."""
+    """What was decided of earlier months, and which version serves and the month that it was trained on."""
     registry = open_registry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.monitor)
+    champion = registry.champion_info() if registry else None
     return History(
         earlier_runs(runtime.engine, plan.monitor.name, plan.cur.as_of),
-        champion_month(registry) if registry else None,
+        champion.as_of if champion else None,
+        champion.version if champion else None,
     )
 
 
@@ -119,9 +122,13 @@ def decide_step(
 
 
 @task(name="publish", **STEP, **DATABASE_RETRIES)
-def publish_step(runtime: Runtime, run: Run, comparison: Comparison) -> None:
-    """Report files, record, tables and artifacts; nothing of an earlier run is touched before there is a decision."""
+def publish_step(runtime: Runtime, run: Run, comparison: Comparison) -> Run:
+    """Report files, record, tables and artifacts, of the run with the earlier decisions of its pair, which is returned.
+
+    Nothing of an earlier run is touched before there is a decision.
+    """
     with pair_lock(runtime.engine, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur):
+        run = replace(run, earlier=earlier_decisions(runtime.engine, run))
         write_atomic(run.paths.html, with_banner(comparison.html, run))
         write_atomic(run.paths.json, comparison.json)
         write_atomic(run.paths.record, record_text(run))
@@ -135,6 +142,7 @@ def publish_step(runtime: Runtime, run: Run, comparison: Comparison) -> None:
         key=artifact_key("columns", *about),
         description="Every declared feature, worst first",
     )
+    return run
 
 
 @task(name="workspace", **STEP)

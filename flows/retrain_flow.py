@@ -53,7 +53,8 @@ def compare_step(
     plan = _plan(runtime, monitor, as_of)
     month = plan.read_features(feature_worker(runtime.parameters), folder / "features.arrow")
     rows = plan.monitor.min_rows
-    return compare_versions(_registry(runtime, plan), champion, challenger, month, plan.key, delta, rows)
+    floor = plan.monitor.min_auc
+    return compare_versions(_registry(runtime, plan), champion, challenger, month, plan.key, delta, rows, floor)
 
 
 @task(name="settle", **STEP, **DATABASE_RETRIES)
@@ -67,7 +68,10 @@ def settle_step(runtime: Runtime, comparison: ModelComparison, monitor: str, as_
         registry.promote(comparison.challenger, over=comparison.champion)
     key = artifact_key("contest", monitor, as_of)
     create_table_artifact(comparison_rows(comparison), key=key, description=comparison_line(comparison))
-    get_run_logger().info(comparison_line(comparison))
+    log = get_run_logger()
+    log.info(comparison_line(comparison))
+    for warning in comparison.warnings:
+        log.warning("version %s: %s", comparison.challenger, warning)
 
 
 def _run_name() -> str:

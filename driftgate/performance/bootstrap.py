@@ -94,6 +94,26 @@ def compare_scores(
     }
 
 
+def auc_differences(ref: Scored, cur: Scored, replicates: int, seed: int) -> tuple[float, Floats]:
+    """Return the difference of the AUC of two models on the same entities, and that of resampled sets of them.
+
+    Args:
+        ref, cur: the same entities in the same order, with each label.
+        replicates: number of resampled sets.
+        seed: the same seed and entities give the same sets.
+
+    Returns:
+        `cur` minus `ref`, and shape (replicates,); NaN where a resampled set has one class only.
+    """
+    old, new = _Side(ref), _Side(cur)
+
+    def difference(weights: Floats) -> Floats:
+        return new.auc(weights) - old.auc(weights)
+
+    plain = float(difference(np.ones((1, len(ref.labels))))[0])
+    return plain, np.concatenate([difference(weights) for weights in _weights(len(ref.labels), replicates, seed)])
+
+
 def _weights(entities: int, replicates: int, seed: int) -> Iterator[Floats]:
     random = np.random.default_rng(seed)
     for start in range(0, replicates, _CHUNK):
@@ -126,6 +146,11 @@ class _Side:
             return np.column_stack(
                 [self._auc(weights), means[:, 2], np.abs(means[:, 4:]).sum(axis=1), means[:, 3], means[:, 1]]
             )
+
+    def auc(self, weights: Floats) -> Floats:
+        """Return shape (replicates,) for weights (replicates, n); NaN where a replicate has one class only."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._auc(weights[:, self._order])
 
     def _auc(self, weights: Floats) -> Floats:
         """Return the weighted Mann-Whitney statistic (Hanley & McNeil 1982): share of pairs ranked right, ties half."""

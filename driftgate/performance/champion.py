@@ -41,17 +41,6 @@ def find_champion(registry: ModelRegistry, as_of: date) -> tuple[VersionInfo | N
     return next(earlier, None), PassedOver(champion.version, champion.as_of, as_of)
 
 
-def champion_month(registry: ModelRegistry) -> date | None:
-    """Return the month that the champion was trained on; None where there is no champion.
-
-    Raises:
-        ConfigurationError: the champion was not trained by Driftgate.
-        DatabaseError: the database refuses or cannot be reached.
-    """
-    info = registry.champion_info()
-    return info.as_of if info is not None else None
-
-
 def load_evaluation_model(registry: ModelRegistry, info: VersionInfo) -> tuple[EvaluationModel, TrainedModel]:
     """Load a version to score with, and the users of its training.
 

@@ -1,6 +1,7 @@
 """The comparison of champion and challenger on the same entities; neither has seen any of them in training."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,10 @@ from driftgate.performance.result import Change
 from driftgate.training.dataset import input_columns
 from driftgate.training.registry.models import ModelRegistry
 
+# A fall from the champion's own validation that is worth a warning, and how far the two rates may be apart.
+_FALLEN = 0.05
+_RATE_FACTOR = 2.0
+
 
 @dataclass(frozen=True)
 class ModelComparison:
@@ -26,6 +31,7 @@ class ModelComparison:
         measures: by name; `ref` is the champion's, `cur` the challenger's.
         promote: whether the challenger becomes the champion.
         reason: why, in words.
+        warnings: what is wrong with the challenger although it may be the better of the two, in words.
     """
 
     champion: str | None
@@ -34,6 +40,7 @@ class ModelComparison:
     promote: bool
     reason: str
     measures: dict[str, Change] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def require_delta(delta: float) -> None:
@@ -47,7 +54,14 @@ def require_delta(delta: float) -> None:
 
 
 def compare_versions(
-    registry: ModelRegistry, champion: str, challenger: str, month: FeatureMonth, key: str, delta: float, min_rows: int
+    registry: ModelRegistry,
+    champion: str,
+    challenger: str,
+    month: FeatureMonth,
+    key: str,
+    delta: float,
+    min_rows: int,
+    min_auc: float | None = None,
 ) -> ModelComparison:
     """Score the challenger's validation entities, except those of the champion's training, with both versions.
 
@@ -57,6 +71,7 @@ def compare_versions(
         month: features of the challenger's training month, of all its entities.
         key: join key.
         delta, min_rows: see `compare_models`.
+        min_auc: see `with_floor`.
 
     Raises:
         ConfigurationError: a version's files are absent or not those of its training.
@@ -82,7 +97,8 @@ def compare_versions(
         )
     order = np.argsort(keys)
     ref = Scored(cur.keys, cur.labels, scores[order][np.searchsorted(keys, cur.keys, sorter=order)])
-    return compare_models((champion, ref), (challenger, cur), delta, min_rows)
+    comparison = compare_models((champion, ref), (challenger, cur), delta, min_rows)
+    return with_floor(comparison, info.metrics, registry.version_info(challenger).metrics, min_auc)
 
 
 def compare_models(
@@ -110,6 +126,30 @@ def compare_models(
     # A comparison with NaN is false, so NaN never promotes.
     wins = auc.difference >= delta and auc.low > 0.0
     return ModelComparison(old, new, entities, wins, f"{found}, {delta:g} needed", measures)
+
+
+def with_floor(
+    comparison: ModelComparison, before: Mapping[str, float], now: Mapping[str, float], min_auc: float | None
+) -> ModelComparison:
+    """Warn of a challenger that is the better of two bad models, and forbid one below the floor.
+
+    Args:
+        comparison: the result without a floor.
+        before, now: metrics of the champion's and of the challenger's own validation.
+        min_auc: AUC that a challenger needs to be promoted; None for no floor.
+    """
+    auc = comparison.measures["auc"].cur if "auc" in comparison.measures else now["auc"]
+    warnings = []
+    if before["auc"] - auc > _FALLEN:
+        warnings.append(f"auc {auc:.4f}, and the champion had {before['auc']:.4f} in its own validation")
+    predicted, rate = now["predicted_positive_rate"], now["positive_rate"]
+    if not rate / _RATE_FACTOR <= predicted <= rate * _RATE_FACTOR:
+        warnings.append(f"calls {predicted:.1%} positive where {rate:.1%} are")
+    found = replace(comparison, warnings=tuple(warnings))
+    if min_auc is None or auc >= min_auc:
+        return found
+    reason = f"{comparison.reason}; auc {auc:.4f} < min_auc {min_auc:g}"
+    return replace(found, promote=False, reason=reason)
 
 
 def unopposed(version: str) -> ModelComparison:

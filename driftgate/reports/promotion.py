@@ -24,7 +24,12 @@ def comparison_metrics(comparison: ModelComparison) -> dict[str, float]:
         for name, item in comparison.measures.items()
         for side, attribute in (("champion", "ref"), ("challenger", "cur"))
     }
-    return {**sides, "contest_users": float(comparison.entities), "contest_promoted": float(comparison.promote)}
+    return {
+        **sides,
+        "contest_users": float(comparison.entities),
+        "contest_promoted": float(comparison.promote),
+        "contest_warnings": float(len(comparison.warnings)),
+    }
 
 
 def comparison_line(comparison: ModelComparison) -> str:
@@ -32,4 +37,5 @@ def comparison_line(comparison: ModelComparison) -> str:
     champion = f"v{comparison.champion}" if comparison.champion else "none"
     outcome = "PROMOTED" if comparison.promote else "KEPT"
     pair = f"champion={champion} challenger=v{comparison.challenger} users={comparison.entities}"
-    return f"[Contest] {pair} -> {outcome} {comparison.reason}"
+    warnings = "".join(f"; WARNING: {warning}" for warning in comparison.warnings)
+    return f"[Contest] {pair} -> {outcome} {comparison.reason}{warnings}"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from driftgate.decision import Decision, flips
 from driftgate.performance.result import MEASURES
+from driftgate.reports.chain import chain_text
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord, PerformanceRecord
 
@@ -11,8 +12,10 @@ _RELATIONS_SHOWN = 5
 
 
 def runs_table(runs: Sequence[RunRecord]) -> list[str]:
-    """One line for each run under a line of headings."""
-    rows = [("reference", "current", "drift_share", "target_drift", "auc_drop", "verdict", "decided at (UTC)")]
+    """One line for each run under a line of headings; how it came about stands last, where there was a change."""
+    rows: list[tuple[str, ...]] = [
+        ("reference", "current", "drift_share", "target_drift", "auc_drop", "verdict", "decided at (UTC)", "so far")
+    ]
     for run in runs:
         auc = run.performance.auc if run.performance else None
         rows.append(
@@ -24,8 +27,11 @@ def runs_table(runs: Sequence[RunRecord]) -> list[str]:
                 _number(auc.drop if auc else None),
                 run.verdict + (", labels pending" if run.pending else ""),
                 f"{run.decided_at:%Y-%m-%d %H:%M}",
+                chain_text(run),
             )
         )
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
     return _aligned(rows)
 
 
@@ -37,6 +43,7 @@ def run_lines(record: RunRecord) -> list[str]:
         record.verdict,
         *(f"  {reason}" for reason in record.reasons),
         *_flip_lines(record.decision),
+        *_chain_lines(record),
         "",
         *_performance_lines(record.performance),
         *_column_lines(record.columns),
@@ -54,6 +61,18 @@ def _flip_lines(decision: Decision) -> list[str]:
     if decision.triggered:
         return [f"it would be NO_ACTION with {' and '.join(changes)}"]
     return [f"it would trigger with {' or '.join(changes)}"]
+
+
+def _chain_lines(record: RunRecord) -> list[str]:
+    if not record.earlier:
+        return []
+    lines = [f"decisions of this pair so far: {chain_text(record)}"]
+    for past in record.earlier:
+        codes = f" ({', '.join(past.reason_codes)})" if past.reason_codes else ""
+        model = f"v{past.champion}" if past.champion else "no champion"
+        withdrawn = ", withdrawn" if past.withdrawn else ""
+        lines.append(f"  {past.decided_at:%Y-%m-%d %H:%M} {past.verdict}{codes}, {model}{withdrawn}")
+    return lines
 
 
 def _performance_lines(found: PerformanceRecord | None) -> list[str]:

@@ -19,6 +19,7 @@ from driftgate.pairs import Pair
 from driftgate.run import Run
 from driftgate.store.record_parts import (
     ColumnRecord,
+    EarlierRecord,
     ExcludedRecord,
     InputsRecord,
     Moment,
@@ -88,7 +89,10 @@ class RunRecord(Part):
     signalled: bool | None = None
     held_back: str = ""
     held_back_code: HeldBack | None = None
+    reason_codes: tuple[str, ...] = ()
+    champion: str | None = None
     champion_trained_on: date | None = None
+    earlier: tuple[EarlierRecord, ...] = ()
     pending: bool | None = None
     signals: tuple[SignalRecord, ...] = ()
     retrain: str = "simulated"
@@ -117,7 +121,10 @@ class RunRecord(Part):
             signalled=decision.signalled,
             held_back=decision.held_back,
             held_back_code=decision.held_back_code,
+            reason_codes=decision.reason_codes,
+            champion=decision.champion,
             champion_trained_on=decision.champion_trained_on,
+            earlier=tuple(map(EarlierRecord.of, run.earlier)),
             pending=run.pending,
             signals=tuple(map(SignalRecord.copied, decision.signals)),
             retrain=decision.retrain,
@@ -181,6 +188,7 @@ class RunRecord(Part):
             self.retrain,
             self.held_back_code,
             self.champion_trained_on,
+            self.champion,
         )
 
     def _figure(self, path: str) -> Any:

@@ -5,12 +5,12 @@ where an earlier record lacks the key.
 """
 
 import math
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from driftgate.decision import Signal
+from driftgate.decision import PastDecision, Signal
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.monitors import Monitor
 from driftgate.performance.result import Performance, PerformanceState
@@ -242,6 +242,21 @@ class InputsRecord(Part):
             compared_rows_cur=drift.compared_rows_cur,
             sample_seed=monitor.sample_seed if drift.sampled else None,
         )
+
+
+class EarlierRecord(Part):
+    """An earlier decision of the same pair, as in `driftgate.decision.PastDecision`."""
+
+    decided_at: Moment
+    verdict: str
+    champion: str | None
+    reason_codes: tuple[str, ...]
+    withdrawn: bool
+
+    @classmethod
+    def of(cls, past: PastDecision) -> Self:
+        """The part for an earlier decision."""
+        return cls.copied(past, decided_at=past.decided_at.astimezone(UTC))
 
 
 class ExcludedRecord(Part):

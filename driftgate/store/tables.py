@@ -1,4 +1,7 @@
-"""The tables of past runs: one row in monitor_runs, and its columns in monitor_columns, for each pair of months."""
+"""The tables of past runs: one row in monitor_runs, and its columns in monitor_columns, for each pair of months.
+
+They hold the current decision of a pair; `driftgate.store.decisions` keeps every decision.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from driftgate.database import create_tables, database_errors, metadata
 from driftgate.database.locks import session_lock
 from driftgate.run import Run
+from driftgate.store.decisions import append_decision, keep_earlier_releases, monitor_decisions, withdraw_decisions
 from driftgate.store.record import RUN_COLUMNS, RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
@@ -88,18 +92,21 @@ _GIVE_CODES = text(
 
 
 def create_result_tables(engine: Engine) -> None:
-    """Create these two tables where they are missing, and no others; rows of earlier releases get their codes.
+    """Create the tables of runs and decisions where they are missing, and no others.
+
+    Rows of earlier releases get their codes, and each becomes the first decision of its pair.
 
     Raises:
         DatabaseError: the role may not, or the database cannot be reached.
     """
-    create_tables(engine, [monitor_runs, monitor_columns])
+    create_tables(engine, [monitor_runs, monitor_columns, monitor_decisions])
     with database_errors("giving earlier runs their codes"), engine.begin() as connection:
         connection.execute(_GIVE_CODES)
+        keep_earlier_releases(connection)
 
 
 def save_run(engine: Engine, run: Run) -> None:
-    """Write the run and its columns in one transaction, in place of an earlier run of the same pair.
+    """Write the run and its columns in place of an earlier run of the same pair, and append its decision.
 
     Raises:
         DatabaseError: nothing was written; the tables must be there, see `create_result_tables`.
@@ -113,6 +120,7 @@ def save_run(engine: Engine, run: Run) -> None:
         connection.execute(delete(monitor_runs).where(*same_pair))
         connection.execute(insert(monitor_runs), [row])
         connection.execute(insert(monitor_columns), record.column_rows)
+        append_decision(connection, record)
 
 
 @contextmanager
@@ -128,7 +136,7 @@ def pair_lock(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date) ->
 
 
 def delete_run(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date) -> None:
-    """Remove an earlier run of the pair: it no longer holds once the pair can no longer be judged.
+    """Remove an earlier run of the pair, which can no longer be judged; its decisions stay, marked as withdrawn.
 
     Raises:
         DatabaseError: nothing was removed.
@@ -140,3 +148,4 @@ def delete_run(engine: Engine, monitor: str, as_of_ref: date, as_of_cur: date) -
     )
     with database_errors("removing the earlier run"), engine.begin() as connection:
         connection.execute(delete(monitor_runs).where(*(column == value for column, value in pair)))
+        withdraw_decisions(connection, monitor, as_of_ref, as_of_cur)

@@ -22,13 +22,20 @@ from driftgate.database.locks import Lock, session_lock
 from driftgate.errors import ConfigurationError
 from driftgate.features.online import online_views
 from driftgate.predictions.log import create_prediction_tables, prediction_monitoring, predictions
+from driftgate.store.decisions import monitor_decisions
 from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs
 
 FLOWS, API, MLFLOW, READER = "driftgate_flows", "driftgate_api", "driftgate_mlflow", "driftgate_reader"
 PREFECT = "driftgate_prefect"
 ROLES = (FLOWS, API, MLFLOW, READER, PREFECT)
 
-READABLE = (monitor_runs.name, monitor_columns.name, predictions.name, prediction_monitoring.name)
+READABLE = (
+    monitor_runs.name,
+    monitor_columns.name,
+    monitor_decisions.name,
+    predictions.name,
+    prediction_monitoring.name,
+)
 """The tables that dashboards show."""
 
 PREFECT_DATABASE = "prefect"

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pydantic.fields import FieldInfo
 from sqlalchemy import Table
 
 from driftgate import errors
+from driftgate.decision import PastDecision
 from driftgate.drift import methods as choosing
 from driftgate.drift.result import ColumnState
 from driftgate.methods import METHODS
@@ -21,6 +23,7 @@ from driftgate.performance.result import MEASURES, FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
 from driftgate.settings import DatabaseSettings, Settings
+from driftgate.store.decisions import monitor_decisions
 from driftgate.store.record import record_text
 from driftgate.store.tables import monitor_columns, monitor_runs
 from flows.cli.app import app
@@ -189,7 +192,9 @@ def fields(value: Any, at: str = "") -> set[str]:
 
 def test_every_field_of_the_record_is_there() -> None:
     performance = replace(measured(0.8, 0.6), relations=(FeatureAuc("f00", 0.6, 0.5),))
-    record = json.loads(record_text(finished(performance=performance, prediction=column("prediction"))))
+    earlier = (PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "NO_ACTION", None, (), False),)
+    run = replace(finished(performance=performance, prediction=column("prediction")), earlier=earlier)
+    record = json.loads(record_text(run))
     # Of these two the page names the whole alone.
     whole = {"prediction", "inputs.label"}
     found = {next((name for name in whole if path.startswith(f"{name}.")), path) for path in fields(record)}
@@ -204,7 +209,9 @@ def test_the_states_and_measures_of_the_record_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "stored", [monitor_runs, monitor_columns, predictions, prediction_monitoring], ids=lambda stored: stored.name
+    "stored",
+    [monitor_runs, monitor_columns, monitor_decisions, predictions, prediction_monitoring],
+    ids=lambda stored: stored.name,
 )
 def test_every_column_of_a_table_is_there(stored: Table) -> None:
     assert list(table(f"{REFERENCE}/tables.md", stored.name)) == [item.name for item in stored.columns]

@@ -17,7 +17,7 @@ JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 @pytest.mark.usefixtures("environment")
 def test_a_plan_is_made_without_a_trace_and_then_prepared(loaded_engine: Engine) -> None:
     with loaded_engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE monitor_columns, monitor_runs")
+        connection.exec_driver_sql("DROP TABLE monitor_columns, monitor_runs, monitor_decisions")
     runtime = Runtime.from_environment()
     plan = resolve_plan(runtime, Request(as_of_ref=JAN, threshold=0.5))
     assert (plan.ref.as_of, plan.cur.as_of, plan.before_cur, plan.newest) == (JAN, MAR, FEB, True)

@@ -13,7 +13,7 @@ from driftgate.errors import ConfigurationError
 from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
-from driftgate.performance.champion import champion_month, find_champion, load_evaluation_model
+from driftgate.performance.champion import find_champion, load_evaluation_model
 from driftgate.training.dataset import build_training_set
 from driftgate.training.fit import evaluate_model, example_of, fit_model, read_pipeline
 from driftgate.training.registry.models import ModelRegistry
@@ -48,7 +48,7 @@ def registry(
     folder = tmp_path_factory.mktemp("champion")
     with new_database(server) as parameters:
         made = ModelRegistry(parameters, folder / "artifacts", "m")
-        assert find_champion(made, JAN) == (None, None) and champion_month(made) is None
+        assert find_champion(made, JAN) == (None, None)
         assert train(made, *january, folder) == "1"
         yield made
         made.close()
@@ -83,7 +83,6 @@ def test_it_knows_its_training(registry: ModelRegistry, info: VersionInfo, janua
 
 
 def test_it_is_measured_on_months_after_its_own(registry: ModelRegistry) -> None:
-    assert champion_month(registry) == JAN
     for day, words in ((date(2023, 12, 31), "2024-01-31, which is later"), (JAN, "this month")):
         found, passed_over = find_champion(registry, day)
         assert found is None and passed_over is not None

@@ -16,7 +16,16 @@ from driftgate.errors import DataError, MissingSignalError
 from driftgate.features.files import write_file
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.champion import load_evaluation_model
-from driftgate.performance.promotion import compare_models, compare_versions, same, unopposed
+from driftgate.performance.promotion import (
+    ModelComparison,
+    compare_models,
+    compare_versions,
+    same,
+    unopposed,
+    with_floor,
+)
+from driftgate.performance.result import Change
+from driftgate.reports.promotion import comparison_line
 from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import new_database
 from tests.performance.months import JAN, KEY, month
@@ -108,3 +117,33 @@ def test_a_month_that_lacks_one_of_the_challengers_users_decides_nothing(
                     registry, "1", "2", replace(features, path=path, rows=features.rows - 1), KEY, 0.01, 10
                 )
         registry.close()
+
+
+GOOD = {"auc": 0.84, "positive_rate": 0.24, "predicted_positive_rate": 0.2}
+BAD = {"auc": 0.64, "positive_rate": 0.24, "predicted_positive_rate": 0.015}
+
+
+def won(auc: float) -> ModelComparison:
+    change = Change(0.48, auc, 0.1, 0.2, 0.001)
+    return ModelComparison("1", "2", 1400, True, "it won", {"auc": change})
+
+
+def test_the_better_of_two_bad_models_is_promoted_with_warnings() -> None:
+    found = with_floor(won(0.64), GOOD, BAD, None)
+    assert found.promote
+    assert found.warnings == (
+        "auc 0.6400, and the champion had 0.8400 in its own validation",
+        "calls 1.5% positive where 24.0% are",
+    )
+    line = comparison_line(found)
+    assert line.endswith(
+        "-> PROMOTED it won; WARNING: auc 0.6400, and the champion had 0.8400 in its own validation; "
+        "WARNING: calls 1.5% positive where 24.0% are"
+    )
+
+
+def test_a_floor_forbids_and_a_good_challenger_is_promoted_without_a_word() -> None:
+    kept = with_floor(won(0.64), GOOD, BAD, 0.7)
+    assert not kept.promote and kept.reason == "it won; auc 0.6400 < min_auc 0.7"
+    assert with_floor(won(0.7), GOOD, GOOD, 0.7).promote
+    assert with_floor(won(0.83), GOOD, GOOD, 0.7) == won(0.83)

@@ -57,9 +57,10 @@ def test_the_metrics_are_finite_and_name_both_sides() -> None:
     assert set(found) == {
         *(f"contest_{side}_{name}" for side in ("champion", "challenger") for name in MEASURES),
         "contest_users",
+        "contest_warnings",
         "contest_promoted",
     }
     assert (found["contest_champion_auc"], found["contest_challenger_auc"]) == (0.51, 0.63)
     assert (found["contest_users"], found["contest_promoted"]) == (412.0, 1.0)
     assert all(math.isfinite(value) for value in found.values())
-    assert comparison_metrics(FEW) == {"contest_users": 40.0, "contest_promoted": 0.0}
+    assert comparison_metrics(FEW) == {"contest_users": 40.0, "contest_promoted": 0.0, "contest_warnings": 0.0}

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine, text
 
-from driftgate.decision import History, Policy, decide
+from driftgate.decision import History, PastDecision, Policy, decide
 from driftgate.performance.result import Change, FeatureAuc, Performance, PerformanceState, not_measured
 from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.run import Run
@@ -111,3 +111,15 @@ def test_a_record_of_an_earlier_release_is_shown(database: Engine) -> None:
     assert earlier_runs(database, "churn", MARCH)[0].signalled is False
     lines = run_lines(past_record(database, "churn", None, None))
     assert lines[1] == "NO_ACTION" and not [line for line in lines if line.startswith("performance")]
+
+
+def test_a_run_that_followed_another_decision_says_so() -> None:
+    past = PastDecision(datetime(2024, 3, 1, 9, tzinfo=UTC), "RETRAINING_TRIGGERED", "1", ("auc_drop",), True)
+    later = replace(finished(history=History(champion_trained_on=JANUARY, champion="2")), earlier=(past,))
+    head, alone, second = runs_table([RunRecord.of(finished()), RunRecord.of(later)])
+    assert head.endswith("  so far") and alone.endswith("2024-04-01 12:00")
+    assert second.endswith("  triggered under v1, withdrawn, v2 promoted, fine since")
+    lines = run_lines(RunRecord.of(later))
+    assert "decisions of this pair so far: triggered under v1, withdrawn, v2 promoted, fine since" in lines
+    assert "  2024-03-01 09:00 RETRAINING_TRIGGERED (auc_drop), v1, withdrawn" in lines
+    assert not any("so far" in line for line in run_lines(RunRecord.of(finished())))

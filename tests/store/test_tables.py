@@ -150,5 +150,5 @@ def test_these_tables_are_made_and_no_others(database: Engine) -> None:
     create_result_tables(database)
     save_run(database, finished())
     create_result_tables(database)
-    assert sorted(inspect(database).get_table_names()) == ["monitor_columns", "monitor_runs"]
+    assert sorted(inspect(database).get_table_names()) == ["monitor_columns", "monitor_decisions", "monitor_runs"]
     assert len(rows(database, monitor_runs)) == 1

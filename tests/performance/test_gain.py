@@ -1,0 +1,95 @@
+"""The gain of retraining: known answers, and why there is none."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from driftgate.performance.bootstrap import Scored
+from driftgate.performance.evaluation_model import labelled
+from driftgate.performance.gain import FitAndScore, Gain, NoGain, challenger_of, measure_gain, why_no_gain
+from driftgate.performance.result import PassedOver, PerformanceState, not_measured
+from driftgate.training.features import model_features
+from tests.performance.months import FEB, KEY
+from tests.performance.months import month as month_files
+from tests.reports.runs import PENDING, UNMEASURED, measured
+
+
+def logistic(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-values))
+
+
+def month(strength: float, present: float, users: int = 4000) -> tuple[Scored, FitAndScore, Callable[[], int]]:
+    """Labels that follow a value by `strength`, a present model that reads it by `present`, a challenger by its fit."""
+    random = np.random.default_rng(0)
+    value = random.normal(size=users)
+    labels = (random.random(users) < logistic(strength * value - 1)).astype(float)
+    keys = np.array([f"u{n}" for n in range(users)])
+    fits: list[int] = []
+
+    def fit_and_score(fitted: NDArray[np.bool_], scored: NDArray[np.bool_]) -> NDArray[np.float64]:
+        assert not (fitted & scored).any(), "nobody is scored by a model that has seen him"
+        fits.append(int(fitted.sum()))
+        sign = np.corrcoef(value[fitted], labels[fitted])[0, 1]
+        return logistic(np.sign(sign) * value[scored])
+
+    return Scored(keys, labels, logistic(present * value)), fit_and_score, lambda: len(fits)
+
+
+def test_a_model_whose_relation_is_reversed_gains_surely() -> None:
+    present, fit, _ = month(strength=1.5, present=-1.0)
+    gain = measure_gain(present, np.zeros(len(present.keys), bool), fit, 100)
+    assert gain.surely_positive and gain.low < gain.value < gain.high
+    assert 0.4 < gain.value < 0.8
+    assert gain == measure_gain(present, np.zeros(len(present.keys), bool), fit, 100), "the same seed, the same gain"
+
+
+def test_a_model_that_is_right_already_gains_nothing() -> None:
+    present, fit, _ = month(strength=1.5, present=1.0)
+    gain = measure_gain(present, np.zeros(len(present.keys), bool), fit, 100)
+    assert gain.value == 0.0 and not gain.surely_positive
+
+
+def test_entities_that_the_present_model_has_seen_are_not_scored() -> None:
+    present, fit, _ = month(strength=1.5, present=-1.0)
+    seen = np.arange(len(present.keys)) % 5 > 0
+    gain = measure_gain(present, seen, fit, 100)
+    assert gain.surely_positive and 300 < gain.entities < 500
+
+
+@pytest.mark.parametrize("least", [2001, 5000])
+def test_too_few_entities_are_said_before_a_fit(least: int) -> None:
+    present, fit, fits = month(strength=1.5, present=1.0)
+    gain = measure_gain(present, np.zeros(len(present.keys), bool), fit, least)
+    assert (gain.code, gain.computed, gain.surely_positive) == (NoGain.TOO_FEW, False, False)
+    assert str(least) in gain.reason and fits() <= 1
+
+
+def test_the_performance_says_why_there_is_none() -> None:
+    assert why_no_gain(measured(0.8, 0.6)) is None
+    codes = [(why_no_gain(found) or Gain()).code for found in (PENDING, UNMEASURED)]
+    assert codes == [NoGain.LABELS_PENDING, NoGain.OFF]
+    lost = not_measured(PerformanceState.NOT_COMPUTABLE, "not computable: the label is not boolean")
+    assert why_no_gain(lost) == Gain(code=NoGain.NOT_MEASURED, reason="the label is not boolean")
+
+
+def test_a_champion_that_knows_the_month_leaves_no_gain_to_measure() -> None:
+    found = replace(measured(0.8, 0.6), passed_over=PassedOver("2", FEB, FEB))
+    gain = why_no_gain(found)
+    assert gain is not None and gain.code is NoGain.CHAMPION_KNOWS and "v2" in gain.reason
+
+
+@pytest.mark.parametrize(("strength", "present", "positive"), [(2.0, -1.0, True), (0.0, 1.0, False)])
+def test_real_trees_gain_where_there_is_something_to_learn(
+    tmp_path: Path, strength: float, present: float, positive: bool
+) -> None:
+    features, labels = month_files(tmp_path, FEB, users=3000, strength=strength)
+    table, keys, values = labelled(features, labels, KEY)
+    usage = np.nan_to_num(table.column("usage").to_numpy())
+    scored = Scored(keys, values, logistic(present * usage))
+    challenger = challenger_of(table, values, model_features(features))
+    gain = measure_gain(scored, np.zeros(len(keys), bool), challenger, 100)
+    assert gain.computed and gain.surely_positive == positive

@@ -1,0 +1,140 @@
+"""Decisions on a real PostgreSQL: appended, confirmed, withdrawn, and taken over from earlier releases."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select, text
+
+from driftgate.decision import History
+from driftgate.reports.chain import chain_text
+from driftgate.run import Run
+from driftgate.store.decisions import earlier_decisions, monitor_decisions
+from driftgate.store.history import past_record
+from driftgate.store.record import RunRecord
+from driftgate.store.tables import create_result_tables, delete_run, save_run
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, finished, measured
+from tests.store.examples import EXAMPLES
+
+PAIR = (FEBRUARY, MARCH)
+
+
+@pytest.fixture
+def results(database: Engine) -> Engine:
+    create_result_tables(database)
+    return database
+
+
+def decisions(engine: Engine) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        query = select(monitor_decisions).order_by(*monitor_decisions.primary_key)
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def keep(engine: Engine, run: Run, hours: int = 0) -> Run:
+    """Save a run as the flow does, so many hours later."""
+    run = replace(run, decided_at=run.decided_at + timedelta(hours=hours))
+    run = replace(run, earlier=earlier_decisions(engine, run))
+    save_run(engine, run)
+    return run
+
+
+def triggered() -> Run:
+    history = History(champion_trained_on=JANUARY, champion="1")
+    return finished(months=PAIR, performance=measured(0.83, 0.5), history=history)
+
+
+def cured() -> Run:
+    history = History(champion_trained_on=MARCH, champion="2")
+    return finished(months=PAIR, performance=measured(0.83, 0.5), history=history)
+
+
+def test_without_a_table_there_are_no_earlier_decisions(database: Engine) -> None:
+    assert earlier_decisions(database, triggered()) == ()
+
+
+def test_a_rerun_after_the_cure_keeps_the_trigger(results: Engine) -> None:
+    keep(results, triggered())
+    keep(results, cured(), 1)
+    first, second = decisions(results)
+    assert (first["number"], first["verdict"], first["champion_version"]) == (
+        1,
+        "RETRAINING_TRIGGERED (SIMULATED)",
+        "1",
+    )
+    assert (second["number"], second["verdict"], second["champion_version"]) == (2, "NO_ACTION", "2")
+    assert (first["reason_codes"], second["reason_codes"]) == (["auc_drop"], ["champion_knows", "auc_drop"])
+    record = past_record(results, "churn", MARCH, None)
+    assert record.verdict == "NO_ACTION"
+    assert [(item.verdict, item.champion, item.reason_codes) for item in record.earlier] == [
+        ("RETRAINING_TRIGGERED (SIMULATED)", "1", ("auc_drop",))
+    ]
+    assert chain_text(record) == "triggered under v1, v2 promoted, fine since"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_same_decision_is_confirmed_and_not_repeated(results: Engine, name: str) -> None:
+    keep(results, EXAMPLES[name])
+    again = keep(results, EXAMPLES[name], 3)
+    (row,) = decisions(results)
+    assert row["decided_at"] == EXAMPLES[name].decided_at
+    assert row["confirmed_at"] == again.decided_at
+    assert again.earlier == ()
+
+
+def test_rounding_makes_no_other_decision_and_a_figure_does(results: Engine) -> None:
+    run = triggered()
+    keep(results, run)
+    auc = run.performance.auc
+    rounded = replace(run.performance, measures={"auc": replace(auc, cur=auc.cur + 1e-13)})
+    keep(results, replace(run, performance=rounded), 1)
+    assert len(decisions(results)) == 1
+    changed = replace(run.performance, measures={"auc": replace(auc, cur=auc.cur + 1e-3)})
+    assert len(keep(results, replace(run, performance=changed), 2).earlier) == 1
+    assert len(decisions(results)) == 2
+
+
+def test_a_save_that_is_tried_again_is_one_decision(results: Engine) -> None:
+    run = keep(results, triggered())
+    save_run(results, run)
+    assert len(decisions(results)) == 1
+    assert earlier_decisions(results, run) == ()
+
+
+def test_a_withdrawn_decision_stays_and_the_next_one_is_another(results: Engine) -> None:
+    run = keep(results, triggered())
+    other = keep(results, finished(months=(JANUARY, FEBRUARY)))
+    delete_run(results, "churn", *PAIR)
+    withdrawn = [row["withdrawn_at"] is not None for row in decisions(results)]
+    assert withdrawn == [False, True]
+    again = keep(results, run, 1)
+    assert [item.withdrawn for item in again.earlier] == [True]
+    assert chain_text(RunRecord.of(again)) == "triggered under v1, withdrawn, triggered under v1"
+    assert other.earlier == ()
+
+
+def test_runs_of_an_earlier_release_become_first_decisions(results: Engine) -> None:
+    save_run(results, triggered())
+    save_run(results, cured())
+    save_run(results, EXAMPLES["calm"])
+    new = "{reason_codes,champion,earlier}"
+    with results.begin() as connection:
+        connection.execute(text("DROP TABLE monitor_decisions"))
+        connection.execute(text("UPDATE monitor_runs SET record = record - CAST(:new AS text[])"), {"new": new})
+        runs = connection.execute(text("SELECT * FROM monitor_runs")).mappings().all()
+    create_result_tables(results)
+    create_result_tables(results)
+    calm, held = decisions(results)
+    assert (calm["number"], calm["verdict"], calm["reason_codes"], calm["champion_version"]) == (
+        1,
+        "NO_ACTION",
+        [],
+        None,
+    )
+    assert (held["reason_codes"], held["champion_version"]) == (["champion_knows", "auc_drop"], "1")
+    assert held["champion_trained_on"] == MARCH
+    with results.connect() as connection:
+        assert connection.execute(text("SELECT * FROM monitor_runs")).mappings().all() == runs
+    keep(results, cured(), 1)
+    assert len(decisions(results)) == 2, "what the earlier release did not record is no difference"
