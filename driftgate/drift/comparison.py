@@ -4,6 +4,7 @@ Scores come from what was counted of each column. Evidently draws the report, an
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -89,17 +90,7 @@ def compare(
     label, prediction = _add_label(frames, ref.labels, cur.labels, monitor), _add_scores(frames, scores)
     extra_columns = [test for test in (label, prediction) if test]
     report = run_report(frames[0], frames[1], tests, extra_columns, monitor.threshold)
-    level = column_level(monitor.signal_level, monitor.threshold, len(ledger.columns))
     pair = f"{ref.size.as_of} {cur.size.as_of}"
-    columns = []
-    for item in ledger.columns:
-        if item.state is ColumnState.COMPARED:
-            kind = ledger.kinds[item.name]
-            counted = [_counted(table.column(item.name), kind, item.name, cur.size.as_of) for table in tables]
-            seed = seed_of(monitor.name, pair, item.name)
-            columns.append(_decide_column(item, counted, report.scores[item.name], monitor, level, seed))
-        else:
-            columns.append(replace(item, drifted=True, drifted_by="not comparable"))
     drift = DriftResult(
         as_of_ref=ref.size.as_of,
         as_of_cur=cur.size.as_of,
@@ -107,12 +98,48 @@ def compare(
         rows_cur=cur.size.entities,
         compared_rows_ref=ref.features.rows,
         compared_rows_cur=cur.features.rows,
-        columns=tuple(columns),
+        columns=compare_columns((tables[0], tables[1]), ledger, monitor, pair, report.scores),
         excluded=ledger.excluded,
         prediction=_decide_prediction(prediction, report.scores, scores, monitor, pair),
-        level=level,
+        level=level_of(ledger, monitor),
     )
     return Comparison(drift, report.html, report.json, report.snapshot)
+
+
+def compare_columns(
+    tables: tuple[pa.Table, pa.Table],
+    ledger: Ledger,
+    monitor: Monitor,
+    pair: str,
+    drawn: Mapping[str, float] | None = None,
+) -> tuple[ColumnResult, ...]:
+    """Score every comparable column of two tables and say which drift, in the order of the ledger.
+
+    Args:
+        tables: reference and current rows, as `read_table` gives them.
+        ledger: what can be compared, and how.
+        monitor: thresholds.
+        pair: what is compared; the permutations of the same pair are the same.
+        drawn: Evidently's score of each comparable column, which must be ours; None where it drew no report.
+
+    Raises:
+        MissingSignalError: a score of Evidently is another than that of the counts.
+    """
+    level, columns = level_of(ledger, monitor), []
+    for item in ledger.columns:
+        if item.state is ColumnState.COMPARED:
+            counted = [_counted(table.column(item.name), ledger.kinds[item.name], item.name) for table in tables]
+            seed = seed_of(monitor.name, pair, item.name)
+            score_drawn = drawn[item.name] if drawn is not None else None
+            columns.append(_decide_column(item, counted, score_drawn, monitor, level, seed))
+        else:
+            columns.append(replace(item, drifted=True, drifted_by="not comparable"))
+    return tuple(columns)
+
+
+def level_of(ledger: Ledger, monitor: Monitor) -> float:
+    """Return the level at which each column is tested, see `significance.column_level`."""
+    return column_level(monitor.signal_level, monitor.threshold, len(ledger.columns))
 
 
 def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
@@ -170,21 +197,22 @@ def _decide_prediction(
     return _decide_column(item, counted, drawn[test.name], monitor, monitor.signal_level, seed)
 
 
-def _counted(column: pa.ChunkedArray, kind: Kind, name: str, as_of: date = date.min) -> Column:
+def _counted(column: pa.ChunkedArray, kind: Kind, name: str) -> Column:
     """Count the values of a column that the ledger has found comparable."""
-    counted = count_column(column, Form.NUMBER if kind is Kind.NUMERIC else Form.CATEGORY, as_of)
+    # Timestamps, whose ages depend on the month, are numbers by now.
+    counted = count_column(column, Form.NUMBER if kind is Kind.NUMERIC else Form.CATEGORY, date.min)
     assert counted is not None, name
     return counted
 
 
 def _decide_column(
-    item: ColumnResult, counted: list[Column], drawn: float, monitor: Monitor, level: float, seed: int
+    item: ColumnResult, counted: list[Column], drawn: float | None, monitor: Monitor, level: float, seed: int
 ) -> ColumnResult:
     """Return the column with its score, and whether it drifts: beyond its threshold, and by more than chance explains.
 
     Args:
         counted: the column in the reference and in the current month.
-        drawn: Evidently's score of it.
+        drawn: Evidently's score of it; None where it drew no report.
         level: of the column's tests together.
         seed: of the permutations.
     """
@@ -204,10 +232,14 @@ def _decide_column(
     return replace(item, drifted=bool(by), drifted_by=" and ".join(by))
 
 
-def _score_column(item: ColumnResult, counted: list[Column], drawn: float, level: float, seed: int) -> ColumnResult:
+def _score_column(
+    item: ColumnResult, counted: list[Column], drawn: float | None, level: float, seed: int
+) -> ColumnResult:
     ref, cur = counted
     found = score(item.method, ref, cur)
-    if any(_is_clipped(column) for column in counted):
+    if drawn is None:
+        pass
+    elif any(_is_clipped(column) for column in counted):
         item = replace(item, detail=f"Evidently's report shows values beyond {_LARGEST_DRAWN:g} as {_LARGEST_DRAWN:g}")
     elif not math.isclose(found.value, drawn, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
         raise MissingSignalError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -54,10 +55,14 @@ def read_table(month: FeatureMonth) -> pa.Table:
 
     An array is compared by its Euclidean norm, a timestamp by its age in seconds at the month, a date by days.
     """
-    table = read_file(month.path)
-    for item in month.declared:
+    return in_numbers(read_file(month.path), month.declared, month.as_of)
+
+
+def in_numbers(table: pa.Table, declared: Sequence[DeclaredFeature], as_of: date) -> pa.Table:
+    """Return a table with its arrays, dates and timestamps as the numbers that they are compared by."""
+    for item in declared:
         if item.kind in _AS_NUMBERS and item.name in table.column_names:
-            numbers = numbers_of(table.column(item.name), month.as_of)
+            numbers = numbers_of(table.column(item.name), as_of)
             if numbers is not None:
                 table = table.set_column(table.column_names.index(item.name), item.name, numbers)
     return table
@@ -70,10 +75,25 @@ def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledg
         NoVerdictError: the feature service declares no feature.
         ConfigurationError: monitors.toml has a rule for a feature that is not declared, or one that does not fit.
     """
-    tables = read_table(ref), read_table(cur)
-    excluded = tuple(excluded_fields(cur.declared, monitor))
+    return ledger_of((read_table(ref), read_table(cur)), cur.declared, monitor, frozenset(cur.stale_views))
+
+
+def ledger_of(
+    tables: tuple[pa.Table, pa.Table],
+    declared: Sequence[DeclaredFeature],
+    monitor: Monitor,
+    stale: frozenset[str] = frozenset(),
+) -> Ledger:
+    """Give every declared feature of two tables a state; see `build_ledger`.
+
+    Args:
+        tables: reference and current rows, as `read_table` gives them.
+        declared: the features, and fields that are none.
+        stale: views without a row of the current month.
+    """
+    excluded = tuple(excluded_fields(declared, monitor))
     names = {name for name, _ in excluded}
-    features = [item for item in cur.declared if item.name not in names]
+    features = [item for item in declared if item.name not in names]
     unknown = sorted(set(monitor.columns) - {item.name for item in features})
     if unknown:
         raise ConfigurationError(
@@ -83,7 +103,6 @@ def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledg
         )
     if not features:
         raise NoVerdictError(f"the feature service {monitor.feature_service!r} declares no feature to compare")
-    stale = set(cur.stale_views)
     columns = tuple(_entry(item, tables, monitor, item.view in stale) for item in features)
     return Ledger(columns, {item.name: _compared_as(item) for item in features}, excluded)
 
