@@ -54,14 +54,16 @@ def end_on_signals(*, keep_logging: bool = False) -> None:
     signal.set_wakeup_fd(ears[1].fileno(), warn_on_full_buffer=False)
     for number in _NUMBERS:
         signal.signal(number, _end)
-    # Where `become` blocked them, they come now.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
     # Registered first, called last: what is registered later has ended by then.
     atexit.register(_last)
     for hook in ("excepthook", "unraisablehook"):
         setattr(sys, hook, _quiet(getattr(sys, hook)))
     threading.excepthook = _quiet(threading.excepthook)
+    # The thread inherits the mask, so that a signal which `become` blocks waits, and does not end with this thread.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
     threading.Thread(target=_listen, name="signals", daemon=True).start()
+    # Those that `become` blocked come now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
 
 
 def end_with_parent(parent: int, then: Callable[[], None]) -> None:

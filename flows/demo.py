@@ -73,7 +73,7 @@ def _calm_month(service: str, version: str, user: str, run: Run) -> None:
 def _drifted_month(run: Run) -> None:
     _heading(2, f"{run.drift.as_of_cur}: the data have moved, and the model knows less")
     worst = ", ".join(item.name for item in run.drift.worst_first[:3])
-    lost = ", ".join(item.name for item in run.performance.feature_auc[:3])
+    lost = ", ".join(item.name for item in run.performance.relations[:3])
     _verdict(run, f"Furthest moved: {worst}.\nWhat says less about {TARGET} than it did: {lost}.")
 
 

@@ -137,7 +137,7 @@ def test_the_calm_month_needs_nothing_and_the_next_triggers_on_what_the_model_kn
     assert reached == {"drift_share", "auc_drop"}
     assert story.stormy.performance.version == "1"
     assert story.stormy.performance.drop_interval[0] > 0.1
-    assert story.stormy.performance.feature_auc[0].lost > 0.1
+    assert story.stormy.performance.relations[0].lost > 0.1
 
 
 def test_the_scores_are_one_more_column_and_not_counted(story: Story) -> None:

@@ -145,8 +145,9 @@ def test_retraining_and_the_way_back(capfd: pytest.CaptureFixture[str]) -> None:
     second = call(capfd, "retrain")
     assert second.status == 0
     assert re.fullmatch(
-        r"\[ModelComparison\] champion=v1 challenger=v2 users=\d+ -> PROMOTED auc 0\.\d{4} against 0\.\d{4}, "
-        r"difference \+0\.\d{4} \[\+0\.\d{4}, \+0\.\d{4}\], 0\.01 needed\n",
+        r"\[Contest\] champion=v1 challenger=v2 users=\d+ -> PROMOTED auc 0\.\d{4} against 0\.\d{4}, "
+        r"difference \+0\.\d{4} \[\+0\.\d{4}, \+0\.\d{4}\], 0\.01 needed; "
+        r"WARNING: auc 0\.\d{4}, and the champion had 0\.\d{4} in its own validation\n",
         second.out,
     )
     again = call(capfd, "retrain")
