@@ -6,6 +6,7 @@ a trigger. With --approval the run it starts waits until a person resumes it in 
 
 import sys
 from datetime import timedelta
+from typing import cast
 
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
@@ -49,9 +50,9 @@ def make_automation(approval: bool) -> Automation:
         ],
     )
     try:
-        known = Automation.read(name=NAME)
+        known = cast(Automation, Automation.read(name=NAME))
     except ValueError:
-        return wanted.create()
+        return cast(Automation, wanted.create())
     # Whether it is switched on belongs to whoever switched it in the UI.
     wanted.id, wanted.enabled = known.id, known.enabled
     wanted.update()

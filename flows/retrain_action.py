@@ -1,5 +1,7 @@
 """What follows a decision: an event for automations, and, where the monitor says so, a retraining."""
 
+from typing import cast
+
 from prefect import task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -63,12 +65,15 @@ def start_step(run: Run) -> str:
 
 def _start(run: Run) -> FlowRun:
     for attempt in range(1, 100):
-        started: FlowRun = run_deployment(
-            RETRAIN_DEPLOYMENT,
-            parameters={"as_of": str(run.drift.as_of_cur), "monitor": run.monitor.name},
-            timeout=0,
-            idempotency_key=_key(run) if attempt == 1 else f"{_key(run)}-{attempt}",
-            as_subflow=False,
+        started = cast(
+            FlowRun,
+            run_deployment(
+                RETRAIN_DEPLOYMENT,
+                parameters={"as_of": str(run.drift.as_of_cur), "monitor": run.monitor.name},
+                timeout=0,
+                idempotency_key=_key(run) if attempt == 1 else f"{_key(run)}-{attempt}",
+                as_subflow=False,
+            ),
         )
         state = started.state
         if state is None or not (state.is_failed() or state.is_crashed() or state.is_cancelled()):

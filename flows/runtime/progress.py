@@ -3,12 +3,14 @@
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 T = TypeVar("T")
+if TYPE_CHECKING:
+    Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
-def tracked(items: Sequence[T], what: str, name: Callable[[T], str], log: logging.Logger | None = None) -> Iterator[T]:
+def tracked(items: Sequence[T], what: str, name: Callable[[T], str], log: "Log | None" = None) -> Iterator[T]:
     """Yield the items, and show how many of them are done.
 
     Args:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from driftgate.errors import DriftgateError
 
