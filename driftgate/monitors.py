@@ -1,8 +1,9 @@
 """What is monitored: the typed content of monitors.toml."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticKnownError
@@ -195,6 +196,26 @@ def require_share(threshold: float) -> None:
         )
 
 
+def usable_monitor(content: Mapping[str, Any], otherwise: str) -> Monitor:
+    """Return the monitor that these keys describe.
+
+    Args:
+        content: keys of monitors.toml, and the name.
+        otherwise: what the error begins with.
+
+    Raises:
+        ConfigurationError: a key or value is not allowed; each is named.
+    """
+    try:
+        return Monitor.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise ConfigurationError(
+            f"{otherwise}\n  - " + "\n  - ".join(lines[:20]),
+            remedy="correct these keys; docs/reference/monitors.md explains each",
+        ) from error
+
+
 def read_monitors(path: Path) -> dict[str, Monitor]:
     """All monitors of a file, by name. A relative `feast_repo` is taken from the file's folder.
 
@@ -264,14 +285,7 @@ def _monitor(path: Path, name: str, table: object) -> Monitor:
             f"{path}: monitor {name!r} is not usable\n  - name: a monitor is named by its heading",
             remedy="remove the key, or rename the heading",
         )
-    try:
-        monitor = Monitor.model_validate({**table, "name": name})
-    except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise ConfigurationError(
-            f"{path}: monitor {name!r} is not usable\n  - " + "\n  - ".join(lines[:20]),
-            remedy="correct these keys; docs/reference/monitors.md explains each",
-        ) from error
+    monitor = usable_monitor({**table, "name": name}, f"{path}: monitor {name!r} is not usable")
     if monitor.feast_repo is not None and not monitor.feast_repo.is_absolute():
         monitor = monitor.model_copy(update={"feast_repo": (path.parent / monitor.feast_repo).resolve()})
     return monitor

@@ -237,11 +237,10 @@ def _score_column(
 ) -> ColumnResult:
     ref, cur = counted
     found = score(item.method, ref, cur)
-    if drawn is None:
-        pass
-    elif any(_is_clipped(column) for column in counted):
+    clipped = any(_is_clipped(column) for column in counted)
+    if drawn is not None and clipped:
         item = replace(item, detail=f"Evidently's report shows values beyond {_LARGEST_DRAWN:g} as {_LARGEST_DRAWN:g}")
-    elif not math.isclose(found.value, drawn, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+    elif drawn is not None and not math.isclose(found.value, drawn, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
         raise MissingSignalError(
             f"Evidently's {item.method} of {item.name} is {drawn!r}, and the same from the counts is {found.value!r}",
             allowed=f"scores that are equal to {_TOLERANCE:g}",

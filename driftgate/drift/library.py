@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from driftgate.drift.comparison import compare_columns, level_of
 from driftgate.drift.ledger import in_numbers, ledger_of
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, finite
 from driftgate.errors import DataError, UsageError, bounded
 from driftgate.features.types import DeclaredFeature, Kind
-from driftgate.monitors import Monitor
+from driftgate.monitors import require_share, usable_monitor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,15 +131,16 @@ def compare(
         The result, the same each time for the same data.
 
     Raises:
-        UsageError: an argument is no table, or names a column that neither table has.
-        DataError: a table has no rows, or there is no feature.
-        ConfigurationError: a rule does not fit its column.
+        UsageError: an argument is no table, names a column that not both tables have, or the threshold is no share.
+        DataError: a table has no rows or cannot be read, or there is no feature.
+        ConfigurationError: another number is out of its bounds, or a rule does not fit its column.
     """
     tables = [_table(given, which) for given, which in ((reference, "reference"), (current, "current"))]
     _require_columns(tables, key=key, label=label)
     declared = _declared(tables, [name for name in (key, label) if name], with_ages=as_of is not None)
     days = as_of or (_NO_DAY, _NO_DAY)
-    monitor = Monitor.model_validate(
+    require_share(threshold)
+    monitor = usable_monitor(
         {
             "name": "comparison",
             "feature_service": "columns",
@@ -149,7 +150,8 @@ def compare(
             "min_rows": min_rows,
             "on_incomparable": "count_as_drift",
             "columns": {name: dict(rule) for name, rule in (rules or {}).items()},
-        }
+        },
+        "the arguments of the comparison are not usable",
     )
     ref, cur = (in_numbers(table, declared, day) for table, day in zip(tables, days, strict=True))
     ledger = ledger_of((ref, cur), declared, monitor)
@@ -169,7 +171,7 @@ def compare(
 
 def _table(given: Any, which: str) -> pa.Table:
     if isinstance(given, str | Path):
-        table = pq.read_table(given)
+        table = _read_parquet(Path(given), which)
     elif isinstance(given, pa.Table):
         table = given
     elif hasattr(given, "to_pyarrow"):
@@ -191,6 +193,17 @@ def _table(given: Any, which: str) -> pa.Table:
         if pa.types.is_dictionary(kind):
             table = table.set_column(at, name, table.column(at).cast(kind.value_type))
     return table
+
+
+def _read_parquet(path: Path, which: str) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(
+            f"{which} cannot be read from {path}: {str(error).splitlines()[0]}",
+            allowed="the path of a parquet file",
+            remedy="correct the path, or read the file yourself and give the table",
+        ) from error
 
 
 def _require_columns(tables: Sequence[pa.Table], **named: str | None) -> None:
@@ -234,7 +247,7 @@ def _typed(kind: pa.DataType, with_ages: bool) -> tuple[str, Kind]:
 def _plain(value: Any) -> Any:
     if isinstance(value, ColumnState):
         return str(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return finite(value)
 
 
 def _shown(value: float) -> str:

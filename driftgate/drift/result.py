@@ -147,6 +147,15 @@ class DriftResult:
         return tuple(sorted(self.columns, key=lambda column: (-column.severity, column.name)))
 
 
+def finite(value: object) -> object:
+    """Return NaN and infinities as None, because JSON and SQL have no NaN to compare with; all else as it is.
+
+    >>> finite(0.5), finite(math.nan), finite("a")
+    (0.5, None, 'a')
+    """
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def is_p_value(method: str) -> bool:
     """Return whether the method's score is a p-value (drift below the threshold), not a distance (drift from it on).
 

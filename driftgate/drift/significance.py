@@ -31,7 +31,7 @@ from driftgate.profiles import distances
 from driftgate.profiles.cells import lay_side_by_side
 from driftgate.profiles.grid import Floats, Ints
 from driftgate.profiles.profile import Column, NumberColumn
-from driftgate.profiles.scores import DISTANCES, bins_of, floor_spread, without_bias
+from driftgate.profiles.scores import DISTANCES, bins_of, floor_spread
 
 __all__ = [
     "Pooled",
@@ -41,7 +41,6 @@ __all__ = [
     "pooled_columns",
     "proportions_p_value",
     "seed_of",
-    "without_bias",
 ]
 
 _CHUNK = 256

@@ -189,7 +189,7 @@ def _plain(item: DeclaredFeature, service: FeatureService) -> str:
 
 def _kind(name: str) -> Kind:
     # Feast writes the type of an array of numbers as Array(Float32), for example.
-    return Kind.ARRAY if _NUMBER_ARRAY.match(name) else _KINDS.get(name.upper(), Kind.UNSUPPORTED)
+    return Kind.ARRAY if _NUMBER_ARRAY.match(name) else _KINDS.get(name, Kind.UNSUPPORTED)
 
 
 def _type_name(dtype: Any) -> str:

@@ -11,19 +11,13 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from driftgate.decision import PastDecision, Signal
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
 from driftgate.monitors import Monitor
 from driftgate.performance.result import Performance, PerformanceState
 
-
-def _finite(value: object) -> object:
-    """NaN and infinities as None, because JSON and SQL have no NaN to compare with."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # None where it is not computable.
-Figure = Annotated[float | None, BeforeValidator(_finite)]
+Figure = Annotated[float | None, BeforeValidator(finite)]
 Moment = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str, when_used="json")]
 
 

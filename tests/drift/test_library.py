@@ -116,8 +116,25 @@ def test_a_column_without_a_value_takes_its_type_from_the_other_table() -> None:
         ((REFERENCE, REFERENCE.iloc[:0]), DataError, "current has no rows"),
         ((REFERENCE[["id", "churned"]], CURRENT[["id", "churned"]]), DataError, "no feature"),
         ((REFERENCE, CURRENT.drop(columns="id")), UsageError, "key is 'id'"),
+        (("/nowhere.parquet", CURRENT), DataError, "reference cannot be read from /nowhere.parquet"),
+        ((REFERENCE, __file__), DataError, "current cannot be read from"),
     ],
 )
 def test_what_cannot_be_compared_is_said(arguments: tuple[Any, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         compared(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"threshold": 1.5}, UsageError, "threshold 1.5 is not a share"),
+        ({"false_alarm_rate": 0.0}, ConfigurationError, "false_alarm_rate: "),
+        ({"rules": {"fee": {"treshold": 1}}}, ConfigurationError, "columns.fee.treshold: "),
+        ({"rules": {"fee": {"method": "magic"}}}, ConfigurationError, "columns.fee.method: "),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_to_do(options: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words) as caught:
+        compared(**options)
+    assert "Next:" in str(caught.value)

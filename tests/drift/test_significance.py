@@ -16,11 +16,10 @@ from driftgate.drift.significance import (
     pooled_columns,
     proportions_p_value,
     seed_of,
-    without_bias,
 )
 from driftgate.profiles.grid import number_grid
 from driftgate.profiles.profile import NumberColumn, category_column, number_column
-from driftgate.profiles.scores import score
+from driftgate.profiles.scores import score, without_bias
 
 SAMPLES = {
     "normal": lambda random, n: random.normal(size=n),
