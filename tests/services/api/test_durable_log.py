@@ -64,8 +64,13 @@ def test_a_killed_process_loses_no_answered_prediction(command: Start, month: Mo
     for round_ in range(3):
         # Kills before the first write to the table, within it, and after it.
         started = command(API_LOG_MODE="durable", API_LOG_FLUSH_SECONDS=("60", "0.05", "0.5")[round_])
-        served += kill_under_load(started, month, 200, f"killed-{round_}")
-        assert list(spool.iterdir())
+        answered = kill_under_load(started, month, 200, f"killed-{round_}")
+        # Between two writes to the table there may be no file.
+        kept = "".join(path.read_text() for path in spool.iterdir())
+        saved = set(ids(month, f"killed-{round_}"))
+        assert [item for item in answered if item not in saved and f'"{item}"' not in kept] == []
+        assert kept or round_ > 0
+        served += answered
     command(API_LOG_MODE="fast")
     wait_until(lambda: not list(spool.iterdir()))
     found = ids(month, "killed")
