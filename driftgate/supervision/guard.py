@@ -26,7 +26,7 @@ class Guard:
             [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # A terminal's Ctrl-C is for the supervisor. It stays in this session, without which no group could be joined.
+            # A terminal's Ctrl-C is for the supervisor. In another session no group could be joined.
             process_group=0,
         )
         assert self._process.stdout is not None
@@ -38,7 +38,7 @@ class Guard:
         return self._process.poll() is None
 
     def close(self) -> None:
-        """Have it end what is left of the group, and wait until that is done; where it was killed, end that without it."""
+        """End what is left of the group, and wait until that is done."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()

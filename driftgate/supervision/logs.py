@@ -29,7 +29,7 @@ def bound_log(path: Path) -> None:
 
 
 def last_words(path: Path, start: int = 0) -> str:
-    """What a program said last: the error that a line of ours begins with, else the last line; empty where it said none.
+    """What a program said last: its error where it is one of ours, else its last line; empty where it said nothing.
 
     Args:
         path: of its log.

@@ -18,6 +18,7 @@ from flows.cli import history as history_commands
 from flows.cli import models as model_commands
 from flows.cli import retraining as retrain_commands
 from flows.cli import serving as serve_commands
+from flows.cli import stack as stack_commands
 from flows.planning import prepare, resolve_plan
 from flows.runtime.environment import Runtime, feature_worker, start_workers
 from flows.runtime.local_server import start_prefect
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for group in (model_commands, retrain_commands, serve_commands, history_commands):
+for group in (model_commands, retrain_commands, serve_commands, history_commands, stack_commands):
     app.add_typer(group.commands)
 
 AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD by default the newest but one")]
