@@ -1,59 +1,52 @@
 """Commands of what runs beside them: up, status, down."""
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftgate.database.configured import connection_parameters
-from driftgate.database.engine import EMBEDDED_HOSTS, ConnectionParameters
-from driftgate.errors import DriftgateError, OutputError, UsageError
+from driftgate.errors import DriftgateError
+from driftgate.process import become
 from driftgate.scratch import scratch_folder
-from driftgate.settings import PortSettings, Settings
-from driftgate.supervision.logs import last_words, open_log
-from driftgate.supervision.part import Part
-from driftgate.supervision.state import PartStatus, UpStatus, is_process, read_status
-from driftgate.supervision.supervisor import Supervisor
-from driftgate.supervision.text import address_lines, change_line, status_lines
-from flows.runtime.parts import NAMES, choose_parts, make_parts, prefect_of_user, require_ports
+from driftgate.settings import Settings
+
+if TYPE_CHECKING:
+    from driftgate.supervision.state import PartStatus, UpStatus
 
 commands = typer.Typer()
 
 _POLL_SECONDS = 0.25
 _DOWN_SECONDS = 60.0
+_ALL = "pages,prefect,worker,api,evidently,mlflow"
 
 
 @commands.command()
 def up(
-    only: Annotated[
-        str, typer.Option(help=f"Parts with commas between them, of {', '.join(NAMES)}; by default all")
-    ] = ",".join(NAMES),
+    only: Annotated[str, typer.Option(help="The parts to run, with commas between them; by default all")] = _ALL,
     detach: Annotated[bool, typer.Option("--detach", help="Return once all is up; `driftgate down` ends it")] = False,
 ) -> None:
     """Run Prefect with its schedules, the pages, the prediction service, Evidently and MLflow, until Ctrl-C."""
-    names, settings, ports = choose_parts(only.split(",")), Settings.load(), PortSettings.load()
-    home = settings.driftgate_home
+    from flows.runtime.parts import choose_parts
+    from flows.runtime.up import require_down
+
+    names = choose_parts(only.split(","))
+    home = Settings.load().driftgate_home
+    require_down(home)
+    # -P, because a folder `flows` where the command is called is not meant.
+    program = ["-P", "-m", "flows.runtime.up", *names]
+    if not detach:
+        become(program)
     # Makes the folder, with an error of its own where that fails.
     scratch_folder(home)
-    _require_down(home)
-    if detach:
-        # Its first error is this command's as well.
-        require_ports(_chosen(names, settings, ports, ConnectionParameters("", 0, "", "", "")))
-        _up_detached(home, names)
-        return
-    with _only_one(home):
-        require_ports(_chosen(names, settings, ports, ConnectionParameters("", 0, "", "", "")))
-        parameters = connection_parameters(settings)
-        _run(_chosen(names, settings, ports, parameters), home, parameters)
+    _up_detached(home, program)
 
 
 @commands.command()
@@ -61,6 +54,9 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the table")] = False,
 ) -> None:
     """Say what `driftgate up` runs: each part, its state, how often it was started again, its address."""
+    from driftgate.supervision.state import read_status
+    from driftgate.supervision.text import status_lines
+
     found = read_status(Settings.load().driftgate_home)
     if as_json:
         content = found.content() if found else {"parts": []}
@@ -73,63 +69,38 @@ def status(
 @commands.command()
 def down() -> None:
     """End what `driftgate up` runs, and wait until it has ended."""
-    home = Settings.load().driftgate_home
-    found = read_status(home)
+    from driftgate.supervision.state import is_process, read_status
+
+    found = read_status(Settings.load().driftgate_home)
     if found is None:
         typer.echo("[Down] nothing runs here")
         return
-    os.kill(found.pid, signal.SIGTERM)
     deadline = time.monotonic() + _DOWN_SECONDS
+    number = signal.SIGTERM
     while is_process(found.pid, found.process_started):
-        if time.monotonic() > deadline:
-            # Its guard ends what it leaves.
-            os.kill(found.pid, signal.SIGKILL)
+        if number:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found.pid, number)
+        # Once. After the last signal its guard ends what it leaves.
+        number = signal.SIGKILL if time.monotonic() > deadline else 0  # type: ignore[assignment]
         time.sleep(_POLL_SECONDS)
-    typer.echo(f"[Down] {len(found.parts)} parts have ended")
+    typer.echo(f"[Down] ended: {', '.join(part.name for part in found.parts)}")
 
 
-def _chosen(
-    names: Sequence[str], settings: Settings, ports: PortSettings, parameters: ConnectionParameters
-) -> list[Part]:
-    parts = make_parts(settings, ports, parameters)
-    return [parts[name] for name in names if name in parts]
-
-
-def _run(parts: Sequence[Part], home: Path, parameters: ConnectionParameters) -> None:
-    """Run the parts in this process until a signal comes."""
-    embedded = parameters.host in EMBEDDED_HOSTS
-    database = f"embedded, below {home / 'postgres'}" if embedded else str(parameters)
-    prefect = next((part.port for part in parts if part.name == "prefect" and part.port), None)
-    supervisor = Supervisor(
-        parts,
-        home,
-        database=database,
-        prefect_api=prefect_of_user() or (f"{prefect.address}/api" if prefect else ""),
-        on_change=_say,
-    )
-    try:
-        supervisor.run_until(lambda now: not now.starting)
-        for line in address_lines(supervisor.status):
-            typer.echo(line)
-        supervisor.run_until(lambda _: False)
-    finally:
-        # A second signal must not cut this short.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        supervisor.stop()
-
-
-def _up_detached(home: Path, names: Sequence[str]) -> None:
-    """Run `up` as a process that outlives this one, and wait until all has started.
+def _up_detached(home: Path, program: Sequence[str]) -> None:
+    """Run the parts in a process that outlives this one, and wait until all have started.
 
     Raises:
         DriftgateError: it ended.
     """
+    from driftgate.supervision.logs import open_log
+    from driftgate.supervision.text import address_lines
+
     log = home / "log" / "up.log"
     with open_log(log) as file:
         begin = file.seek(0, os.SEEK_END)
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "up", "--only", ",".join(names)],
+            [sys.executable, *program],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -145,57 +116,33 @@ def _up_detached(home: Path, names: Sequence[str]) -> None:
         typer.echo(line)
 
 
-def _wait_for_start(home: Path, process: "subprocess.Popen[bytes]", log: Path, begin: int) -> UpStatus:
+def _wait_for_start(home: Path, process: "subprocess.Popen[bytes]", log: Path, begin: int) -> "UpStatus":
+    from driftgate.supervision.state import read_status
+    from flows.runtime.up import say
+
     known: dict[str, PartStatus] = {}
     while process.poll() is None:
         found = read_status(home)
         if found is not None and found.pid == process.pid:
             for part in found.parts:
                 if part.name not in known or part.state is not known[part.name].state:
-                    _say(part)
+                    say(part)
                 known[part.name] = part
             if not found.starting:
                 return found
         time.sleep(_POLL_SECONDS)
-    raise DriftgateError(
-        f"`driftgate up` ended with status {process.returncode}: {last_words(log, begin)}", remedy=f"see {log}"
-    )
+    raise _ended(process.returncode, log, begin)
 
 
-def _require_down(home: Path) -> None:
-    found = read_status(home)
-    if found is not None:
-        raise UsageError(
-            f"`driftgate up` runs here already, as process {found.pid}",
-            remedy="`driftgate status` says how it is, `driftgate down` ends it",
-        )
+def _ended(status: int, log: Path, begin: int) -> DriftgateError:
+    """The error with which the process ended, as its log has it."""
+    from driftgate import errors
+    from driftgate.supervision.logs import last_words
 
-
-@contextlib.contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """Be the only one that starts parts below this home.
-
-    Raises:
-        UsageError: another one does.
-        OutputError: the folder is not writable.
-    """
-    path = home / "up.lock"
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", remedy="set DRIFTGATE_HOME") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise UsageError(
-            f"another `driftgate up` starts or ends below {home} at this moment", remedy="see `driftgate status`"
-        ) from error
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _say(part: PartStatus) -> None:
-    typer.echo(change_line(part), err=True)
+    said = last_words(log, begin)
+    kind = getattr(errors, said.partition(":")[0], None)
+    if isinstance(kind, type) and issubclass(kind, DriftgateError):
+        found = kind(said.partition(": ")[2], remedy=f"see {log}")
+        assert isinstance(found, DriftgateError)
+        return found
+    return DriftgateError(f"what `driftgate up` started ended with status {status}: {said}", remedy=f"see {log}")
