@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     evidently_workspace: Path = Field(
         Path("reports/workspace"), description="Folder of the Evidently workspace, which the Evidently UI shows"
     )
+    driftgate_pages_url: str | None = Field(
+        None, description="Where people reach the pages, for links; by default those of `driftgate up`, else the files"
+    )
     pushgateway_url: str | None = Field(
         None, description="Pushgateway that gets the metrics of flows; unset means none"
     )

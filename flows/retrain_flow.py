@@ -9,11 +9,14 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from driftgate.errors import UsageError
+from driftgate.monitors import read_monitor
+from driftgate.notification import require_addresses
 from driftgate.performance.promotion import ModelComparison, compare_versions, require_delta, unopposed
 from driftgate.performance.scoring import require_registry
 from driftgate.reports.promotion import comparison_line, comparison_metrics, comparison_rows
 from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry.models import ModelRegistry
+from flows.notification import tell_of_promotion
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
@@ -100,6 +103,8 @@ def train_and_compare(
     require_delta(delta)
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
+    watched = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    require_addresses(watched)
     with runtime.scratch() as folder:
         champion, month = champion_step(runtime, monitor, as_of, folder)
     version = train_month(month, seed, monitor).registered.version
@@ -109,6 +114,7 @@ def train_and_compare(
         with runtime.scratch() as folder:
             comparison = compare_step(runtime, champion, version, monitor, month, delta, folder)
     settle_step(runtime, comparison, monitor, month)
+    tell_of_promotion(watched, month, comparison)
     return comparison
 
 
