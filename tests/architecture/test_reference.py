@@ -22,7 +22,7 @@ from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
 from driftgate.performance.result import MEASURES, FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
-from driftgate.settings import DatabaseSettings, Settings
+from driftgate.settings import DatabaseSettings, PortSettings, Settings
 from driftgate.store.decisions import monitor_decisions
 from driftgate.store.record import record_text
 from driftgate.store.tables import monitor_columns, monitor_runs
@@ -68,7 +68,7 @@ def test_every_key_of_monitors_toml_is_there_with_its_default(heading: str, mode
 def default_of(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "none" if field.get_default(call_default_factory=True) in (None, {}) else str(field.default)
+    return "none" if field.get_default(call_default_factory=True) in (None, {}, []) else str(field.default)
 
 
 def test_the_example_of_monitors_toml_is_accepted() -> None:
@@ -125,9 +125,22 @@ def test_every_setting_is_there_with_its_default() -> None:
     }
     assert set(documented) == set(fields)
     for name, field in fields.items():
-        if name not in ("POSTGRES_HOST", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "PUSHGATEWAY_URL"):
+        empty = (
+            "POSTGRES_HOST",
+            "POSTGRES_PASSWORD",
+            "POSTGRES_PASSWORD_FILE",
+            "PUSHGATEWAY_URL",
+            "DRIFTGATE_PAGES_URL",
+        )
+        if name not in empty:
             assert documented[name][1] == str(field.default), name
         assert field.description
+
+
+def test_every_port_of_up_is_there_with_its_default() -> None:
+    documented = table(f"{REFERENCE}/settings.md", "Of `driftgate up`")
+    defaults = {f"DRIFTGATE_{name}".upper(): str(field.default) for name, field in PortSettings.model_fields.items()}
+    assert {name: default for name, (_, default) in documented.items()} == defaults
 
 
 def test_every_setting_of_the_service_is_there_with_its_default() -> None:
