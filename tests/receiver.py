@@ -18,12 +18,20 @@ class Receiver:
         status: that the next messages are answered with.
         messages: their bodies, in the order in which they came.
         paths: where they were sent to.
+        logins: the Authorization of each.
+        answer: what each is answered with.
     """
 
     port: int
     status: int = 200
     messages: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
+    answer: bytes = b""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def address(self) -> str:
@@ -48,8 +56,10 @@ def receiving() -> Iterator[Receiver]:
             found.paths.append(self.path)
             found.messages.append(json.loads(body))
             self.send_response(found.status)
-            self.send_header("Content-Length", "0")
+            found.logins.append(self.headers.get("Authorization", ""))
+            self.send_header("Content-Length", str(len(found.answer)))
             self.end_headers()
+            self.wfile.write(found.answer)
 
         def log_message(self, *_: object) -> None:
             pass

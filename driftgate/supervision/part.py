@@ -1,7 +1,7 @@
 """What a supervisor runs: a program with its address, and when it is to run."""
 
-import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -65,14 +65,18 @@ class Part:
         return f"{self.port.address}{self.page}" if self.port else ""
 
 
-def answers(url: str, *, body: bytes | None = None) -> bytes | None:
+def answers(url: str, *, body: bytes | None = None, login: str = "") -> bytes | None:
     """What a part answers to a request; None where it does not, or with an error.
 
     Args:
         url: on this machine.
         body: JSON that is posted; without it the request is a GET.
+        login: user and password with a colon between them, where the part asks for them.
     """
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"} if body is not None else {})
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    if login:
+        headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    request = urllib.request.Request(url, body, headers)
     try:
         with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
             content: bytes = answer.read()

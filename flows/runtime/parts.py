@@ -219,7 +219,11 @@ def _mlflow(port: Port, variables: dict[str, str]) -> Part:
 
 def _heard_of(api_url: str) -> bool:
     """Whether the worker told the server a moment ago that it is there."""
-    answer = answers(f"{api_url}/work_pools/{WORK_POOL}/workers/filter", body=b"{}")
+    answer = answers(
+        f"{api_url}/work_pools/{WORK_POOL}/workers/filter",
+        body=b"{}",
+        login=os.environ.get("PREFECT_API_AUTH_STRING", ""),
+    )
     try:
         heard = [item["last_heartbeat_time"] for item in json.loads(answer or b"[]")]
         newest = max(datetime.fromisoformat(time) for time in heard)

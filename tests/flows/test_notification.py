@@ -1,5 +1,6 @@
 """Who is told of what the flows do, by a real receiver."""
 
+import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ from driftgate.reports.index import records_of_page
 from driftgate.reports.sentences import headline
 from driftgate.run import Run
 from driftgate.settings import Settings
+from driftgate.supervision.state import PartState, PartStatus, UpStatus, process_started, write_status
 from tests.receiver import Receiver, receiving
 from tests.workplace import Workplace
 
@@ -131,6 +133,10 @@ def test_the_link_leads_to_where_the_pages_are(tmp_path: Path) -> None:
         update={"report_dir": tmp_path / "reports", "driftgate_home": tmp_path, "driftgate_pages_url": None}
     )
     assert page_link(settings, page) == page.as_uri()
+    started = process_started(os.getpid())
+    pages = PartStatus("pages", "", "", PartState.RUNNING, "http://127.0.0.1:8002/", "", 1, 0, "", "")
+    write_status(tmp_path, UpStatus(os.getpid(), started, "", "", "", False, (pages,)))
+    assert page_link(settings, page) == "http://127.0.0.1:8002/a%20b/verdict.html"
     told = settings.model_copy(update={"driftgate_pages_url": "https://drift.example/pages/"})
     assert page_link(told, page) == "https://drift.example/pages/a%20b/verdict.html"
 

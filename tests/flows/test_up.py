@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from driftgate.supervision.state import read_status
 from flows.runtime.local_server import free_port
 from flows.runtime.parts import NAMES, choose_parts, make_parts, require_ports, why_no_champion
 from tests.conftest import new_database, user_environment
+from tests.receiver import receiving
 
 PARTS = "pages,worker,api"
 PORTS = ("UI", "API", "MLFLOW", "EVIDENTLY", "PAGES")
@@ -268,6 +270,26 @@ def test_a_port_out_of_range_is_an_error_that_names_the_variable(monkeypatch: py
     monkeypatch.setenv("DRIFTGATE_UI_PORT", "99999")
     with pytest.raises(ConfigurationError, match="DRIFTGATE_UI_PORT"):
         PortSettings.load()
+
+
+def test_a_worker_is_there_once_the_server_has_heard_of_it_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "me:secret")
+    nowhere = ConnectionParameters("", 0, "", "", "")
+    with receiving() as server:
+        ports = PortSettings(ui_port=server.port)
+        worker = make_parts(Settings.load(), ports, nowhere)["worker"]
+        server.answer = b"[]"
+        assert not worker.ready()
+        for seconds, there in ((60, False), (1, True)):
+            heard = datetime.now(UTC) - timedelta(seconds=seconds)
+            server.answer = json.dumps([{"last_heartbeat_time": heard.isoformat()}]).encode()
+            assert worker.ready() == there
+        server.status = 401
+        assert not worker.ready()
+        # A server may ask for a login.
+        assert set(server.logins) == {"Basic bWU6c2VjcmV0"}
+        assert set(server.paths) == {"/api/work_pools/driftgate/workers/filter"}
 
 
 # ---- when the prediction service starts
