@@ -287,6 +287,7 @@ def test_every_status_of_an_error_is_there() -> None:
 # ---- Prefect
 
 
+@pytest.mark.usefixtures("prefect_api")
 def test_every_deployment_is_there_with_its_schedule() -> None:
     from flows.deploy import DEPLOYMENTS, SCHEDULED, UNSCHEDULED
 
