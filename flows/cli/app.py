@@ -158,13 +158,18 @@ def init(
 
 
 @app.command()
-def months(monitor: MonitorName = None) -> None:
+def months(
+    monitor: MonitorName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the lines")] = False,
+) -> None:
     """List the months that are loaded, oldest first."""
     from driftgate.monitors import read_monitor
+    from driftgate.reports.documents import months_document
 
     runtime = Runtime.from_environment()
-    for month in runtime.months(read_monitor(runtime.settings.driftgate_monitors, monitor)):
-        print(month)
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    found = runtime.months(chosen)
+    print(*[months_document(chosen.name, found)] if as_json else found, sep="\n", end="\n" if found or as_json else "")
 
 
 @app.command()

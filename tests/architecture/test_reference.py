@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -22,10 +22,12 @@ from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
 from driftgate.performance.result import MEASURES, FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
+from driftgate.reports.documents import months_document, runs_document
 from driftgate.settings import DatabaseSettings, PortSettings, Settings
 from driftgate.store.decisions import monitor_decisions
-from driftgate.store.record import record_text
+from driftgate.store.record import RunRecord, record_text
 from driftgate.store.tables import monitor_columns, monitor_runs
+from driftgate.supervision.state import PartState, PartStatus, UpStatus
 from flows.cli.app import app
 from services.api import schemas
 from services.api.routes import keyed_routes, open_routes
@@ -215,6 +217,21 @@ def test_every_field_of_the_record_is_there() -> None:
     whole = {"prediction", "inputs.label"}
     found = {next((name for name in whole if path.startswith(f"{name}.")), path) for path in fields(record)}
     assert set(table(f"{REFERENCE}/record.md", "Fields")) == found
+
+
+def test_every_field_of_what_commands_print_is_there() -> None:
+    part = PartStatus("pages", "", "", PartState.RUNNING, "", "", 1, 0, "", "")
+    status = json.loads(json.dumps({"up": True, **UpStatus(1, 0.0, "", "", "", False, (part,)).content()}))
+    documents = {
+        "runs": json.loads(runs_document("churn", [RunRecord.of(finished())])) | {"runs": []},
+        "months": json.loads(months_document("churn", [date(2024, 1, 31)])),
+    }
+    assert set(table(f"{REFERENCE}/json.md", "status")) == fields(status)
+    for name, document in documents.items():
+        lists = {f"{path}[]" if isinstance(document[path], list) else path for path in document}
+        assert set(table(f"{REFERENCE}/json.md", name)) == lists
+    (states,) = re.findall(r"^\| `parts\[\]\.state`.*", section(f"{REFERENCE}/json.md", "status"), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", states)) == set(PartState)
 
 
 def test_the_states_and_measures_of_the_record_are_there() -> None:
