@@ -120,7 +120,13 @@ class RunningPart:
         self._next_command(group)
 
     def _next_command(self, group: int) -> None:
-        command = self._commands.pop(0)
+        try:
+            self._open_process(self._commands.pop(0), group)
+        except OSError as error:
+            # A full disk for example, which may pass.
+            self._failed(f"could not be started: {error}", time.monotonic())
+
+    def _open_process(self, command: tuple[str, ...], group: int) -> None:
         with open_log(self._log) as log:
             self._log_start = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
@@ -150,7 +156,8 @@ class RunningPart:
             self._failures = 0
         if now - self._log_checked > _LOG_SECONDS:
             self._log_checked = now
-            bound_log(self._log)
+            with suppress(OSError):
+                bound_log(self._log)
 
     def _failed(self, what: str, now: float) -> None:
         said = last_words(self._log, self._log_start)

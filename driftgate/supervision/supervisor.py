@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from driftgate.errors import OutputError
 from driftgate.supervision.guard import Guard
 from driftgate.supervision.part import Part
 from driftgate.supervision.running import RunningPart
@@ -42,6 +43,9 @@ class Supervisor:
             home: folder of the file and of the logs.
             database, prefect_api: as `UpStatus` has them.
             on_change: is told of each part that is in another state, or for another reason, than before.
+
+        Raises:
+            OutputError: the file cannot be written.
         """
         self._home = home
         self._parts = [RunningPart(part, home / "log" / f"{part.name}.log") for part in parts]
@@ -56,6 +60,7 @@ class Supervisor:
             tuple(part.status for part in self._parts),
         )
         self._guard = Guard()
+        self._written = True
         write_status(home, self._status)
 
     @property
@@ -64,11 +69,7 @@ class Supervisor:
         return self._status
 
     def run_until(self, done: Callable[[UpStatus], bool]) -> None:
-        """Watch over the parts until a condition is met; a signal's exception ends it as well.
-
-        Raises:
-            OutputError: the file of the state cannot be written.
-        """
+        """Watch over the parts until a condition is met; a signal's exception ends it as well."""
         while True:
             if not self._guard.alive:
                 # What is in its group is guarded by nobody.
@@ -108,11 +109,16 @@ class Supervisor:
         # Where one fails again and again, those that need it would be waited for in vain.
         fails = any(part.settled and part.state is PartState.RESTARTING for part in parts)
         starting = self._status.starting and not fails and not all(part.settled for part in parts)
-        if parts == self._status.parts and starting == self._status.starting:
+        if self._written and parts == self._status.parts and starting == self._status.starting:
             return
         for part in parts:
             known = before[part.name]
             if (part.state, part.message) != (known.state, known.message):
                 self._on_change(part)
         self._status = replace(self._status, starting=starting, parts=parts)
-        write_status(self._home, self._status)
+        try:
+            write_status(self._home, self._status)
+            self._written = True
+        except OutputError:
+            # The parts matter more, and it is tried again at the next look.
+            self._written = False

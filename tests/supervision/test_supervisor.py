@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from driftgate.errors import DatabaseError
+from driftgate.errors import DatabaseError, OutputError
 from driftgate.supervision.part import Part
 from driftgate.supervision.state import PartState, PartStatus, UpStatus, is_process, read_status
 from driftgate.supervision.supervisor import Supervisor
@@ -159,6 +159,29 @@ def test_a_guard_that_was_killed_is_replaced_and_the_parts_with_it(make: Make) -
     supervisor._guard._process.wait()
     supervisor.run_until(lambda status: is_running("one")(status) and state(status, "one").pid != before)
     assert before and not alive(before)
+
+
+def test_what_cannot_be_started_is_told_and_tried_again(make: Make, tmp_path: Path) -> None:
+    supervisor = make(part("one", (str(tmp_path / "nothing"),)), part("two"))
+    supervisor.run_until(lambda status: state(status, "one").restarts == 2)
+    assert state(supervisor.status, "one").message.startswith("could not be started: [Errno 2]")
+    assert state(supervisor.status, "two").state is PartState.RUNNING
+
+
+def test_a_file_that_cannot_be_written_ends_nothing_and_is_written_later(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("the disk is full")
+
+    supervisor = make(part("one"))
+    with monkeypatch.context() as patch:
+        patch.setattr("driftgate.supervision.supervisor.write_status", full)
+        supervisor.run_until(is_running("one"))
+    found = read_status(tmp_path)
+    assert found is not None and not is_running("one")(found)
+    supervisor.run_until(lambda _: True)
+    assert read_status(tmp_path) == supervisor.status
 
 
 SUPERVISED = textwrap.dedent(
