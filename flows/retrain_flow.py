@@ -17,7 +17,7 @@ from driftgate.pushgateway import push_promotion
 from driftgate.reports.promotion import comparison_line, comparison_metrics, comparison_rows
 from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry.models import ModelRegistry
-from flows.notification import tell_of_promotion
+from flows.notification import failures_told, tell_of_promotion
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
@@ -108,6 +108,16 @@ def train_and_compare(
     monitor = runtime.monitor_name(monitor)
     watched = read_monitor(runtime.settings.driftgate_monitors, monitor)
     require_addresses(watched)
+    with failures_told(runtime.settings, monitor):
+        month, comparison = _contest(runtime, monitor, as_of, delta, seed)
+    tell_of_promotion(watched, month, comparison)
+    return comparison
+
+
+def _contest(
+    runtime: Runtime, monitor: str, as_of: date | None, delta: float, seed: int
+) -> tuple[date, ModelComparison]:
+    """The month trained on, and who won."""
     with runtime.scratch() as folder:
         champion, month = champion_step(runtime, monitor, as_of, folder)
     version = train_month(month, seed, monitor).registered.version
@@ -117,8 +127,7 @@ def train_and_compare(
         with runtime.scratch() as folder:
             comparison = compare_step(runtime, champion, version, monitor, month, delta, folder)
     settle_step(runtime, comparison, monitor, month)
-    tell_of_promotion(watched, month, comparison)
-    return comparison
+    return month, comparison
 
 
 @flow(name="retrain_after_approval", persist_result=False)

@@ -120,6 +120,7 @@ class RunningPart:
         self._next_command(group)
 
     def _next_command(self, group: int) -> None:
+        self._process = None
         try:
             self._open_process(self._commands.pop(0), group)
         except OSError as error:
@@ -161,15 +162,24 @@ class RunningPart:
 
     def _failed(self, what: str, now: float) -> None:
         said = last_words(self._log, self._log_start)
-        delay = min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2**self._failures)
+        self._due = now + restart_delay(self._failures)
         self._failures += 1
         self._restarts += 1
-        self._due = now + delay
         self._enter(PartState.RESTARTING, f"{what}{f': {said}' if said else ''}")
 
     def _enter(self, state: PartState, message: str) -> None:
         if (state, message) != (self.state, self._message):
             self.state, self._message, self._since = state, message, _now()
+
+
+def restart_delay(failures: int) -> float:
+    """Seconds before a part is started again that failed so often before.
+
+    >>> [restart_delay(failures) for failures in (0, 1, 2, 6, 5000)]
+    [1.0, 2.0, 4.0, 60.0, 60.0]
+    """
+    # Bounded before: a power that large is no float.
+    return min(_LONGEST_DELAY_SECONDS, _FIRST_DELAY_SECONDS * 2.0 ** min(failures, 10))
 
 
 def python(*arguments: str) -> tuple[str, ...]:
