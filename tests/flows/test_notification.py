@@ -1,11 +1,14 @@
 """Who is told of what the flows do, by a real receiver."""
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from driftgate.errors import ConfigurationError, NoVerdictError, UnknownMonthError, UsageError
 from driftgate.monitors import read_monitor
@@ -139,6 +142,24 @@ def test_the_link_leads_to_where_the_pages_are(tmp_path: Path) -> None:
     assert page_link(settings, page) == "http://127.0.0.1:8002/a%20b/verdict.html"
     told = settings.model_copy(update={"driftgate_pages_url": "https://drift.example/pages/"})
     assert page_link(told, page) == "https://drift.example/pages/a%20b/verdict.html"
+
+
+def test_prefect_is_not_given_an_address(receiver: Receiver, workplace: Workplace) -> None:
+    """Also where one stands in the file as it is: parameters of a flow are kept on the server."""
+    from driftgate.planning import Request
+    from flows.monitor import monitor_planned
+    from flows.planning import prepare, resolve_plan
+    from flows.runtime.environment import Runtime
+
+    runtime = Runtime.from_environment()
+    plan = resolve_plan(runtime, Request(FEB, MAR, None, "churn"))
+    watched = plan.monitor.model_copy(update={"notify": [SecretStr(receiver.address)], "threshold": 0.25})
+    plan = replace(plan, monitor=watched)
+    prepare(runtime, plan)
+    monitor_planned(plan)
+    run = workplace.flow_run("churn: 2024-02-29 vs 2024-03-31")
+    assert "plan" in run["parameters"]
+    assert "T0psecret" not in json.dumps(run)
 
 
 def test_a_failure_of_ours_in_any_block_is_raised_as_it_was(receiver: Receiver) -> None:
