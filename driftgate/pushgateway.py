@@ -35,9 +35,9 @@ METRICS = {
     "driftgate_last_success_timestamp_seconds": "When the last run that succeeded ended, as Unix time.",
     "driftgate_last_run_failed": "1 where the last run failed.",
     "driftgate_champion_metric": "Validation metrics of the champion.",
-    "driftgate_performance_drop": "AUC in the model's own validation minus the current one; absent where unknown.",
+    "driftgate_performance_drop": "AUC in the model's own validation minus the current one, or the rise of an error in parts.",
     "driftgate_performance_drop_low": "Lower end of the 95% interval of driftgate_performance_drop.",
-    "driftgate_performance_threshold": "Fall of the AUC beyond which to retrain.",
+    "driftgate_performance_threshold": "Drop beyond which to retrain, in the unit of driftgate_performance_drop.",
 }
 """Everything that is pushed, with its help text."""
 

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftgate.performance.bootstrap import Floats, Scored, auc_differences
+from driftgate.measures import Floats
+from driftgate.performance.bootstrap import Scored, drop_differences
 from driftgate.performance.result import Performance, PerformanceState
 from driftgate.training.dataset import input_columns
 from driftgate.training.features import ModelFeature
@@ -96,14 +97,14 @@ def measure_gain(
         scored = ~fitted & ~seen
         ref = _part(present, scored, present.scores[scored])
         fewest = min(fewest, int(fitted.sum()), int(scored.sum()))
-        one_class = not ref.both_classes or len(np.unique(present.labels[fitted])) < 2
+        one_class = not ref.varied or len(np.unique(present.labels[fitted])) < 2
         if fewest < min_rows or one_class:
             reason = f"{fewest} entities in a half; {min_rows} in each, and both classes, are needed"
             return Gain(code=NoGain.TOO_FEW, reason=reason)
         cur = _part(present, scored, fit_and_score(fitted, scored))
-        difference, resampled = auc_differences(ref, cur, _REPLICATES, split)
-        plain.append(difference)
-        drawn.append(resampled)
+        difference, resampled = drop_differences(ref, cur, _REPLICATES, split)
+        plain.append(0.0 - difference)
+        drawn.append(0.0 - resampled)
     low, high = np.nanpercentile(np.concatenate(drawn), [2.5, 97.5])
     return Gain(float(np.mean(plain)), float(low), float(high), fewest)
 
@@ -123,7 +124,7 @@ def challenger_of(table: pa.Table, labels: Floats, features: tuple[ModelFeature,
         columns = input_columns(table.filter(pa.array(fitted)), features)
         pipeline = fit_pipeline(columns, labels[fitted], features, seed)
         model = TrainedModel("challenger", "", tuple(item.name for item in features), pipeline)
-        return model.probabilities(input_columns(table.filter(pa.array(scored)), features))
+        return model.scores(input_columns(table.filter(pa.array(scored)), features))
 
     return fit_and_score
 

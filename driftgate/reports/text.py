@@ -20,15 +20,21 @@ def target_line(target: TargetDrift) -> str:
 
 
 def performance_line(found: Performance) -> str:
-    """`[Performance] ...`: the AUC then and now and the interval of its fall, or why there is none."""
+    """`[Performance] ...`: the measure then and now and the interval of its drop, or why there is none."""
     note = f" ({found.passed_over.text})" if found.passed_over else ""
     if not found.measured:
         return f"[Performance] {' '.join(found.reason.split()) or found.state}{note}"
     low, high = found.drop_interval
     return (
-        f"[Performance] champion={found.model} ref_auc={found.auc.ref:.2f} cur_auc={found.auc.cur:.2f} "
+        f"[Performance] champion={found.model} ref_{found.measure}={_measured(found, found.change.ref)} "
+        f"cur_{found.measure}={_measured(found, found.change.cur)} "
         f"drop={found.drop:z.2f} [{low:z.2f}, {high:z.2f}]{note}"
     )
+
+
+def _measured(found: Performance, value: float) -> str:
+    """A value as scripts read it: without a separator of thousands."""
+    return found.rule.text(value).replace(",", "")
 
 
 def figure_lines(run: Run) -> list[str]:
@@ -70,7 +76,7 @@ def verdict_markdown(run: Run) -> str:
         + "; ".join(f"`{reason}`" for reason in run.decision.reasons)
         + f"\n\n- {len(drift.drifted)} of {len(drift.columns)} declared features drift"
         + f"\n- label: {_plain(target.ref)} then, {_plain(target.cur)} now, "
-        + f"a difference of {_plain(target.abs_diff)}{why}"
+        + f"a difference of {_plain(target.abs_diff)}{_in_spreads(target)}{why}"
         + _performance_item(run.performance)
         + _prediction_item(drift.prediction)
         + f"\n- {drift.rows_ref:,} entities then, {drift.rows_cur:,} now"
@@ -80,6 +86,11 @@ def verdict_markdown(run: Run) -> str:
     )
 
 
+def _in_spreads(target: TargetDrift) -> str:
+    found = target.in_spreads
+    return "" if math.isnan(found) else f", {found:.2f} standard deviations of the label then"
+
+
 def _performance_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
@@ -87,9 +98,11 @@ def _performance_item(found: Performance) -> str:
     if not found.measured:
         return f"\n- performance: {found.reason}{note}"
     low, high = found.drop_interval
+    parts = " in parts of it" if found.rule.lower_is_better else ""
     return (
-        f"\n- performance ({_measured_model(found)}, trained on {found.trained_on}): AUC {found.auc.ref:.4f} in its "
-        f"own validation on that month, {found.auc.cur:.4f} now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}] on "
+        f"\n- performance ({_measured_model(found)}, trained on {found.trained_on}): {found.rule.short} "
+        f"{found.change.ref:.4f} in its own validation on that month, {found.change.cur:.4f} now, "
+        f"a {found.rule.drop_word} of {found.drop:.4f}{parts} [{low:.4f}, {high:.4f}] on "
         f"{found.users_cur:,} entities it has not seen{note}"
     )
 

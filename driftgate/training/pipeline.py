@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 
 from driftgate.errors import DataError, bounded
+from driftgate.measures import LabelKind
 from driftgate.training.encoder import Columns, FeatureEncoder
 from driftgate.training.features import ModelFeature
 
@@ -23,14 +24,21 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def fit_pipeline(columns: Columns, labels: NDArray[Any], features: tuple[ModelFeature, ...], seed: int) -> Pipeline:
+def fit_pipeline(
+    columns: Columns,
+    labels: NDArray[Any],
+    features: tuple[ModelFeature, ...],
+    seed: int,
+    kind: LabelKind = LabelKind.BOOLEAN,
+) -> Pipeline:
     """Fit the pipeline on n rows; the same rows in the same order and the same seed give the same trees.
 
     Args:
         columns: for each feature n values, None or NaN where missing.
-        labels: 0 or 1, shape (n,).
+        labels: 0 or 1, numbers, or classes as text; shape (n,).
         features: the columns to read.
         seed: random state.
+        kind: of the label.
 
     Raises:
         DataError: a feature has no value at all, or one that is not of its type.
@@ -38,10 +46,12 @@ def fit_pipeline(columns: Columns, labels: NDArray[Any], features: tuple[ModelFe
     encoder = FeatureEncoder(features).fit(columns)
     matrix = encoder.transform(columns)
     _require_values(encoder, matrix)
-    classifier = HistGradientBoostingClassifier(
-        **PARAMETERS, categorical_features=encoder.coded_columns or None, random_state=seed
-    ).fit(matrix, labels)
-    return Pipeline([("encode", encoder), ("classify", classifier)])
+    coded = encoder.coded_columns or None
+    if kind is LabelKind.NUMERIC:
+        regressor = HistGradientBoostingRegressor(**PARAMETERS, categorical_features=coded, random_state=seed)
+        return Pipeline([("encode", encoder), ("regress", regressor.fit(matrix, labels))])
+    classifier = HistGradientBoostingClassifier(**PARAMETERS, categorical_features=coded, random_state=seed)
+    return Pipeline([("encode", encoder), ("classify", classifier.fit(matrix, labels))])
 
 
 def _require_values(encoder: FeatureEncoder, matrix: NDArray[np.float64]) -> None:

@@ -17,6 +17,7 @@ from driftgate.features.files import write_file
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.champion import load_evaluation_model
 from driftgate.performance.promotion import (
+    Floor,
     ModelComparison,
     compare_models,
     compare_versions,
@@ -129,7 +130,7 @@ def won(auc: float) -> ModelComparison:
 
 
 def test_the_better_of_two_bad_models_is_promoted_with_warnings() -> None:
-    found = with_floor(won(0.64), GOOD, BAD, None)
+    found = with_floor(won(0.64), GOOD, BAD, Floor())
     assert found.promote
     assert found.warnings == (
         "auc 0.6400, and the champion had 0.8400 in its own validation",
@@ -143,7 +144,7 @@ def test_the_better_of_two_bad_models_is_promoted_with_warnings() -> None:
 
 
 def test_a_floor_forbids_and_a_good_challenger_is_promoted_without_a_word() -> None:
-    kept = with_floor(won(0.64), GOOD, BAD, 0.7)
+    kept = with_floor(won(0.64), GOOD, BAD, Floor(0.7))
     assert not kept.promote and kept.reason == "it won; auc 0.6400 < min_auc 0.7"
-    assert with_floor(won(0.7), GOOD, GOOD, 0.7).promote
-    assert with_floor(won(0.83), GOOD, GOOD, 0.7) == won(0.83)
+    assert with_floor(won(0.7), GOOD, GOOD, Floor(0.7)).promote
+    assert with_floor(won(0.83), GOOD, GOOD, Floor(0.7)) == won(0.83)

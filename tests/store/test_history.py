@@ -11,6 +11,7 @@ from driftgate.decision import Earlier, HeldBack, History
 from driftgate.drift.comparison import target_drift
 from driftgate.errors import DataError, UnknownMonthError
 from driftgate.features.labels import LabelMonth
+from driftgate.measures import LabelKind
 from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.store.history import earlier_runs, past_record, past_runs
 from driftgate.store.record import RunRecord
@@ -131,8 +132,8 @@ def test_a_run_waits_until_the_labels_of_its_current_month_are_there(database: E
         (run,) = past_runs(database, "churn")
         return run.pending
 
-    whole = LabelMonth(APRIL, 100, 100, 0.25, "", True, None)
-    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", False, None, pending=True)
+    whole = LabelMonth(APRIL, 100, 100, 0.25, "", LabelKind.BOOLEAN, None)
+    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", None, None, pending=True)
     assert waits(replace(part, as_of=MARCH), part)
     assert waits(replace(whole, as_of=MARCH), part)
     assert not waits(replace(part, as_of=MARCH), whole)
@@ -176,8 +177,8 @@ def test_what_an_earlier_release_put_into_words_is_read_as_a_code(case: str, tab
 
 @pytest.mark.parametrize("lacks", ["target", "both targets", "performance", "reference"])
 def test_what_an_earlier_release_called_pending_still_waits(lacks: str, database: Engine) -> None:
-    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", False, None, pending=True)
-    whole = LabelMonth(APRIL, 100, 100, 0.25, "", True, None)
+    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", None, None, pending=True)
+    whole = LabelMonth(APRIL, 100, 100, 0.25, "", LabelKind.BOOLEAN, None)
     ref = replace(part if lacks in ("both targets", "reference") else whole, as_of=MARCH)
     target = target_drift(ref, part if lacks in ("target", "both targets") else whole)
     create_result_tables(database)
