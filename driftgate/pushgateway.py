@@ -35,7 +35,7 @@ METRICS = {
     "driftgate_last_success_timestamp_seconds": "When the last run that succeeded ended, as Unix time.",
     "driftgate_last_run_failed": "1 where the last run failed.",
     "driftgate_champion_metric": "Validation metrics of the champion.",
-    "driftgate_performance_drop": "AUC in the model's own validation minus the current one, or the rise of an error in parts.",
+    "driftgate_performance_drop": "Loss of AUC since the model's own validation, or rise of the RMSE in parts of it.",
     "driftgate_performance_drop_low": "Lower end of the 95% interval of driftgate_performance_drop.",
     "driftgate_performance_threshold": "Drop beyond which to retrain, in the unit of driftgate_performance_drop.",
 }

@@ -30,11 +30,11 @@ def columns(*results: object) -> tuple[ColumnRecord, ...]:
 def test_a_signal_is_read_from_each_record() -> None:
     first = RunRecord.of(finished(performance=measured(0.8, 0.82)))
     second = RunRecord.of(finished(months=(FEBRUARY, MARCH), performance=measured(0.8, 0.5), target_threshold=0.01))
-    falls = charts.points([first, second], "auc_drop")
+    falls = charts.points([first, second], "performance_drop")
     assert [(point.month, point.reached) for point in falls] == [(FEBRUARY, False), (MARCH, True)]
     assert [point.value for point in falls] == pytest.approx([-0.02, 0.3])
     assert [point.threshold for point in charts.points([first, second], "target_drift")] == [None, 0.01]
-    assert charts.points([RunRecord.of(finished())], "auc_drop")[0].value is None
+    assert charts.points([RunRecord.of(finished())], "performance_drop")[0].value is None
     old = first.model_copy(update={"signals": (), "performance": None, "drift_share": 0.5})
     assert charts.points([old], "drift_share")[0].reached
 

@@ -257,7 +257,7 @@ def figure(run: Run, number: int) -> Figure:
 
 def test_the_figure_of_the_model_is_of_pairs_with_the_interval_of_its_fall() -> None:
     found = figure(finished(performance=LOST), 0)
-    assert (found.signal, found.now, found.then, found.reached) == ("auc_drop", "51 of 100", "83", True)
+    assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "51 of 100", "83", True)
     assert "one with churn_label and one without, so often the model puts the right one first" in found.text
     assert "The fall is 32, with 95% certainty between 29 and 35. Retraining is due above 5." in found.text
     better = figure(finished(performance=measured(0.8, 0.84)), 0)
