@@ -1,7 +1,7 @@
 """A numeric label and one of classes from the first month to the service: known answers on a generated repository.
 
-1,500 trips a month. The minutes that a trip is late follow the rain, and in the last month the other way round: what the
-features mean has changed, and the features themselves have not. Cancelled trips have no label.
+1,500 trips a month. The minutes that a trip is late follow the rain, and in the last month the other way round: what
+the features mean has changed, and the features themselves have not. Cancelled trips have no label.
 """
 
 import csv
