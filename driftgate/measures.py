@@ -80,6 +80,11 @@ class Measure:
         """The name of the signal that it gives, such as `auc_drop` or `rmse_rise`."""
         return f"{self.name}_{'rise' if self.lower_is_better else 'drop'}"
 
+    @property
+    def unit(self) -> str:
+        """What its drop, and a gain, are counted in."""
+        return f"parts of the {self.short}" if self.lower_is_better else self.short
+
     def text(self, value: float) -> str:
         """A value for people: an error in four digits, whatever its unit; all else in hundredths."""
         return f"{value:,.4g}" if self.lower_is_better else f"{value:.2f}"

@@ -126,6 +126,9 @@ class Monitor(_Section):
     max_error: float | None = Field(
         None, gt=0.0, description="A challenger of a numeric label with a greater RMSE is not promoted"
     )
+    require_gain: bool = Field(
+        False, description="Whether a trigger needs a gain of retraining that is surely positive, where one is measured"
+    )
     retrain: Literal["simulated", "deployment", "off"] = Field(
         "simulated", description="What a trigger does: a message, a run of train_and_compare, or nothing but an event"
     )

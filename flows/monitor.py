@@ -24,6 +24,7 @@ from flows.monitor_steps import (
     delete_step,
     drift_step,
     features_step,
+    gain_step,
     history_step,
     labels_step,
     ledger_step,
@@ -148,6 +149,7 @@ def _measure(runtime: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Per
         # Beside each other: the report is made in a process of its own.
         drift: PrefectFuture[Comparison] = drift_step.submit(plan, ref, cur, ledger, scoring)
         performance = performance_step(plan, scoring, ref, cur)
+        performance = gain_step(plan, scoring, performance, cur, ledger)
         return drift.result(), target, performance
 
 

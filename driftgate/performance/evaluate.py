@@ -127,10 +127,7 @@ def _replicates(level: float) -> int:
 
 def _unseen(evaluation: EvaluationModel, scores: ScoredMonth, cur: Month, key: str) -> Scored:
     _, keys, values = labelled(*cur, key)
-    scored_keys, scored = scores.read()
-    order = np.argsort(scored_keys)
-    found = scored[order][np.searchsorted(scored_keys, keys, sorter=order)]
-    return evaluation.scored(keys, values, found).part(~np.isin(keys, evaluation.seen))
+    return evaluation.scored(keys, values, scores.of(keys)).part(~np.isin(keys, evaluation.seen))
 
 
 def _in_words(side: Scored, min_rows: int) -> str:

@@ -3,6 +3,7 @@
 Its training users and their scores are in Arrow files, so that one step can make it and another step use it.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -20,7 +21,7 @@ from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
 from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import TRAIN_AGAIN, Scored
-from driftgate.training.dataset import class_numbers, input_columns
+from driftgate.training.dataset import class_numbers, input_columns, over_classes
 from driftgate.training.features import ModelFeature, model_features
 from driftgate.training.model import TrainedModel
 from driftgate.training.scoring import read_scores, score_month
@@ -54,10 +55,24 @@ class EvaluationModel:
         """Of the label that it predicts."""
         return self.validation.kind
 
-    def scored(self, keys: NDArray[np.str_], labels: NDArray[Any], scores: NDArray[np.float64]) -> Scored:
-        """Put labels, as `labelled` gives them, together with the model's scores of the same entities."""
-        values = class_numbers(labels, self.classes) if self.kind is LabelKind.CATEGORICAL else labels
-        return Scored(keys, values.astype(np.float64), scores, self.kind)
+    def scored(
+        self,
+        keys: NDArray[np.str_],
+        labels: NDArray[Any],
+        scores: NDArray[np.float64],
+        classes: Sequence[str] | None = None,
+    ) -> Scored:
+        """Put labels, as `labelled` gives them, together with the model's scores of the same entities.
+
+        Args:
+            keys, labels, scores: of n entities.
+            classes: those that number a categorical label, the model's and perhaps others; by default the model's.
+        """
+        if self.kind is not LabelKind.CATEGORICAL:
+            return Scored(keys, labels.astype(np.float64), scores, self.kind)
+        numbered = self.classes if classes is None else classes
+        wide = over_classes(scores, self.classes, numbered)
+        return Scored(keys, class_numbers(labels, numbered), wide, self.kind)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -75,6 +90,12 @@ class ScoredMonth:
         """Return keys and scores, of n rows each."""
         table = read_file(self.path)
         return texts(table.column("key")), read_scores(table)
+
+    def of(self, keys: NDArray[np.str_]) -> NDArray[np.float64]:
+        """Return the scores of these entities, in their order; each must be in the file."""
+        scored_keys, scored = self.read()
+        order = np.argsort(scored_keys)
+        return scored[order][np.searchsorted(scored_keys, keys, sorter=order)]
 
 
 def score_with(
@@ -131,9 +152,7 @@ def fit_probe(
     from driftgate.training.split import validation_mask
 
     table, keys, values = labelled(month, labels, key)
-    # Only comparable features: the ledger has refused or counted absent and all-null ones before.
-    declared = tuple(item for item in month.declared if item.name in features and item.kind is not Kind.ARRAY)
-    inputs = model_features(replace(month, declared=declared, absent=(), stale_views=()))
+    inputs = challenger_inputs(month, features)
     held_out = validation_mask(keys.tolist(), _PROBE_SEED)
     columns = input_columns(table.filter(pa.array(~held_out)), inputs)
     pipeline = fit_pipeline(columns, values[~held_out], inputs, _PROBE_SEED, kind)
@@ -142,6 +161,20 @@ def fit_probe(
     known = class_numbers(values, model.classes) if model.classes else values.astype(np.float64)
     validation = Scored(keys[held_out], known[held_out], scores, kind)
     return EvaluationModel(None, month.as_of, inputs, keys[~held_out], validation, model.classes), model
+
+
+def challenger_inputs(month: FeatureMonth, comparable: Collection[str]) -> tuple[ModelFeature, ...]:
+    """Return the inputs of a model that is fitted within a run.
+
+    Args:
+        month: with its declared features.
+        comparable: the features that the ledger compares; absent and all-null ones it has refused or counted before.
+
+    Raises:
+        DataError: no feature is left.
+    """
+    declared = tuple(item for item in month.declared if item.name in comparable and item.kind is not Kind.ARRAY)
+    return model_features(replace(month, declared=declared, absent=(), stale_views=()))
 
 
 def texts(column: pa.ChunkedArray) -> NDArray[np.str_]:

@@ -5,18 +5,23 @@ half that the present model has not seen in training. The interval is that of on
 of the entities and the chance of the halves.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from driftgate.measures import Floats
+from driftgate.drift.comparison import Side
+from driftgate.drift.ledger import Ledger
+from driftgate.errors import DataError
+from driftgate.measures import Floats, LabelKind
+from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, drop_differences
-from driftgate.performance.result import Performance, PerformanceState
-from driftgate.training.dataset import input_columns
+from driftgate.performance.evaluation_model import challenger_inputs, labelled
+from driftgate.performance.result import Gain, NoGain, Performance, PerformanceState
+from driftgate.performance.scoring import Scoring
+from driftgate.training.dataset import input_columns, over_classes
 from driftgate.training.features import ModelFeature
 from driftgate.training.model import TrainedModel
 from driftgate.training.split import validation_mask
@@ -29,43 +34,34 @@ FitAndScore = Callable[[NDArray[np.bool_], NDArray[np.bool_]], Floats]
 """Fits on the rows of the first mask, and returns the scores of the rows of the second."""
 
 
-class NoGain(StrEnum):
-    """Why a gain is not computable."""
+def gain_of(scoring: Scoring, performance: Performance, monitor: Monitor, cur: Side, ledger: Ledger) -> Gain:
+    """Measure what a model trained on the current month would bring over the one that was measured on it.
 
-    OFF = "off"
-    LABELS_PENDING = "labels_pending"
-    CHAMPION_KNOWS = "champion_knows"
-    NOT_MEASURED = "not_measured"
-    TOO_FEW = "too_few_entities"
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What retraining would bring, or why that is not computable.
-
-    Attributes:
-        value: AUC of the challenger minus that of the present model, the mean over the halves; NaN without one.
-        low, high: 95% interval.
-        entities: on which the smallest comparison was made.
-        code, reason: why there is none; None and empty where there is one.
+    Args:
+        scoring: the scores of the current month, and the model that gave them.
+        performance: what was measured of that model.
+        monitor: gives the join key, the entities that a half needs, and the seed.
+        cur: features and labels of the current month.
+        ledger: its comparable features are the challenger's inputs.
     """
-
-    value: float = float("nan")
-    low: float = float("nan")
-    high: float = float("nan")
-    entities: int = 0
-    code: NoGain | None = None
-    reason: str = ""
-
-    @property
-    def computed(self) -> bool:
-        """Whether there is a figure."""
-        return self.code is None
-
-    @property
-    def surely_positive(self) -> bool:
-        """Whether the whole interval is above zero."""
-        return self.computed and self.low > 0.0
+    none = why_no_gain(performance)
+    if none is not None:
+        return none
+    assert scoring.evaluation is not None
+    assert scoring.cur is not None
+    key = monitor.entity.feast_key
+    try:
+        table, keys, labels = labelled(cur.features, cur.labels, key)
+        inputs = challenger_inputs(cur.features, [column.name for column in ledger.comparable])
+        kind, known = scoring.evaluation.kind, scoring.evaluation.classes
+        # A class that is new to the present model is not new to a challenger.
+        classes = tuple(sorted({*known, *labels.tolist()})) if kind is LabelKind.CATEGORICAL else ()
+        present = scoring.evaluation.scored(keys, labels, scoring.cur.of(keys), classes)
+        seen = np.isin(keys, scoring.evaluation.seen)
+        challenger = challenger_of(table, labels, inputs, kind, classes)
+        return measure_gain(present, seen, challenger, monitor.min_rows, monitor.sample_seed)
+    except DataError as error:
+        return Gain(code=NoGain.NOT_MEASURED, reason=f"no challenger can be fitted: {error.received}")
 
 
 def why_no_gain(performance: Performance) -> Gain | None:
@@ -75,7 +71,7 @@ def why_no_gain(performance: Performance) -> Gain | None:
     if performance.measured:
         return None
     code = {PerformanceState.OFF: NoGain.OFF, PerformanceState.PENDING: NoGain.LABELS_PENDING}
-    reason = performance.reason.removeprefix("not computable: ") or "the performance is off"
+    reason = performance.reason.removeprefix("not computable: ") or "performance is off"
     return Gain(code=code.get(performance.state, NoGain.NOT_MEASURED), reason=reason)
 
 
@@ -97,9 +93,10 @@ def measure_gain(
         scored = ~fitted & ~seen
         ref = _part(present, scored, present.scores[scored])
         fewest = min(fewest, int(fitted.sum()), int(scored.sum()))
-        one_class = not ref.varied or len(np.unique(present.labels[fitted])) < 2
-        if fewest < min_rows or one_class:
-            reason = f"{fewest} entities in a half; {min_rows} in each, and both classes, are needed"
+        alike = not ref.varied or len(np.unique(present.labels[fitted])) < 2
+        if fewest < min_rows or alike:
+            labels = "both classes" if present.kind is LabelKind.BOOLEAN else "labels that differ"
+            reason = f"{fewest} entities in a half; {min_rows} in each, and {labels}, are needed"
             return Gain(code=NoGain.TOO_FEW, reason=reason)
         cur = _part(present, scored, fit_and_score(fitted, scored))
         difference, resampled = drop_differences(ref, cur, _REPLICATES, split)
@@ -109,25 +106,35 @@ def measure_gain(
     return Gain(float(np.mean(plain)), float(low), float(high), fewest)
 
 
-def challenger_of(table: pa.Table, labels: Floats, features: tuple[ModelFeature, ...], seed: int = 0) -> FitAndScore:
+def challenger_of(
+    table: pa.Table,
+    labels: NDArray[Any],
+    features: tuple[ModelFeature, ...],
+    kind: LabelKind = LabelKind.BOOLEAN,
+    classes: Sequence[str] = (),
+    seed: int = 0,
+) -> FitAndScore:
     """Return the function that fits a challenger as a training does, on rows of a month's labelled features.
 
     Args:
         table: features of the labelled entities, in the order of `labels`.
-        labels: 0 or 1, shape (n,).
+        labels: 0 or 1, numbers, or classes as text; shape (n,).
         features: inputs of the challenger.
+        kind: of the label.
+        classes: those that the scores are for, where it is categorical.
         seed: of the trees.
     """
     from driftgate.training.pipeline import fit_pipeline
 
     def fit_and_score(fitted: NDArray[np.bool_], scored: NDArray[np.bool_]) -> Floats:
         columns = input_columns(table.filter(pa.array(fitted)), features)
-        pipeline = fit_pipeline(columns, labels[fitted], features, seed)
-        model = TrainedModel("challenger", "", tuple(item.name for item in features), pipeline)
-        return model.scores(input_columns(table.filter(pa.array(scored)), features))
+        pipeline = fit_pipeline(columns, labels[fitted], features, seed, kind)
+        model = TrainedModel("challenger", "", tuple(item.name for item in features), pipeline, kind)
+        scores = model.scores(input_columns(table.filter(pa.array(scored)), features))
+        return over_classes(scores, model.classes, classes) if classes else scores
 
     return fit_and_score
 
 
 def _part(present: Scored, rows: NDArray[np.bool_], scores: Floats) -> Scored:
-    return Scored(present.keys[rows], present.labels[rows], scores)
+    return Scored(present.keys[rows], present.labels[rows], scores, present.kind)

@@ -17,7 +17,7 @@ from driftgate.performance.bootstrap import Scored, compare_scores
 from driftgate.performance.champion import load_evaluation_model
 from driftgate.performance.evaluation_model import texts
 from driftgate.performance.result import Change, drop_interval
-from driftgate.training.dataset import class_numbers, input_columns
+from driftgate.training.dataset import input_columns
 from driftgate.training.model import TrainedModel
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import VersionInfo
@@ -131,17 +131,20 @@ def compare_versions(
         return ModelComparison(champion, challenger, 0, False, reason)
     old, model = load_evaluation_model(registry, before)
     new, _ = load_evaluation_model(registry, now)
-    cur = new.validation.part(~np.isin(new.validation.keys, old.seen))
-    scores = _scores_of(model, before, month, key, cur.keys)
-    # The same class has another number in another model.
-    labels = class_numbers(_class_names(cur.labels, now.classes), before.classes) if now.classes else cur.labels
-    ref = Scored(cur.keys, labels, scores, cur.kind)
+    held = new.validation.part(~np.isin(new.validation.keys, old.seen))
+    scores = _scores_of(model, before, month, key, held.keys)
+    # The same class may have another number in another model.
+    names = _class_names(held.labels, now.classes) if now.classes else held.labels
+    classes = (*now.classes, *(name for name in before.classes if name not in now.classes))
+    cur = new.scored(held.keys, names, held.scores, classes)
+    ref = old.scored(held.keys, names, scores, classes)
     comparison = compare_models((champion, ref), (challenger, cur), delta, min_rows)
     return with_floor(comparison, before.metrics, now.metrics, floor or Floor(), now.label_kind)
 
 
 def _class_names(numbers: NDArray[np.float64], classes: Sequence[str]) -> NDArray[np.str_]:
-    return np.array([classes[int(at)] if at >= 0 else "" for at in numbers.tolist()], dtype=np.str_)
+    # No text in PostgreSQL has a NUL, so no class is called like that.
+    return np.array([classes[int(at)] if at >= 0 else "\0?" for at in numbers.tolist()], dtype=np.str_)
 
 
 def _scores_of(

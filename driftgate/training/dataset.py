@@ -121,6 +121,23 @@ def class_numbers(values: NDArray[np.str_], classes: Sequence[str]) -> NDArray[n
     return np.array([place.get(value, -1.0) for value in values.tolist()], dtype=np.float64)
 
 
+def over_classes(scores: NDArray[np.float64], known: Sequence[str], classes: Sequence[str]) -> NDArray[np.float64]:
+    """Return probabilities of the classes that a model knows as those of other classes; 0 for what it does not know.
+
+    Args:
+        scores: shape (n, known).
+        known: classes of the model.
+        classes: these and others, in any order.
+
+    >>> over_classes(np.array([[0.25, 0.75]]), ("a", "c"), ("a", "b", "c"))
+    array([[0.25, 0.  , 0.75]])
+    """
+    wide = np.zeros((len(scores), len(classes)))
+    for at, name in enumerate(known):
+        wide[:, classes.index(name)] = scores[:, at]
+    return wide
+
+
 def _input(column: pa.ChunkedArray, item: ModelFeature) -> Any:
     try:
         if item.kind is InputKind.CATEGORY:

@@ -24,7 +24,7 @@ from driftgate.performance.result import PerformanceState
 from driftgate.performance.scoring import require_registry
 from driftgate.predictions.batch import batch_line
 from driftgate.reports.promotion import comparison_line
-from driftgate.reports.text import performance_line, result_lines
+from driftgate.reports.text import performance_line, result_lines, verdict_markdown
 from driftgate.run import Run
 from driftgate.store.history import past_record
 from driftgate.training.text import training_line
@@ -178,6 +178,7 @@ def test_training_says_how_far_it_is_off(late: Story) -> None:
 def test_a_calm_month_triggers_nothing(late: Story) -> None:
     assert late.calm.decision.label == "NO_ACTION"
     assert late.calm.performance.drop < 0.1
+    assert late.calm.performance.gain.computed and abs(late.calm.performance.gain.value) < 0.1
     assert performance_line(late.calm.performance).startswith("[Performance] champion=v1 ref_rmse=4.")
 
 
@@ -188,6 +189,8 @@ def test_a_changed_meaning_raises_the_error_and_triggers(late: Story) -> None:
     assert found.change.cur > 2 * found.change.ref
     low, high = found.drop_interval
     assert 1.0 < low < found.drop < high
+    assert found.gain.surely_positive and 0.4 < found.gain.value < 0.9, "of the error more than half would be saved"
+    assert "A model trained on 28 April 2025 would err" in verdict_markdown(late.turned)
     assert found.drop == pytest.approx((found.change.cur - found.change.ref) / found.change.ref)
     target = late.turned.target
     assert target.in_spreads == pytest.approx(target.abs_diff / target.spread_ref) and target.spread_ref > 8
@@ -259,6 +262,7 @@ def test_classes_by_macro_auc_and_log_loss(classes: Story, place: Workplace) -> 
     turned = classes.turned
     assert turned.decision.reason_codes == ("macro_auc_drop",)
     assert turned.performance.drop_interval[0] > 0.2
+    assert turned.performance.gain.surely_positive and turned.performance.gain.low > 0.2
     assert "[Performance] champion=v1 ref_macro_auc=0." in "\n".join(result_lines(turned))
     assert turned.target.reason == "the label has classes, and neither a rate nor a mean"
     assert "macro AUC" in turned.paths.page.read_text()
