@@ -70,8 +70,8 @@ def compare_scores(
     """Return each measure on both sides, with a percentile interval of the difference over resampled entities.
 
     The weights are Poisson(1), which is the bootstrap for many rows (Hanley & MacGibbon 2006; Chamandy et al. 2012).
-    The p-value is the share of resampled differences without this one's sign. Errors of a numeric label may have a heavy
-    tail, of which few entities tell too little for that: their p-value is that of a permutation test.
+    The p-value is the share of resampled differences without this one's sign. Errors of a numeric label may have a
+    heavy tail, of which few entities tell too little for that: their p-value is that of a permutation test.
 
     Args:
         ref, cur: of labels of one kind, which differ on both sides.
