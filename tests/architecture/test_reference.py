@@ -17,9 +17,10 @@ from driftgate import errors
 from driftgate.decision import PastDecision
 from driftgate.drift import methods as choosing
 from driftgate.drift.result import ColumnState
+from driftgate.measures import MEASURES, Drop
 from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
-from driftgate.performance.result import MEASURES, FeatureAuc, PerformanceState
+from driftgate.performance.result import FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
 from driftgate.settings import DatabaseSettings, Settings
@@ -202,6 +203,18 @@ def test_every_field_of_the_record_is_there() -> None:
     whole = {"prediction", "inputs.label"}
     found = {next((name for name in whole if path.startswith(f"{name}.")), path) for path in fields(record)}
     assert set(table(f"{REFERENCE}/record.md", "Fields")) == found
+
+
+def test_every_measure_is_there_with_its_drop() -> None:
+    words = {
+        Drop.DIFFERENCE: "reference minus current",
+        Drop.RELATIVE: "rise in parts of the reference",
+        Drop.NONE: "none",
+    }
+    documented = table(f"{REFERENCE}/measures.md", "Measures")
+    assert list(documented) == list(MEASURES)
+    for name, measure in MEASURES.items():
+        assert documented[name][:2] == [", ".join(measure.kinds), words[measure.drop]]
 
 
 def test_the_states_and_measures_of_the_record_are_there() -> None:
