@@ -16,7 +16,7 @@ from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.store.history import earlier_runs, past_record, past_runs
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, save_run
-from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, finished, measured
+from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, erring, finished, measured
 
 
 @pytest.fixture
@@ -196,3 +196,22 @@ def test_rows_that_have_their_codes_are_left_alone(database: Engine) -> None:
         connection.execute(text("UPDATE monitor_runs SET held_back = 'in other words'"))
     create_result_tables(database)
     assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, True),)
+
+
+def test_rows_of_earlier_releases_get_their_measure(database: Engine) -> None:
+    """They measured the AUC alone, in columns of its own."""
+    create_result_tables(database)
+    save_run(database, finished(performance=measured(0.8, 0.5)))
+    save_run(database, finished(months=(FEBRUARY, MARCH), performance=erring(4.0, 6.0)))
+    names = ("measure", "ref", "cur", "drop", "drop_low", "drop_high")
+    listed = ", ".join(f"performance_{name}" for name in names)
+    query = text(f"SELECT {listed} FROM monitor_runs ORDER BY as_of_cur")
+    with database.begin() as connection:
+        before = connection.execute(query).all()
+        for name in names:
+            connection.execute(text(f"UPDATE monitor_runs SET performance_{name} = NULL WHERE auc_ref IS NOT NULL"))
+    assert before[0] == ("auc", 0.8, 0.5, *(pytest.approx(value) for value in (0.3, 0.27, 0.33)))
+    assert before[1] == ("rmse", 4.0, 6.0, *(pytest.approx(value) for value in (0.5, 0.45, 0.55)))
+    create_result_tables(database)
+    with database.connect() as connection:
+        assert connection.execute(query).all() == before
