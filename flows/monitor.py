@@ -21,6 +21,7 @@ from driftgate.reports.text import decision_line
 from driftgate.run import Run
 from flows.listeners import Outcome, tell_listeners
 from flows.monitor_steps import (
+    causes_step,
     decide_step,
     delete_step,
     drift_step,
@@ -159,6 +160,7 @@ def _measure(runtime: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Per
         drift: PrefectFuture[Comparison] = drift_step.submit(plan, ref, cur, ledger, scoring)
         performance = performance_step(plan, scoring, ref, cur)
         performance = gain_step(plan, scoring, performance, cur, ledger)
+        performance = causes_step(plan, scoring, performance, ref, cur, ledger)
         return drift.result(), target, performance
 
 

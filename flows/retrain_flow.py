@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 from driftgate.errors import UsageError
 from driftgate.monitors import read_monitor
 from driftgate.notification import require_addresses
-from driftgate.performance.promotion import ModelComparison, compare_versions, require_delta, unopposed
+from driftgate.performance.promotion import Floor, ModelComparison, compare_versions, require_delta, unopposed
 from driftgate.performance.scoring import require_registry
 from driftgate.pushgateway import push_promotion
 from driftgate.reports.promotion import comparison_line, comparison_metrics, comparison_rows
@@ -57,7 +57,7 @@ def compare_step(
     plan = _plan(runtime, monitor, as_of)
     month = plan.read_features(feature_worker(runtime.parameters), folder / "features.arrow")
     rows = plan.monitor.min_rows
-    floor = plan.monitor.min_auc
+    floor = Floor.of(plan.monitor)
     return compare_versions(_registry(runtime, plan), champion, challenger, month, plan.key, delta, rows, floor)
 
 
@@ -93,7 +93,7 @@ def train_and_compare(
 
     Args:
         as_of: the month; by default the newest whose labels are there.
-        delta: least difference of the AUC that is worth a change.
+        delta: least gain that is worth a change: a difference of the AUC, or a part of the error of a numeric label.
         monitor: a heading of monitors.toml; by default the only one.
         seed: of the split and the trees.
 

@@ -27,6 +27,7 @@ from driftgate.features.entities import MonthSize
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
+from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import count_column
 from driftgate.profiles.grid import Form
@@ -145,6 +146,9 @@ def level_of(ledger: Ledger, monitor: Monitor) -> float:
 def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
     """Return |rate_cur - rate_ref|, of a numeric label |mean_cur - mean_ref|; NaN with the reason."""
     reasons = [f"{month.as_of}: {month.reason}" for month in (ref, cur) if month.reason]
+    if not reasons and LabelKind.CATEGORICAL in (ref.kind, cur.kind):
+        reasons = ["the label has classes, and neither a rate nor a mean"]
+    numeric = not reasons and LabelKind.NUMERIC in (ref.kind, cur.kind)
     return TargetDrift(
         ref=ref.mean,
         cur=cur.mean,
@@ -154,12 +158,21 @@ def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
         pending=cur.pending and not ref.reason,
         cur_pending=cur.pending,
         p_value=math.nan if reasons else _label_p_value(ref, cur),
+        spread_ref=_spread(ref) if numeric else math.nan,
     )
+
+
+def _spread(month: LabelMonth) -> float:
+    """Standard deviation of the compared labels, in parts of the largest, whose square may be too large for a float."""
+    assert month.path is not None
+    values = read_file(month.path).column(LABEL_COLUMN).cast(pa.float64()).to_numpy()
+    scale = float(abs(values).max(initial=0.0)) or 1.0
+    return scale * float((values / scale).std())
 
 
 def _label_p_value(ref: LabelMonth, cur: LabelMonth) -> float:
     """Fisher's exact test of two rates; of two means Welch's test with the normal distribution, for many labels."""
-    if ref.binary and cur.binary:
+    if ref.kind is cur.kind is LabelKind.BOOLEAN:
         hits = [round(month.mean * month.labelled) for month in (ref, cur)]
         return proportions_p_value(hits[0], ref.labelled, hits[1], cur.labelled)
     assert ref.path is not None
@@ -180,11 +193,11 @@ def _decide_prediction(
 ) -> ColumnResult | None:
     if test is None or scores is None:
         return None
-    counted = [_counted(read_file(path).column("score"), test.kind, test.name) for path in scores]
+    counted = [_counted(_predicted(path), test.kind, test.name) for path in scores]
     item = ColumnResult(
         name=test.name,
         view="",
-        dtype="FLOAT64",
+        dtype="FLOAT64" if test.kind is Kind.NUMERIC else "STRING",
         state=ColumnState.COMPARED,
         values_ref=counted[0].count,
         values_cur=counted[1].count,
@@ -294,7 +307,7 @@ def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, m
 
     if ref.path is None or cur.path is None or monitor.label is None:
         return None
-    kind = Kind.CATEGORICAL if ref.binary else Kind.NUMERIC
+    kind = Kind.NUMERIC if LabelKind.NUMERIC in (ref.kind, cur.kind) else Kind.CATEGORICAL
     columns = [read_file(path).column(LABEL_COLUMN) for path in (ref.path, cur.path)]
     if min(map(len, columns)) < 2:
         return None
@@ -308,7 +321,7 @@ def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, m
 
 
 def _add_scores(frames: "list[pd.DataFrame]", scores: tuple[Path, Path] | None) -> "ColumnTest | None":
-    """Add the model's scores to both frames as a column with a name that no feature has."""
+    """Add the model's scores, or its classes, to both frames as a column with a name that no feature has."""
     from driftgate.drift.evidently_adapter import ColumnTest
 
     if scores is None:
@@ -316,9 +329,16 @@ def _add_scores(frames: "list[pd.DataFrame]", scores: tuple[Path, Path] | None) 
     name = "prediction"
     while name in frames[0].columns:
         name += "_"
-    columns = [read_file(path).column("score") for path in scores]
+    columns = [_predicted(path) for path in scores]
+    kind = Kind.CATEGORICAL if pa.types.is_string(columns[0].type) else Kind.NUMERIC
     for position, column in enumerate(columns):
-        frames[position] = frames[position].assign(**{name: _values(column, Kind.NUMERIC)})
+        frames[position] = frames[position].assign(**{name: _values(column, kind)})
     distinct = pa.compute.count_distinct(pa.chunked_array([*columns[0].chunks, *columns[1].chunks])).as_py()
-    method, threshold = choose_method(name, Kind.NUMERIC, distinct, None)
-    return ColumnTest(name, Kind.NUMERIC, method, threshold)
+    method, threshold = choose_method(name, kind, distinct, None)
+    return ColumnTest(name, kind, method, threshold)
+
+
+def _predicted(path: Path) -> pa.ChunkedArray:
+    """The scores in a file, or the classes where there are such."""
+    table = read_file(path)
+    return table.column("class" if "class" in table.column_names else "score")

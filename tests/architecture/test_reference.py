@@ -17,9 +17,10 @@ from driftgate import errors
 from driftgate.decision import PastDecision
 from driftgate.drift import methods as choosing
 from driftgate.drift.result import ColumnState
+from driftgate.measures import MEASURES, Drop
 from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
-from driftgate.performance.result import MEASURES, FeatureAuc, PerformanceState
+from driftgate.performance.result import FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
 from driftgate.reports.documents import months_document, runs_document
@@ -232,6 +233,18 @@ def test_every_field_of_what_commands_print_is_there() -> None:
         assert set(table(f"{REFERENCE}/json.md", name)) == lists
     (states,) = re.findall(r"^\| `parts\[\]\.state`.*", section(f"{REFERENCE}/json.md", "status"), re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", states)) == set(PartState)
+
+
+def test_every_measure_is_there_with_its_drop() -> None:
+    words = {
+        Drop.DIFFERENCE: "reference minus current",
+        Drop.RELATIVE: "rise in parts of the reference",
+        Drop.NONE: "none",
+    }
+    documented = table(f"{REFERENCE}/measures.md", "Measures")
+    assert list(documented) == list(MEASURES)
+    for name, measure in MEASURES.items():
+        assert documented[name][:2] == [", ".join(measure.kinds), words[measure.drop]]
 
 
 def test_the_states_and_measures_of_the_record_are_there() -> None:

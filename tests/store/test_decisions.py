@@ -86,7 +86,7 @@ def test_the_same_decision_is_confirmed_and_not_repeated(results: Engine, name: 
 def test_rounding_makes_no_other_decision_and_a_figure_does(results: Engine) -> None:
     run = triggered()
     keep(results, run)
-    auc = run.performance.auc
+    auc = run.performance.change
     rounded = replace(run.performance, measures={"auc": replace(auc, cur=auc.cur + 1e-13)})
     keep(results, replace(run, performance=rounded), 1)
     assert len(decisions(results)) == 1
