@@ -100,7 +100,7 @@ def _causes(record: RunRecord) -> str:
     for name, note, part in parts:
         rows += (
             f"<tr><th scope='row'>{name} <span class='soft small'>{note}</span></th>"
-            f"<td class='number' data-name='Part'>{_number(part.value)}</td>"
+            f"<td class='number' data-name='Cost'>{_number(part.value)}</td>"
             f"<td class='number' data-name='95% interval'>{_number(part.low)} to {_number(part.high)}</td></tr>"
         )
     return (
