@@ -379,7 +379,7 @@ def _model_figure(record: RunRecord) -> Figure:
     ends = " and ".join("unknown" if end is None else unit(end) for end in (found.drop_low, found.drop_high))
     size = f"{word} is {unit(found.drop)}, with 95% certainty between {ends}."
     text = f"{_meaning(record, found)} {size} Retraining is due above {unit(found.threshold)}."
-    now, then = rule.text(change.cur), rule.text(change.ref)
+    now, then = f"{rule.short} {rule.text(change.cur)}", rule.text(change.ref)
     if not rule.lower_is_better:
         now, then = f"{change.cur * 100:.0f} of 100", f"{change.ref * 100:.0f}"
     return Figure(PERFORMANCE_KEY, title, now, then, text, record.model_dropped)
