@@ -264,10 +264,10 @@ def _gain_clause(record: RunRecord) -> str:
         if gain.surely_positive:
             return f"a model trained on {month} would err {_percent(gain.value)} less ({between})"
         return f"a model trained on {month} would not surely err less (part of the {rule.short} saved {between})"
-    between = f"between {gain.low:z.2f} and {gain.high:z.2f}"
+    short, between = rule.short if rule else "AUC", f"between {gain.low:z.2f} and {gain.high:z.2f}"
     if gain.surely_positive:
-        return f"a model trained on {month} would win back {gain.value:.2f} AUC ({between})"
-    return f"a model trained on {month} would not surely rank better (gain in AUC {between})"
+        return f"a model trained on {month} would win back {gain.value:.2f} {short} ({between})"
+    return f"a model trained on {month} would not surely rank better (gain in {short} {between})"
 
 
 def _held_back(record: RunRecord) -> str:
