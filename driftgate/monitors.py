@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticKnownError
 
 from driftgate.errors import ConfigurationError, UsageError, bounded
@@ -151,6 +151,9 @@ class Monitor(_Section):
     )
     report_folder: str | None = Field(None, description="Folder below REPORT_DIR; by default the monitor's name")
     columns: dict[str, ColumnRule] = Field(default_factory=dict, description="Overrides by feature")
+    notify: list[SecretStr] = Field(
+        default_factory=list, description="Addresses, as Apprise has them, that are told; ${NAME} is a variable's value"
+    )
 
     @model_validator(mode="after")
     def _report_folder_stays_inside(self) -> Self:

@@ -15,6 +15,7 @@ from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
 from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.store.history import past_runs
 from flows.monitor import monitor_month
+from flows.notification import failures_told
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
@@ -118,7 +119,11 @@ def monitor_new_months(monitor: str | None = None) -> list[PairOutcome]:
     """
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
-    with failures_pushed(runtime, MONITOR_FLOW, monitor), runtime.scratch() as folder:
+    with (
+        failures_told(runtime.settings, monitor),
+        failures_pushed(runtime, MONITOR_FLOW, monitor),
+        runtime.scratch() as folder,
+    ):
         pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")

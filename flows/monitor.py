@@ -13,6 +13,7 @@ from driftgate.drift.result import TargetDrift
 from driftgate.errors import DataError, NoVerdictError
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
+from driftgate.notification import require_addresses
 from driftgate.performance.result import Performance
 from driftgate.planning import Plan, Request
 from driftgate.pushgateway import MONITOR_FLOW
@@ -20,6 +21,7 @@ from driftgate.reports.text import decision_line
 from driftgate.run import Run
 from flows.listeners import Outcome, tell_listeners
 from flows.monitor_steps import (
+    causes_step,
     decide_step,
     delete_step,
     drift_step,
@@ -36,6 +38,7 @@ from flows.monitor_steps import (
     target_step,
     workspace_step,
 )
+from flows.notification import failures_told
 from flows.retrain_action import require_retraining
 from flows.runtime import plain_errors
 from flows.runtime.environment import Runtime, monitor_of_run, start_workers
@@ -65,8 +68,8 @@ def monitor_month(
         as_of_cur: the month to judge; by default the newest.
         threshold: drift share from which to retrain, in [0, 1]; by default the monitor's own.
         monitor: a heading of monitors.toml; by default the only one.
-        notify: whether an event, a retraining and metrics follow the decision. Otherwise it is recorded, and that is
-            all.
+        notify: whether an event, a retraining, messages and metrics follow the decision. Otherwise it is recorded,
+            and that is all.
 
     Returns:
         What was compared, what came out, and where the reports are.
@@ -77,7 +80,10 @@ def monitor_month(
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
     start_workers(runtime.parameters)
-    with failures_pushed(runtime, MONITOR_FLOW, monitor) as clock:
+    with (
+        failures_told(runtime.settings, monitor, notify=notify),
+        failures_pushed(runtime, MONITOR_FLOW, monitor) as clock,
+    ):
         plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))
         prepare_step(runtime, plan)
         return _run(runtime, plan, notify, clock)
@@ -98,7 +104,10 @@ def monitor_planned(plan: Plan, notify: bool = True) -> Run:
     """
     runtime = Runtime.from_environment()
     start_workers(runtime.parameters)
-    with failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock:
+    with (
+        failures_told(runtime.settings, plan.monitor.name, notify=notify),
+        failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock,
+    ):
         return _run(runtime, plan, notify, clock)
 
 
@@ -114,6 +123,7 @@ def _run(runtime: Runtime, plan: Plan, notify: bool, clock: Clock) -> Run:
         f"{plan.cur.entities:,}",
     )
     require_retraining(plan.monitor)
+    require_addresses(plan.monitor)
     run, comparison = _decided(runtime, plan)
     run = publish_step(runtime, run, comparison)
     shown = workspace_step(runtime, run, comparison, return_state=True)
@@ -150,6 +160,7 @@ def _measure(runtime: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Per
         drift: PrefectFuture[Comparison] = drift_step.submit(plan, ref, cur, ledger, scoring)
         performance = performance_step(plan, scoring, ref, cur)
         performance = gain_step(plan, scoring, performance, cur, ledger)
+        performance = causes_step(plan, scoring, performance, ref, cur, ledger)
         return drift.result(), target, performance
 
 

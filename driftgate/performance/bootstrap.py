@@ -86,7 +86,8 @@ def compare_scores(
     entities = np.unique(np.concatenate([ref.keys, cur.keys]))
     sides = [_Side(side, measures, entities) for side in (ref, cur)]
     plain = [side.values(np.ones((1, len(entities))))[0] for side in sides]
-    drawn = [[side.values(weights) for side in sides] for weights in _weights(len(entities), replicates, seed)]
+    resampled = resampling_weights(len(entities), replicates, seed)
+    drawn = [[side.values(weights) for side in sides] for weights in resampled]
     old, new = (np.concatenate([pair[at] for pair in drawn]) for at in (0, 1))
     if ref.kind is LabelKind.NUMERIC:
         chance = _dealt_out(ref, cur, measures, plain[1] - plain[0], replicates, seed)
@@ -128,10 +129,12 @@ def drop_differences(ref: Scored, cur: Scored, replicates: int, seed: int) -> tu
         return found
 
     rows = len(ref.labels)
-    return float(drop(np.ones((1, rows)))[0]), np.concatenate([drop(each) for each in _weights(rows, replicates, seed)])
+    resampled = resampling_weights(rows, replicates, seed)
+    return float(drop(np.ones((1, rows)))[0]), np.concatenate([drop(each) for each in resampled])
 
 
-def _weights(entities: int, replicates: int, seed: int) -> Iterator[Floats]:
+def resampling_weights(entities: int, replicates: int, seed: int) -> Iterator[Floats]:
+    """Yield Poisson(1) weights of shape (up to 16, entities), `replicates` in all; the same seed gives the same."""
     random = np.random.default_rng(seed)
     for start in range(0, replicates, _CHUNK):
         yield random.poisson(1.0, (min(_CHUNK, replicates - start), entities)).astype(np.float64)

@@ -134,6 +134,52 @@ _NOT_ASKED = Gain(code=NoGain.OFF, reason="nobody asked for it")
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A figure with its 95% interval."""
+
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+class NoCauses(StrEnum):
+    """Why a drop is not split."""
+
+    OFF = "off"
+    NOT_MEASURED = "not_measured"
+    NO_DROP = "no_drop"
+    NO_REFERENCE = "no_reference"
+    TOO_FEW = "too_few_entities"
+    TOO_DIFFERENT = "too_different"
+
+
+@dataclass(frozen=True)
+class Causes:
+    """The drop of the model in two parts, which add up to the drop between the two months.
+
+    Attributes:
+        entities: what other entities cost it (X).
+        meaning: what the same entities with other labels cost it (Y given X): what the features mean has changed.
+        alike: entities of equal weight that the common ones of each month are worth.
+        code, reason: why it is not split; None and empty where it is.
+    """
+
+    entities: Interval = Interval()
+    meaning: Interval = Interval()
+    alike: int = 0
+    code: NoCauses | None = None
+    reason: str = ""
+
+    @property
+    def split(self) -> bool:
+        """Whether there are figures."""
+        return self.code is None
+
+
+_NOT_SPLIT = Causes(code=NoCauses.OFF, reason="nobody asked for it")
+
+
+@dataclass(frozen=True)
 class Performance:
     """A model's performance in the current month and in its own validation; it has seen none of the users in training.
 
@@ -148,6 +194,7 @@ class Performance:
         relations: features by the loss of their relation to the label, the greatest loss first.
         passed_over: the champion, where an earlier model or the probe is measured in its place; else None.
         gain: what retraining on the current month would bring.
+        causes: why the model is worse, where it surely is.
     """
 
     state: PerformanceState
@@ -161,6 +208,7 @@ class Performance:
     passed_over: PassedOver | None = None
     measure: str = "auc"
     gain: Gain = _NOT_ASKED
+    causes: Causes = _NOT_SPLIT
 
     @property
     def measured(self) -> bool:

@@ -21,6 +21,8 @@ _MONTHS = (
 )
 # A feature that lost less says about the label what it said.
 _LOST = 0.05
+# A part of the drop that is less is not named in a sentence.
+_PART = 0.2
 _ANY_SIGNAL = "a figure is beyond its threshold"
 
 
@@ -31,6 +33,13 @@ class Tone(StrEnum):
     WAIT = "wait"
     KNOWN = "known"
     CALM = "calm"
+
+
+class Part(StrEnum):
+    """A part of the drop of a model."""
+
+    ENTITIES = "entities"
+    MEANING = "meaning"
 
 
 @dataclass(frozen=True)
@@ -288,7 +297,8 @@ def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
     reached = {signal.name for signal in record.signals if signal.reached}
     clauses = []
     if record.model_dropped and record.performance and record.performance.change:
-        clauses += [_fallen(record, record.performance, since(record, earlier)), _relations(record)]
+        fallen = _fallen(record, record.performance, since(record, earlier))
+        clauses += [fallen + _because(record), _relations(record)]
     if "drift_share" in reached:
         clauses.append(_moved(record))
     if "target_drift" in reached:
@@ -314,6 +324,31 @@ def _fallen(record: RunRecord, found: PerformanceRecord, first: date) -> str:
     return f"{model} ranks worse than it did since {when} ({was})"
 
 
+def _because(record: RunRecord) -> str:
+    """Why the model is worse, by the parts of its drop that are surely there; empty where it was not split."""
+    words = [
+        text
+        for part, text in (
+            (Part.MEANING, f"what predicts {label_name(record)} has changed"),
+            (Part.ENTITIES, "other entities are there"),
+        )
+        if part in sure_parts(record)
+    ]
+    return f", because {' and '.join(words)}" if words else ""
+
+
+def sure_parts(record: RunRecord) -> tuple[Part, ...]:
+    """The parts of the drop that are surely there and at least a fifth of it; empty where it was not split."""
+    found = record.performance.causes if record.performance else None
+    if found is None or found.code is not None:
+        return ()
+    values = {Part.MEANING: found.meaning, Part.ENTITIES: found.entities}
+    total = sum(part.value or 0.0 for part in values.values())
+    return tuple(
+        name for name, part in values.items() if (part.low or 0.0) > 0.0 and (part.value or 0.0) >= _PART * total
+    )
+
+
 def _subject(record: RunRecord) -> str:
     """Which model the figures are of."""
     found = record.performance
@@ -328,6 +363,11 @@ def _relations(record: RunRecord) -> str:
     if not changed:
         return ""
     names = " and ".join(item.name for item in changed[:2])
+    causes = record.performance.causes if record.performance else None
+    if causes is not None and causes.code is None:
+        # The headline has named the cause; where it is other entities, a feature says less because of them.
+        less = "says" if len(changed) == 1 else "say"
+        return f"of the features, {names} {less} less about {label_name(record)} than before"
     return f"what predicts {label_name(record)} has changed, most of all {names}"
 
 

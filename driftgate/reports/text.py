@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
-from driftgate.performance.result import Gain, Performance, PerformanceState
+from driftgate.performance.result import Causes, Gain, Performance, PerformanceState
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
@@ -40,6 +40,14 @@ def _measured(found: Performance, value: float) -> str:
 def gain_line(gain: Gain) -> str:
     """`[Retrain] gain=...`: the AUC that a model trained on the current month would win, or the part of the error."""
     return f"[Retrain] gain={gain.text}" if gain.computed else f"[Retrain] gain {' '.join(gain.text.split())}"
+
+
+def causes_text(found: Causes) -> str:
+    """What other entities and what another meaning of the features cost, with their 95% intervals."""
+    entities, meaning = (
+        f"{part.value:z.2f} [{part.low:z.2f}, {part.high:z.2f}]" for part in (found.entities, found.meaning)
+    )
+    return f"{entities} is of other entities, {meaning} of what the features mean"
 
 
 def figure_lines(run: Run) -> list[str]:
@@ -117,7 +125,8 @@ def _performance_item(found: Performance) -> str:
 def _gain_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
-    return f"\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"
+    causes = f"\n- of the drop, {causes_text(found.causes)}" if found.causes.split else ""
+    return f"{causes}\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"
 
 
 def _measured_model(found: Performance) -> str:

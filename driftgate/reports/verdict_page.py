@@ -43,6 +43,7 @@ def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview
     parts = [
         _hero(record, earlier),
         _figures(record, chain),
+        _causes(record),
         _relations(record),
         _ledger(record),
         _measures(record),
@@ -83,6 +84,32 @@ def _figure(figure: Figure, chain: Sequence[RunRecord]) -> str:
     return (
         f"<section{' class=reached' if figure.reached else ''}><h2>{escape(figure.title)}</h2>"
         f"<div class='now'>{escape(figure.now)}{then}</div><p>{escape(figure.text)}</p>{plot}</section>"
+    )
+
+
+def _causes(record: RunRecord) -> str:
+    """The drop in its two parts."""
+    found = record.performance.causes if record.performance else None
+    if found is None or found.code is not None or record.performance is None:
+        return ""
+    rule, rows = record.performance.rule, ""
+    parts = [
+        ("What the features mean", "the same entities, and other answers", found.meaning),
+        ("Other entities", "the same meaning, and other entities", found.entities),
+    ]
+    for name, note, part in parts:
+        rows += (
+            f"<tr><th scope='row'>{name} <span class='soft small'>{note}</span></th>"
+            f"<td class='number' data-name='Cost'>{_number(part.value)}</td>"
+            f"<td class='number' data-name='95% interval'>{_number(part.low)} to {_number(part.high)}</td></tr>"
+        )
+    return (
+        f"<section><h2>Why the model is worse</h2><p class='soft'>The {rule.drop_word} of the {escape(rule.unit)} from "
+        f"{month_name(record.pair[0])} to {month_name(record.pair[1])}, in two parts that add up to it. Entities of "
+        "both months that are alike are compared; what the model loses on those is what the features mean now. "
+        f"{found.alike:,} entities are alike.</p><div class='scroll'><table class='stack'><thead><tr>"
+        "<th scope='col'>Part</th><th scope='col' class='number'>Cost</th>"
+        f"<th scope='col' class='number'>95% interval</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 

@@ -84,6 +84,8 @@ RUN_COLUMNS = {
     "performance_drop_low": "performance.drop_low",
     "performance_drop_high": "performance.drop_high",
     "target_in_spreads": "target.in_spreads",
+    "drop_by_entities": "performance.causes.entities.value",
+    "drop_by_meaning": "performance.causes.meaning.value",
 }
 """Each column of the table of runs, and the figure of `RunRecord` that it holds. New columns stand at the end."""
 

@@ -14,7 +14,7 @@ from driftgate.decision import PastDecision, Signal
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
 from driftgate.measures import MEASURES, Measure
 from driftgate.monitors import Monitor
-from driftgate.performance.result import Gain, NoGain, Performance, PerformanceState
+from driftgate.performance.result import Causes, Gain, NoCauses, NoGain, Performance, PerformanceState
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # None where it is not computable.
@@ -143,6 +143,30 @@ class GainRecord(Part):
         return Gain(numbers[0], numbers[1], numbers[2], self.entities, self.code, self.reason)
 
 
+class IntervalRecord(Part):
+    """A figure with its 95% interval; None where there is none."""
+
+    value: Figure
+    low: Figure
+    high: Figure
+
+
+class CausesRecord(Part):
+    """The drop in two parts, as in `driftgate.performance.result.Causes`; `code` says why it is not split."""
+
+    entities: IntervalRecord
+    meaning: IntervalRecord
+    alike: int
+    code: NoCauses | None
+    reason: str
+
+    @classmethod
+    def of(cls, found: Causes) -> Self:
+        """The part for a split."""
+        parts = {name: IntervalRecord.copied(getattr(found, name)) for name in ("entities", "meaning")}
+        return cls.copied(found, **parts)
+
+
 class PerformanceRecord(Part):
     """The model in both months; `measures` holds at least that named by `measure` where `state` is measured."""
 
@@ -158,6 +182,7 @@ class PerformanceRecord(Part):
     passed_over: PassedOverRecord | None = None
     measure: str = "auc"
     gain: GainRecord | None = None
+    causes: CausesRecord | None = None
 
     @model_validator(mode="after")
     def _measured_has_its_measure(self) -> Self:
@@ -213,6 +238,7 @@ class PerformanceRecord(Part):
             relations=[RelationRecord.copied(item) for item in found.relations],
             passed_over=PassedOverRecord.copied(found.passed_over) if found.passed_over else None,
             gain=GainRecord.copied(found.gain),
+            causes=CausesRecord.of(found.causes),
         )
 
 

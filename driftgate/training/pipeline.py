@@ -54,6 +54,47 @@ def fit_pipeline(
     return Pipeline([("encode", encoder), ("classify", classifier.fit(matrix, labels))])
 
 
+class WeightedClassifier:
+    """Trees that tell two classes from each other, fitted again and again on parts and weights of the same rows.
+
+    Args:
+        columns: for each feature n values, None or NaN where missing.
+        labels: 0 or 1, shape (n,).
+        features: the columns to read.
+        seed: random state.
+
+    Raises:
+        DataError: a feature has no value at all, or one that is not of its type.
+    """
+
+    def __init__(
+        self, columns: Columns, labels: NDArray[np.float64], features: tuple[ModelFeature, ...], seed: int
+    ) -> None:
+        encoder = FeatureEncoder(features).fit(columns)
+        self._matrix, self._labels, self._seed = encoder.transform(columns), labels, seed
+        _require_values(encoder, self._matrix)
+        self._coded = encoder.coded_columns or None
+
+    def probabilities(
+        self, fitted: NDArray[np.bool_], scored: NDArray[np.bool_], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Fit on the rows of one mask with their weights, and return the probability of 1 for the rows of another.
+
+        Args:
+            fitted, scored: shape (n,).
+            weights: shape (n,); both classes need some.
+        """
+        trees = HistGradientBoostingClassifier(
+            **{**PARAMETERS, "max_iter": 25, "learning_rate": 0.2},
+            categorical_features=self._coded,
+            random_state=self._seed,
+        )
+        rows = fitted & (weights > 0)
+        trees.fit(self._matrix[rows], self._labels[rows], sample_weight=weights[rows])
+        found: NDArray[np.float64] = trees.predict_proba(self._matrix[scored])[:, 1]
+        return found
+
+
 def _require_values(encoder: FeatureEncoder, matrix: NDArray[np.float64]) -> None:
     """Check that every feature has a value. A model cannot use an empty column, and nobody would notice it."""
     empty = [encoder.columns_[at] for at in np.flatnonzero(np.isnan(matrix).all(axis=0))]

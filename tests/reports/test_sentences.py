@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from driftgate.decision import Earlier, HeldBack, History
 from driftgate.drift.result import TargetDrift
-from driftgate.performance.result import FeatureAuc, Gain, PassedOver, Performance, PerformanceState, not_measured
+from driftgate.performance.result import (
+    Causes,
+    FeatureAuc,
+    Gain,
+    Interval,
+    PassedOver,
+    Performance,
+    PerformanceState,
+    not_measured,
+)
 from driftgate.reports import sentences
 from driftgate.reports.sentences import Figure, Tone
 from driftgate.run import Run
@@ -43,6 +52,10 @@ def lost_relations(performance: Performance = LOST) -> Performance:
 
 def record(*columns: Any, **given: Any) -> RunRecord:
     return RunRecord.of(finished(*(columns or MOVED), **given))
+
+
+def caused(entities: float, meaning: float) -> Causes:
+    return Causes(*(Interval(value, value - 0.02, value + 0.02) for value in (entities, meaning)), alike=900)
 
 
 def held(history: History, **policy: Any) -> RunRecord:
@@ -155,6 +168,27 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         Tone.ACT,
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), although a model "
         "trained on February 2024 would not surely rank better (gain in AUC between -0.02 and 0.01).",
+        "",
+    ),
+    "triggered, because of what the features mean": (
+        record(*CALM, performance=replace(lost_relations(), causes=caused(entities=0.01, meaning=0.31))),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because what "
+        "predicts churn_label has changed.",
+        "Of the features, tenure and fee say less about churn_label than before.",
+    ),
+    "triggered, because of other entities": (
+        record(*CALM, performance=replace(LOST, causes=caused(entities=0.3, meaning=0.02))),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because other "
+        "entities are there.",
+        "",
+    ),
+    "triggered, for both reasons": (
+        record(*CALM, performance=replace(LOST, causes=caused(entities=0.12, meaning=0.2))),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because what "
+        "predicts churn_label has changed and other entities are there.",
         "",
     ),
     "held back, no gain": (
