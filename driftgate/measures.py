@@ -20,6 +20,9 @@ value."""
 MOST_CLASSES = 50
 """A label of more classes is not measured."""
 
+LARGEST_LABEL = 1e30
+"""Trees add up single-precision numbers, so that a numeric label beyond this can be neither learnt nor measured."""
+
 _BINS = 10
 _SMALLEST = 1e-15
 # Probabilities of many classes add up to 1 but for rounding.

@@ -37,6 +37,7 @@ class LabelMonth:
             where there are no labels.
         constant: the value that every label has, in words; empty where they differ.
         classes: of a categorical label; else 0.
+        largest: absolute value of the largest number; 0 for any other label.
     """
 
     as_of: date
@@ -49,6 +50,7 @@ class LabelMonth:
     pending: bool = False
     constant: str = ""
     classes: int = 0
+    largest: float = 0.0
 
 
 def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) -> LabelMonth:
@@ -92,6 +94,7 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
         out,
         constant=found.constant,
         classes=found.classes,
+        largest=found.largest,
     )
 
 
@@ -153,7 +156,8 @@ class _Found:
     mean: float
     kind: LabelKind
     constant: str
-    classes: int
+    classes: int = 0
+    largest: float = 0.0
 
 
 def _found(engine: Engine, monitor: Monitor, size: MonthSize, labels: "ir.Table") -> _Found:
@@ -183,4 +187,7 @@ def _found(engine: Engine, monitor: Monitor, size: MonthSize, labels: "ir.Table"
     boolean = value.type().is_boolean() or (not same and found["other"] == 0)
     words = (("true" if found["least"] else "false") if boolean else f"{found['least']:g}") if same else ""
     mean = math.nan if found["mean"] is None else float(found["mean"])
-    return _Found(rows, mean, LabelKind.BOOLEAN if boolean else LabelKind.NUMERIC, words, 0)
+    if boolean:
+        return _Found(rows, mean, LabelKind.BOOLEAN, words)
+    largest = max(abs(found["least"]), abs(found["most"])) if rows else 0.0
+    return _Found(rows, mean, LabelKind.NUMERIC, words, largest=largest)

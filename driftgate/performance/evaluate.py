@@ -7,7 +7,7 @@ import numpy as np
 
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
-from driftgate.measures import MOST_CLASSES, LabelKind, Measure, measures_of
+from driftgate.measures import LARGEST_LABEL, MOST_CLASSES, LabelKind, Measure, measures_of
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, compare_scores
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, labelled
@@ -37,16 +37,21 @@ def why_not(ref: LabelMonth, cur: LabelMonth, monitor: Monitor, champion: bool) 
     needed = [cur] if champion else [ref, cur]
     if cur.pending and (champion or not ref.reason):
         return not_measured(PerformanceState.PENDING, cur.reason)
-    for month in needed:
-        if month.reason:
-            return _not_computable(f"{month.as_of}: {month.reason}")
-        if month.constant:
-            return _not_computable(f"every label of {month.as_of} is {month.constant}")
-        if month.classes > MOST_CLASSES:
-            return _not_computable(
-                f"the label of {month.as_of} has {month.classes} classes, and up to {MOST_CLASSES} are measured"
-            )
-    return None
+    reason = next(filter(None, map(_unusable, needed)), "")
+    return _not_computable(reason) if reason else None
+
+
+def _unusable(month: LabelMonth) -> str:
+    """Why a month's labels cannot be measured against; empty where they can."""
+    if month.reason:
+        return f"{month.as_of}: {month.reason}"
+    if month.constant:
+        return f"every label of {month.as_of} is {month.constant}"
+    if month.largest > LARGEST_LABEL:
+        return f"a label of {month.as_of} is {month.largest:.3g}, and up to {LARGEST_LABEL:g} can be measured"
+    if month.classes > MOST_CLASSES:
+        return f"the label of {month.as_of} has {month.classes} classes, and up to {MOST_CLASSES} are measured"
+    return ""
 
 
 def common_kind(ref: LabelMonth, cur: LabelMonth) -> LabelKind | None:

@@ -273,10 +273,10 @@ def _gain_clause(record: RunRecord) -> str:
         if gain.surely_positive:
             return f"a model trained on {month} would err {_percent(gain.value)} less ({between})"
         return f"a model trained on {month} would not surely err less (part of the {rule.short} saved {between})"
-    between = f"between {gain.low:z.2f} and {gain.high:z.2f}"
+    short, between = rule.short if rule else "AUC", f"between {gain.low:z.2f} and {gain.high:z.2f}"
     if gain.surely_positive:
-        return f"a model trained on {month} would win back {gain.value:.2f} AUC ({between})"
-    return f"a model trained on {month} would not surely rank better (gain in AUC {between})"
+        return f"a model trained on {month} would win back {gain.value:.2f} {short} ({between})"
+    return f"a model trained on {month} would not surely rank better (gain in {short} {between})"
 
 
 def _held_back(record: RunRecord) -> str:
@@ -419,7 +419,7 @@ def _model_figure(record: RunRecord) -> Figure:
     ends = " and ".join("unknown" if end is None else unit(end) for end in (found.drop_low, found.drop_high))
     size = f"{word} is {unit(found.drop)}, with 95% certainty between {ends}."
     text = f"{_meaning(record, found)} {size} Retraining is due above {unit(found.threshold)}."
-    now, then = rule.text(change.cur), rule.text(change.ref)
+    now, then = f"{rule.short} {rule.text(change.cur)}", rule.text(change.ref)
     if not rule.lower_is_better:
         now, then = f"{change.cur * 100:.0f} of 100", f"{change.ref * 100:.0f}"
     return Figure(PERFORMANCE_KEY, title, now, then, text, record.model_dropped)

@@ -17,7 +17,7 @@ from driftgate.errors import DataError
 from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth
-from driftgate.measures import MOST_CLASSES, LabelKind
+from driftgate.measures import LARGEST_LABEL, MOST_CLASSES, LabelKind
 from driftgate.training.features import InputKind, ModelFeature, model_features
 from driftgate.training.split import key_text
 
@@ -172,6 +172,13 @@ def _require_learnable(values: list[Any], kind: LabelKind, as_of: date, min_rows
             f"the label of {as_of} has {len(distinct)} classes",
             allowed=f"up to {MOST_CLASSES} classes",
             remedy="point the label in monitors.toml at a view that puts rare classes together",
+        )
+    largest = max(map(abs, values), default=0.0) if kind is LabelKind.NUMERIC else 0.0
+    if largest > LARGEST_LABEL:
+        raise DataError(
+            f"a label of {as_of} is {largest:.3g}",
+            allowed=f"numbers up to {LARGEST_LABEL:g}",
+            remedy="correct these rows, or give the label another unit",
         )
     words = _in_words(values, kind)
     if len(values) < min_rows or len(distinct) < 2:

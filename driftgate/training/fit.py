@@ -82,12 +82,8 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
     model = TrainedModel("", "", tuple(item.name for item in data.features), read_pipeline(fitted), data.kind)
     scores = model.scores(input_columns(table, data.features))
     held_out = validation_mask(keys, fitted.seed)
-    write_file(
-        out,
-        pa.table(
-            {"key": keys, "label": table.column(LABEL), "validation": held_out} | score_columns(scores, model.classes)
-        ),
-    )
+    judged = {"key": keys, "label": table.column(LABEL), "validation": held_out}
+    write_file(out, pa.table(judged | score_columns(scores, model.classes)))
     known = class_numbers(labels, model.classes) if model.classes else labels.astype(np.float64)
     training = Training(
         monitor=monitor,

@@ -72,7 +72,9 @@ def metrics_of(kind: LabelKind, labels: Labels, scores: Probabilities) -> dict[s
 
 def r2(labels: Labels, predictions: Probabilities) -> float:
     """Share of the labels' variance that the predictions explain; below 0 where the labels' mean would do better."""
-    return float(1 - np.mean((labels - predictions) ** 2) / np.var(labels))
+    # In parts of the largest label: the square of a large number would overflow.
+    scale = float(np.abs(labels).max()) or 1.0
+    return float(1 - np.mean(((labels - predictions) / scale) ** 2) / np.var(labels / scale))
 
 
 def all_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float]:

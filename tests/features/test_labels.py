@@ -103,6 +103,7 @@ def test_what_a_number_is(
     answer, found = labels_of(engine, JAN, tmp_path, "amount")
     assert (answer.kind, answer.constant, answer.mean, found) == (kind, constant, mean, values)
     assert (answer.entities, answer.labelled) == (4, len(values))
+    assert answer.largest == (0.0 if kind is LabelKind.BOOLEAN else max(abs(value) for value in values))  # type: ignore[arg-type]
 
 
 def test_text_is_a_label_of_classes(engine: Engine, tmp_path: Path) -> None:

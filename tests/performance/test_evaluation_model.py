@@ -157,6 +157,13 @@ PENDING = replace(LABELS, as_of=FEB, mean=math.nan, reason="pending, 43% labelle
         (LABELS, replace(LABELS, kind=LabelKind.NUMERIC), True, None, ""),
         (LABELS, replace(LABELS, constant="false"), True, PerformanceState.NOT_COMPUTABLE, "2024-01-31 is false"),
         (LABELS, replace(LABELS, constant="8.25"), True, PerformanceState.NOT_COMPUTABLE, "2024-01-31 is 8.25"),
+        (
+            LABELS,
+            replace(LABELS, largest=1.7e308),
+            True,
+            PerformanceState.NOT_COMPUTABLE,
+            "is 1.7e+308, and up to 1e+30",
+        ),
         (LABELS, replace(CLASSES, classes=50), True, None, ""),
         (CLASSES, replace(CLASSES, classes=51), False, PerformanceState.NOT_COMPUTABLE, "has 51 classes, and up to 50"),
     ],

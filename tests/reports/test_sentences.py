@@ -349,7 +349,7 @@ def test_the_figure_of_the_model_is_of_pairs_with_the_interval_of_its_fall() -> 
 
 def test_the_figure_of_an_error_names_the_measure_and_its_direction() -> None:
     found = figure(finished(performance=erring(4.0, 6.0)), 0)
-    assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "6", "4", True)
+    assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "RMSE 6", "4", True)
     assert found.text == (
         "RMSE, root of the mean squared error; less is better; in units of churn_label. The rise is 50%, with 95% "
         "certainty between 45% and 55%. Retraining is due above 5%."

@@ -132,6 +132,7 @@ def test_evaluation_is_on_users_that_were_held_out(build: Build, tmp_path: Path)
             {"labels": lambda row: f"class {row}", "kind": LabelKind.CATEGORICAL},
             "the label of 2024-01-31 has 180 classes",
         ),
+        ({"labels": lambda row: row * 1e300, "kind": LabelKind.NUMERIC}, "a label of 2024-01-31 is 1.99e"),
         ({"labels": lambda row: 8.25, "kind": LabelKind.NUMERIC}, "180 entities .* a label, from 8.25 to 8.25"),
         ({"path": None, "reason": "pending, 40% labelled"}, "pending, 40% labelled"),
         ({"features": {"absent": ("tickets",)}}, "tickets: the source has no such column"),

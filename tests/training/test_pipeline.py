@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
 from driftgate.errors import DataError
+from driftgate.measures import LabelKind
 from driftgate.training.encoder import FeatureEncoder
 from driftgate.training.features import InputKind, ModelFeature
 from driftgate.training.metrics import auc
-from driftgate.training.model import TrainedModel, positives_of
+from driftgate.training.model import TrainedModel, positives_of, predictions_of
 from driftgate.training.pipeline import fit_pipeline
 from tests.training.conftest import FEATURES, labels_of, some_columns
 
@@ -124,3 +125,35 @@ def test_what_cannot_be_read_is_refused(model: TrainedModel, fault: dict[str, An
     columns = {"tickets": [1], "paperless": [True], "service": ["DSL"], **fault}
     with pytest.raises(DataError, match=message):
         model.scores({name: values for name, values in columns.items() if values is not None})
+
+
+def test_a_number_is_predicted_as_such(columns: Columns) -> None:
+    def minutes(found: Columns) -> np.ndarray:
+        return np.array([10.0 * (value or 0) for value in found["tickets"]])
+
+    pipeline = fit_pipeline(columns, minutes(columns), FEATURES, 0, LabelKind.NUMERIC)
+    model = TrainedModel("late", "1", NAMES, pipeline, LabelKind.NUMERIC)
+    unseen = some_columns(seed=1)
+    scores = model.scores(unseen)
+    assert np.array_equal(scores, pipeline.predict(unseen)) and model.classes == ()
+    assert np.abs(scores - minutes(unseen)).mean() < 8
+    found = predictions_of(model.kind, scores, model.classes)
+    assert (found.values, found.probabilities) == (scores.tolist(), None)
+    assert model.scores({name: [] for name in NAMES}).shape == (0,)
+
+
+def test_the_likeliest_class_is_predicted_with_its_probability(columns: Columns) -> None:
+    def how(found: Columns) -> np.ndarray:
+        tickets = [value or 0 for value in found["tickets"]]
+        return np.array(["late" if value > 6 else "early" if value < 3 else "" for value in tickets])
+
+    pipeline = fit_pipeline(columns, how(columns), FEATURES, 0, LabelKind.CATEGORICAL)
+    model = TrainedModel("how", "1", NAMES, pipeline, LabelKind.CATEGORICAL)
+    unseen = some_columns(seed=1)
+    scores = model.scores(unseen)
+    assert model.classes == ("", "early", "late") and scores.shape == (400, 3)
+    found = predictions_of(model.kind, scores, model.classes)
+    assert found.values == pipeline.predict(unseen).tolist()
+    assert found.probabilities == scores.max(axis=1).tolist()
+    assert (np.array(found.values) == how(unseen)).mean() > 0.8
+    assert predictions_of(model.kind, model.scores({name: [] for name in NAMES}), model.classes).values == []
