@@ -9,7 +9,7 @@ from tests.reports.runs import APRIL, FEBRUARY, MARCH, finished, measured
 from tests.services.grafana.asking import answer_of, as_grafana_asks, ask, keep
 from tests.services.grafana.dashboards import SQL
 
-AUC = "AUC then and now by month"
+PERFORMANCE = "Performance then and now by month"
 MODEL = "How the model does on the newest month of each monitor"
 
 
@@ -65,7 +65,7 @@ def test_runs_from_before_performance_was_measured_are_shown_all_the_same(empty:
     assert answer_of(reader, "drift", "Last verdict") == [{"verdict": "NO_ACTION"}]
     lines = dict(tuple(row.values()) for row in answer_of(reader, "drift", "Last decision"))
     assert (lines["held back"], lines["a trigger"]) == ("not recorded", "not recorded")
-    assert answer_of(reader, "drift", AUC) == []
+    assert answer_of(reader, "drift", PERFORMANCE) == []
     (month,) = answer_of(reader, "drift", "Performance by month")
     assert (month["State"], month["Champion"], month["Verdict"]) == ("not recorded", None, "NO_ACTION")
     (model,) = answer_of(reader, "overview", MODEL)

@@ -3,15 +3,15 @@
 import pytest
 
 from driftgate.database import ConnectionParameters
-from tests.reports.runs import APRIL, FEBRUARY, MARCH, finished, measured
+from tests.reports.runs import APRIL, FEBRUARY, MARCH, erring, finished, measured
 from tests.services.grafana.asking import answer_of, keep
 
-AUC = "AUC then and now by month"
+PERFORMANCE = "Performance then and now by month"
 MODEL = "How the model does on the newest month of each monitor"
 
 
 def test_performance_is_drawn_by_month_with_the_champion_that_was_judged(tables: ConnectionParameters) -> None:
-    auc = {(row["time"].date(), row["metric"]): row["value"] for row in answer_of(tables, "drift", AUC)}
+    auc = {(row["time"].date(), row["metric"]): row["value"] for row in answer_of(tables, "drift", PERFORMANCE)}
     # Of two comparisons of March the last counts, and April has no figure yet.
     assert auc == {
         (FEBRUARY, "now, champion v1"): 0.81,
@@ -19,7 +19,7 @@ def test_performance_is_drawn_by_month_with_the_champion_that_was_judged(tables:
         (MARCH, "now, champion v2"): 0.55,
         (MARCH, "then, champion v2"): 0.64,
     }
-    falls = answer_of(tables, "drift", "Fall of the AUC by month")
+    falls = answer_of(tables, "drift", "Drop of the performance by month")
     assert [row["time"].date() for row in falls] == [FEBRUARY, MARCH, APRIL]
     figures = [[row[name] for name in ("fall", "lower end", "upper end", "threshold")] for row in falls]
     assert figures[1] == pytest.approx([0.09, 0.06, 0.12, 0.05])
@@ -38,7 +38,7 @@ def test_a_month_whose_labels_are_pending_is_seen_as_such(tables: ConnectionPara
     assert (months[1]["Champion"], months[1]["Scores moved"]) == ("v1", "yes")
     assert (months[2]["95% interval"], months[2]["Verdict"]) == ("[0.06, 0.12]", "NO_ACTION (held back)")
     (model,) = answer_of(tables, "overview", MODEL)
-    assert (model["State"], model["AUC now"], model["Champion"]) == ("pending, 43% labelled", None, None)
+    assert (model["State"], model["Now"], model["Champion"]) == ("pending, 43% labelled", None, None)
 
 
 def test_the_overview_holds_the_newest_month_against_the_reference(empty: ConnectionParameters) -> None:
@@ -48,7 +48,7 @@ def test_the_overview_holds_the_newest_month_against_the_reference(empty: Connec
         finished(name="orders", performance=measured(0.8, 0.6, version=None)),
     )
     churn, orders = answer_of(reader, "overview", MODEL)
-    assert (churn["AUC now"], churn["AUC reference"], churn["Champion"]) == (0.81, 0.82, "v1")
+    assert (churn["Now"], churn["Reference"], churn["Champion"]) == (0.81, 0.82, "v1")
     assert (churn["State"], churn["Against the threshold"]) == ("measured", "holds")
     assert (orders["Monitor"], orders["Champion"], orders["Against the threshold"]) == ("orders", "probe", "fallen")
 
@@ -57,3 +57,12 @@ def test_a_fall_that_may_be_chance_is_none(empty: ConnectionParameters) -> None:
     reader = keep(empty, finished(performance=measured(0.82, 0.7, margin=0.2)))
     (model,) = answer_of(reader, "overview", MODEL)
     assert (model["95% interval"], model["Against the threshold"]) == ("[-0.08, 0.32]", "holds")
+
+
+def test_an_error_is_shown_by_its_measure(empty: ConnectionParameters) -> None:
+    reader = keep(empty, finished(performance=erring(4.0, 6.0)))
+    (model,) = answer_of(reader, "overview", MODEL)
+    assert (model["Measure"], model["Now"], model["Reference"]) == ("rmse", 6.0, 4.0)
+    assert (model["Fall"], model["95% interval"], model["Against the threshold"]) == (0.5, "[0.45, 0.55]", "fallen")
+    (month,) = answer_of(reader, "drift", "Performance by month")
+    assert (month["Measure"], month["Then"], month["Now"], month["Champion"]) == ("rmse", 4.0, 6.0, "v1")
