@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from driftgate.database import create_tables, database_errors, metadata
 from driftgate.database.locks import session_lock
 from driftgate.errors import DataError
+from driftgate.profiles.encoding import profile_from_bytes, profile_to_bytes
 from driftgate.profiles.grid import Grid
 from driftgate.profiles.profile import Profile
 from driftgate.profiles.sample import sample_from_bytes, sample_to_bytes
@@ -222,7 +223,7 @@ def read_month(engine: Engine, monitor: str, as_of: date, *, with_sample: bool =
         monitor=monitor,
         as_of=as_of,
         measured_from=MeasuredFrom.from_dict(row.measured_from),
-        profile=Profile.from_bytes(_checked(row.profile, row.profile_digest, what), grid),
+        profile=profile_from_bytes(_checked(row.profile, row.profile_digest, what), grid),
         measured_at=row.measured_at,
         sample=sample,
         grid_version=row.grid_version,
@@ -270,7 +271,7 @@ def _save_grid(connection: Connection, monitor: str, grid: Grid) -> None:
 
 def _row(month: MonthProfile) -> dict[str, Any]:
     assert month.sample is not None, "a month is saved with its sample"
-    profile, sample = month.profile.to_bytes(), sample_to_bytes(month.sample)
+    profile, sample = profile_to_bytes(month.profile), sample_to_bytes(month.sample)
     return {
         "monitor": month.monitor,
         "as_of": month.as_of,
