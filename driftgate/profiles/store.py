@@ -5,11 +5,11 @@ digest whoever measured it, and a row that was damaged is an error when it is re
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import (
@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from driftgate.database import create_tables, database_errors, metadata
 from driftgate.database.locks import session_lock
 from driftgate.errors import DataError
+from driftgate.features.state import MeasuredFrom
 from driftgate.profiles.encoding import profile_from_bytes, profile_to_bytes
 from driftgate.profiles.grid import Grid
 from driftgate.profiles.profile import Profile
@@ -59,76 +60,6 @@ month_profiles = Table(
     Column("measured_at", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["monitor", "grid_version"], [profile_grids.c.monitor, profile_grids.c.version]),
 )
-
-
-@dataclass(frozen=True)
-class ViewState:
-    """What a feature view's source held when a month was measured.
-
-    Attributes:
-        rows: that the month could read.
-        newest_event: timestamp of the newest of them; None where there is none.
-        newest_created: the same of the column that says when a row was written, where the source has one.
-    """
-
-    rows: int
-    newest_event: datetime | None = None
-    newest_created: datetime | None = None
-
-
-@dataclass(frozen=True)
-class MeasuredFrom:
-    """What a profile was measured from; it is used again while this holds.
-
-    Attributes:
-        entities: rows of the entity source in the month.
-        views: by name.
-        schema: type of each declared feature, by name.
-        versions: whatever else the figures depend on, such as those of Driftgate and of the monitor's settings.
-    """
-
-    entities: int
-    views: Mapping[str, ViewState] = field(default_factory=dict)
-    schema: Mapping[str, str] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-    def differences(self, now: "MeasuredFrom") -> list[str]:
-        """What is no longer as it was, in words; empty where the profile still holds."""
-        found = [f"{now.entities} entities instead of {self.entities}"] if now.entities != self.entities else []
-        for what, then, later in (
-            ("view", self.views, now.views),
-            ("feature", self.schema, now.schema),
-            ("version of", self.versions, now.versions),
-        ):
-            names = sorted(name for name in then.keys() | later.keys() if then.get(name) != later.get(name))
-            found += [f"{what} {name} has changed" for name in names]
-        return found
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same in JSON's types."""
-        views = {
-            name: {
-                "rows": view.rows,
-                "newest_event": view.newest_event and view.newest_event.isoformat(),
-                "newest_created": view.newest_created and view.newest_created.isoformat(),
-            }
-            for name, view in self.views.items()
-        }
-        return {
-            "entities": self.entities,
-            "views": views,
-            "schema": dict(self.schema),
-            "versions": dict(self.versions),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave."""
-        views = {
-            name: ViewState(view["rows"], _moment(view["newest_event"]), _moment(view["newest_created"]))
-            for name, view in data["views"].items()
-        }
-        return cls(data["entities"], views, data["schema"], data["versions"])
 
 
 @dataclass(frozen=True)
@@ -315,7 +246,3 @@ def _damaged(what: str) -> DataError:
         f"{what} is not as it was written: its digest is another",
         remedy="measure the months again: `driftgate profile --all --again`",
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text is not None else None

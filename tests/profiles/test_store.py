@@ -15,9 +15,7 @@ from driftgate.errors import DatabaseError, DataError
 from driftgate.profiles.build import make_grid
 from driftgate.profiles.encoding import profile_to_bytes
 from driftgate.profiles.store import (
-    MeasuredFrom,
     MonthProfile,
-    ViewState,
     create_profile_tables,
     measured_months,
     newest_grid,
@@ -191,21 +189,3 @@ def test_only_one_measures_a_monitor_at_a_time(profiles: Engine) -> None:
             pass
         with pytest.raises(DatabaseError, match="another measurement"), profile_lock(profiles, "churn"):
             pass
-
-
-def test_what_a_profile_was_measured_from_says_what_has_changed() -> None:
-    assert FROM.differences(FROM) == []
-    assert MeasuredFrom.from_dict(FROM.to_dict()) == FROM
-    later = replace(
-        FROM,
-        entities=310,
-        views={**FROM.views, "usage": ViewState(310, NOW, None)},
-        schema={"fee": "FLOAT64"},
-        versions={"driftgate": "0.2.0"},
-    )
-    assert FROM.differences(later) == [
-        "310 entities instead of 300",
-        "view usage has changed",
-        "feature plan has changed",
-        "version of driftgate has changed",
-    ]

@@ -84,9 +84,9 @@ class Engine(ABC):
         Raises:
             ConfigurationError: the registry has no such source.
         """
-        from driftgate.features.feast_adapter import describe_source
+        from driftgate.features.described import source_of
 
-        return describe_source(self.store.repo, name)
+        return source_of(self.store.repo, name)
 
     def source_rows(self, source: Source) -> Rows:
         """Return the rows of a source, its columns called as Feast calls them.
@@ -112,6 +112,10 @@ class Engine(ABC):
     @abstractmethod
     def quoted(self, table: str) -> str:
         """Return a table or `schema.table` of monitors.toml as SQL."""
+
+    @abstractmethod
+    def hashed(self, text: "ir.StringValue") -> "ir.IntegerValue":
+        """Return a hash of a text, the same each time on this store."""
 
     @abstractmethod
     def entities(self, query: "ir.Table") -> Any:

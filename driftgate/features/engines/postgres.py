@@ -28,6 +28,10 @@ SELECT CASE WHEN type.typtype = 'e' THEN 'text' WHEN type.typtype = 'd' THEN for
 FROM unnest(%s::oid[]) WITH ORDINALITY AS wanted (oid, position) JOIN pg_type AS type USING (oid) ORDER BY position
 """
 
+_HASH = ibis.udf.scalar.builtin(name="hashtextextended", signature=(("string", "int64"), "int64"))(
+    lambda _text, _seed: 0
+)
+
 
 class PostgresEngine(Engine):
     """Rows and joins in PostgreSQL."""
@@ -66,6 +70,9 @@ class PostgresEngine(Engine):
 
     def quoted(self, table: str) -> str:
         return ".".join(f'"{part}"' for part in table.split("."))
+
+    def hashed(self, text: "ir.StringValue") -> "ir.IntegerValue":
+        return _HASH(text, 0)
 
     def entities(self, query: "ir.Table") -> str:
         return str(self.ibis.compile(query))
