@@ -8,11 +8,11 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from driftgate.drift.comparison import Comparison, Side
+from driftgate.drift.comparison import Comparison, Side, with_report
+from driftgate.drift.report import DrawnReport
 from driftgate.drift.result import TargetDrift
 from driftgate.errors import DataError, NoVerdictError
 from driftgate.features.labels import LabelMonth
-from driftgate.features.types import FeatureMonth
 from driftgate.performance.result import Performance
 from driftgate.planning import Plan, Request
 from driftgate.pushgateway import MONITOR_FLOW
@@ -23,14 +23,15 @@ from flows.monitor_steps import (
     decide_step,
     delete_step,
     drift_step,
-    features_step,
     history_step,
     labels_step,
     ledger_step,
     performance_step,
     plan_step,
     prepare_step,
+    profiles_step,
     publish_step,
+    report_step,
     score_step,
     target_step,
     workspace_step,
@@ -75,7 +76,7 @@ def monitor_month(
     """
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
-    start_workers(runtime.parameters)
+    start_workers(runtime)
     with failures_pushed(runtime, MONITOR_FLOW, monitor) as clock:
         plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))
         prepare_step(runtime, plan)
@@ -96,7 +97,7 @@ def monitor_planned(plan: Plan, notify: bool = True) -> Run:
         notify: as for `monitor_month`.
     """
     runtime = Runtime.from_environment()
-    start_workers(runtime.parameters)
+    start_workers(runtime)
     with failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock:
         return _run(runtime, plan, notify, clock)
 
@@ -142,24 +143,23 @@ def _decided(runtime: Runtime, plan: Plan) -> tuple[Run, Comparison]:
 def _measure(runtime: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Performance]:
     with runtime.scratch() as folder:
         ref, cur = _read_both(runtime, plan, folder)
-        ledger = ledger_step(plan, ref.features, cur.features)
+        ledger = ledger_step(plan, ref, cur)
         target = target_step(ref.labels, cur.labels)
         scoring = score_step(runtime, plan, ref, cur, ledger, folder)
-        # Beside each other: the report is made in a process of its own.
-        drift: PrefectFuture[Comparison] = drift_step.submit(plan, ref, cur, ledger, scoring)
+        # Beside each other: the report is drawn in a process of its own.
+        report: PrefectFuture[DrawnReport] = report_step.submit(plan, ref, cur, ledger, scoring)
+        drift = drift_step(plan, ref, cur, ledger, scoring)
         performance = performance_step(plan, scoring, ref, cur)
-        return drift.result(), target, performance
+        return with_report(drift, report.result(), ref, cur), target, performance
 
 
 def _read_both(runtime: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:
-    """Features and labels of both months, read beside each other."""
-    months = [(plan.ref, None), (plan.cur, plan.before_cur)]
-    features: list[PrefectFuture[FeatureMonth]] = [
-        features_step.submit(runtime, plan, size, previous, folder) for size, previous in months
-    ]
-    labels: list[PrefectFuture[LabelMonth]] = [labels_step.submit(runtime, plan, size, folder) for size, _ in months]
+    """What is kept of both months, and their labels, which may have come later."""
+    sizes = (plan.ref, plan.cur)
+    labels: list[PrefectFuture[LabelMonth]] = [labels_step.submit(runtime, plan, size, folder) for size in sizes]
+    months = profiles_step(runtime, plan, folder)
     sides = [
-        Side(size, feature.result(), label.result())
-        for (size, _), feature, label in zip(months, features, labels, strict=True)
+        Side(size, features, label.result(), profile)
+        for size, (features, profile), label in zip(sizes, months, labels, strict=True)
     ]
     return sides[0], sides[1]

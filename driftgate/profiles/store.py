@@ -24,6 +24,7 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    inspect,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -88,6 +89,18 @@ def create_profile_tables(engine: Engine) -> None:
         DatabaseError: the role may not, or the database cannot be reached.
     """
     create_tables(engine, [profile_grids, month_profiles])
+
+
+def has_profiles(engine: Engine) -> bool:
+    """Whether any month was ever kept here.
+
+    Raises:
+        DatabaseError: the database cannot be reached.
+    """
+    with database_errors("looking for profiles"), engine.connect() as connection:
+        if not inspect(connection).has_table(month_profiles.name):
+            return False
+        return connection.execute(select(month_profiles.c.as_of).limit(1)).first() is not None
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def backfill(
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
-    start_workers(runtime.parameters)
+    start_workers(runtime)
     # Before anything slower.
     history_pairs(runtime.months(chosen), found, *bounds)
     from flows.backfill_flow import backfill_months

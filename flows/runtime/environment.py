@@ -3,7 +3,7 @@
 import atexit
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,9 +15,11 @@ from sqlalchemy import Engine
 from driftgate.database import ConnectionParameters, connect
 from driftgate.database.configured import connection_parameters
 from driftgate.drift.worker import DriftWorker
-from driftgate.errors import DriftgateError
+from driftgate.errors import DatabaseError, DriftgateError
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor, monitor_name
+from driftgate.profiles.landing import Landing
+from driftgate.profiles.store import has_profiles
 from driftgate.scratch import scratch_folder
 from driftgate.settings import Settings
 from driftgate.worker import Worker
@@ -72,6 +74,11 @@ class Runtime:
         """
         return feature_worker(self.parameters).loaded_months(self.repository(monitor), monitor)
 
+    def landing(self, monitor: Monitor, say: Callable[[str], None]) -> Landing:
+        """Where the months of a monitor are measured and kept; `say` is told of each."""
+        folder = scratch_folder(self.settings.driftgate_home)
+        return Landing(self.engine, feature_worker(self.parameters), monitor, self.repository(monitor), folder, say)
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder for what steps hand to each other; gone afterwards."""
@@ -92,19 +99,27 @@ def monitor_of_run() -> str:
         return "no monitor"
 
 
-def start_workers(parameters: ConnectionParameters) -> None:
-    """Start the processes that take long to start; returns at once."""
+def start_workers(runtime: Runtime) -> None:
+    """Start the processes that a verdict needs and that take long to start; returns at once."""
     drift_worker()
-    feature_worker(parameters)
+    # Where months are kept, a join is the exception.
+    kept = False
+    with suppress(DatabaseError):
+        kept = has_profiles(runtime.engine)
+    feature_worker(runtime.parameters, joins=not kept)
 
 
-def feature_worker(parameters: ConnectionParameters) -> FeatureWorker:
-    """The feature process for a database, started at the first call and kept until this process ends."""
-    return _kept(parameters, lambda: FeatureWorker(parameters))
+def feature_worker(parameters: ConnectionParameters, joins: bool = True) -> FeatureWorker:
+    """The feature process for a database, started at the first call and kept until this process ends.
+
+    Args:
+        joins: whether it begins with the import of feast, as joins need it; otherwise the first join does.
+    """
+    return _kept(parameters, lambda: FeatureWorker(parameters, joins))
 
 
 def drift_worker() -> DriftWorker:
-    """The comparing process, started at the first call and kept until this process ends."""
+    """The process that draws reports, started at the first call and kept until this process ends."""
     return _kept(None, DriftWorker)
 
 

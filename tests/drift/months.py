@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from driftgate.drift.comparison import Comparison, Side, compare
-from driftgate.drift.ledger import build_ledger, require_comparable
+from driftgate.drift.comparison import Comparison, Side, compare, with_report
+from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
+from driftgate.drift.report import DrawnReport, draw
 from driftgate.features.entities import MonthSize
+from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.monitors import Monitor
+from driftgate.profiles.build import measure_features
+from driftgate.profiles.profile import Profile
 
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
 _KINDS = {
@@ -83,11 +87,22 @@ def no_labels(as_of: date, entities: int, reason: str) -> LabelMonth:
     return LabelMonth(as_of, entities, 0, float("nan"), reason, False, None)
 
 
+def profile_of(features: FeatureMonth) -> Profile:
+    """What is counted of a month."""
+    return measure_features(read_file(features.path), features.declared, features.as_of)
+
+
+def ledger_of(ref: FeatureMonth, cur: FeatureMonth, rules: Monitor) -> Ledger:
+    """The ledger of two months."""
+    return build_ledger((profile_of(ref), profile_of(cur)), cur.declared, rules, cur.stale_views)
+
+
 def side(features: FeatureMonth, label: LabelMonth | None = None, entities: int | None = None) -> Side:
     """One side of a comparison; more entities than rows make it a sample."""
     whole = entities or features.rows
     size = MonthSize(features.as_of, whole, features.rows)
-    return Side(size, features, label or no_labels(features.as_of, whole, "the monitor has no label"))
+    found = label or no_labels(features.as_of, whole, "the monitor has no label")
+    return Side(size, features, found, profile_of(features))
 
 
 def compared(
@@ -105,6 +120,13 @@ def compared(
         for position, month in enumerate(pair(folder, ref, cur, types))
     ]
     policy = monitor(**overrides)
-    ledger = build_ledger(sides[0].features, sides[1].features, policy)
+    ledger = ledger_of(sides[0].features, sides[1].features, policy)
     require_comparable(ledger, policy)
-    return compare(*sides, ledger, policy)
+    months, found = (sides[0].features, sides[1].features), (sides[0].labels, sides[1].labels)
+    return with_report(compare(*sides, ledger, policy), draw(months, found, ledger, policy), *sides)
+
+
+def drawn(comparison: Comparison) -> DrawnReport:
+    """The report of a comparison."""
+    assert comparison.report is not None
+    return comparison.report

@@ -12,7 +12,7 @@ import pytest
 from driftgate.drift.comparison import Comparison, target_drift
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import MissingSignalError
-from tests.drift.months import FEBRUARY, JANUARY, compared, labels, no_labels
+from tests.drift.months import FEBRUARY, JANUARY, compared, drawn, labels, no_labels
 
 ROWS = 200
 NUMBERS = [float(n) for n in range(ROWS)]
@@ -128,7 +128,7 @@ def test_a_rule_is_obeyed(tmp_path: Path) -> None:
 
 def test_the_json_parses_and_names_the_columns(tmp_path: Path) -> None:
     columns = {"f": NUMBERS, "g": ["a", "b"] * (ROWS // 2)}
-    metrics = json.loads(compared(tmp_path, columns, columns, {"f": "FLOAT64", "g": "STRING"}).json)["metrics"]
+    metrics = json.loads(drawn(compared(tmp_path, columns, columns, {"f": "FLOAT64", "g": "STRING"})).json)["metrics"]
     assert {"f", "g"} <= {metric["config"].get("column") for metric in metrics}
 
 
@@ -149,7 +149,7 @@ def test_the_label_is_in_the_report_and_not_among_the_features(tmp_path: Path) -
     pair_of_labels = labels(tmp_path, JANUARY, booleans(20)), labels(tmp_path, FEBRUARY, booleans(180))
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, pair_of_labels)
     assert comparison.drift.drift_share == 0.0
-    metrics = json.loads(comparison.json)["metrics"]
+    metrics = json.loads(drawn(comparison).json)["metrics"]
     (score,) = [
         metric["value"]
         for metric in metrics
@@ -166,7 +166,7 @@ def test_a_label_of_some_of_the_entities_is_reported(tmp_path: Path, numeric: bo
         labels(tmp_path, FEBRUARY, values[1], entities=ROWS),
     )
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, pair_of_labels)
-    assert '"churned"' in comparison.json
+    assert '"churned"' in drawn(comparison).json
     target = target_drift(*pair_of_labels)
     assert (target.labelled_ref, target.labelled_cur) == (0.6, 0.6)
     assert target.abs_diff == pytest.approx(1000 if numeric else 70 / 120)
@@ -188,7 +188,7 @@ def test_without_labels_of_both_periods_the_target_drift_is_nan_with_the_reasons
         there[1] if absent == "reference" else missing[1],
     )
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, chosen)
-    assert '"churned"' not in comparison.json
+    assert '"churned"' not in drawn(comparison).json
     target = target_drift(*chosen)
     assert math.isnan(target.abs_diff)
     assert not target.computable
@@ -199,7 +199,7 @@ def test_without_labels_of_both_periods_the_target_drift_is_nan_with_the_reasons
 def test_a_lone_label_is_not_drawn(tmp_path: Path) -> None:
     pair_of_labels = labels(tmp_path, JANUARY, [True], entities=ROWS), labels(tmp_path, FEBRUARY, booleans(50))
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, pair_of_labels)
-    assert '"churned"' not in comparison.json
+    assert '"churned"' not in drawn(comparison).json
     assert target_drift(*pair_of_labels).computable
 
 
@@ -239,4 +239,4 @@ def test_one_value_of_any_size_changes_no_other_column(tmp_path: Path, value: fl
     assert found["other"] == expected["other"]
     assert found["f"].state is ColumnState.COMPARED and math.isfinite(found["f"].score)
     assert found["f"].detail.startswith("Evidently's report shows values") == (1e100 < abs(value) < math.inf)
-    assert "Infinity" not in comparison.json and "NaN" not in comparison.json
+    assert "Infinity" not in drawn(comparison).json and "NaN" not in drawn(comparison).json

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from driftgate.database import ConnectionParameters
-from driftgate.drift.comparison import Comparison, Side
+from driftgate.drift.comparison import Comparison, Side, compare, with_report
 from driftgate.drift.ledger import build_ledger
 from driftgate.drift.worker import DriftWorker
 from driftgate.features.types import FeatureRequest
@@ -18,6 +18,8 @@ from driftgate.monitors import Monitor, read_monitor
 from driftgate.reports.banner import with_banner
 from tests.browser import chromium
 from tests.conftest import FEATURE_REPO, ROOT
+from tests.drift.months import drawn as report_of
+from tests.drift.months import profile_of
 from tests.reports.runs import decided
 
 if TYPE_CHECKING:
@@ -33,15 +35,17 @@ def comparison(_loaded_template: ConnectionParameters, tmp_path_factory: pytest.
     monitor = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
     with DriftWorker() as drift, FeatureWorker(_loaded_template) as features:
         sides = [_side(features, monitor, day, folder) for day in (REF, CUR)]
-        ledger = build_ledger(sides[0].features, sides[1].features, monitor)
-        return drift.compare(sides[0], sides[1], ledger, monitor)
+        ledger = build_ledger((sides[0].profile, sides[1].profile), sides[1].features.declared, monitor)
+        report = drift.draw(sides[0], sides[1], ledger, monitor)
+        return with_report(compare(sides[0], sides[1], ledger, monitor), report, sides[0], sides[1])
 
 
 def _side(worker: FeatureWorker, monitor: Monitor, day: date, folder: Path) -> Side:
     size = worker.measure_month(FEATURE_REPO, monitor, day)
     request = FeatureRequest(FEATURE_REPO, monitor, size, None, folder / f"features_{day}.arrow")
     labels = worker.read_labels(FEATURE_REPO, monitor, size, folder / f"labels_{day}.arrow")
-    return Side(size, worker.read_month(request), labels)
+    features = worker.read_month(request)
+    return Side(size, features, labels, profile_of(features))
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_the_page_is_complete_without_a_network(browser: "Chrome", comparison: C
 
     page = tmp_path / "report.html"
     monitor = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
-    page.write_text(with_banner(comparison.html, decided(comparison.drift, monitor)), encoding="utf-8")
+    page.write_text(with_banner(report_of(comparison).html, decided(comparison.drift, monitor)), encoding="utf-8")
     browser.get(page.as_uri())
     features = {item.name for item in comparison.drift.columns}
     assert len(features) == 14
@@ -103,4 +107,4 @@ def test_the_page_is_complete_without_a_network(browser: "Chrome", comparison: C
 def test_the_page_asks_for_nothing_from_elsewhere(comparison: Comparison) -> None:
     for tag in ("script", "link", "img", "iframe"):
         for name in ("src", "href"):
-            assert not re.search(rf"<{tag}[^>]*\s{name}=[\"']?(https?:)?//", comparison.html)
+            assert not re.search(rf"<{tag}[^>]*\s{name}=[\"']?(https?:)?//", drawn(comparison).html)

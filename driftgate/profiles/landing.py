@@ -1,0 +1,162 @@
+"""Months measured and kept: what is kept is used again while its sources are as they were, else it is measured anew."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+from sqlalchemy import Engine
+
+from driftgate.errors import DataError
+from driftgate.features.files import read_file, write_file
+from driftgate.features.state import MeasuredFrom, MonthState
+from driftgate.features.types import FeatureMonth, Kind
+from driftgate.features.worker import FeatureWorker, read_features
+from driftgate.monitors import Monitor
+from driftgate.profiles.build import measure_features
+from driftgate.profiles.encoding import FORMAT
+from driftgate.profiles.profile import Profile
+from driftgate.profiles.sample import sample_rows
+from driftgate.profiles.store import MonthProfile, create_profile_tables, profile_lock, read_month, save_months
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LandedMonth:
+    """A month that is measured and kept.
+
+    Attributes:
+        state: what its sources hold.
+        profile: what was counted of it.
+        sample: its rows, or those of a sample of a large month; columns that no one compares are left out.
+        why: why it was measured now; empty where what is kept still held.
+    """
+
+    state: MonthState
+    profile: Profile
+    sample: pa.Table
+    why: str = ""
+
+    def features(self, previous: date | None, out: Path) -> FeatureMonth:
+        """Write the sample to an Arrow IPC file, in the form of a month that was read by a join.
+
+        Args:
+            previous: the loaded month before; a view needs a row after it. None skips that question.
+            out: file to write.
+        """
+        write_file(out, self.sample)
+        state = self.state
+        stale = state.stale_views(previous)
+        return FeatureMonth(state.size.as_of, out, self.sample.num_rows, state.declared, state.absent, stale)
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where months are measured, and where they are kept.
+
+    Attributes:
+        engine: the database of the results.
+        worker: the feature process.
+        repo: Feast repository.
+        folder: for temporary files.
+        say: told of each month whether it was measured or is kept.
+    """
+
+    engine: Engine
+    worker: FeatureWorker
+    monitor: Monitor
+    repo: Path
+    folder: Path
+    say: Say
+
+    def land(self, months: Sequence[date], again: bool = False) -> dict[date, LandedMonth]:
+        """Return the months as they are kept, after measuring those that are missing or no longer hold.
+
+        Args:
+            months: loaded ones.
+            again: also measure those that hold.
+
+        Raises:
+            UnknownMonthError: a month has no rows.
+            DataError: a month has surplus rows, or changed while it was measured.
+            FeastRepositoryError: the feature service or a source cannot be read.
+            DatabaseError: a database fails; what was kept before is as it was.
+        """
+        create_profile_tables(self.engine)
+        states = self._states(months)
+        kept = {} if again else self._kept(states)
+        missing = [month for month in months if month not in kept]
+        if missing:
+            with profile_lock(self.engine, self.monitor.name):
+                # Another process may have measured them while this one waited for the lock.
+                kept |= {} if again else self._kept({month: states[month] for month in missing})
+                kept |= {month: self._measure(states[month], again) for month in missing if month not in kept}
+        for month in months:
+            found = kept[month]
+            how = f"measured, {found.why}" if found.why else "its profile is kept and holds"
+            self.say(f"{self.monitor.name}: {month}: {found.state.size.entities:,} entities, {how}")
+        return {month: kept[month] for month in months}
+
+    def _states(self, months: Sequence[date]) -> dict[date, MonthState]:
+        states = self.worker.month_states(self.repo, self.monitor, months)
+        return {month: replace(state, measured_from=_by_this_release(state)) for month, state in states.items()}
+
+    def _kept(self, states: Mapping[date, MonthState]) -> dict[date, LandedMonth]:
+        """Return those of the months that are kept and still hold."""
+        found = {}
+        for month, state in states.items():
+            kept = self._read(month)
+            if kept is not None and not kept.measured_from.differences(state.measured_from):
+                assert kept.sample is not None
+                found[month] = LandedMonth(state, kept.profile, kept.sample)
+        return found
+
+    def _read(self, month: date) -> MonthProfile | None:
+        try:
+            return read_month(self.engine, self.monitor.name, month, with_sample=True)
+        except DataError as error:
+            self.say(f"{self.monitor.name}: {month}: {error.received}; it is measured anew")
+            return None
+
+    def _why(self, state: MonthState, again: bool) -> str:
+        if again:
+            return "as it was asked to"
+        before = self._read(state.size.as_of)
+        if before is None:
+            return "as it was not yet"
+        return "as its sources changed: " + "; ".join(before.measured_from.differences(state.measured_from))
+
+    def _measure(self, state: MonthState, again: bool) -> LandedMonth:
+        why = self._why(state, again)
+        as_of = state.size.as_of
+        with self._scratch() as folder:
+            read = read_features(
+                self.worker, self.monitor, self.repo, state.size, None, folder / f"landing_{as_of}.arrow"
+            )
+            table = read_file(read.path)
+            profile = measure_features(table, read.declared, as_of)
+            sample = sample_rows(_comparable(table, read, profile), self.monitor.entity.feast_key)
+        month = MonthProfile(self.monitor.name, as_of, state.measured_from, profile, datetime.now(UTC), sample=sample)
+        save_months(self.engine, [month])
+        return LandedMonth(state, profile, sample, why)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        with TemporaryDirectory(dir=self.folder, prefix="landing-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+
+
+def _by_this_release(state: MonthState) -> MeasuredFrom:
+    found = state.measured_from
+    return replace(found, versions={**found.versions, "the profile's format": str(FORMAT)})
+
+
+def _comparable(table: pa.Table, month: FeatureMonth, profile: Profile) -> pa.Table:
+    """Return the table without the columns of a type that nothing compares."""
+    unsupported = {item.name for item in month.declared if item.kind is Kind.UNSUPPORTED}
+    dropped = unsupported | {name for name in profile.unmeasured if name in table.column_names}
+    return table.drop_columns([name for name in table.column_names if name in dropped])
