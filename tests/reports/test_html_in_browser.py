@@ -107,4 +107,4 @@ def test_the_page_is_complete_without_a_network(browser: "Chrome", comparison: C
 def test_the_page_asks_for_nothing_from_elsewhere(comparison: Comparison) -> None:
     for tag in ("script", "link", "img", "iframe"):
         for name in ("src", "href"):
-            assert not re.search(rf"<{tag}[^>]*\s{name}=[\"']?(https?:)?//", drawn(comparison).html)
+            assert not re.search(rf"<{tag}[^>]*\s{name}=[\"']?(https?:)?//", report_of(comparison).html)
