@@ -60,7 +60,8 @@ def profiles_step(runtime: Runtime, months: list[date]) -> None:
         try:
             there = set(runtime.months(monitor))
             landing = runtime.landing(monitor, log.info)
-            landing.land([month for month in months if month in there], again=_of_these_tables(runtime, monitor))
+            again = "it was loaded" if _of_these_tables(runtime, monitor) else ""
+            landing.land([month for month in months if month in there], again)
         except DatabaseUnavailableError:
             raise
         except DriftgateError as error:

@@ -73,12 +73,12 @@ class Landing:
     folder: Path
     say: Say
 
-    def land(self, months: Sequence[date], again: bool = False) -> dict[date, LandedMonth]:
+    def land(self, months: Sequence[date], again: str = "") -> dict[date, LandedMonth]:
         """Return the months as they are kept, after measuring those that are missing or no longer hold.
 
         Args:
             months: loaded ones.
-            again: also measure those that hold.
+            again: why those that hold are measured as well; empty for the others alone.
 
         Raises:
             UnknownMonthError: a month has no rows.
@@ -94,10 +94,12 @@ class Landing:
             with profile_lock(self.engine, self.monitor.name):
                 # Another process may have measured them while this one waited for the lock.
                 kept |= {} if again else self._kept({month: states[month] for month in missing})
-                kept |= {month: self._measure(states[month], again) for month in missing if month not in kept}
+                for month in missing:
+                    if month not in kept:
+                        kept[month] = self._measure(states[month], again or self._why(states[month]))
         for month in months:
             found = kept[month]
-            how = f"measured, {found.why}" if found.why else "its profile is kept and holds"
+            how = f"measured now: {found.why}" if found.why else "its profile is kept and holds"
             self.say(f"{self.monitor.name}: {month}: {found.state.size.entities:,} entities, {how}")
         return {month: kept[month] for month in months}
 
@@ -122,16 +124,13 @@ class Landing:
             self.say(f"{self.monitor.name}: {month}: {error.received}; it is measured anew")
             return None
 
-    def _why(self, state: MonthState, again: bool) -> str:
-        if again:
-            return "as it was asked to"
+    def _why(self, state: MonthState) -> str:
         before = self._read(state.size.as_of)
         if before is None:
-            return "as it was not yet"
-        return "as its sources changed: " + "; ".join(before.measured_from.differences(state.measured_from))
+            return "nothing was kept of it"
+        return "its sources have changed: " + "; ".join(before.measured_from.differences(state.measured_from))
 
-    def _measure(self, state: MonthState, again: bool) -> LandedMonth:
-        why = self._why(state, again)
+    def _measure(self, state: MonthState, why: str) -> LandedMonth:
         as_of = state.size.as_of
         with self._scratch() as folder:
             read = read_features(

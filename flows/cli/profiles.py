@@ -33,6 +33,6 @@ def profile(
     wanted = months if every else [chosen_month(months, day)]
     landing = runtime.landing(chosen, lambda _: None)
     for month in tracked(wanted, "measuring", str):
-        found = landing.land([month], again)[month]
-        how = f"measured {found.why}" if found.why else "kept"
-        typer.echo(f"[Profile] {chosen.name} {month} entities={found.state.size.entities} {how}")
+        found = landing.land([month], "it was asked for" if again else "")[month]
+        how = f"measured ({found.why})" if found.why else "kept (its sources are as they were)"
+        typer.echo(f"[Profile] {chosen.name} {month} entities={found.state.size.entities:,} {how}")
