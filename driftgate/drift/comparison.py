@@ -85,6 +85,8 @@ def compare(
         excluded=ledger.excluded,
         prediction=_compare_scores(scores, ledger, monitor, pair) if scores else None,
         level=level_of(ledger, monitor),
+        sample_rows_ref=ref.features.rows if ref.size.sampled else 0,
+        sample_rows_cur=cur.features.rows if cur.size.sampled else 0,
     )
 
 

@@ -4,10 +4,10 @@ import hashlib
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,15 @@ from driftgate.database.engine import translate
 from driftgate.errors import ConfigurationError, DataError, DriftgateError, FeastRepositoryError, OutputError, bounded
 from driftgate.features.description import RepositoryDescription, ServiceDescription, ViewDescription
 from driftgate.features.engines import ENGINES, Engine, open_engine
-from driftgate.features.entities import EVENT_TIMESTAMP, in_days, moment_of, month_entities
+from driftgate.features.entities import (
+    EVENT_TIMESTAMP,
+    digest_borders,
+    entity_slices,
+    in_days,
+    key_digest,
+    moment_of,
+    month_entities,
+)
 from driftgate.features.files import write_file
 from driftgate.features.repository import offline_store, without_input
 from driftgate.features.sources import Source
@@ -41,6 +49,8 @@ _NUMBER_ARRAY = re.compile(r"Array\((Int|Float)\d+\)", re.IGNORECASE)
 
 # A view without a ttl looks back as far as its rows go.
 _WHOLE_LIFE = timedelta(days=365 * 50)
+# Of a large month; each part is counted by itself.
+_ROWS_AT_ONCE = 100_000
 
 
 def open_store(repo: Path) -> FeatureStore:
@@ -194,18 +204,57 @@ def read_month(store: FeatureStore, engine: Engine, request: FeatureRequest) -> 
         if engine.picks_one_of_repeated:
             _require_unrepeated(views, engine, request)
         present = [item for item in described.declared if item.name not in absent]
-        table = _retrieve(store, engine, described, present, request)
+        if not present:
+            raise FeastRepositoryError(
+                f"no source of {request.service!r} has any of its declared columns",
+                remedy="correct the sources of the Feast repository",
+            )
         stale = tuple(_stale_views(views, engine, request)) if request.previous else ()
-    _check_rows(table, request)
-    # In one order on every engine: a sum of the same values in another order is another double.
-    table = table.drop_columns([EVENT_TIMESTAMP]).sort_by(request.key)
+        join = partial(_job, store, engine, described, present)
+        if request.whole and request.size.sampled:
+            rows, parts = _write_parts(engine, join, request)
+        else:
+            entities = month_entities(engine, request.monitor, request.size)
+            table = _plain(engine.read(join(entities)))
+            _check_rows(table, request)
+            _write(request.out, table, request.key)
+            rows, parts = table.num_rows, ()
+    return FeatureMonth(request.as_of, request.out, rows, described.declared, absent, stale, parts)
+
+
+def _write_parts(engine: Engine, join: Callable[[Any], Any], request: FeatureRequest) -> tuple[int, tuple[Path, ...]]:
+    """Write a large month part by part as the join gives it, and its sample; return the sample's rows and the parts."""
+    monitor, size = request.monitor, request.size
+    border = digest_borders(engine, monitor, size, size.compared)[0]
+    parts: list[Path] = []
+    sample: list[pa.Table] = []
+    for entities in entity_slices(engine, monitor, size, engine.entities_at_once):
+        for batch in engine.batches(join(entities), _ROWS_AT_ONCE):
+            table = _plain(batch)
+            drawn = [key_digest(key, monitor.sample_seed) <= border for key in table.column(request.key).to_pylist()]
+            sample.append(table.filter(pa.array(drawn, pa.bool_())))
+            parts.append(request.out.with_suffix(f".{len(parts)}.arrow"))
+            _write(parts[-1], table, request.key)
+    whole = pa.concat_tables(sample, promote_options="permissive")
+    _check_rows(whole, request)
+    _write(request.out, whole, request.key)
+    return whole.num_rows, tuple(parts)
+
+
+def _write(path: Path, table: pa.Table, key: str) -> None:
     try:
-        write_file(request.out, table)
+        # In one order on every engine: a sum of the same values in another order is another double.
+        write_file(path, table.drop_columns([EVENT_TIMESTAMP]).sort_by(key))
     except OSError as error:
         raise OutputError(
-            f"{request.out} cannot be written: {error}", remedy="make room, or set DRIFTGATE_HOME to another folder"
+            f"{path} cannot be written: {error}", remedy="make room, or set DRIFTGATE_HOME to another folder"
         ) from error
-    return FeatureMonth(request.as_of, request.out, table.num_rows, described.declared, absent, stale)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Return the table with exact decimals as floats, which are what PostgreSQL's come as."""
+    types = [pa.float64() if pa.types.is_decimal(field.type) else field.type for field in table.schema]
+    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
 
 
 def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:
@@ -261,30 +310,22 @@ def _service(store: FeatureStore, repo: Path, name: str) -> FeatureService:
         ) from error
 
 
-def _retrieve(
+def _job(
     store: FeatureStore,
     engine: Engine,
     service: ServiceDescription,
     present: Sequence[DeclaredFeature],
-    request: FeatureRequest,
-) -> pa.Table:
-    if not present:
-        raise FeastRepositoryError(
-            f"no source of {request.service!r} has any of its declared columns",
-            remedy="correct the sources of the Feast repository",
-        )
+    entities: Any,
+) -> Any:
+    """Return Feast's point-in-time join of these entities, which has not run."""
     with warnings.catch_warnings():
         # Feast reads the entity query's columns with pandas on a driver connection, which pandas warns about.
         warnings.filterwarnings("ignore", message="pandas only supports SQLAlchemy connectable")
-        job = store.get_historical_features(
-            entity_df=engine.entities(month_entities(engine, request.monitor, request.size)),
+        return store.get_historical_features(
+            entity_df=engine.entities(entities),
             features=[f"{item.view}:{service.plain(item)}" for item in present],
             full_feature_names=service.prefixed,
         )
-        table = engine.read(job)
-    # Exact decimals are compared as the floats that PostgreSQL's come as.
-    types = [pa.float64() if pa.types.is_decimal(field.type) else field.type for field in table.schema]
-    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
 
 
 def _require_key(views: Sequence[View], request: FeatureRequest) -> None:

@@ -70,9 +70,15 @@ class FeatureWorker(Worker):
 
 
 def read_features(
-    worker: FeatureWorker, monitor: Monitor, repo: Path, size: MonthSize, previous: date | None, out: Path
+    worker: FeatureWorker,
+    monitor: Monitor,
+    repo: Path,
+    size: MonthSize,
+    previous: date | None,
+    out: Path,
+    whole: bool = False,
 ) -> FeatureMonth:
-    """Read the point-in-time features of the entities of a month that are compared, and write them to `out`.
+    """Read the point-in-time features of the entities of a month, or of its sample, and write them to `out`.
 
     Args:
         worker: the feature process.
@@ -81,12 +87,13 @@ def read_features(
         size: of the month, as it was counted.
         previous: the loaded month before, exclusive start of what counts as news; None skips that question.
         out: Arrow IPC file to write.
+        whole: whether the other rows of a month with a sample are wanted too.
 
     Raises:
         FeastRepositoryError: the feature service or a source does not exist.
         DataError: the month changed since it was counted.
         DatabaseError: the offline store fails.
     """
-    month = worker.read_month(FeatureRequest(repo, monitor, size, previous, out))
+    month = worker.read_month(FeatureRequest(repo, monitor, size, previous, out, whole))
     require_unchanged(size.as_of, size.compared, month.rows)
     return month

@@ -138,7 +138,7 @@ def numbers_of(column: pa.ChunkedArray, as_of: date) -> pa.ChunkedArray | None:
     return pa.chunked_array([pa.array(values, mask=missing)])
 
 
-def make_grid(profile: Profile, version: int) -> Grid:
+def make_grid(profile: Profile, version: int, sampled: bool = False) -> Grid:
     """The grid of a monitor from the exact profile of its first month, or of a sample of that month.
 
     Raises:
@@ -149,7 +149,7 @@ def make_grid(profile: Profile, version: int) -> Grid:
         if not column.exact:
             raise ValueError("a grid is made from exact counts")
         if isinstance(column, NumberColumn):
-            columns[name] = number_grid(column.values, column.counts)
+            columns[name] = number_grid(column.values, column.counts, sampled)
         else:
             columns[name] = category_grid(column.names, column.counts)
     return Grid(version, columns)

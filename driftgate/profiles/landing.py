@@ -11,16 +11,27 @@ import pyarrow as pa
 from sqlalchemy import Engine
 
 from driftgate.errors import DataError
+from driftgate.features.entities import require_unchanged
 from driftgate.features.files import read_file, write_file
 from driftgate.features.state import MeasuredFrom, MonthState
 from driftgate.features.types import FeatureMonth, Kind
 from driftgate.features.worker import FeatureWorker, read_features
 from driftgate.monitors import Monitor
-from driftgate.profiles.build import measure_features
+from driftgate.profiles.build import make_grid, measure_features, must_renew
 from driftgate.profiles.encoding import FORMAT
-from driftgate.profiles.profile import Profile
+from driftgate.profiles.grid import Form, Grid
+from driftgate.profiles.profile import NumberColumn, Profile
 from driftgate.profiles.sample import sample_rows
-from driftgate.profiles.store import MonthProfile, create_profile_tables, profile_lock, read_month, save_months
+from driftgate.profiles.store import (
+    MonthProfile,
+    create_profile_tables,
+    measured_months,
+    newest_grid,
+    newest_version,
+    profile_lock,
+    read_month,
+    save_months,
+)
 
 Say = Callable[[str], None]
 
@@ -112,9 +123,16 @@ class Landing:
         found = {}
         for month, state in states.items():
             kept = self._read(month)
-            if kept is not None and not kept.measured_from.differences(state.measured_from):
+            if kept is not None and not self._differences(kept, state):
                 assert kept.sample is not None
                 found[month] = LandedMonth(state, kept.profile, kept.sample)
+        return found
+
+    def _differences(self, kept: MonthProfile, state: MonthState) -> list[str]:
+        found = kept.measured_from.differences(state.measured_from)
+        newest = newest_version(self.engine, self.monitor.name) if kept.grid_version is not None else None
+        if kept.grid_version != newest:
+            found.append(f"the grid was renewed (version {kept.grid_version}, now {newest})")
         return found
 
     def _read(self, month: date) -> MonthProfile | None:
@@ -128,25 +146,75 @@ class Landing:
         before = self._read(state.size.as_of)
         if before is None:
             return "nothing was kept of it"
-        return "its sources have changed: " + "; ".join(before.measured_from.differences(state.measured_from))
+        return "its sources have changed: " + "; ".join(self._differences(before, state))
 
     def _measure(self, state: MonthState, why: str) -> LandedMonth:
         as_of = state.size.as_of
         with self._scratch() as folder:
-            read = read_features(
-                self.worker, self.monitor, self.repo, state.size, None, folder / f"landing_{as_of}.arrow"
-            )
+            out = folder / f"landing_{as_of}.arrow"
+            read = read_features(self.worker, self.monitor, self.repo, state.size, None, out, whole=True)
             table = read_file(read.path)
-            profile = measure_features(table, read.declared, as_of)
-            sample = sample_rows(_comparable(table, read, profile), self.monitor.entity.feast_key)
-        month = MonthProfile(self.monitor.name, as_of, state.measured_from, profile, datetime.now(UTC), sample=sample)
-        save_months(self.engine, [month])
+            counted = measure_features(table, read.declared, as_of)
+            sample = sample_rows(_comparable(table, read, counted), self.monitor.entity.feast_key)
+            if read.parts:
+                grid, profile, new = self._count(read, counted)
+            else:
+                grid, profile, new = None, counted, False
+            require_unchanged(as_of, state.size.entities, profile.rows)
+        version = grid.version if grid else None
+        now = datetime.now(UTC)
+        month = MonthProfile(self.monitor.name, as_of, state.measured_from, profile, now, sample, version)
+        save_months(self.engine, [month], grid if new else None)
         return LandedMonth(state, profile, sample, why)
+
+    def _count(self, read: FeatureMonth, sample: Profile) -> tuple[Grid, Profile, bool]:
+        """Count every row of a large month on the monitor's grid, on a new one where that does not fit.
+
+        Returns:
+            The grid, the profile, and whether the grid is new.
+        """
+        grid = newest_grid(self.engine, self.monitor.name)
+        if grid is not None and _fits(grid, sample):
+            profile = _sum_of_parts(read, grid)
+            reason = must_renew(grid, grid.schema, profile)
+            # A grid is made for the newest month: otherwise two months far from each other would renew it in turn.
+            if not reason or self._has_later(read.as_of, grid.version):
+                return grid, profile, False
+            self.say(f"{self.monitor.name}: the grid is made anew: {reason}")
+        grid = make_grid(sample, grid.version + 1 if grid else 1, sampled=True)
+        return grid, _sum_of_parts(read, grid), True
+
+    def _has_later(self, as_of: date, version: int) -> bool:
+        """Whether a later month is counted on this version of the grid."""
+        months = measured_months(self.engine, self.monitor.name)
+        return any(month > as_of and found == version for month, (_, found) in months.items())
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
         with TemporaryDirectory(dir=self.folder, prefix="landing-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
+
+
+def _fits(grid: Grid, sample: Profile) -> bool:
+    """Whether the grid has every column that was counted, in its form."""
+    forms = {
+        name: Form.NUMBER if isinstance(column, NumberColumn) else Form.CATEGORY
+        for name, column in sample.columns.items()
+    }
+    return forms.items() <= grid.schema.items()
+
+
+def _sum_of_parts(read: FeatureMonth, grid: Grid) -> Profile:
+    parts = [measure_features(read_file(path), read.declared, read.as_of, grid) for path in read.parts]
+    # A column without a value in a part has no type there; in another part it may turn out to have a wrong one.
+    wrong = {name: found for part in parts for name, found in part.unmeasured.items()}
+    whole: Profile | None = None
+    for part in parts:
+        columns = {name: column for name, column in part.columns.items() if name not in wrong}
+        counted = replace(part, columns=columns, unmeasured=wrong)
+        whole = counted if whole is None else whole + counted
+    assert whole is not None
+    return whole
 
 
 def _by_this_release(state: MonthState) -> MeasuredFrom:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    func,
     inspect,
     select,
 )
@@ -199,6 +200,18 @@ def newest_grid(engine: Engine, monitor: str) -> Grid | None:
     with database_errors(f"reading the grid of {monitor}"), engine.connect() as connection:
         row = connection.execute(query.order_by(columns.version.desc()).limit(1)).one_or_none()
     return _grid(row.grid, row.digest, f"the grid of {monitor}") if row else None
+
+
+def newest_version(engine: Engine, monitor: str) -> int | None:
+    """The highest version of the monitor's grids, or None where it has none.
+
+    Raises:
+        DatabaseError: the query fails.
+    """
+    query = select(func.max(profile_grids.c.version)).where(profile_grids.c.monitor == monitor)
+    with database_errors(f"looking for the grid of {monitor}"), engine.connect() as connection:
+        found: int | None = connection.execute(query).scalar_one()
+    return found
 
 
 def _save_grid(connection: Connection, monitor: str, grid: Grid) -> None:

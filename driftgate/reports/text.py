@@ -58,8 +58,9 @@ def verdict_markdown(run: Run) -> str:
     command = f" `{step.command}`" if step.command else ""
     moved = [item for item in drift.worst_first if item.drifted]
     sample = (
-        f"\n\n_A seeded sample is compared: {drift.compared_rows_ref:,} of {drift.rows_ref:,} and "
-        f"{drift.compared_rows_cur:,} of {drift.rows_cur:,} entities._"
+        "\n\n_Every entity is counted. The report and the performance are of a seeded sample: "
+        f"{drift.sample_rows_ref or drift.rows_ref:,} of {drift.rows_ref:,} and "
+        f"{drift.sample_rows_cur or drift.rows_cur:,} of {drift.rows_cur:,} entities._"
         if drift.sampled
         else ""
     )

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from sqlalchemy import Engine, text
 
 from driftgate.database import ConnectionParameters
+from driftgate.features.entities import key_digest
 from driftgate.features.files import read_file
 from driftgate.features.types import FeatureRequest
 from driftgate.features.worker import FeatureWorker
@@ -17,7 +20,7 @@ from driftgate.profiles.build import measure_features
 from driftgate.profiles.encoding import profile_to_bytes
 from driftgate.profiles.landing import Landing
 from driftgate.profiles.sample import sample_rows
-from driftgate.profiles.store import month_profiles
+from driftgate.profiles.store import month_profiles, newest_grid
 from tests.conftest import FEATURE_REPO, ROOT
 
 JAN, FEB = date(2024, 1, 31), date(2024, 2, 29)
@@ -120,3 +123,44 @@ def test_each_monitor_has_its_own(place: Place) -> None:
         found = connection.execute(month_profiles.select().order_by(month_profiles.c.monitor)).all()
     assert [(row.monitor, row.as_of) for row in found] == [("churn", JAN), ("other", JAN)]
     assert found[0].profile_digest == found[1].profile_digest
+
+
+LARGE = MONITOR.model_copy(update={"name": "large", "max_report_rows": 1000})
+
+
+def test_a_large_month_is_counted_whole_and_its_sample_is_drawn_by_the_key(place: Place) -> None:
+    """Counts on the grid of the first month's sample are those of the whole month, row by row."""
+    exact = place.landing().land([JAN, FEB])
+    large = place.landing(LARGE).land([JAN, FEB])
+    grid = newest_grid(place.engine, "large")
+    assert grid is not None and grid.version == 1
+    for day in (JAN, FEB):
+        assert (large[day].profile.rows, large[day].sample.num_rows) == (2000, 1000)
+        assert profile_to_bytes(large[day].profile) == profile_to_bytes(exact[day].profile.on(grid))
+        keys = exact[day].sample.column("user_id").to_pylist()
+        drawn = sorted(keys, key=lambda key: key_digest(key, LARGE.sample_seed))[:1000]
+        assert large[day].sample.column("user_id").to_pylist() == sorted(drawn)
+        rows = exact[day].sample
+        assert large[day].sample.equals(rows.filter(pc.is_in(rows.column("user_id"), pa.array(drawn))))
+    place.told()
+    again = place.landing(LARGE).land([JAN, FEB])
+    assert all(line.endswith("its profile is kept and holds") for line in place.told())
+    assert profile_to_bytes(again[FEB].profile) == profile_to_bytes(large[FEB].profile)
+
+
+def test_a_grid_that_no_longer_fits_is_renewed_and_the_months_on_it_with_it(place: Place) -> None:
+    place.landing(LARGE).land([JAN])
+    with place.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE usage_agg_30d_snapshots SET watch_hours_30d = watch_hours_30d + 1e6 WHERE as_of = '2024-02-29'"
+            )
+        )
+    place.told()
+    place.landing(LARGE).land([FEB])
+    assert place.told()[0].startswith("large: the grid is made anew: 100.0% of watch_hours_30d lie outside the grid")
+    grid = newest_grid(place.engine, "large")
+    assert grid is not None and grid.version == 2
+    both = place.landing(LARGE).land([JAN, FEB])
+    assert "the grid was renewed (version 1, now 2)" in place.told()[0]
+    assert {found.profile.grid for found in both.values()} == {grid.digest}

@@ -54,6 +54,10 @@ class DuckdbEngine(Engine):
     def joined(self, job: Any) -> "ir.Table":
         return job.table
 
+    def batches(self, job: Any, rows: int) -> Iterator[pa.Table]:
+        for batch in self.joined(job).to_pyarrow_batches(chunk_size=rows):
+            yield pa.Table.from_batches([batch])
+
     @contextmanager
     def errors(self, what: str) -> Iterator[None]:
         try:
