@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
-from driftgate.performance.result import Performance, PerformanceState, not_measured
+from driftgate.performance.result import Gain, Performance, PerformanceState, not_measured
 
 
 class Verdict(StrEnum):
@@ -21,6 +21,7 @@ class HeldBack(StrEnum):
     """Which rule keeps a signal from becoming a trigger."""
 
     CHAMPION_KNOWS = "champion_knows"
+    NO_GAIN = "no_gain"
     CONFIRMATIONS = "confirmations"
     COOLDOWN = "cooldown"
 
@@ -36,6 +37,7 @@ class Policy:
         confirmations, window: so many of the last so many runs, this one included, must signal.
         cooldown_days: days of data after a trigger in which there is no other.
         signal_level: a drop or a target drift triggers where chance gives one as large at most this often.
+        require_gain: whether a measured gain of retraining that is not surely positive keeps a signal from triggering.
     """
 
     drift_share: float
@@ -46,6 +48,7 @@ class Policy:
     window: int = 1
     cooldown_days: int = 0
     signal_level: float = 0.005
+    require_gain: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ def decide(
             remedy="load the labels of both periods, or remove target_threshold from the monitor",
         )
     history = history or History()
-    code, held = _held_back(policy, history, drift.as_of_cur) if signalled else (None, "")
+    code, held = _held_back(policy, history, drift.as_of_cur, performance.gain) if signalled else (None, "")
     verdict = Verdict.RETRAINING_TRIGGERED if signalled and code is None else Verdict.NO_ACTION
     # Stable: among the reached ones the share of features stays first.
     signals.sort(key=lambda signal: not signal.reached)
@@ -228,11 +231,13 @@ def _by_chance(p_value: float, policy: Policy) -> str:
     return f", and chance gives as much with p={p_value:.2g} > {policy.signal_level:.2g}"
 
 
-def _held_back(policy: Policy, history: History, as_of_cur: date) -> tuple[HeldBack | None, str]:
+def _held_back(policy: Policy, history: History, as_of_cur: date, gain: Gain) -> tuple[HeldBack | None, str]:
     """Why a signal does not become a trigger, also in words; None and empty where it does."""
     trained = history.champion_trained_on
     if trained is not None and trained >= as_of_cur:
         return HeldBack.CHAMPION_KNOWS, f"the champion was trained on {trained} and knows this shift"
+    if policy.require_gain and gain.computed and not gain.surely_positive:
+        return HeldBack.NO_GAIN, f"a model trained on this month is not surely better: gain {gain.text}"
     earlier = history.earlier[: policy.window - 1]
     signals = 1 + sum(run.signalled for run in earlier)
     if signals < policy.confirmations:

@@ -120,6 +120,9 @@ class Monitor(_Section):
         0.9, gt=0.0, description="Below this share of labelled entities what needs labels is pending"
     )
     min_auc: Share | None = Field(None, description="A challenger with a lower AUC is not promoted")
+    require_gain: bool = Field(
+        False, description="Whether a trigger needs a gain of retraining that is surely positive, where one is measured"
+    )
     retrain: Literal["simulated", "deployment", "off"] = Field(
         "simulated", description="What a trigger does: a message, a run of train_and_compare, or nothing but an event"
     )

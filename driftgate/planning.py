@@ -86,4 +86,5 @@ def policy_of(monitor: Monitor) -> Policy:
         window=monitor.confirmation_window,
         cooldown_days=monitor.cooldown_days,
         signal_level=monitor.signal_level,
+        require_gain=monitor.require_gain,
     )

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Gauge, push_to_gateway, pushadd_to_gateway
 
-from driftgate.decision import Decision, Verdict
+from driftgate.decision import Decision, HeldBack, Verdict
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult
 from driftgate.run import Run
 
 MONITOR_FLOW, TRAIN_FLOW, PREDICT_FLOW = "monitor_month", "train_month", "predict_month"
+RETRAIN_FLOW = "train_and_compare"
 
 METRICS = {
     "driftgate_drift_share": "Drifted columns over declared features.",
@@ -38,6 +39,10 @@ METRICS = {
     "driftgate_performance_drop": "AUC in the model's own validation minus the current one; absent where unknown.",
     "driftgate_performance_drop_low": "Lower end of the 95% interval of driftgate_performance_drop.",
     "driftgate_performance_threshold": "Fall of the AUC beyond which to retrain.",
+    "driftgate_retrain_gain": "AUC that a model trained on the current month would bring; absent where unknown.",
+    "driftgate_retrain_gain_low": "Lower end of the 95% interval of driftgate_retrain_gain.",
+    "driftgate_held_back": "1 for the rule that keeps a signal from triggering, 0 for the others.",
+    "driftgate_promotion_warnings": "What is wrong with the version that was promoted: the number of warnings.",
 }
 """Everything that is pushed, with its help text."""
 
@@ -90,6 +95,19 @@ def push_training(
     _push(url, TRAIN_FLOW, monitor, samples, replace=champion is not None)
 
 
+def push_promotion(url: str | None, monitor: str, version: str, warnings: int) -> None:
+    """Push how many warnings there were about a version that was promoted.
+
+    Args:
+        url: of the Pushgateway; None pushes nothing.
+        monitor: its name.
+        version: that was promoted.
+        warnings: their number.
+    """
+    sample = Sample("driftgate_promotion_warnings", warnings, {"model_version": version})
+    _push(url, RETRAIN_FLOW, monitor, [sample], replace=True)
+
+
 def push_predictions(url: str | None, monitor: str, duration_seconds: float, ended_at: datetime) -> None:
     """Push that `predict_month` succeeded. What it scored is in the table `prediction_monitoring`."""
     _push(url, PREDICT_FLOW, monitor, _success(duration_seconds, ended_at), replace=True)
@@ -135,6 +153,9 @@ def monitor_samples(run: Run) -> list[Sample]:
             "driftgate_performance_drop_low", run.performance.drop_interval[0] if run.performance.measured else math.nan
         ),
         Sample("driftgate_performance_threshold", monitor.performance_drop),
+        Sample("driftgate_retrain_gain", run.performance.gain.value),
+        Sample("driftgate_retrain_gain_low", run.performance.gain.low),
+        *_held_back(run.decision),
         *_rows(drift),
         *_verdicts(run.decision),
         *(sample for column in drift.columns for sample in _column(column)),
@@ -168,6 +189,11 @@ def _rows(drift: DriftResult) -> Iterator[Sample]:
 def _verdicts(decision: Decision) -> Iterator[Sample]:
     for verdict in Verdict:
         yield Sample("driftgate_decision", verdict is decision.verdict, {"verdict": str(verdict)})
+
+
+def _held_back(decision: Decision) -> Iterator[Sample]:
+    for code in HeldBack:
+        yield Sample("driftgate_held_back", code is decision.held_back_code, {"code": str(code)})
 
 
 def _column(column: ColumnResult) -> Iterator[Sample]:

@@ -23,6 +23,7 @@ from flows.monitor_steps import (
     decide_step,
     delete_step,
     drift_step,
+    gain_step,
     history_step,
     labels_step,
     ledger_step,
@@ -150,6 +151,7 @@ def _measure(runtime: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Per
         report: PrefectFuture[DrawnReport] = report_step.submit(plan, ref, cur, ledger, scoring)
         drift = drift_step(plan, ref, cur, ledger, scoring)
         performance = performance_step(plan, scoring, ref, cur)
+        performance = gain_step(plan, scoring, performance, cur, ledger)
         return with_report(drift, report.result(), ref, cur), target, performance
 
 

@@ -16,6 +16,7 @@ from driftgate.features.entities import MonthSize, require_unchanged
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.files import write_atomic
+from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
 from driftgate.planning import Plan, Request, policy_of
@@ -23,7 +24,7 @@ from driftgate.profiles.profile import Profile
 from driftgate.reports.banner import with_banner
 from driftgate.reports.index import write_index, write_verdict
 from driftgate.reports.paths import delete_drawn, delete_reports
-from driftgate.reports.text import column_rows, performance_line, target_line, verdict_markdown
+from driftgate.reports.text import column_rows, gain_line, performance_line, target_line, verdict_markdown
 from driftgate.reports.workspace import add_snapshot, delete_snapshot
 from driftgate.run import Run
 from driftgate.store.decisions import earlier_decisions
@@ -88,6 +89,14 @@ def performance_step(plan: Plan, scoring: Scoring, ref: Side, cur: Side) -> Perf
     """The scores held against the labels, then and now."""
     found = measure(scoring, plan.monitor, ref, cur)
     get_run_logger().info(performance_line(found))
+    return found
+
+
+@task(name="gain", **STEP)
+def gain_step(plan: Plan, scoring: Scoring, performance: Performance, cur: Side, ledger: Ledger) -> Performance:
+    """The performance with what retraining on the current month would bring."""
+    found = replace(performance, gain=gain_of(scoring, performance, plan.monitor, cur, ledger))
+    get_run_logger().info(gain_line(found.gain))
     return found
 
 

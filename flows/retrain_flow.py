@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from driftgate.errors import UsageError
 from driftgate.performance.promotion import ModelComparison, compare_versions, require_delta, unopposed
 from driftgate.performance.scoring import require_registry
+from driftgate.pushgateway import push_promotion
 from driftgate.reports.promotion import comparison_line, comparison_metrics, comparison_rows
 from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry.models import ModelRegistry
@@ -66,6 +67,8 @@ def settle_step(runtime: Runtime, comparison: ModelComparison, monitor: str, as_
         registry.log_metrics(comparison.challenger, comparison_metrics(comparison))
     if comparison.promote and comparison.champion is not None:
         registry.promote(comparison.challenger, over=comparison.champion)
+        url, warnings = runtime.settings.pushgateway_url, len(comparison.warnings)
+        push_promotion(url, monitor, comparison.challenger, warnings)
     key = artifact_key("contest", monitor, as_of)
     create_table_artifact(comparison_rows(comparison), key=key, description=comparison_line(comparison))
     log = get_run_logger()

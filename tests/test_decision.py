@@ -2,16 +2,17 @@
 
 import math
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from driftgate.decision import Earlier, History, Policy, Verdict, compared, decide, flips
+from driftgate.decision import Earlier, HeldBack, History, Policy, Verdict, compared, decide, flips
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
-from driftgate.performance.result import Change, Performance, PerformanceState, not_measured
+from driftgate.performance.result import Change, Gain, NoGain, Performance, PerformanceState, not_measured
 
 shares = st.floats(0, 1)
 # A threshold as people write it, or as arithmetic leaves it.
@@ -25,6 +26,34 @@ def drift(drifted: int, declared: int) -> DriftResult:
         ColumnResult(f"f{n}", "view", "INT64", ColumnState.COMPARED, drifted=n < drifted) for n in range(declared)
     )
     return DriftResult(date(2024, 1, 31), date(2024, 2, 29), 10, 10, 10, 10, columns)
+
+
+gains = st.builds(
+    lambda low, width: Gain(low + width / 2, low, low + width, 700), st.floats(-0.5, 0.5), st.floats(1e-6, 0.5)
+) | st.sampled_from(NoGain).map(lambda code: Gain(code=code, reason="no labels"))
+
+
+@given(gains, st.booleans(), st.integers(0, 14))
+def test_only_a_measured_gain_that_is_not_surely_positive_holds_back_and_only_where_it_is_wanted(
+    gain: Gain, wanted: bool, drifted: int
+) -> None:
+    found = Performance(PerformanceState.MEASURED, measures={"auc": Change(0.8, 0.8, -0.01, 0.01, 0.9)}, gain=gain)
+    policy = Policy(0.3, require_gain=wanted)
+    decision = decide(drift(drifted, 14), target(0.0), policy, found)
+    without = decide(drift(drifted, 14), target(0.0), replace(policy, require_gain=False), found)
+    held = wanted and without.triggered and gain.computed and gain.low <= 0.0
+    assert (decision.held_back_code is HeldBack.NO_GAIN) == held
+    assert decision.triggered == (without.triggered and not held)
+    assert decision.signals == without.signals
+    if held:
+        assert gain.text in decision.held_back and decision.reason_codes[0] == "no_gain"
+
+
+def test_a_champion_that_knows_the_month_comes_before_the_gain() -> None:
+    found = Performance(PerformanceState.OFF, gain=Gain(0.0, -0.1, 0.1, 700))
+    history = History(champion_trained_on=date(2024, 2, 29))
+    decision = decide(drift(14, 14), target(0.0), Policy(0.3, require_gain=True), found, history)
+    assert decision.held_back_code is HeldBack.CHAMPION_KNOWS
 
 
 def target(diff: float) -> TargetDrift:

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from driftgate.drift.result import ColumnResult, ColumnState
-from driftgate.performance.result import Change, Performance, PerformanceState
+from driftgate.performance.result import Change, Gain, Performance, PerformanceState
 from driftgate.pushgateway import (
     METRICS,
     MONITOR_FLOW,
+    RETRAIN_FLOW,
     TRAIN_FLOW,
     Champion,
     champion_samples,
@@ -26,10 +27,11 @@ from driftgate.pushgateway import (
     push_failure,
     push_monitor_run,
     push_predictions,
+    push_promotion,
     push_training,
 )
 from driftgate.run import Run
-from tests.reports.runs import NO_TARGET, TARGET, column, finished, lost
+from tests.reports.runs import NO_TARGET, TARGET, column, finished, lost, measured
 from tests.services.daemons import pushgateway
 
 AGREED = {
@@ -50,6 +52,10 @@ AGREED = {
     "driftgate_performance_drop": set(),
     "driftgate_performance_drop_low": set(),
     "driftgate_performance_threshold": set(),
+    "driftgate_retrain_gain": set(),
+    "driftgate_retrain_gain_low": set(),
+    "driftgate_held_back": {"code"},
+    "driftgate_promotion_warnings": {"model_version"},
 }
 NOON = datetime(2024, 4, 1, 12, tzinfo=UTC)
 
@@ -220,6 +226,27 @@ def test_training_tells_of_the_champion_and_keeps_it_when_told_of_none(gateway: 
     found = held(gateway, TRAIN_FLOW, "trained")
     assert champion not in found
     assert found[key("driftgate_champion_metric", metric="auc", model_version="2")] == 0.9
+
+
+def test_a_promotion_tells_of_its_warnings_until_the_next(gateway: str) -> None:
+    push_promotion(gateway, "promoted", "2", 2)
+    push_promotion(gateway, "promoted", "3", 0)
+    found = held(gateway, RETRAIN_FLOW, "promoted")
+    assert found == {key("driftgate_promotion_warnings", model_version="3"): 0}
+
+
+def test_the_gain_and_the_rule_that_holds_back_are_told(gateway: str) -> None:
+    gain = Gain(-0.01, -0.03, 0.01, 700)
+    run = finished(performance=replace(measured(0.83, 0.5), gain=gain), name="no_gain", require_gain=True)
+    push_monitor_run(gateway, run, 1)
+    found = held(gateway, MONITOR_FLOW, "no_gain")
+    assert found[key("driftgate_retrain_gain")] == -0.01 and found[key("driftgate_retrain_gain_low")] == -0.03
+    assert found[key("driftgate_held_back", code="no_gain")] == 1
+    assert found[key("driftgate_held_back", code="cooldown")] == 0
+
+    push_monitor_run(gateway, finished(name="no_gain"), 1)
+    found = held(gateway, MONITOR_FLOW, "no_gain")
+    assert key("driftgate_retrain_gain") not in found and found[key("driftgate_held_back", code="no_gain")] == 0
 
 
 def test_predictions_tell_that_they_ran(gateway: str) -> None:

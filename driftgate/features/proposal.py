@@ -108,6 +108,8 @@ def _monitor(offer: RepositoryOffer, service: ServiceOffer) -> list[str]:
         '# model = "NAME"',
         "# DECIDE: the share of drifting features from which to retrain.",
         "threshold = 0.3",
+        "# DECIDE: with true a signal triggers only where a new model would surely be better, once labels are in.",
+        "require_gain = true",
         "",
         *_entity(offer, service, name),
         "",

@@ -82,11 +82,8 @@ def _replicates(level: float) -> int:
 
 def _unseen(evaluation: EvaluationModel, scores: ScoredMonth, cur: Month, key: str) -> Scored:
     _, keys, values = labelled(*cur, key)
-    scored_keys, scored = scores.read()
-    order = np.argsort(scored_keys)
-    found = scored[order][np.searchsorted(scored_keys, keys, sorter=order)]
     unseen = ~np.isin(keys, evaluation.seen)
-    return Scored(keys[unseen], values[unseen], found[unseen])
+    return Scored(keys[unseen], values[unseen], scores.of(keys[unseen]))
 
 
 def _relations(ref: Month, cur: Month, key: str, features: tuple[str, ...]) -> tuple[FeatureAuc, ...]:

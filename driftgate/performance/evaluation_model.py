@@ -3,6 +3,7 @@
 Its training users and their scores are in Arrow files, so that one step can make it and another step use it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -62,6 +63,12 @@ class ScoredMonth:
         table = read_file(self.path)
         return texts(table.column("key")), table.column("score").to_numpy()
 
+    def of(self, keys: NDArray[np.str_]) -> NDArray[np.float64]:
+        """Return the scores of these entities, in their order; each must be in the file."""
+        scored_keys, scored = self.read()
+        order = np.argsort(scored_keys)
+        return scored[order][np.searchsorted(scored_keys, keys, sorter=order)]
+
 
 def score_with(
     evaluation: EvaluationModel, model: TrainedModel, month: FeatureMonth, key: str, out: Path
@@ -107,9 +114,7 @@ def fit_probe(
     from driftgate.training.split import validation_mask
 
     table, keys, values = labelled(month, labels, key)
-    # Only comparable features: the ledger has refused or counted absent and all-null ones before.
-    declared = tuple(item for item in month.declared if item.name in features and item.kind is not Kind.ARRAY)
-    inputs = model_features(replace(month, declared=declared, absent=(), stale_views=()))
+    inputs = challenger_inputs(month, features)
     held_out = validation_mask(keys.tolist(), _PROBE_SEED)
     columns = input_columns(table.filter(pa.array(~held_out)), inputs)
     pipeline = fit_pipeline(columns, values[~held_out], inputs, _PROBE_SEED)
@@ -117,6 +122,20 @@ def fit_probe(
     scores = model.probabilities(input_columns(table.filter(pa.array(held_out)), inputs))
     validation = Scored(keys[held_out], values[held_out], scores)
     return EvaluationModel(None, month.as_of, inputs, keys[~held_out], validation), model
+
+
+def challenger_inputs(month: FeatureMonth, comparable: Collection[str]) -> tuple[ModelFeature, ...]:
+    """Return the inputs of a model that is fitted within a run.
+
+    Args:
+        month: with its declared features.
+        comparable: the features that the ledger compares; absent and all-null ones it has refused or counted before.
+
+    Raises:
+        DataError: no feature is left.
+    """
+    declared = tuple(item for item in month.declared if item.name in comparable and item.kind is not Kind.ARRAY)
+    return model_features(replace(month, declared=declared, absent=(), stale_views=()))
 
 
 def texts(column: pa.ChunkedArray) -> NDArray[np.str_]:

@@ -6,15 +6,19 @@ of the entities and the chance of the halves.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from driftgate.drift.comparison import Side
+from driftgate.drift.ledger import Ledger
+from driftgate.errors import DataError
+from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Floats, Scored, auc_differences
-from driftgate.performance.result import Performance, PerformanceState
+from driftgate.performance.evaluation_model import challenger_inputs, labelled
+from driftgate.performance.result import Gain, NoGain, Performance, PerformanceState
+from driftgate.performance.scoring import Scoring
 from driftgate.training.dataset import input_columns
 from driftgate.training.features import ModelFeature
 from driftgate.training.model import TrainedModel
@@ -28,43 +32,30 @@ FitAndScore = Callable[[NDArray[np.bool_], NDArray[np.bool_]], Floats]
 """Fits on the rows of the first mask, and returns the scores of the rows of the second."""
 
 
-class NoGain(StrEnum):
-    """Why a gain is not computable."""
+def gain_of(scoring: Scoring, performance: Performance, monitor: Monitor, cur: Side, ledger: Ledger) -> Gain:
+    """Measure what a model trained on the current month would bring over the one that was measured on it.
 
-    OFF = "off"
-    LABELS_PENDING = "labels_pending"
-    CHAMPION_KNOWS = "champion_knows"
-    NOT_MEASURED = "not_measured"
-    TOO_FEW = "too_few_entities"
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What retraining would bring, or why that is not computable.
-
-    Attributes:
-        value: AUC of the challenger minus that of the present model, the mean over the halves; NaN without one.
-        low, high: 95% interval.
-        entities: on which the smallest comparison was made.
-        code, reason: why there is none; None and empty where there is one.
+    Args:
+        scoring: the scores of the current month, and the model that gave them.
+        performance: what was measured of that model.
+        monitor: gives the join key, the entities that a half needs, and the seed.
+        cur: features and labels of the current month.
+        ledger: its comparable features are the challenger's inputs.
     """
-
-    value: float = float("nan")
-    low: float = float("nan")
-    high: float = float("nan")
-    entities: int = 0
-    code: NoGain | None = None
-    reason: str = ""
-
-    @property
-    def computed(self) -> bool:
-        """Whether there is a figure."""
-        return self.code is None
-
-    @property
-    def surely_positive(self) -> bool:
-        """Whether the whole interval is above zero."""
-        return self.computed and self.low > 0.0
+    none = why_no_gain(performance)
+    if none is not None:
+        return none
+    assert scoring.evaluation is not None
+    assert scoring.cur is not None
+    key = monitor.entity.feast_key
+    try:
+        table, keys, labels = labelled(cur.features, cur.labels, key)
+        inputs = challenger_inputs(cur.features, [column.name for column in ledger.comparable])
+        present = Scored(keys, labels, scoring.cur.of(keys))
+        seen = np.isin(keys, scoring.evaluation.seen)
+        return measure_gain(present, seen, challenger_of(table, labels, inputs), monitor.min_rows, monitor.sample_seed)
+    except DataError as error:
+        return Gain(code=NoGain.NOT_MEASURED, reason=f"no challenger can be fitted: {error.received}")
 
 
 def why_no_gain(performance: Performance) -> Gain | None:
@@ -74,7 +65,7 @@ def why_no_gain(performance: Performance) -> Gain | None:
     if performance.measured:
         return None
     code = {PerformanceState.OFF: NoGain.OFF, PerformanceState.PENDING: NoGain.LABELS_PENDING}
-    reason = performance.reason.removeprefix("not computable: ") or "the performance is off"
+    reason = performance.reason.removeprefix("not computable: ") or "performance is off"
     return Gain(code=code.get(performance.state, NoGain.NOT_MEASURED), reason=reason)
 
 

@@ -72,6 +72,56 @@ class PassedOver:
         return f"v{self.version} not measured: the champion was trained on {when}"
 
 
+class NoGain(StrEnum):
+    """Why a gain is not computable."""
+
+    OFF = "off"
+    LABELS_PENDING = "labels_pending"
+    CHAMPION_KNOWS = "champion_knows"
+    NOT_MEASURED = "not_measured"
+    TOO_FEW = "too_few_entities"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What retraining would bring, or why that is not computable.
+
+    Attributes:
+        value: AUC of the challenger minus that of the present model, the mean over the halves; NaN without one.
+        low, high: 95% interval.
+        entities: on which the smallest comparison was made.
+        code, reason: why there is none; None and empty where there is one.
+    """
+
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    entities: int = 0
+    code: NoGain | None = None
+    reason: str = ""
+
+    @property
+    def computed(self) -> bool:
+        """Whether there is a figure."""
+        return self.code is None
+
+    @property
+    def surely_positive(self) -> bool:
+        """Whether the whole interval is above zero."""
+        return self.computed and self.low > 0.0
+
+    @property
+    def text(self) -> str:
+        """The figure with its interval, such as `0.16 [0.12, 0.20]`; the reason where there is none."""
+        if not self.computed:
+            return f"not computable: {self.reason}"
+        # z: a small negative number is not printed as minus zero.
+        return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
+
+
+_NOT_ASKED = Gain(code=NoGain.OFF, reason="nobody asked for it")
+
+
 @dataclass(frozen=True)
 class Performance:
     """A model's performance in the current month and in its own validation; it has seen none of the users in training.
@@ -85,6 +135,7 @@ class Performance:
         measures: by the names in `MEASURES`.
         relations: features by the loss of their relation to the label, the greatest loss first.
         passed_over: the champion, where an earlier model or the probe is measured in its place; else None.
+        gain: what retraining on the current month would bring.
     """
 
     state: PerformanceState
@@ -96,6 +147,7 @@ class Performance:
     measures: dict[str, Change] = field(default_factory=dict)
     relations: tuple[FeatureAuc, ...] = ()
     passed_over: PassedOver | None = None
+    gain: Gain = _NOT_ASKED
 
     @property
     def measured(self) -> bool:

@@ -11,7 +11,7 @@ from datetime import date
 from enum import StrEnum
 
 from driftgate.decision import HeldBack
-from driftgate.performance.result import PerformanceState
+from driftgate.performance.result import Gain, PerformanceState
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import MeasureRecord, PerformanceRecord
 
@@ -21,6 +21,7 @@ _MONTHS = (
 )
 # A feature that lost less says about the label what it said.
 _LOST = 0.05
+_ANY_SIGNAL = "a figure is beyond its threshold"
 
 
 class Tone(StrEnum):
@@ -77,7 +78,8 @@ def tone(record: RunRecord) -> Tone:
     if record.triggered:
         return Tone.ACT
     if record.held_back:
-        return Tone.KNOWN if record.held_back_code is HeldBack.CHAMPION_KNOWS else Tone.WAIT
+        tones = {HeldBack.CHAMPION_KNOWS: Tone.KNOWN, HeldBack.NO_GAIN: Tone.ACT}
+        return tones.get(record.held_back_code, Tone.WAIT) if record.held_back_code else Tone.WAIT
     return Tone.WAIT if record.pending else Tone.CALM
 
 
@@ -85,6 +87,8 @@ def action(record: RunRecord) -> str:
     """What to do, in one to four words."""
     if record.triggered:
         return "Retrain"
+    if record.held_back_code is HeldBack.NO_GAIN:
+        return "Look at the features"
     if record.held_back and record.held_back_code is not HeldBack.CHAMPION_KNOWS:
         return "Wait"
     return "Nothing to do yet" if record.pending and not record.held_back else "Nothing to do"
@@ -136,6 +140,9 @@ def next_step(record: RunRecord) -> Step:
         return _step_of_trigger(record)
     if record.pending:
         return Step(f"Judge the pair again when the labels of {month_name(as_of_cur)} are there.", again)
+    if record.held_back_code is HeldBack.NO_GAIN:
+        text = "Find out why the features say less about the label; a new model would learn the same from them."
+        return Step(text, f"driftgate show {as_of_cur} --as-of-ref {as_of_ref} {of_monitor}")
     if record.held_back and record.held_back_code is not HeldBack.CHAMPION_KNOWS:
         text = "Wait for the next month. To retrain all the same:"
         return Step(text, f"driftgate retrain --as-of {as_of_cur} {of_monitor}")
@@ -216,12 +223,44 @@ def label_name(record: RunRecord) -> str:
 
 def _reasons(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
     """Clauses without a full stop, the one that decides first."""
+    if record.held_back_code is HeldBack.NO_GAIN:
+        first, *rest = _signals(record, earlier) or [_ANY_SIGNAL]
+        return [f"{first}, and {_gain_clause(record)}", *rest]
     if record.held_back:
         return [_held_back(record), *_signals(record, earlier)]
     if record.triggered:
-        return _signals(record, earlier) or ["a figure is beyond its threshold"]
+        return _of_trigger(record, earlier)
     clauses = [_model_clause(record), _calm_features(record)]
     return [clause for clause in clauses if clause]
+
+
+def _of_trigger(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
+    """The signals and the gain; where retraining would surely bring none, the first sentence says so."""
+    first, *rest = _signals(record, earlier) or [_ANY_SIGNAL]
+    clause = _gain_clause(record)
+    if not clause:
+        return [first, *rest]
+    gain = _gain(record)
+    if gain is not None and not gain.surely_positive:
+        return [f"{first}, although {clause}", *rest]
+    return [first, *rest, clause]
+
+
+def _gain(record: RunRecord) -> Gain | None:
+    """The gain of retraining that was measured; else None."""
+    found = record.performance.gain if record.performance else None
+    return found.gain if found and found.code is None else None
+
+
+def _gain_clause(record: RunRecord) -> str:
+    """What a model trained on the current month would bring; empty where that is not known."""
+    gain, month = _gain(record), month_name(record.inputs.as_of_cur)
+    if gain is None:
+        return ""
+    between = f"between {gain.low:z.2f} and {gain.high:z.2f}"
+    if gain.surely_positive:
+        return f"a model trained on {month} would win back {gain.value:.2f} AUC ({between})"
+    return f"a model trained on {month} would not surely rank better (gain in AUC {between})"
 
 
 def _held_back(record: RunRecord) -> str:

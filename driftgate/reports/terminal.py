@@ -93,7 +93,8 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
     changed = ", ".join(f"{item.name} {item.ref:.2f} to {item.cur:.2f}" for item in found.relations[:_RELATIONS_SHOWN])
     relations = [f"what single features say about the label (AUC) changed most in: {changed}"] if changed else []
     head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} users it has not seen:"
-    return [head, *_aligned(rows), *relations, ""]
+    gain = [f"gain in AUC of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
+    return [head, *_aligned(rows), *relations, *gain, ""]
 
 
 def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
-from driftgate.performance.result import Performance, PerformanceState
+from driftgate.performance.result import Gain, Performance, PerformanceState
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
@@ -31,10 +31,16 @@ def performance_line(found: Performance) -> str:
     )
 
 
+def gain_line(gain: Gain) -> str:
+    """`[Retrain] gain=...`: the AUC that a model trained on the current month would bring, or why it is not known."""
+    return f"[Retrain] gain={gain.text}" if gain.computed else f"[Retrain] gain {' '.join(gain.text.split())}"
+
+
 def figure_lines(run: Run) -> list[str]:
-    """What was measured beside the features; without the line on performance where that is off."""
+    """What was measured beside the features; without the lines on the model where its performance is off."""
     off = run.performance.state is PerformanceState.OFF
-    return [target_line(run.target), *([] if off else [performance_line(run.performance)])]
+    of_model = [] if off else [performance_line(run.performance), gain_line(run.performance.gain)]
+    return [target_line(run.target), *of_model]
 
 
 def result_lines(run: Run) -> list[str]:
@@ -73,6 +79,7 @@ def verdict_markdown(run: Run) -> str:
         + f"\n- label: {_plain(target.ref)} then, {_plain(target.cur)} now, "
         + f"a difference of {_plain(target.abs_diff)}{why}"
         + _performance_item(run.performance)
+        + _gain_item(run.performance)
         + _prediction_item(drift.prediction)
         + f"\n- {drift.rows_ref:,} entities then, {drift.rows_cur:,} now"
         + f"\n- verdict page: `{run.paths.page}`, report: `{run.paths.html}`{sample}\n\n"
@@ -93,6 +100,12 @@ def _performance_item(found: Performance) -> str:
         f"own validation on that month, {found.auc.cur:.4f} now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}] on "
         f"{found.users_cur:,} entities it has not seen{note}"
     )
+
+
+def _gain_item(found: Performance) -> str:
+    if found.state is PerformanceState.OFF:
+        return ""
+    return f"\n- gain in AUC of a model trained on this month: {found.gain.text}"
 
 
 def _measured_model(found: Performance) -> str:

@@ -73,6 +73,10 @@ RUN_COLUMNS = {
     "held_back_code": "held_back_code",
     "champion_trained_on": "champion_trained_on",
     "pending": "pending",
+    "gain": "performance.gain.value",
+    "gain_low": "performance.gain.low",
+    "gain_high": "performance.gain.high",
+    "no_gain_code": "performance.gain.code",
 }
 """Each column of the table of runs, and the figure of `RunRecord` that it holds. New columns stand at the end."""
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from driftgate.decision import PastDecision, Signal
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
 from driftgate.monitors import Monitor
-from driftgate.performance.result import Performance, PerformanceState
+from driftgate.performance.result import Gain, NoGain, Performance, PerformanceState
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # None where it is not computable.
@@ -118,6 +118,23 @@ class PassedOverRecord(Part):
     trained_on: date
 
 
+class GainRecord(Part):
+    """What retraining would bring, as in `driftgate.performance.result.Gain`; `code` says why there is no figure."""
+
+    value: Figure
+    low: Figure
+    high: Figure
+    entities: int
+    code: NoGain | None
+    reason: str
+
+    @property
+    def gain(self) -> Gain:
+        """The gain as it was measured."""
+        numbers = [math.nan if item is None else item for item in (self.value, self.low, self.high)]
+        return Gain(numbers[0], numbers[1], numbers[2], self.entities, self.code, self.reason)
+
+
 class PerformanceRecord(Part):
     """The model in both months; `measures` holds at least the AUC where `state` is measured."""
 
@@ -131,6 +148,7 @@ class PerformanceRecord(Part):
     measures: dict[str, MeasureRecord]
     relations: tuple[RelationRecord, ...]
     passed_over: PassedOverRecord | None = None
+    gain: GainRecord | None = None
 
     @model_validator(mode="after")
     def _measured_has_auc(self) -> Self:
@@ -153,6 +171,7 @@ class PerformanceRecord(Part):
             measures={name: MeasureRecord.copied(change) for name, change in found.measures.items()},
             relations=[RelationRecord.copied(item) for item in found.relations],
             passed_over=PassedOverRecord.copied(found.passed_over) if found.passed_over else None,
+            gain=GainRecord.copied(found.gain),
         )
 
 
@@ -220,6 +239,7 @@ class InputsRecord(Part):
     confirmation_window: int | None = None
     cooldown_days: int | None = None
     false_alarm_rate: float | None = None
+    require_gain: bool | None = None
 
     @classmethod
     def of(cls, drift: DriftResult, monitor: Monitor) -> Self:

@@ -68,7 +68,10 @@ def test_every_key_of_monitors_toml_is_there_with_its_default(heading: str, mode
 def default_of(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "none" if field.get_default(call_default_factory=True) in (None, {}) else str(field.default)
+    default = field.get_default(call_default_factory=True)
+    if default in (None, {}):
+        return "none"
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def test_the_example_of_monitors_toml_is_accepted() -> None:

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from driftgate.drift.comparison import Side
+from driftgate.drift.ledger import build_ledger
+from driftgate.features.entities import MonthSize
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.evaluation_model import labelled
-from driftgate.performance.gain import FitAndScore, Gain, NoGain, challenger_of, measure_gain, why_no_gain
-from driftgate.performance.result import PassedOver, PerformanceState, not_measured
+from driftgate.performance.gain import FitAndScore, challenger_of, gain_of, measure_gain, why_no_gain
+from driftgate.performance.result import Gain, NoGain, PassedOver, Performance, PerformanceState, not_measured
+from driftgate.performance.scoring import measure, score_months
 from driftgate.training.features import model_features
-from tests.performance.months import FEB, KEY
+from tests.performance.months import FEB, JAN, KEY, monitor
 from tests.performance.months import month as month_files
 from tests.reports.runs import PENDING, UNMEASURED, measured
 
@@ -93,3 +97,37 @@ def test_real_trees_gain_where_there_is_something_to_learn(
     challenger = challenger_of(table, values, model_features(features))
     gain = measure_gain(scored, np.zeros(len(keys), bool), challenger, 100)
     assert gain.computed and gain.surely_positive == positive
+
+
+@pytest.mark.parametrize(("turned", "positive"), [(True, True), (False, False)])
+def test_a_month_whose_meaning_turned_round_gains_and_one_like_before_does_not(
+    tmp_path: Path, turned: bool, positive: bool
+) -> None:
+    ref, cur = pair(tmp_path, 3000, turned)
+    found, gain = measured_gain(tmp_path, ref, cur)
+    assert gain.computed and gain.surely_positive is positive
+    assert found.measured and (found.drop > 0.3) is positive
+    # A fifth of the users is in the probe's validation, and half of those is scored.
+    assert 200 < gain.entities < 1600
+
+
+def test_a_feature_that_cannot_be_read_leaves_a_reason(tmp_path: Path) -> None:
+    ref, cur = pair(tmp_path, 3000, False)
+    none = replace(cur, features=replace(cur.features, declared=()))
+    _, gain = measured_gain(tmp_path, ref, cur, none)
+    assert gain.code is NoGain.NOT_MEASURED and gain.reason.startswith("no challenger can be fitted")
+
+
+def pair(folder: Path, users: int, turned: bool) -> tuple[Side, Side]:
+    made = month_files(folder, JAN, users, 1), month_files(folder, FEB, users, 2, -2.0 if turned else 2.0)
+    ref, cur = (Side(MonthSize(item[0].as_of, users, users), *item) for item in made)
+    return ref, cur
+
+
+def measured_gain(folder: Path, ref: Side, cur: Side, fitted: Side | None = None) -> tuple[Performance, Gain]:
+    """The performance of a probe, and the gain of a challenger fitted on `fitted`, by default the current month."""
+    rules = monitor()
+    ledger = build_ledger(ref.features, cur.features, rules)
+    scoring = score_months(None, rules, ref, cur, ledger, folder)
+    found = measure(scoring, rules, ref, cur)
+    return found, gain_of(scoring, found, rules, fitted or cur, ledger)

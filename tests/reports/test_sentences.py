@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgate.decision import Earlier, HeldBack, History
-from driftgate.performance.result import FeatureAuc, PassedOver, Performance, PerformanceState, not_measured
+from driftgate.performance.result import FeatureAuc, Gain, PassedOver, Performance, PerformanceState, not_measured
 from driftgate.reports import sentences
 from driftgate.reports.sentences import Figure, Tone
 from driftgate.run import Run
@@ -31,6 +31,7 @@ MOVED = tuple(column(f"f{n:02d}", 0.5 if n < 8 else 0.01) for n in range(14))
 CALM = tuple(column(f"f{n:02d}") for n in range(14))
 RELATIONS = (FeatureAuc("tenure", 0.76, 0.41), FeatureAuc("fee", 0.64, 0.38), FeatureAuc("age", 0.6, 0.58))
 LOST = measured(0.83, 0.51)
+NOTHING = Gain(0.0, -0.02, 0.01, 700)
 NO_LABELS = not_measured(PerformanceState.NOT_COMPUTABLE, "not computable: every label of 2024-02-29 is 0")
 
 
@@ -114,6 +115,27 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         "Wait: there is a signal, and this monitor rests for 90 days of data after a trigger.",
         "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83). 8 of 14 features have moved "
         "since January 2024.",
+    ),
+    "triggered, and retraining would mend it": (
+        record(*CALM, performance=replace(lost_relations(), gain=Gain(0.163, 0.12, 0.2, 700))),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83).",
+        "What predicts churn_label has changed, most of all tenure and fee. A model trained on February 2024 would win "
+        "back 0.16 AUC (between 0.12 and 0.20).",
+    ),
+    "triggered, and retraining would not mend it": (
+        record(*CALM, performance=replace(LOST, gain=NOTHING)),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), although a model "
+        "trained on February 2024 would not surely rank better (gain in AUC between -0.02 and 0.01).",
+        "",
+    ),
+    "held back, no gain": (
+        record(performance=replace(LOST, gain=NOTHING), require_gain=True),
+        Tone.ACT,
+        "Look at the features: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), and a "
+        "model trained on February 2024 would not surely rank better (gain in AUC between -0.02 and 0.01).",
+        "8 of 14 features have moved since January 2024.",
     ),
     "pending": (
         record(*CALM, performance=PENDING, target=PENDING_TARGET),

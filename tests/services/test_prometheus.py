@@ -113,6 +113,8 @@ def test_the_alerts_are_those_that_were_agreed() -> None:
         "DriftShareHigh",
         "TargetDriftHigh",
         "PerformanceDrop",
+        "RetrainingBringsNoGain",
+        "PromotedWithWarning",
         "MonitorFailed",
         "MonitorStale",
         "ColumnMissingOrNull",
