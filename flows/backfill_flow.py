@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 from driftgate.errors import DataError, DriftgateError, NoVerdictError
 from driftgate.monitors import Monitor, read_monitor
 from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
+from driftgate.planning import Reports
 from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.store.history import past_runs
 from flows.monitor import monitor_month
@@ -84,6 +85,7 @@ def backfill_months(
     monitor: str | None = None,
     again: bool = False,
     print_lines: bool = False,
+    reports: Reports = Reports.TRIGGERED,
 ) -> list[PairOutcome]:
     """Judge every pair of loaded months that has no verdict yet, oldest first; started again, it goes on.
 
@@ -96,6 +98,7 @@ def backfill_months(
         monitor: a heading of monitors.toml; by default the only one.
         again: also those that have a verdict.
         print_lines: whether to print each outcome as soon as it is known, whatever the flow ends in.
+        reports: all, triggered or none: of which decisions Evidently's report is drawn.
 
     Raises:
         DriftgateError: the first of the pairs without a verdict, once all others are judged; or what would stop any.
@@ -103,7 +106,7 @@ def backfill_months(
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     pairs, newest = choose_step(runtime, chosen, start, end, reference, again)
-    return _run_pairs([(pair, pair[1] == newest) for pair in pairs], chosen.name, print_lines)
+    return _run_pairs([(pair, pair[1] == newest) for pair in pairs], chosen.name, reports, print_lines)
 
 
 @flow(name="monitor_new_months", persist_result=False)
@@ -122,14 +125,16 @@ def monitor_new_months(monitor: str | None = None) -> list[PairOutcome]:
         pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")
-    return _run_pairs([(pair, True) for pair in pairs], monitor)
+    return _run_pairs([(pair, True) for pair in pairs], monitor, Reports.ALL)
 
 
-def _run_pairs(pairs: list[tuple[Pair, bool]], monitor: str, print_lines: bool = False) -> list[PairOutcome]:
+def _run_pairs(
+    pairs: list[tuple[Pair, bool]], monitor: str, reports: Reports, print_lines: bool = False
+) -> list[PairOutcome]:
     """Judge each pair, and tell the listeners of those that are marked so."""
     outcomes = []
     for pair, notify in tracked(pairs, "judging", _name_pair, get_run_logger()):
-        outcome = _outcome(pair, monitor, notify)
+        outcome = _outcome(pair, monitor, notify, reports)
         outcomes.append(outcome)
         if print_lines:
             sys.stdout.write(f"{describe(outcome)}\n")
@@ -157,10 +162,10 @@ def _name_pair(item: tuple[Pair, bool]) -> str:
     return f"{ref} vs {cur}"
 
 
-def _outcome(pair: Pair, monitor: str, notify: bool) -> PairOutcome:
+def _outcome(pair: Pair, monitor: str, notify: bool, reports: Reports) -> PairOutcome:
     ref, cur = pair
     try:
-        run = monitor_month(ref, cur, None, monitor, notify)
+        run = monitor_month(ref, cur, None, monitor, notify, reports)
     except (NoVerdictError, DataError) as error:
         # This pair's data; the next pair may be sound.
         return PairOutcome(ref, cur, "no verdict", str(error), error)

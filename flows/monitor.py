@@ -8,13 +8,11 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from driftgate.drift.comparison import Comparison, Side, with_report
+from driftgate.drift.comparison import Side, checked_against
 from driftgate.drift.report import DrawnReport
-from driftgate.drift.result import TargetDrift
 from driftgate.errors import DataError, NoVerdictError
 from driftgate.features.labels import LabelMonth
-from driftgate.performance.result import Performance
-from driftgate.planning import Plan, Request
+from driftgate.planning import Plan, Reports, Request
 from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.reports.text import decision_line
 from driftgate.run import Run
@@ -58,6 +56,7 @@ def monitor_month(
     threshold: float | None = None,
     monitor: str | None = None,
     notify: bool = True,
+    reports: Reports = Reports.ALL,
 ) -> Run:
     """Has the data under the model moved, and must it be retrained?
 
@@ -68,6 +67,7 @@ def monitor_month(
         monitor: a heading of monitors.toml; by default the only one.
         notify: whether an event, a retraining and metrics follow the decision. Otherwise it is recorded, and that is
             all.
+        reports: all, triggered or none: whether Evidently's report is drawn.
 
     Returns:
         What was compared, what came out, and where the reports are.
@@ -77,11 +77,11 @@ def monitor_month(
     """
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
-    start_workers(runtime)
+    start_workers(runtime, draw=reports is Reports.ALL)
     with failures_pushed(runtime, MONITOR_FLOW, monitor) as clock:
         plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))
         prepare_step(runtime, plan)
-        return _run(runtime, plan, notify, clock)
+        return _run(runtime, plan, notify, reports, clock)
 
 
 # Of the same name, because in Prefect it is the same job: it was only planned before.
@@ -100,10 +100,10 @@ def monitor_planned(plan: Plan, notify: bool = True) -> Run:
     runtime = Runtime.from_environment()
     start_workers(runtime)
     with failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock:
-        return _run(runtime, plan, notify, clock)
+        return _run(runtime, plan, notify, Reports.ALL, clock)
 
 
-def _run(runtime: Runtime, plan: Plan, notify: bool, clock: Clock) -> Run:
+def _run(runtime: Runtime, plan: Plan, notify: bool, reports: Reports, clock: Clock) -> Run:
     clock.current = plan.newest
     log = get_run_logger()
     log.info(
@@ -115,9 +115,9 @@ def _run(runtime: Runtime, plan: Plan, notify: bool, clock: Clock) -> Run:
         f"{plan.cur.entities:,}",
     )
     require_retraining(plan.monitor)
-    run, comparison = _decided(runtime, plan)
-    run = publish_step(runtime, run, comparison)
-    shown = workspace_step(runtime, run, comparison, return_state=True)
+    run, report = _decided(runtime, plan, reports)
+    run = publish_step(runtime, run, report)
+    shown = workspace_step(runtime, run, report, return_state=True)
     if not shown.is_completed():
         log.warning("the Evidently UI does not show this run; the verdict stands: %s", shown.message)
     if notify:
@@ -128,31 +128,35 @@ def _run(runtime: Runtime, plan: Plan, notify: bool, clock: Clock) -> Run:
     return run
 
 
-def _decided(runtime: Runtime, plan: Plan) -> tuple[Run, Comparison]:
+def _decided(runtime: Runtime, plan: Plan, reports: Reports) -> tuple[Run, DrawnReport | None]:
     """The run with its decision; where there can be none, what an earlier run of the pair left is deleted."""
     try:
-        comparison, target, performance = _measure(runtime, plan)
-        history = history_step(runtime, plan)
-        decision = decide_step(plan, comparison.drift, target, performance, history)
+        with runtime.scratch() as folder:
+            return _judged(runtime, plan, reports, folder)
     except (NoVerdictError, DataError):
         delete_step(runtime, plan)
         raise
-    run = Run(plan.monitor, comparison.drift, target, decision, plan.paths, datetime.now(UTC), performance)
-    return run, comparison
 
 
-def _measure(runtime: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Performance]:
-    with runtime.scratch() as folder:
-        ref, cur = _read_both(runtime, plan, folder)
-        ledger = ledger_step(plan, ref, cur)
-        target = target_step(ref.labels, cur.labels)
-        scoring = score_step(runtime, plan, ref, cur, ledger, folder)
+def _judged(runtime: Runtime, plan: Plan, reports: Reports, folder: Path) -> tuple[Run, DrawnReport | None]:
+    ref, cur = _read_both(runtime, plan, folder)
+    ledger = ledger_step(plan, ref, cur)
+    target = target_step(ref.labels, cur.labels)
+    scoring = score_step(runtime, plan, ref, cur, ledger, folder)
+    report: PrefectFuture[DrawnReport] | None = None
+    if reports is Reports.ALL:
         # Beside each other: the report is drawn in a process of its own.
-        report: PrefectFuture[DrawnReport] = report_step.submit(plan, ref, cur, ledger, scoring)
-        drift = drift_step(plan, ref, cur, ledger, scoring)
-        performance = performance_step(plan, scoring, ref, cur)
-        performance = gain_step(plan, scoring, performance, cur, ledger)
-        return with_report(drift, report.result(), ref, cur), target, performance
+        report = report_step.submit(plan, ref, cur, ledger, scoring)
+    drift = drift_step(plan, ref, cur, ledger, scoring)
+    performance = gain_step(plan, scoring, performance_step(plan, scoring, ref, cur), cur, ledger)
+    decision = decide_step(plan, drift, target, performance, history_step(runtime, plan))
+    if reports is Reports.TRIGGERED and decision.triggered:
+        report = report_step.submit(plan, ref, cur, ledger, scoring)
+    drawn = report.result() if report else None
+    if drawn:
+        drift = checked_against(drift, drawn, ref, cur)
+    now = datetime.now(UTC)
+    return Run(plan.monitor, drift, target, decision, plan.paths, now, performance, drawn=drawn is not None), drawn
 
 
 def _read_both(runtime: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:

@@ -8,7 +8,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.decision import Decision, History, decide
-from driftgate.drift.comparison import Comparison, Side, compare, target_drift
+from driftgate.drift.comparison import Side, compare, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.report import DrawnReport
 from driftgate.drift.result import DriftResult, TargetDrift
@@ -141,14 +141,14 @@ def decide_step(
 
 
 @task(name="publish", **STEP, **DATABASE_RETRIES)
-def publish_step(runtime: Runtime, run: Run, comparison: Comparison) -> Run:
+def publish_step(runtime: Runtime, run: Run, report: DrawnReport | None) -> Run:
     """Report files, record, tables and artifacts, of the run with the earlier decisions of its pair, which is returned.
 
     Nothing of an earlier run is touched before there is a decision.
     """
     with pair_lock(runtime.engine, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur):
         run = replace(run, earlier=earlier_decisions(runtime.engine, run))
-        _write_report(run, comparison.report)
+        _write_report(run, report)
         write_atomic(run.paths.record, record_text(run))
         write_verdict(runtime.settings.report_dir, run.paths.record)
         save_run(runtime.engine, run)
@@ -173,14 +173,13 @@ def _write_report(run: Run, report: DrawnReport | None) -> None:
 
 
 @task(name="workspace", **STEP)
-def workspace_step(runtime: Runtime, run: Run, comparison: Comparison) -> None:
+def workspace_step(runtime: Runtime, run: Run, report: DrawnReport | None) -> None:
     """The run in the Evidently workspace, beside the verdict, which does not hang on it."""
-    if comparison.report is None:
-        delete_snapshot(
-            runtime.settings.evidently_workspace, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur
-        )
+    workspace = runtime.settings.evidently_workspace
+    if report is None:
+        delete_snapshot(workspace, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur)
     else:
-        add_snapshot(runtime.settings.evidently_workspace, run, comparison.report.snapshot)
+        add_snapshot(workspace, run, report.snapshot)
 
 
 @task(name="delete", **STEP, **DATABASE_RETRIES)

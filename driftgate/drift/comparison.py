@@ -40,14 +40,6 @@ _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The result, and Evidently's report where one was drawn."""
-
-    drift: DriftResult
-    report: DrawnReport | None = None
-
-
-@dataclass(frozen=True)
 class Side:
     """One month of a comparison.
 
@@ -90,14 +82,17 @@ def compare(
     )
 
 
-def with_report(drift: DriftResult, report: DrawnReport, ref: Side, cur: Side) -> Comparison:
-    """Put the result and the report together; where the report is of the whole months, their scores must be equal.
+def checked_against(drift: DriftResult, report: DrawnReport, ref: Side, cur: Side) -> DriftResult:
+    """Check the scores against those of the report, where that is of the whole months: they must be equal.
+
+    Returns:
+        The result, which says of a column what the report shows otherwise.
 
     Raises:
         MissingSignalError: a score of Evidently is another than that of the counts.
     """
     if not (ref.profile.exact and cur.profile.exact):
-        return Comparison(drift, report)
+        return drift
     pairs = {
         item.name: (ref.profile.columns[item.name], cur.profile.columns[item.name])
         for item in drift.columns
@@ -109,7 +104,7 @@ def with_report(drift: DriftResult, report: DrawnReport, ref: Side, cur: Side) -
     )
     if drift.prediction is not None:
         _drawn_alike(drift.prediction, report.scores[drift.prediction.name], ())
-    return Comparison(replace(drift, columns=columns), report)
+    return replace(drift, columns=columns)
 
 
 def _drawn_alike(item: ColumnResult, drawn: float, pair: Sequence[Column]) -> ColumnResult:

@@ -82,7 +82,9 @@ def verdict_markdown(run: Run) -> str:
         + _gain_item(run.performance)
         + _prediction_item(drift.prediction)
         + f"\n- {drift.rows_ref:,} entities then, {drift.rows_cur:,} now"
-        + f"\n- verdict page: `{run.paths.page}`, report: `{run.paths.html}`{sample}\n\n"
+        + f"\n- verdict page: `{run.paths.page}`, report: "
+        + (f"`{run.paths.html}`" if run.drawn else "not drawn")
+        + f"{sample}\n\n"
         + ("\n".join(_markdown_table(moved)) if moved else "No feature drifts.")
         + _relations(run.performance)
     )

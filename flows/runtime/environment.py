@@ -99,9 +99,15 @@ def monitor_of_run() -> str:
         return "no monitor"
 
 
-def start_workers(runtime: Runtime) -> None:
-    """Start the processes that a verdict needs and that take long to start; returns at once."""
-    drift_worker()
+def start_workers(runtime: Runtime, draw: bool = True) -> None:
+    """Start the processes that a verdict needs and that take long to start; returns at once.
+
+    Args:
+        runtime: where they work.
+        draw: whether a report is surely drawn.
+    """
+    if draw:
+        drift_worker()
     # Where months are kept, a join is the exception.
     kept = False
     with suppress(DatabaseError):

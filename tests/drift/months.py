@@ -1,6 +1,7 @@
 """Months made of a few Arrow columns, written where a test says."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from driftgate.drift.comparison import Comparison, Side, compare, with_report
+from driftgate.drift.comparison import Side, checked_against, compare
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.report import DrawnReport, draw
+from driftgate.drift.result import DriftResult
 from driftgate.features.entities import MonthSize
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
@@ -69,6 +71,24 @@ def month(folder: Path, as_of: date, columns: Columns, types: Types, stale: Sequ
     return FeatureMonth(as_of, path, rows, declare(types), absent, tuple(stale))
 
 
+@dataclass(frozen=True)
+class Compared:
+    """The result of two months, and the report of them."""
+
+    drift: DriftResult
+    report: DrawnReport
+
+    @property
+    def html(self) -> str:
+        """The page."""
+        return self.report.html
+
+    @property
+    def json(self) -> str:
+        """The document."""
+        return self.report.json
+
+
 def pair(folder: Path, ref: Columns, cur: Columns, types: Types) -> tuple[FeatureMonth, FeatureMonth]:
     """Two months of the same declared features."""
     return month(folder, JANUARY, ref, types), month(folder, FEBRUARY, cur, types)
@@ -113,7 +133,7 @@ def compared(
     label: tuple[LabelMonth, LabelMonth] | None = None,
     entities: int | None = None,
     **overrides: Any,
-) -> Comparison:
+) -> Compared:
     """Two months written and compared; other keywords are the monitor's fields."""
     sides = [
         side(month, label[position] if label else None, entities)
@@ -123,10 +143,5 @@ def compared(
     ledger = ledger_of(sides[0].features, sides[1].features, policy)
     require_comparable(ledger, policy)
     months, found = (sides[0].features, sides[1].features), (sides[0].labels, sides[1].labels)
-    return with_report(compare(*sides, ledger, policy), draw(months, found, ledger, policy), *sides)
-
-
-def drawn(comparison: Comparison) -> DrawnReport:
-    """The report of a comparison."""
-    assert comparison.report is not None
-    return comparison.report
+    report = draw(months, found, ledger, policy)
+    return Compared(checked_against(compare(*sides, ledger, policy), report, *sides), report)

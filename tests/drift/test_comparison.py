@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftgate.drift.comparison import Comparison, compare, target_drift, with_report
+from driftgate.drift.comparison import checked_against, compare, target_drift
 from driftgate.drift.ledger import build_ledger
 from driftgate.drift.report import draw
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import MissingSignalError
 from driftgate.features.entities import MonthSize
 from driftgate.profiles.build import make_grid
-from tests.drift.months import FEBRUARY, JANUARY, compared, declare, drawn, labels, monitor, no_labels, pair, side
+from tests.drift.months import FEBRUARY, JANUARY, Compared, compared, declare, labels, monitor, no_labels, pair, side
 
 ROWS = 200
 NUMBERS = [float(n) for n in range(ROWS)]
@@ -24,7 +24,7 @@ SAME = {"f": NUMBERS}
 NUMERIC = {"f": "FLOAT64"}
 
 
-def only(comparison: Comparison) -> ColumnResult:
+def only(comparison: Compared) -> ColumnResult:
     (column,) = comparison.drift.columns
     return column
 
@@ -132,7 +132,7 @@ def test_a_rule_is_obeyed(tmp_path: Path) -> None:
 
 def test_the_json_parses_and_names_the_columns(tmp_path: Path) -> None:
     columns = {"f": NUMBERS, "g": ["a", "b"] * (ROWS // 2)}
-    metrics = json.loads(drawn(compared(tmp_path, columns, columns, {"f": "FLOAT64", "g": "STRING"})).json)["metrics"]
+    metrics = json.loads(compared(tmp_path, columns, columns, {"f": "FLOAT64", "g": "STRING"}).json)["metrics"]
     assert {"f", "g"} <= {metric["config"].get("column") for metric in metrics}
 
 
@@ -152,9 +152,9 @@ def test_a_large_month_is_counted_whole_and_drawn_from_a_sample(tmp_path: Path) 
     drift = compare(*sides, ledger, rules)
     assert (drift.rows_ref, drift.compared_rows_ref, drift.sample_rows_ref, drift.sampled) == (4000, 4000, 200, True)
     months, found = (sides[0].features, sides[1].features), (sides[0].labels, sides[1].labels)
-    comparison = with_report(drift, draw(months, found, ledger, rules), *sides)
-    (column,), ours = comparison.drift.columns, compare(*exact, ledger, rules).columns[0]
-    assert column.score == pytest.approx(ours.score, abs=2e-3) and column.score != drawn(comparison).scores["f"]
+    report = draw(months, found, ledger, rules)
+    (column,), ours = checked_against(drift, report, *sides).columns, compare(*exact, ledger, rules).columns[0]
+    assert column.score == pytest.approx(ours.score, abs=2e-3) and column.score != report.scores["f"]
 
 
 # The label
@@ -168,7 +168,7 @@ def test_the_label_is_in_the_report_and_not_among_the_features(tmp_path: Path) -
     pair_of_labels = labels(tmp_path, JANUARY, booleans(20)), labels(tmp_path, FEBRUARY, booleans(180))
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, pair_of_labels)
     assert comparison.drift.drift_share == 0.0
-    metrics = json.loads(drawn(comparison).json)["metrics"]
+    metrics = json.loads(comparison.json)["metrics"]
     (score,) = [
         metric["value"]
         for metric in metrics
@@ -185,7 +185,7 @@ def test_a_label_of_some_of_the_entities_is_reported(tmp_path: Path, numeric: bo
         labels(tmp_path, FEBRUARY, values[1], entities=ROWS),
     )
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, pair_of_labels)
-    assert '"churned"' in drawn(comparison).json
+    assert '"churned"' in comparison.json
     target = target_drift(*pair_of_labels)
     assert (target.labelled_ref, target.labelled_cur) == (0.6, 0.6)
     assert target.abs_diff == pytest.approx(1000 if numeric else 70 / 120)
@@ -207,7 +207,7 @@ def test_without_labels_of_both_periods_the_target_drift_is_nan_with_the_reasons
         there[1] if absent == "reference" else missing[1],
     )
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, chosen)
-    assert '"churned"' not in drawn(comparison).json
+    assert '"churned"' not in comparison.json
     target = target_drift(*chosen)
     assert math.isnan(target.abs_diff)
     assert not target.computable
@@ -218,7 +218,7 @@ def test_without_labels_of_both_periods_the_target_drift_is_nan_with_the_reasons
 def test_a_lone_label_is_not_drawn(tmp_path: Path) -> None:
     pair_of_labels = labels(tmp_path, JANUARY, [True], entities=ROWS), labels(tmp_path, FEBRUARY, booleans(50))
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, pair_of_labels)
-    assert '"churned"' not in drawn(comparison).json
+    assert '"churned"' not in comparison.json
     assert target_drift(*pair_of_labels).computable
 
 
@@ -258,4 +258,4 @@ def test_one_value_of_any_size_changes_no_other_column(tmp_path: Path, value: fl
     assert found["other"] == expected["other"]
     assert found["f"].state is ColumnState.COMPARED and math.isfinite(found["f"].score)
     assert found["f"].detail.startswith("Evidently's report shows values") == (1e100 < abs(value) < math.inf)
-    assert "Infinity" not in drawn(comparison).json and "NaN" not in drawn(comparison).json
+    assert "Infinity" not in comparison.json and "NaN" not in comparison.json
