@@ -90,17 +90,17 @@ def monitor_month(
     flow_run_name="{plan.monitor.name}: {plan.ref.as_of} vs {plan.cur.as_of}",
     persist_result=False,
 )
-def monitor_planned(plan: Plan, notify: bool = True) -> Run:
+def monitor_planned(plan: Plan, notify: bool = True, reports: Reports = Reports.ALL) -> Run:
     """`monitor_month` for a request that is resolved already.
 
     Args:
         plan: by `flows.planning.resolve_plan`, with its places made by `flows.planning.prepare`.
-        notify: as for `monitor_month`.
+        notify, reports: as for `monitor_month`.
     """
     runtime = Runtime.from_environment()
-    start_workers(runtime)
+    start_workers(runtime, draw=reports is Reports.ALL)
     with failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock:
-        return _run(runtime, plan, notify, Reports.ALL, clock)
+        return _run(runtime, plan, notify, reports, clock)
 
 
 def _run(runtime: Runtime, plan: Plan, notify: bool, reports: Reports, clock: Clock) -> Run:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Self
@@ -190,8 +190,7 @@ def read_states(
         for as_of in months:
             size = measure_month(engine, monitor, as_of)
             held = {view.name: _view_state(engine, service, view, size) for view in views}
-            keys = _content(engine, month_entities(engine, monitor, replace(size, compared=size.entities)), size)
-            found = MeasuredFrom(size.entities, held, schema, versions, keys)
+            found = MeasuredFrom(size.entities, held, schema, versions, _keys(engine, monitor, size))
             states[as_of] = MonthState(size, service.declared, absent, found)
     return states
 
@@ -204,12 +203,14 @@ def _view_state(engine: Engine, service: ServiceDescription, view: View, size: M
     read = {name: month[name] for name in names if name in month.columns}
     read |= {"_moment": moment} | ({"_created": month[created]} if created else {})
     rows = month.select(**read)
-    found = rows.aggregate(
-        rows=rows.count(), event=rows["_moment"].max(), **({"created": rows["_created"].max()} if created else {})
+    found = {"rows": rows.count(), "event": rows["_moment"].max()}
+    found |= {"created": rows["_created"].max()} if created else {}
+    found |= {} if size.sampled else {"content": _content(engine, rows)}
+    answer = engine.arrow(rows.aggregate(**found))
+    values = {name: _utc(answer.column(name)) for name in found}
+    return ViewState(
+        values["rows"], values["event"], values.get("created"), "" if size.sampled else str(values["content"])
     )
-    answer = engine.arrow(found)
-    count, *newest = (_utc(column) for column in answer.columns)
-    return ViewState(count, newest[0], newest[1] if created else None, _content(engine, rows, size))
 
 
 def _utc(column: pa.ChunkedArray) -> Any:
@@ -222,13 +223,18 @@ def _utc(column: pa.ChunkedArray) -> Any:
     return datetime(value.year, value.month, value.day, tzinfo=UTC) if isinstance(value, date) else value
 
 
-def _content(engine: Engine, rows: "ir.Table", size: MonthSize) -> str:
-    """Return a digest of the rows in any order: the sum of a hash of each; empty for a large month."""
+def _keys(engine: Engine, monitor: Monitor, size: MonthSize) -> str:
     if size.sampled:
         return ""
+    entities = month_entities(engine, monitor, size)
+    return str(engine.arrow(entities.aggregate(content=_content(engine, entities)))["content"][0].as_py())
+
+
+def _content(engine: Engine, rows: "ir.Table") -> "ir.Scalar":
+    """Return a digest of rows in any order: the sum of a hash of each."""
     texts = [_as_text(rows[name]) for name in sorted(rows.columns)]
     whole = reduce(lambda before, after: before + "\x1f" + after, texts)
-    return str(engine.arrow(rows.aggregate(content=(engine.hashed(whole) % _PRIME).sum()))["content"][0].as_py())
+    return (engine.hashed(whole) % _PRIME).sum()
 
 
 def _as_text(column: "ir.Column") -> Any:

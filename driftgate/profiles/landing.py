@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -75,6 +75,7 @@ class Landing:
         repo: Feast repository.
         folder: for temporary files.
         say: told of each month whether it was measured or is kept.
+        known: what the sources of some months hold, where that was found out already.
     """
 
     engine: Engine
@@ -83,6 +84,7 @@ class Landing:
     repo: Path
     folder: Path
     say: Say
+    known: Mapping[date, MonthState] = field(default_factory=dict)
 
     def land(self, months: Sequence[date], again: str = "") -> dict[date, LandedMonth]:
         """Return the months as they are kept, after measuring those that are missing or no longer hold.
@@ -115,7 +117,9 @@ class Landing:
         return {month: kept[month] for month in months}
 
     def _states(self, months: Sequence[date]) -> dict[date, MonthState]:
-        states = self.worker.month_states(self.repo, self.monitor, months)
+        wanted = [month for month in months if month not in self.known]
+        asked = self.worker.month_states(self.repo, self.monitor, wanted) if wanted else {}
+        states = {month: asked.get(month) or self.known[month] for month in months}
         return {month: replace(state, measured_from=_by_this_release(state)) for month, state in states.items()}
 
     def _kept(self, states: Mapping[date, MonthState]) -> dict[date, LandedMonth]:
