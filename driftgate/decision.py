@@ -9,6 +9,9 @@ from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
 from driftgate.performance.result import Gain, Performance, PerformanceState, not_measured
 
+PERFORMANCE_KEY = "performance_drop"
+"""The key of the threshold of the signal that the model gives; its name says the measure."""
+
 
 class Verdict(StrEnum):
     """What to do."""
@@ -32,7 +35,8 @@ class Policy:
 
     Attributes:
         drift_share, target_drift: reached by values equal to them; None for no say.
-        performance_drop: exceeded by a greater fall of the AUC whose interval excludes zero.
+        performance_drop: exceeded by a greater drop of the measure that decides whose interval excludes zero: a fall of
+            the AUC, or a rise of the RMSE in parts of the reference's.
         retrain: "simulated", "deployment" or "off".
         confirmations, window: so many of the last so many runs, this one included, must signal.
         cooldown_days: days of data after a trigger in which there is no other.
@@ -215,16 +219,16 @@ def _target_signals(target: TargetDrift, policy: Policy) -> list[Signal]:
 def _performance_signals(performance: Performance, policy: Policy) -> list[Signal]:
     if performance.state is PerformanceState.OFF:
         return []
-    threshold = policy.performance_drop
+    threshold, name = policy.performance_drop, performance.rule.signal
     if not performance.measured:
-        text = f"auc_drop {performance.reason}"
-        return [Signal("auc_drop", "performance_drop", math.nan, threshold, False, text)]
+        text = f"{name} {performance.reason}"
+        return [Signal(name, PERFORMANCE_KEY, math.nan, threshold, False, text)]
     drop, (low, high) = performance.drop, performance.drop_interval
-    certain = drop > 0.0 and performance.auc.p_value <= policy.signal_level
-    text = f"{compared('auc_drop', drop, threshold, '>')} [{low:z.2f}, {high:z.2f}]"
+    certain = drop > 0.0 and performance.change.p_value <= policy.signal_level
+    text = f"{compared(name, drop, threshold, '>')} [{low:z.2f}, {high:z.2f}]"
     if drop > threshold and not certain:
-        text += " which holds 0" if low <= 0.0 else _by_chance(performance.auc.p_value, policy)
-    return [Signal("auc_drop", "performance_drop", drop, threshold, drop > threshold and certain, text, certain)]
+        text += " which holds 0" if low <= 0.0 else _by_chance(performance.change.p_value, policy)
+    return [Signal(name, PERFORMANCE_KEY, drop, threshold, drop > threshold and certain, text, certain)]
 
 
 def _by_chance(p_value: float, policy: Policy) -> str:
@@ -298,6 +302,6 @@ def flips(decision: Decision) -> tuple[str, ...]:
         if decision.triggered:
             changes.append((change, f"{signal.key} above {signal.value:.4f} (now {signal.threshold:g})"))
         elif signal.certain and signal.value > 0:
-            word = "below" if signal.key == "performance_drop" else "of at most"
+            word = "below" if signal.key == PERFORMANCE_KEY else "of at most"
             changes.append((change, f"{signal.key} {word} {signal.value:.4f} (now {signal.threshold:g})"))
     return tuple(text for _, text in sorted(changes))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticKnownError
 
 from driftgate.errors import ConfigurationError, UsageError, bounded
@@ -76,7 +76,7 @@ class EntitySource(_Rows):
 class Label(_Rows):
     """What the model predicts. Without a time, target drift is not computable."""
 
-    column: ColumnName = Field(description="The label: boolean, or numeric")
+    column: ColumnName = Field(description="The label: boolean, numeric, or text for classes")
     key: ColumnName | None = Field(None, description="Column of the entity key; by default that of the entity")
     timestamp: ColumnName | None = Field(
         None, description="Column of the period, equals the snapshot's date; by default that of the data source"
@@ -114,12 +114,18 @@ class Monitor(_Section):
         "auto", description="Whether the model is held against the current month's labels"
     )
     performance_drop: float = Field(
-        0.05, gt=0.0, le=1.0, description="Retrain when the AUC falls by more, and surely so (95% interval)"
+        0.05,
+        gt=0.0,
+        le=1.0,
+        description="Retrain when the AUC falls, or the RMSE rises in parts of itself, by more and surely so",
     )
     min_label_share: Share = Field(
         0.9, gt=0.0, description="Below this share of labelled entities what needs labels is pending"
     )
-    min_auc: Share | None = Field(None, description="A challenger with a lower AUC is not promoted")
+    min_auc: Share | None = Field(None, description="A challenger with a lower AUC, or macro AUC, is not promoted")
+    max_error: float | None = Field(
+        None, gt=0.0, description="A challenger of a numeric label with a greater RMSE is not promoted"
+    )
     require_gain: bool = Field(
         False, description="Whether a trigger needs a gain of retraining that is surely positive, where one is measured"
     )
@@ -145,6 +151,9 @@ class Monitor(_Section):
     )
     report_folder: str | None = Field(None, description="Folder below REPORT_DIR; by default the monitor's name")
     columns: dict[str, ColumnRule] = Field(default_factory=dict, description="Overrides by feature")
+    notify: list[SecretStr] = Field(
+        default_factory=list, description="Addresses, as Apprise has them, that are told; ${NAME} is a variable's value"
+    )
 
     @model_validator(mode="after")
     def _report_folder_stays_inside(self) -> Self:

@@ -43,6 +43,34 @@ class DatabaseSettings(BaseSettings):
         return {**values, "password": password}
 
 
+class PortSettings(BaseSettings):
+    """Where the parts of `driftgate up` listen, all of them on 127.0.0.1 alone."""
+
+    model_config = SettingsConfigDict(env_prefix="DRIFTGATE_", frozen=True, env_ignore_empty=True)
+
+    pages_port: int = Field(8002, ge=1, le=65535, description="Port of Driftgate's own pages")
+    ui_port: int = Field(4200, ge=1, le=65535, description="Port of Prefect")
+    api_port: int = Field(8000, ge=1, le=65535, description="Port of the prediction service")
+    evidently_port: int = Field(8001, ge=1, le=65535, description="Port of the Evidently UI")
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="Port of MLflow")
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            ConfigurationError: a variable has a value that is not allowed; every such variable is named.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            faults = "; ".join(f"DRIFTGATE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+            raise ConfigurationError(
+                f"ports from the environment are not usable: {faults}",
+                remedy="correct or unset these environment variables; docs/reference/settings.md lists them",
+            ) from error
+
+
 class Settings(BaseSettings):
     """Where things are. Relative paths are taken from the project's root, see `project_root`."""
 
@@ -62,6 +90,9 @@ class Settings(BaseSettings):
     evidently_workspace: Path = Field(
         Path("reports/workspace"), description="Folder of the Evidently workspace, which the Evidently UI shows"
     )
+    driftgate_pages_url: str | None = Field(
+        None, description="Where people reach the pages, for links; by default those of `driftgate up`, else the files"
+    )
     pushgateway_url: str | None = Field(
         None, description="Pushgateway that gets the metrics of flows; unset means none"
     )
@@ -72,6 +103,10 @@ class Settings(BaseSettings):
     def database(self) -> DatabaseSettings:
         """The PostgreSQL server."""
         return self._database
+
+    def variables(self) -> dict[str, str]:
+        """Environment variables that name the same places from any working directory."""
+        return {name.upper(): str(value) for name, value in self if isinstance(value, Path)}
 
     @classmethod
     def load(cls) -> Self:

@@ -1,6 +1,6 @@
 """What follows a decision: each listener is told of it in turn.
 
-To add one, such as a message to a chat, write a function that takes an `Outcome` and give it an entry in `LISTENERS`.
+To add one, write a function that takes an `Outcome` and give it an entry in `LISTENERS`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 from driftgate.pushgateway import push_monitor_run
 from driftgate.run import Run
 from driftgate.settings import Settings
+from flows.notification import tell_of_decision
 from flows.retrain_action import announce, retrain
 from flows.runtime.steps import STEP
 
@@ -53,10 +54,16 @@ def push_metrics(outcome: Outcome) -> None:
         push_monitor_run(outcome.settings.pushgateway_url, outcome.run, outcome.seconds)
 
 
+def notify(outcome: Outcome) -> None:
+    """Send a message where the decision asks for a person."""
+    tell_of_decision(outcome.run, outcome.settings)
+
+
 # In this order. The metrics come last: they say that the run succeeded, which it did not where a required one fails.
 LISTENERS = (
     Listener("event", lambda outcome: announce(outcome.run)),
     Listener("retraining", lambda outcome: retrain(outcome.run), required=True),
+    Listener("notification", notify),
     Listener("metrics", push_metrics),
 )
 

@@ -12,12 +12,14 @@ from driftgate.drift.comparison import Side, checked_against
 from driftgate.drift.report import DrawnReport
 from driftgate.errors import DataError, NoVerdictError
 from driftgate.features.labels import LabelMonth
+from driftgate.notification import require_addresses
 from driftgate.planning import Plan, Reports, Request
 from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.reports.text import decision_line
 from driftgate.run import Run
 from flows.listeners import Outcome, tell_listeners
 from flows.monitor_steps import (
+    causes_step,
     decide_step,
     delete_step,
     drift_step,
@@ -35,6 +37,7 @@ from flows.monitor_steps import (
     target_step,
     workspace_step,
 )
+from flows.notification import failures_told
 from flows.retrain_action import require_retraining
 from flows.runtime import plain_errors
 from flows.runtime.environment import Runtime, monitor_of_run, start_workers
@@ -65,8 +68,8 @@ def monitor_month(
         as_of_cur: the month to judge; by default the newest.
         threshold: drift share from which to retrain, in [0, 1]; by default the monitor's own.
         monitor: a heading of monitors.toml; by default the only one.
-        notify: whether an event, a retraining and metrics follow the decision. Otherwise it is recorded, and that is
-            all.
+        notify: whether an event, a retraining, messages and metrics follow the decision. Otherwise it is recorded,
+            and that is all.
         reports: all, triggered or none: whether Evidently's report is drawn.
 
     Returns:
@@ -78,7 +81,10 @@ def monitor_month(
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
     start_workers(runtime, draw=reports is Reports.ALL)
-    with failures_pushed(runtime, MONITOR_FLOW, monitor) as clock:
+    with (
+        failures_told(runtime.settings, monitor, notify=notify),
+        failures_pushed(runtime, MONITOR_FLOW, monitor) as clock,
+    ):
         plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))
         prepare_step(runtime, plan)
         return _run(runtime, plan, notify, reports, clock)
@@ -99,7 +105,10 @@ def monitor_planned(plan: Plan, notify: bool = True, reports: Reports = Reports.
     """
     runtime = Runtime.from_environment()
     start_workers(runtime, draw=reports is Reports.ALL)
-    with failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock:
+    with (
+        failures_told(runtime.settings, plan.monitor.name, notify=notify),
+        failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock,
+    ):
         return _run(runtime, plan, notify, reports, clock)
 
 
@@ -115,6 +124,7 @@ def _run(runtime: Runtime, plan: Plan, notify: bool, reports: Reports, clock: Cl
         f"{plan.cur.entities:,}",
     )
     require_retraining(plan.monitor)
+    require_addresses(plan.monitor)
     run, report = _decided(runtime, plan, reports)
     run = publish_step(runtime, run, report)
     shown = workspace_step(runtime, run, report, return_state=True)
@@ -149,6 +159,7 @@ def _judged(runtime: Runtime, plan: Plan, reports: Reports, folder: Path) -> tup
         report = report_step.submit(plan, ref, cur, ledger, scoring)
     drift = drift_step(plan, ref, cur, ledger, scoring)
     performance = gain_step(plan, scoring, performance_step(plan, scoring, ref, cur), cur, ledger)
+    performance = causes_step(plan, scoring, performance, ref, cur, ledger)
     decision = decide_step(plan, drift, target, performance, history_step(runtime, plan))
     if reports is Reports.TRIGGERED and decision.triggered:
         report = report_step.submit(plan, ref, cur, ledger, scoring)

@@ -16,6 +16,7 @@ from driftgate.features.entities import MonthSize, require_unchanged
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.files import write_atomic
+from driftgate.performance.causes import causes_of
 from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
@@ -24,7 +25,7 @@ from driftgate.profiles.profile import Profile
 from driftgate.reports.banner import with_banner
 from driftgate.reports.index import write_index, write_verdict
 from driftgate.reports.paths import delete_drawn, delete_reports
-from driftgate.reports.text import column_rows, gain_line, performance_line, target_line, verdict_markdown
+from driftgate.reports.text import causes_text, column_rows, gain_line, performance_line, target_line, verdict_markdown
 from driftgate.reports.workspace import add_snapshot, delete_snapshot
 from driftgate.run import Run
 from driftgate.store.decisions import earlier_decisions
@@ -98,6 +99,17 @@ def gain_step(plan: Plan, scoring: Scoring, performance: Performance, cur: Side,
     found = replace(performance, gain=gain_of(scoring, performance, plan.monitor, cur, ledger))
     get_run_logger().info(gain_line(found.gain))
     return found
+
+
+@task(name="causes", **STEP)
+def causes_step(
+    plan: Plan, scoring: Scoring, performance: Performance, ref: Side, cur: Side, ledger: Ledger
+) -> Performance:
+    """The performance with why the model is worse, where it surely is."""
+    found = causes_of(scoring, performance, plan.monitor, ref, cur, ledger)
+    if found.split:
+        get_run_logger().info("of the drop, %s", causes_text(found))
+    return replace(performance, causes=found)
 
 
 @task(name="drift", **STEP)

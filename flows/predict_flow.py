@@ -26,6 +26,7 @@ from driftgate.pushgateway import PREDICT_FLOW, push_predictions
 from driftgate.training.features import require_features
 from driftgate.training.plan import MonthPlan, plan_month
 from driftgate.training.registry.models import ModelRegistry
+from driftgate.training.registry.versions import VersionInfo
 from driftgate.training.scoring import score_month
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
@@ -37,21 +38,21 @@ plain_errors.install()
 
 
 @task(name="plan", **STEP, **DATABASE_RETRIES)
-def plan_step(runtime: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPlan, str]:
+def plan_step(runtime: Runtime, as_of: date | None, monitor: str) -> tuple[MonthPlan, VersionInfo]:
     """The month, and the version that serves; folder and tables are there before anything is scored."""
     settings, worker = runtime.settings, feature_worker(runtime.parameters)
     plan = plan_month(worker, monitor, as_of, settings.driftgate_monitors, settings.feast_repo)
     registry = ModelRegistry(runtime.parameters, settings.mlflow_artifacts, plan.model)
     try:
-        version = registry.require_champion()
+        champion = registry.version_info(registry.require_champion())
     finally:
         registry.close()
     require_prediction_folder(batch_path(settings.prediction_dir, plan.monitor, datetime.now(UTC)))
     create_prediction_tables(runtime.engine)
     get_run_logger().info(
-        "%s version %s: %s, %s entities", plan.model, version, plan.size.as_of, f"{plan.size.entities:,}"
+        "%s version %s: %s, %s entities", plan.model, champion.version, plan.size.as_of, f"{plan.size.entities:,}"
     )
-    return plan, version
+    return plan, champion
 
 
 @task(name="features", **STEP, **DATABASE_RETRIES)
@@ -62,7 +63,7 @@ def features_step(runtime: Runtime, plan: MonthPlan, folder: Path) -> FeatureMon
 
 @task(name="score", **STEP, **DATABASE_RETRIES)
 def score_step(runtime: Runtime, plan: MonthPlan, version: str, features: FeatureMonth, folder: Path) -> Path:
-    """A probability for each row, into an Arrow file."""
+    """A probability, a number or the probabilities of classes for each row, into an Arrow file."""
     registry = ModelRegistry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.model)
     try:
         model, info = registry.load(version), registry.version_info(version)
@@ -125,20 +126,21 @@ def predict_month(as_of: date | None = None, monitor: str | None = None) -> tupl
 
 
 def _run(runtime: Runtime, as_of: date | None, monitor: str) -> tuple[Batch, BatchSummary]:
-    plan, version = plan_step(runtime, as_of, monitor)
+    plan, champion = plan_step(runtime, as_of, monitor)
     with runtime.scratch() as folder:
         features = features_step(runtime, plan, folder)
-        scores = score_step(runtime, plan, version, features, folder)
+        scores = score_step(runtime, plan, champion.version, features, folder)
         moment = _free_second(runtime, plan)
         batch = Batch(
             monitor=plan.monitor.name,
             key=plan.key,
             as_of=plan.size.as_of,
-            model_version=version,
+            model_version=champion.version,
             time=moment,
             scores=scores,
             rows=features.rows,
             path=batch_path(runtime.settings.prediction_dir, plan.monitor, moment),
+            kind=champion.label_kind,
         )
         csv_step(batch)
         rows_step(runtime, batch)

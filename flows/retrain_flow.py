@@ -9,12 +9,15 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from driftgate.errors import UsageError
-from driftgate.performance.promotion import ModelComparison, compare_versions, require_delta, unopposed
+from driftgate.monitors import read_monitor
+from driftgate.notification import require_addresses
+from driftgate.performance.promotion import Floor, ModelComparison, compare_versions, require_delta, unopposed
 from driftgate.performance.scoring import require_registry
 from driftgate.pushgateway import push_promotion
 from driftgate.reports.promotion import comparison_line, comparison_metrics, comparison_rows
 from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry.models import ModelRegistry
+from flows.notification import failures_told, tell_of_promotion
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
@@ -54,7 +57,7 @@ def compare_step(
     plan = _plan(runtime, monitor, as_of)
     month = plan.read_features(feature_worker(runtime.parameters), folder / "features.arrow")
     rows = plan.monitor.min_rows
-    floor = plan.monitor.min_auc
+    floor = Floor.of(plan.monitor)
     return compare_versions(_registry(runtime, plan), champion, challenger, month, plan.key, delta, rows, floor)
 
 
@@ -90,7 +93,7 @@ def train_and_compare(
 
     Args:
         as_of: the month; by default the newest whose labels are there.
-        delta: least difference of the AUC that is worth a change.
+        delta: least gain that is worth a change: a difference of the AUC, or a part of the error of a numeric label.
         monitor: a heading of monitors.toml; by default the only one.
         seed: of the split and the trees.
 
@@ -103,6 +106,18 @@ def train_and_compare(
     require_delta(delta)
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
+    watched = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    require_addresses(watched)
+    with failures_told(runtime.settings, monitor):
+        month, comparison = _contest(runtime, monitor, as_of, delta, seed)
+    tell_of_promotion(watched, month, comparison)
+    return comparison
+
+
+def _contest(
+    runtime: Runtime, monitor: str, as_of: date | None, delta: float, seed: int
+) -> tuple[date, ModelComparison]:
+    """The month trained on, and who won."""
     with runtime.scratch() as folder:
         champion, month = champion_step(runtime, monitor, as_of, folder)
     version = train_month(month, seed, monitor).registered.version
@@ -112,7 +127,7 @@ def train_and_compare(
         with runtime.scratch() as folder:
             comparison = compare_step(runtime, champion, version, monitor, month, delta, folder)
     settle_step(runtime, comparison, monitor, month)
-    return comparison
+    return month, comparison
 
 
 @flow(name="retrain_after_approval", persist_result=False)

@@ -55,9 +55,9 @@ def dataset_step(plan: MonthPlan, features: FeatureMonth, labels: LabelMonth, fo
     """Both joined on the entity, into an Arrow file."""
     data = build_training_set(features, labels, plan.key, plan.monitor.min_rows, folder / "training.arrow")
     get_run_logger().info(
-        "%s labelled users, %s of them positive; %s without a label are left out",
+        "%s labelled users, %s; %s without a label are left out",
         f"{data.rows:,}",
-        f"{data.positives:,}",
+        data.spread,
         f"{data.unlabelled:,}",
     )
     return data

@@ -13,6 +13,7 @@ from driftgate.decision import Earlier, HeldBack, History, Policy, Verdict, comp
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
 from driftgate.performance.result import Change, Gain, NoGain, Performance, PerformanceState, not_measured
+from tests.reports.runs import erring
 
 shares = st.floats(0, 1)
 # A threshold as people write it, or as arithmetic leaves it.
@@ -284,3 +285,20 @@ def test_the_printed_comparison_never_contradicts_itself(value: float, threshold
 def test_a_comparison_is_printed_with_at_least_two_digits(value: float, threshold: float) -> None:
     assume(abs(value - threshold) > 0.01)
     assert re.fullmatch(r"x=\d\.\d\d (>=|<) \d\.\d\d", compared("x", value, threshold))
+
+
+@pytest.mark.parametrize(
+    ("performance", "reached", "text"),
+    [
+        (erring(4.0, 6.0), True, "rmse_rise=0.50 > 0.05 [0.45, 0.55]"),
+        (erring(4.0, 4.4, margin=0.15), False, "rmse_rise=0.10 > 0.05 [-0.05, 0.25] which holds 0"),
+        (erring(4.0, 4.12), False, "rmse_rise=0.03 <= 0.05 [-0.02, 0.08]"),
+        (erring(4.0, 2.0), False, "rmse_rise=-0.50 <= 0.05 [-0.55, -0.45]"),
+    ],
+    ids=["rises", "by chance", "calm", "falls"],
+)
+def test_an_error_triggers_by_its_rise(performance: Performance, reached: bool, text: str) -> None:
+    found = decide(drift(0, 14), target(0.0), Policy(0.3), performance)
+    (signal,) = [item for item in found.signals if item.key == "performance_drop"]
+    assert (signal.reached, signal.text, found.triggered) == (reached, text, reached)
+    assert not reached or flips(found) == ("performance_drop above 0.5000 (now 0.05)",)

@@ -169,7 +169,7 @@ def prepare_database(engine: Engine) -> None:
 
 
 def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None:
-    """Create missing tables, by default all of Driftgate's, and missing columns of older tables.
+    """Create missing tables, by default all of Driftgate's, and bring the columns of older tables up to date.
 
     Repeated and parallel calls are safe.
 
@@ -184,16 +184,19 @@ def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None
 
 
 def _renew_columns(connection: Connection, table: Table) -> None:
-    """Rename what an earlier release called otherwise, and add what its table lacks.
+    """Rename what an earlier release called otherwise, add what its table lacks, and allow NULL where it may be now.
 
     A column that is added is nullable, so that the rows stay as they are.
     """
-    present = {column["name"] for column in inspect(connection).get_columns(table.name, schema=table.schema)}
+    found = inspect(connection).get_columns(table.name, schema=table.schema)
+    present = {column["name"]: column["nullable"] for column in found}
     quote = connection.dialect.identifier_preparer
     for column in table.columns:
-        if column.name in present:
-            continue
         altered, name = f"ALTER TABLE {quote.format_table(table)}", quote.format_column(column)
+        if column.name in present:
+            if column.nullable and not present[column.name]:
+                connection.exec_driver_sql(f"{altered} ALTER COLUMN {name} DROP NOT NULL")
+            continue
         earlier = column.info.get(EARLIER_NAME)
         if earlier in present:
             connection.exec_driver_sql(f"{altered} RENAME COLUMN {quote.quote(earlier)} TO {name}")

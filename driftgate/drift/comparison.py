@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from driftgate.drift.ledger import Ledger
 from driftgate.drift.methods import choose_method
-from driftgate.drift.report import LARGEST_DRAWN, DrawnReport, prediction_name
+from driftgate.drift.report import LARGEST_DRAWN, DrawnReport, predicted, prediction_kind, prediction_name
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift, is_p_value
 from driftgate.drift.significance import (
     column_level,
@@ -28,6 +28,7 @@ from driftgate.features.entities import MonthSize
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
+from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import count_column
 from driftgate.profiles.cells import count_distinct
@@ -148,6 +149,9 @@ def level_of(ledger: Ledger, monitor: Monitor) -> float:
 def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
     """Return |rate_cur - rate_ref|, of a numeric label |mean_cur - mean_ref|; NaN with the reason."""
     reasons = [f"{month.as_of}: {month.reason}" for month in (ref, cur) if month.reason]
+    if not reasons and LabelKind.CATEGORICAL in (ref.kind, cur.kind):
+        reasons = ["the label has classes, and neither a rate nor a mean"]
+    numeric = not reasons and LabelKind.NUMERIC in (ref.kind, cur.kind)
     return TargetDrift(
         ref=ref.mean,
         cur=cur.mean,
@@ -157,12 +161,21 @@ def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
         pending=cur.pending and not ref.reason,
         cur_pending=cur.pending,
         p_value=math.nan if reasons else _label_p_value(ref, cur),
+        spread_ref=_spread(ref) if numeric else math.nan,
     )
+
+
+def _spread(month: LabelMonth) -> float:
+    """Standard deviation of the compared labels, in parts of the largest, whose square may be too large for a float."""
+    assert month.path is not None
+    values = read_file(month.path).column(LABEL_COLUMN).cast(pa.float64()).to_numpy()
+    scale = float(abs(values).max(initial=0.0)) or 1.0
+    return scale * float((values / scale).std())
 
 
 def _label_p_value(ref: LabelMonth, cur: LabelMonth) -> float:
     """Fisher's exact test of two rates; of two means Welch's test with the normal distribution, for many labels."""
-    if ref.binary and cur.binary:
+    if ref.kind is cur.kind is LabelKind.BOOLEAN:
         hits = [round(month.mean * month.labelled) for month in (ref, cur)]
         return proportions_p_value(hits[0], ref.labelled, hits[1], cur.labelled)
     assert ref.path is not None
@@ -175,16 +188,18 @@ def _label_p_value(ref: LabelMonth, cur: LabelMonth) -> float:
 
 
 def _compare_scores(scores: tuple[Path, Path], ledger: Ledger, monitor: Monitor, pair: str) -> ColumnResult:
-    counted = [count_column(read_file(path).column("score"), Form.NUMBER, date.min) for path in scores]
-    ref, cur = counted
+    columns = [predicted(path) for path in scores]
+    kind = prediction_kind(columns)
+    form = Form.NUMBER if kind is Kind.NUMERIC else Form.CATEGORY
+    ref, cur = (count_column(column, form, date.min) for column in columns)
     assert ref is not None
     assert cur is not None
     name = prediction_name(ledger, monitor)
-    method, threshold = choose_method(name, Kind.NUMERIC, count_distinct(ref, cur), None)
+    method, threshold = choose_method(name, kind, count_distinct(ref, cur), None)
     item = ColumnResult(
         name=name,
         view="",
-        dtype="FLOAT64",
+        dtype="FLOAT64" if kind is Kind.NUMERIC else "STRING",
         state=ColumnState.COMPARED,
         values_ref=ref.count,
         values_cur=cur.count,

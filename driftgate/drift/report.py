@@ -1,7 +1,7 @@
 """What Evidently's report is drawn from: the rows of two months, or of a sample of large ones."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from driftgate.drift.methods import choose_method
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
+from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, m
 
     if ref.path is None or cur.path is None or monitor.label is None:
         return None
-    kind = Kind.CATEGORICAL if ref.binary else Kind.NUMERIC
+    kind = Kind.NUMERIC if LabelKind.NUMERIC in (ref.kind, cur.kind) else Kind.CATEGORICAL
     columns = [read_file(path).column(LABEL_COLUMN) for path in (ref.path, cur.path)]
     if min(map(len, columns)) < 2:
         return None
@@ -130,12 +131,24 @@ def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, m
 
 
 def _add_scores(frames: "list[pd.DataFrame]", scores: tuple[Path, Path] | None, name: str) -> ColumnTest | None:
-    """Add the model's scores to both frames as a column."""
+    """Add the model's scores, or its classes, to both frames as a column."""
     if scores is None:
         return None
-    columns = [read_file(path).column("score") for path in scores]
+    columns = [predicted(path) for path in scores]
+    kind = prediction_kind(columns)
     for position, column in enumerate(columns):
-        frames[position] = frames[position].assign(**{name: _values(column, Kind.NUMERIC)})
+        frames[position] = frames[position].assign(**{name: _values(column, kind)})
     distinct = pa.compute.count_distinct(pa.chunked_array([*columns[0].chunks, *columns[1].chunks])).as_py()
-    method, threshold = choose_method(name, Kind.NUMERIC, distinct, None)
-    return ColumnTest(name, Kind.NUMERIC, method, threshold)
+    method, threshold = choose_method(name, kind, distinct, None)
+    return ColumnTest(name, kind, method, threshold)
+
+
+def predicted(path: Path) -> pa.ChunkedArray:
+    """Return the scores in a file, or the classes where there are such."""
+    table = read_file(path)
+    return table.column("class" if "class" in table.column_names else "score")
+
+
+def prediction_kind(columns: Sequence[pa.ChunkedArray]) -> Kind:
+    """Return how scores are compared: classes by their frequencies, else as numbers."""
+    return Kind.CATEGORICAL if pa.types.is_string(columns[0].type) else Kind.NUMERIC

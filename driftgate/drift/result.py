@@ -87,6 +87,7 @@ class TargetDrift:
         p_value: how often chance alone gives a difference as large, in [0, 1]; NaN where it is not computable.
         pending: whether only labels of the current month are still to come.
         cur_pending: whether labels of the current month are still to come, also where the reference lacks some.
+        spread_ref: standard deviation of a numeric label in the reference month; NaN for any other.
     """
 
     ref: float
@@ -97,11 +98,17 @@ class TargetDrift:
     pending: bool = False
     cur_pending: bool = False
     p_value: float = math.nan
+    spread_ref: float = math.nan
 
     @property
     def abs_diff(self) -> float:
         """|cur - ref|, NaN where either is."""
         return abs(self.cur - self.ref)
+
+    @property
+    def in_spreads(self) -> float:
+        """The difference in standard deviations of the reference's labels; NaN where they have none."""
+        return self.abs_diff / self.spread_ref if self.spread_ref > 0.0 else math.nan
 
     @property
     def computable(self) -> bool:

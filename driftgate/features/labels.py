@@ -11,6 +11,7 @@ from driftgate.features.engines import Engine
 from driftgate.features.engines.engine import Rows
 from driftgate.features.entities import MonthSize, in_days, moment_of, month_entities
 from driftgate.features.files import write_file
+from driftgate.measures import LabelKind
 from driftgate.monitors import Label, Monitor
 
 if TYPE_CHECKING:
@@ -27,12 +28,16 @@ class LabelMonth:
     Attributes:
         entities: all entities of the month, also where features are read of a sample only.
         labelled: how many of them have a label.
-        mean: mean of the label over `labelled`, the rate for a binary one; NaN where it is not computable.
-        reason: why `mean` is NaN, or empty.
-        binary: whether the label is boolean.
+        mean: mean of the label over `labelled`, the rate for a boolean one; NaN where it is not computable, and for a
+            categorical one.
+        reason: why there are no labels to compare, or empty.
+        kind: of the label; a number that is 0 and 1 is boolean. None where there are no labels.
         pending: whether too few labels are there yet, see `min_label_share`.
         path: Arrow IPC file of the compared entities that have a label, its columns the join key and `label`; None
             where there are no labels.
+        constant: the value that every label has, in words; empty where they differ.
+        classes: of a categorical label; else 0.
+        largest: absolute value of the largest number; 0 for any other label.
     """
 
     as_of: date
@@ -40,16 +45,19 @@ class LabelMonth:
     labelled: int
     mean: float
     reason: str
-    binary: bool
+    kind: LabelKind | None
     path: Path | None
     pending: bool = False
+    constant: str = ""
+    classes: int = 0
+    largest: float = 0.0
 
 
 def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) -> LabelMonth:
     """Read the labels of one month and write those of the compared entities to `out`.
 
     Raises:
-        ConfigurationError: the label's source or column is absent, or neither boolean nor numeric.
+        ConfigurationError: the label's source or column is absent, or neither boolean nor a number nor text.
         DataError: an entity has two labels for the period, or a label is NaN or infinite.
         DatabaseError: a query fails.
     """
@@ -61,23 +69,37 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
         if rows.timestamp is None:
             return _not_computable(size, f"the labels in {label.place} are not keyed by period")
         labels = _labels_of_period(monitor, label, rows, size.as_of)
-        binary = labels[LABEL_COLUMN].type().is_boolean()
-        labelled, mean = _mean_of_month(engine, monitor, size, labels)
-        if mean is not None:
-            _require_finite(label, size, mean)
-        if labelled < monitor.min_label_share * size.entities or mean is None:
+        found = _found(engine, monitor, size, labels)
+        labelled = found.labelled
+        if labelled < monitor.min_label_share * size.entities or not labelled:
             return _pending(size, label, labelled)
+        if found.kind is not LabelKind.CATEGORICAL:
+            _require_finite(label, size, found.mean)
         if labelled < min(monitor.min_rows, size.entities):
             reason = f"{labelled} labels for the period {size.as_of} in {label.place}, {monitor.min_rows} needed"
             return _not_computable(size, reason, labelled)
         joined = _joined(month_entities(engine, monitor, size), labels, monitor)
         table = engine.arrow(joined.select(monitor.entity.feast_key, LABEL_COLUMN))
+    if found.kind is LabelKind.BOOLEAN:
+        # Also of a number that is 0 and 1.
+        table = table.set_column(1, LABEL_COLUMN, table.column(LABEL_COLUMN).cast("bool"))
     write_file(out, table)
-    return LabelMonth(size.as_of, size.entities, labelled, mean, "", binary, out)
+    return LabelMonth(
+        size.as_of,
+        size.entities,
+        labelled,
+        found.mean,
+        "",
+        found.kind,
+        out,
+        constant=found.constant,
+        classes=found.classes,
+        largest=found.largest,
+    )
 
 
 def _not_computable(size: MonthSize, reason: str, labelled: int = 0) -> LabelMonth:
-    return LabelMonth(size.as_of, size.entities, labelled, math.nan, reason, False, None)
+    return LabelMonth(size.as_of, size.entities, labelled, math.nan, reason, None, None)
 
 
 def _pending(size: MonthSize, label: Label, labelled: int) -> LabelMonth:
@@ -98,18 +120,18 @@ def _require_finite(label: Label, size: MonthSize, mean: float) -> None:
 
 
 def _labels_of_period(monitor: Monitor, label: Label, rows: Rows, as_of: date) -> "ir.Table":
-    """Return the rows (label key, label) of the period; a number that is no float becomes one."""
+    """Return the rows (label key, label) of the period whose label is not NULL; a number becomes a float."""
     value = rows.column(label.column)
     kind = value.type()
-    if not (kind.is_boolean() or kind.is_numeric()):
+    if not (kind.is_boolean() or kind.is_numeric() or kind.is_string()):
         raise ConfigurationError(
             f"the label {label.place}.{label.column} is of type {kind}",
-            allowed="boolean or a number",
+            allowed="boolean, a number, or text for classes",
             remedy="point the label at a view that casts it, for example `answer = 'yes' AS bought`",
         )
     key = rows.column(label.key or monitor.entity.key)
     period = rows.table.filter(in_days(moment_of(rows), as_of, as_of), _is_there(value))
-    return period.select(**{_LABEL_KEY: key, LABEL_COLUMN: value if kind.is_boolean() else value.cast("float64")})
+    return period.select(**{_LABEL_KEY: key, LABEL_COLUMN: value.cast("float64") if kind.is_numeric() else value})
 
 
 def _is_there(value: "ir.Column") -> "ir.BooleanColumn":
@@ -128,17 +150,44 @@ def _joined(entities: "ir.Table", labels: "ir.Table", monitor: Monitor) -> "ir.T
     return entities.inner_join(labels, key == other)
 
 
-def _mean_of_month(engine: Engine, monitor: Monitor, size: MonthSize, labels: "ir.Table") -> tuple[int, float | None]:
+@dataclass(frozen=True)
+class _Found:
+    labelled: int
+    mean: float
+    kind: LabelKind
+    constant: str
+    classes: int = 0
+    largest: float = 0.0
+
+
+def _found(engine: Engine, monitor: Monitor, size: MonthSize, labels: "ir.Table") -> _Found:
+    """Aggregate the labels of all entities of the month, also where features are read of a sample only."""
     whole = replace(size, compared=size.entities)
     joined = _joined(month_entities(engine, monitor, whole), labels, monitor)
     value = joined[LABEL_COLUMN]
+    text = value.type().is_string()
     number = value.ifelse(1, 0).cast("float64") if value.type().is_boolean() else value
-    found = joined.aggregate(rows=joined.count(), distinct=joined[_LABEL_KEY].nunique(), mean=number.mean())
-    rows, distinct, mean = (column[0].as_py() for column in engine.arrow(found).columns)
+    figures = {"rows": joined.count(), "distinct": joined[_LABEL_KEY].nunique(), "least": number.min()}
+    figures |= {"most": number.max()}
+    figures |= (
+        {"classes": value.nunique()} if text else {"mean": number.mean(), "other": number.notin([0.0, 1.0]).sum()}
+    )
+    table = engine.arrow(joined.aggregate(**figures))
+    found = {name: column[0].as_py() for name, column in zip(figures, table.columns, strict=True)}
+    rows, distinct = found["rows"], found["distinct"]
     if rows != distinct:
         raise DataError(
             f"{rows - distinct} entities have more than one label for the period {size.as_of}",
             allowed="one label for each entity and period",
             remedy="remove the surplus rows; label.timestamp in monitors.toml must name the period's column",
         )
-    return rows, mean
+    same = rows > 0 and found["least"] == found["most"]
+    if text:
+        return _Found(rows, math.nan, LabelKind.CATEGORICAL, str(found["least"]) if same else "", found["classes"] or 0)
+    boolean = value.type().is_boolean() or (not same and found["other"] == 0)
+    words = (("true" if found["least"] else "false") if boolean else f"{found['least']:g}") if same else ""
+    mean = math.nan if found["mean"] is None else float(found["mean"])
+    if boolean:
+        return _Found(rows, mean, LabelKind.BOOLEAN, words)
+    largest = max(abs(found["least"]), abs(found["most"])) if rows else 0.0
+    return _Found(rows, mean, LabelKind.NUMERIC, words, largest=largest)

@@ -5,23 +5,21 @@ entity that is in both sets has the same weight in both, so that the interval of
 entities as noise.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftgate.errors import MissingSignalError
-from driftgate.performance.result import MEASURES, Change
-
-Floats = NDArray[np.float64]
+from driftgate.measures import WRONG_SCORES, Drop, Floats, LabelKind, Measure, measures_of, unusable_scores
+from driftgate.performance.result import Change
 
 TRAIN_AGAIN = "train the model again; `driftgate rollback` serves the one before"
-"""The remedy for a model whose scores are no probabilities."""
+"""The remedy for a model whose scores are not usable."""
 
-_BINS = 10
 _CHUNK = 16
-_SMALLEST = 1e-15
 
 
 @dataclass(frozen=True)
@@ -30,32 +28,40 @@ class Scored:
 
     Attributes:
         keys: one key for each entity, without repetition.
-        labels: 0 or 1.
-        scores: probability of 1, in [0, 1].
+        labels: 0 or 1; of a numeric label its values; of a categorical one the number of the class, -1 for a class that
+            the model does not know.
+        scores: probability of 1, in [0, 1]; predictions; probabilities of shape (n, classes).
+        kind: of the label.
     """
 
     keys: NDArray[np.str_]
     labels: Floats
     scores: Floats
+    kind: LabelKind = LabelKind.BOOLEAN
 
     def __post_init__(self) -> None:
-        """Refuse scores that are no probabilities: a measure computed from them would be a number without meaning.
+        """Refuse scores that are not usable: a measure computed from them would be a number without meaning.
 
         Raises:
-            MissingSignalError: a score is NaN or outside [0, 1].
+            MissingSignalError: a probability is NaN or outside [0, 1], or a prediction is not finite.
         """
-        wrong = ~((self.scores >= 0.0) & (self.scores <= 1.0))
+        wrong = unusable_scores(self.kind, self.scores)
         if wrong.any():
             raise MissingSignalError(
-                f"{int(wrong.sum())} of {len(wrong)} scores are no probabilities, such as {self.scores[wrong][0]}",
-                allowed="numbers from 0 to 1",
+                f"{int(wrong.sum())} of {wrong.size} scores {WRONG_SCORES[self.kind][0]}, "
+                f"such as {self.scores[wrong][0]}",
+                allowed=WRONG_SCORES[self.kind][1],
                 remedy=TRAIN_AGAIN,
             )
 
     @property
-    def both_classes(self) -> bool:
-        """Whether there are entities with each label; otherwise there is no AUC."""
-        return bool(0 < self.labels.sum() < len(self.labels))
+    def varied(self) -> bool:
+        """Whether the labels differ; otherwise there is no AUC, and an error says nothing."""
+        return bool(len(self.labels) and (self.labels != self.labels[0]).any())
+
+    def part(self, rows: NDArray[np.bool_]) -> "Scored":
+        """The entities of a mask."""
+        return Scored(self.keys[rows], self.labels[rows], self.scores[rows], self.kind)
 
 
 def compare_scores(
@@ -64,99 +70,126 @@ def compare_scores(
     """Return each measure on both sides, with a percentile interval of the difference over resampled entities.
 
     The weights are Poisson(1), which is the bootstrap for many rows (Hanley & MacGibbon 2006; Chamandy et al. 2012).
+    The p-value is the share of resampled differences without this one's sign. Errors of a numeric label may have a
+    heavy tail, of which few entities tell too little for that: their p-value is that of a permutation test.
 
     Args:
-        ref, cur: both sides need entities with each label.
+        ref, cur: of labels of one kind, which differ on both sides.
         replicates: number of resampled sets.
         seed: the same seed and entities give the same interval.
         level: level of the interval, such as 0.95.
 
     Returns:
-        Changes by the names in `MEASURES`.
+        Changes by the names of `driftgate.measures`.
     """
+    measures = measures_of(ref.kind)
     entities = np.unique(np.concatenate([ref.keys, cur.keys]))
-    sides = [(_Side(side), np.searchsorted(entities, side.keys)) for side in (ref, cur)]
-    plain = [side.measures(np.ones((1, len(rows))))[0] for side, rows in sides]
-    differences = []
-    for weights in _weights(len(entities), replicates, seed):
-        drawn = [side.measures(weights[:, rows]) for side, rows in sides]
-        differences.append(drawn[1] - drawn[0])
-    tail = (1 - level) / 2 * 100
-    # A resampled set may by chance have one class only. Then it has no AUC.
-    drawn_differences = np.concatenate(differences)
-    low, high = np.nanpercentile(drawn_differences, [tail, 100 - tail], axis=0)
-    # A resampled set without an AUC counts against the change.
-    kept = ~(np.sign(drawn_differences) == np.sign(plain[1] - plain[0])[None, :])
-    p_values = (1 + kept.sum(axis=0)) / (1 + replicates)
-    return {
-        name: Change(float(plain[0][at]), float(plain[1][at]), float(low[at]), float(high[at]), float(p_values[at]))
-        for at, name in enumerate(MEASURES)
-    }
+    sides = [_Side(side, measures, entities) for side in (ref, cur)]
+    plain = [side.values(np.ones((1, len(entities))))[0] for side in sides]
+    resampled = resampling_weights(len(entities), replicates, seed)
+    drawn = [[side.values(weights) for side in sides] for weights in resampled]
+    old, new = (np.concatenate([pair[at] for pair in drawn]) for at in (0, 1))
+    if ref.kind is LabelKind.NUMERIC:
+        chance = _dealt_out(ref, cur, measures, plain[1] - plain[0], replicates, seed)
+    else:
+        # A resampled set without an AUC counts against the change.
+        chance = ~(np.sign(new - old) == np.sign(plain[1] - plain[0])[None, :])
+    p_values = (1 + chance.sum(axis=0)) / (1 + replicates)
+    changes = {}
+    for at, measure in enumerate(measures):
+        with np.errstate(invalid="ignore"):
+            low, high = _interval(new[:, at] - old[:, at], level)
+        relative = (
+            _interval(measure.drop_of(old[:, at], new[:, at]), level)
+            if measure.drop is Drop.RELATIVE
+            else (math.nan, math.nan)
+        )
+        changes[measure.name] = Change(
+            float(plain[0][at]), float(plain[1][at]), low, high, float(p_values[at]), *relative
+        )
+    return changes
 
 
-def auc_differences(ref: Scored, cur: Scored, replicates: int, seed: int) -> tuple[float, Floats]:
-    """Return the difference of the AUC of two models on the same entities, and that of resampled sets of them.
+def drop_differences(ref: Scored, cur: Scored, replicates: int, seed: int) -> tuple[float, Floats]:
+    """Return how much worse one model is than another on the same entities, and that of resampled sets of them.
 
     Args:
-        ref, cur: the same entities in the same order, with each label.
+        ref, cur: the same entities in the same order; the labels differ.
         replicates: number of resampled sets.
         seed: the same seed and entities give the same sets.
 
     Returns:
-        `cur` minus `ref`, and shape (replicates,); NaN where a resampled set has one class only.
+        The drop of the measure that decides, and shape (replicates,); NaN where a resampled set has no value.
     """
-    old, new = _Side(ref), _Side(cur)
+    measure = measures_of(ref.kind)[0]
+    old, new = measure.prepare(ref.labels, ref.scores), measure.prepare(cur.labels, cur.scores)
 
-    def difference(weights: Floats) -> Floats:
-        return new.auc(weights) - old.auc(weights)
+    def drop(weights: Floats) -> Floats:
+        found: Floats = measure.drop_of(old(weights), new(weights))
+        return found
 
-    plain = float(difference(np.ones((1, len(ref.labels))))[0])
-    return plain, np.concatenate([difference(weights) for weights in _weights(len(ref.labels), replicates, seed)])
+    rows = len(ref.labels)
+    resampled = resampling_weights(rows, replicates, seed)
+    return float(drop(np.ones((1, rows)))[0]), np.concatenate([drop(each) for each in resampled])
 
 
-def _weights(entities: int, replicates: int, seed: int) -> Iterator[Floats]:
+def resampling_weights(entities: int, replicates: int, seed: int) -> Iterator[Floats]:
+    """Yield Poisson(1) weights of shape (up to 16, entities), `replicates` in all; the same seed gives the same."""
     random = np.random.default_rng(seed)
     for start in range(0, replicates, _CHUNK):
         yield random.poisson(1.0, (min(_CHUNK, replicates - start), entities)).astype(np.float64)
 
 
+def _dealt_out(
+    ref: Scored, cur: Scored, measures: Sequence[Measure], observed: Floats, permutations: int, seed: int
+) -> NDArray[np.bool_]:
+    """Deal the entities out to the two sides anew; return where a difference is as large and of the same sign.
+
+    In a calm month both sides are samples of one distribution of labels and scores, so that each way of dealing them
+    out is equally likely, whatever the distribution (Fisher 1935). An entity of both sides may only change them.
+
+    Returns:
+        Shape (permutations, measures).
+    """
+    labels, scores = np.concatenate([ref.labels, cur.labels]), np.concatenate([ref.scores, cur.scores])
+    prepared = [measure.prepare(labels, scores) for measure in measures]
+    _, first, second = np.intersect1d(ref.keys, cur.keys, assume_unique=True, return_indices=True)
+    second = second + len(ref.labels)
+    in_cur = np.arange(len(labels)) >= len(ref.labels)
+    alone = np.setdiff1d(np.arange(len(labels)), np.concatenate([first, second]))
+    random = np.random.default_rng(seed)
+    larger = []
+    for start in range(0, permutations, _CHUNK):
+        size = min(_CHUNK, permutations - start)
+        dealt = np.empty((size, len(labels)))
+        dealt[:, alone] = random.permuted(np.tile(in_cur[alone].astype(np.float64), (size, 1)), axis=1)
+        dealt[:, first] = random.integers(0, 2, (size, len(first)))
+        dealt[:, second] = 1.0 - dealt[:, first]
+        with np.errstate(invalid="ignore"):
+            found = np.column_stack([measure(dealt) - measure(1.0 - dealt) for measure in prepared])
+            # A permutation that deals them out as they are must count, whatever the rounding.
+            larger.append(~(found * np.sign(observed) < np.abs(observed) * (1 - 1e-12)))
+    return np.concatenate(larger)
+
+
+def _interval(drawn: Floats, level: float) -> tuple[float, float]:
+    """The percentile interval. A resampled set that by chance has one class only has no AUC, and is left out."""
+    there = drawn[np.isfinite(drawn)]
+    if not len(there):
+        return math.nan, math.nan
+    tail = (1 - level) / 2 * 100
+    low, high = np.percentile(there, [tail, 100 - tail])
+    return float(low), float(high)
+
+
 class _Side:
     """One side, prepared so that a set of weights needs one pass."""
 
-    def __init__(self, scored: Scored) -> None:
-        self._order = np.argsort(scored.scores, kind="stable")
-        labels, scores = scored.labels[self._order], scored.scores[self._order]
-        self._labels = labels
-        # The positions where a new score begins, because equal scores count half in the AUC.
-        self._starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
-        # All measures except the AUC are sums over entities, so one multiplication applies the weights.
-        inside = np.clip(scores, _SMALLEST, 1 - _SMALLEST)
-        loss = -(labels * np.log(inside) + (1 - labels) * np.log(1 - inside))
-        bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)
-        gaps = np.zeros((len(scores), _BINS))
-        gaps[np.arange(len(scores)), bins] = labels - scores
-        self._columns = np.column_stack([np.ones(len(scores)), labels, loss, (labels - scores) ** 2, gaps])
+    def __init__(self, scored: Scored, measures: Sequence[Measure], entities: NDArray[np.str_]) -> None:
+        self._rows = np.searchsorted(entities, scored.keys)
+        self._prepared = [measure.prepare(scored.labels, scored.scores) for measure in measures]
 
-    def measures(self, weights: Floats) -> Floats:
-        """Return shape (replicates, measures) for weights (replicates, n); NaN where a replicate has one class only."""
-        weights = weights[:, self._order]
-        sums = weights @ self._columns
-        with np.errstate(divide="ignore", invalid="ignore"):
-            means = sums / sums[:, :1]
-            return np.column_stack(
-                [self._auc(weights), means[:, 2], np.abs(means[:, 4:]).sum(axis=1), means[:, 3], means[:, 1]]
-            )
-
-    def auc(self, weights: Floats) -> Floats:
-        """Return shape (replicates,) for weights (replicates, n); NaN where a replicate has one class only."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._auc(weights[:, self._order])
-
-    def _auc(self, weights: Floats) -> Floats:
-        """Return the weighted Mann-Whitney statistic (Hanley & McNeil 1982): share of pairs ranked right, ties half."""
-        positive = np.add.reduceat(weights * self._labels, self._starts, axis=1)
-        negative = np.add.reduceat(weights * (1 - self._labels), self._starts, axis=1)
-        below = np.cumsum(negative, axis=1) - negative
-        right: Floats = (positive * (below + negative / 2)).sum(axis=1)
-        share: Floats = right / (positive.sum(axis=1) * negative.sum(axis=1))
-        return share
+    def values(self, weights: Floats) -> Floats:
+        """Return shape (replicates, measures) for weights of all entities, shape (replicates, entities)."""
+        weights = weights[:, self._rows]
+        return np.column_stack([measure(weights) for measure in self._prepared])

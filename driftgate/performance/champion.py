@@ -1,5 +1,6 @@
 """The champion as evaluation model: the registered version with its scores of its own validation entities."""
 
+import math
 from datetime import date
 
 import numpy as np
@@ -8,13 +9,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from driftgate.errors import ConfigurationError, DataError
+from driftgate.measures import WRONG_SCORES, LabelKind, measures_of, unusable_scores
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.evaluation_model import EvaluationModel, texts
 from driftgate.performance.result import PassedOver
-from driftgate.training.metrics import all_metrics
+from driftgate.training.dataset import class_numbers
+from driftgate.training.metrics import metrics_of
 from driftgate.training.model import TrainedModel
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import VersionInfo
+from driftgate.training.scoring import read_scores
 
 # The same formulas on the same numbers differ by rounding only.
 _TOLERANCE = 1e-6
@@ -54,12 +58,19 @@ def load_evaluation_model(registry: ModelRegistry, info: VersionInfo) -> tuple[E
         held_out = rows.filter(rows.column("validation"))
         seen = texts(rows.filter(pc.invert(rows.column("validation"))).column("key"))
         keys = texts(held_out.column("key"))
-        labels = held_out.column("label").to_numpy().astype(np.float64)
-        scores = held_out.column("score").to_numpy().astype(np.float64)
+        labels, scores = _labels(held_out, info), read_scores(held_out)
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise _not_its_entities(info, f"cannot be read: {str(error)[:300]}") from error
     _require_recorded(info, len(seen), labels, scores)
-    return EvaluationModel(info.version, info.as_of, info.features, seen, Scored(keys, labels, scores)), model
+    validation = Scored(keys, labels, scores, info.label_kind)
+    return EvaluationModel(info.version, info.as_of, info.features, seen, validation, info.classes), model
+
+
+def _labels(rows: pa.Table, info: VersionInfo) -> NDArray[np.float64]:
+    if info.label_kind is LabelKind.CATEGORICAL:
+        return class_numbers(texts(rows.column("label")), info.classes)
+    values: NDArray[np.float64] = rows.column("label").to_numpy().astype(np.float64)
+    return values
 
 
 def _require_recorded(info: VersionInfo, seen: int, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
@@ -70,18 +81,31 @@ def _require_recorded(info: VersionInfo, seen: int, labels: NDArray[np.float64],
             f"are {seen} of training and {len(labels)} of validation, and {info.train_rows} and "
             f"{info.validation_rows} were recorded",
         )
-    if not (np.isin(labels, (0.0, 1.0)).all() and ((scores >= 0.0) & (scores <= 1.0)).all()):
-        raise _not_its_entities(info, "have labels other than 0 and 1, or scores that are no probabilities")
+    kind = info.label_kind
+    _require_usable(info, labels, scores)
     try:
-        measured = all_metrics(labels, scores)
+        measured = metrics_of(kind, labels, scores)
     except DataError as error:
-        raise _not_its_entities(info, f"give no AUC: {error.received}") from error
-    for name in ("auc", "log_loss", "positive_rate"):
+        raise _not_its_entities(info, f"give no {measures_of(kind)[0].short}: {error.received}") from error
+    for name in (measure.name for measure in measures_of(kind)):
         recorded = info.metrics.get(name)
-        if recorded is not None and not abs(measured[name] - recorded) <= _TOLERANCE:
+        if recorded is not None and not math.isclose(measured[name], recorded, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
             raise _not_its_entities(
                 info, f"give a {name} of {measured[name]:.6f}, and its training recorded {recorded:.6f}"
             )
+
+
+def _require_usable(info: VersionInfo, labels: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
+    kind = info.label_kind
+    of_one_kind = (scores.ndim == 2) == (kind is LabelKind.CATEGORICAL)
+    if not of_one_kind or (scores.ndim == 2 and scores.shape[1] != len(info.classes)):
+        raise _not_its_entities(info, f"have scores of another shape than those of a {kind} label")
+    if unusable_scores(kind, scores).any():
+        raise _not_its_entities(info, f"have scores that {WRONG_SCORES[kind][0]}")
+    if kind is LabelKind.BOOLEAN and not np.isin(labels, (0.0, 1.0)).all():
+        raise _not_its_entities(info, "have labels other than 0 and 1")
+    if not np.isfinite(labels).all():
+        raise _not_its_entities(info, "have labels that are no finite numbers")
 
 
 def _not_its_entities(info: VersionInfo, what: str) -> ConfigurationError:

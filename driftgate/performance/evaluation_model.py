@@ -3,10 +3,11 @@
 Its training users and their scores are in Arrow files, so that one step can make it and another step use it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +19,12 @@ from driftgate.errors import MissingSignalError, WrongScoresError
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
+from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import TRAIN_AGAIN, Scored
-from driftgate.training.dataset import input_columns
+from driftgate.training.dataset import class_numbers, input_columns, over_classes
 from driftgate.training.features import ModelFeature, model_features
 from driftgate.training.model import TrainedModel
-from driftgate.training.scoring import score_month
+from driftgate.training.scoring import read_scores, score_month
 from driftgate.training.split import key_text
 
 _PROBE_SEED = 42
@@ -38,6 +40,7 @@ class EvaluationModel:
         inputs: columns that it reads, as they were declared in its training.
         seen: keys of its training entities, as text.
         validation: labels and scores of its validation entities.
+        classes: those of a categorical label that it knows; else empty.
     """
 
     version: str | None
@@ -45,6 +48,31 @@ class EvaluationModel:
     inputs: tuple[ModelFeature, ...]
     seen: NDArray[np.str_]
     validation: Scored
+    classes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> LabelKind:
+        """Of the label that it predicts."""
+        return self.validation.kind
+
+    def scored(
+        self,
+        keys: NDArray[np.str_],
+        labels: NDArray[Any],
+        scores: NDArray[np.float64],
+        classes: Sequence[str] | None = None,
+    ) -> Scored:
+        """Put labels, as `labelled` gives them, together with the model's scores of the same entities.
+
+        Args:
+            keys, labels, scores: of n entities.
+            classes: those that number a categorical label, the model's and perhaps others; by default the model's.
+        """
+        if self.kind is not LabelKind.CATEGORICAL:
+            return Scored(keys, labels.astype(np.float64), scores, self.kind)
+        numbered = self.classes if classes is None else classes
+        wide = over_classes(scores, self.classes, numbered)
+        return Scored(keys, class_numbers(labels, numbered), wide, self.kind)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -54,14 +82,14 @@ class EvaluationModel:
 
 @dataclass(frozen=True)
 class ScoredMonth:
-    """A month's scores: an Arrow IPC file with the columns `key` (text) and `score`, in the order of the features."""
+    """A month's scores in the order of its features: a file of `driftgate.training.scoring.score_month`."""
 
     path: Path
 
     def read(self) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
-        """Return keys and scores, shape (n,) each."""
+        """Return keys and scores, of n rows each."""
         table = read_file(self.path)
-        return texts(table.column("key")), table.column("score").to_numpy()
+        return texts(table.column("key")), read_scores(table)
 
     def of(self, keys: NDArray[np.str_]) -> NDArray[np.float64]:
         """Return the scores of these entities, in their order; each must be in the file."""
@@ -79,7 +107,7 @@ def score_with(
 
     Raises:
         DataError: a feature of the model is absent or of another type.
-        MissingSignalError: a score is not a probability.
+        MissingSignalError: a score is not a probability, or not a finite number.
     """
     try:
         score_month(model, evaluation.inputs, month, key, out)
@@ -88,24 +116,34 @@ def score_with(
     return ScoredMonth(out)
 
 
-def labelled(
-    month: FeatureMonth, labels: LabelMonth, key: str
-) -> tuple[pa.Table, NDArray[np.str_], NDArray[np.float64]]:
-    """Return features, keys and labels (0 or 1) of the rows that have a label, in the order of the features."""
+def labelled(month: FeatureMonth, labels: LabelMonth, key: str) -> tuple[pa.Table, NDArray[np.str_], NDArray[Any]]:
+    """Return features, keys and labels (floats, or texts of classes) of the rows that have a label, in their order."""
     assert labels.path is not None
     table, found = read_table(month), read_file(labels.path)
     keys, label_keys = texts(table.column(key)), texts(found.column(key))
     order = np.argsort(label_keys)
     at = np.searchsorted(label_keys, keys, sorter=order).clip(0, len(label_keys) - 1)
     has = label_keys[order][at] == keys
-    values = found.column(LABEL_COLUMN).cast(pa.float64()).to_numpy()[order][at]
+    column = found.column(LABEL_COLUMN)
+    values: NDArray[Any] = texts(column) if pa.types.is_string(column.type) else column.cast(pa.float64()).to_numpy()
+    values = values[order][at]
     return table.filter(pa.array(has)), keys[has], values[has]
 
 
 def fit_probe(
-    month: FeatureMonth, labels: LabelMonth, key: str, features: tuple[str, ...]
+    month: FeatureMonth,
+    labels: LabelMonth,
+    key: str,
+    features: tuple[str, ...],
+    kind: LabelKind = LabelKind.BOOLEAN,
 ) -> tuple[EvaluationModel, TrainedModel]:
     """Train a small model on four fifths of the month's labelled entities, and score the other fifth with it.
+
+    Args:
+        month, labels: of the reference month.
+        key: join key.
+        features: those that can be compared.
+        kind: of the label.
 
     Raises:
         DataError: a feature holds values of another type.
@@ -117,11 +155,12 @@ def fit_probe(
     inputs = challenger_inputs(month, features)
     held_out = validation_mask(keys.tolist(), _PROBE_SEED)
     columns = input_columns(table.filter(pa.array(~held_out)), inputs)
-    pipeline = fit_pipeline(columns, values[~held_out], inputs, _PROBE_SEED)
-    model = TrainedModel("probe", "", tuple(item.name for item in inputs), pipeline)
-    scores = model.probabilities(input_columns(table.filter(pa.array(held_out)), inputs))
-    validation = Scored(keys[held_out], values[held_out], scores)
-    return EvaluationModel(None, month.as_of, inputs, keys[~held_out], validation), model
+    pipeline = fit_pipeline(columns, values[~held_out], inputs, _PROBE_SEED, kind)
+    model = TrainedModel("probe", "", tuple(item.name for item in inputs), pipeline, kind)
+    scores = model.scores(input_columns(table.filter(pa.array(held_out)), inputs))
+    known = class_numbers(values, model.classes) if model.classes else values.astype(np.float64)
+    validation = Scored(keys[held_out], known[held_out], scores, kind)
+    return EvaluationModel(None, month.as_of, inputs, keys[~held_out], validation, model.classes), model
 
 
 def challenger_inputs(month: FeatureMonth, comparable: Collection[str]) -> tuple[ModelFeature, ...]:

@@ -5,7 +5,8 @@ half that the present model has not seen in training. The interval is that of on
 of the entities and the chance of the halves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger
 from driftgate.errors import DataError
+from driftgate.measures import Floats, LabelKind
 from driftgate.monitors import Monitor
-from driftgate.performance.bootstrap import Floats, Scored, auc_differences
+from driftgate.performance.bootstrap import Scored, drop_differences
 from driftgate.performance.evaluation_model import challenger_inputs, labelled
 from driftgate.performance.result import Gain, NoGain, Performance, PerformanceState
 from driftgate.performance.scoring import Scoring
-from driftgate.training.dataset import input_columns
+from driftgate.training.dataset import input_columns, over_classes
 from driftgate.training.features import ModelFeature
 from driftgate.training.model import TrainedModel
 from driftgate.training.split import validation_mask
@@ -51,9 +53,13 @@ def gain_of(scoring: Scoring, performance: Performance, monitor: Monitor, cur: S
     try:
         table, keys, labels = labelled(cur.features, cur.labels, key)
         inputs = challenger_inputs(cur.features, [column.name for column in ledger.comparable])
-        present = Scored(keys, labels, scoring.cur.of(keys))
+        kind, known = scoring.evaluation.kind, scoring.evaluation.classes
+        # A class that is new to the present model is not new to a challenger.
+        classes = tuple(sorted({*known, *labels.tolist()})) if kind is LabelKind.CATEGORICAL else ()
+        present = scoring.evaluation.scored(keys, labels, scoring.cur.of(keys), classes)
         seen = np.isin(keys, scoring.evaluation.seen)
-        return measure_gain(present, seen, challenger_of(table, labels, inputs), monitor.min_rows, monitor.sample_seed)
+        challenger = challenger_of(table, labels, inputs, kind, classes)
+        return measure_gain(present, seen, challenger, monitor.min_rows, monitor.sample_seed)
     except DataError as error:
         return Gain(code=NoGain.NOT_MEASURED, reason=f"no challenger can be fitted: {error.received}")
 
@@ -87,37 +93,48 @@ def measure_gain(
         scored = ~fitted & ~seen
         ref = _part(present, scored, present.scores[scored])
         fewest = min(fewest, int(fitted.sum()), int(scored.sum()))
-        one_class = not ref.both_classes or len(np.unique(present.labels[fitted])) < 2
-        if fewest < min_rows or one_class:
-            reason = f"{fewest} entities in a half; {min_rows} in each, and both classes, are needed"
+        alike = not ref.varied or len(np.unique(present.labels[fitted])) < 2
+        if fewest < min_rows or alike:
+            labels = "both classes" if present.kind is LabelKind.BOOLEAN else "labels that differ"
+            reason = f"{fewest} entities in a half; {min_rows} in each, and {labels}, are needed"
             return Gain(code=NoGain.TOO_FEW, reason=reason)
         cur = _part(present, scored, fit_and_score(fitted, scored))
-        difference, resampled = auc_differences(ref, cur, _REPLICATES, split)
-        plain.append(difference)
-        drawn.append(resampled)
+        difference, resampled = drop_differences(ref, cur, _REPLICATES, split)
+        plain.append(0.0 - difference)
+        drawn.append(0.0 - resampled)
     low, high = np.nanpercentile(np.concatenate(drawn), [2.5, 97.5])
     return Gain(float(np.mean(plain)), float(low), float(high), fewest)
 
 
-def challenger_of(table: pa.Table, labels: Floats, features: tuple[ModelFeature, ...], seed: int = 0) -> FitAndScore:
+def challenger_of(
+    table: pa.Table,
+    labels: NDArray[Any],
+    features: tuple[ModelFeature, ...],
+    kind: LabelKind = LabelKind.BOOLEAN,
+    classes: Sequence[str] = (),
+    seed: int = 0,
+) -> FitAndScore:
     """Return the function that fits a challenger as a training does, on rows of a month's labelled features.
 
     Args:
         table: features of the labelled entities, in the order of `labels`.
-        labels: 0 or 1, shape (n,).
+        labels: 0 or 1, numbers, or classes as text; shape (n,).
         features: inputs of the challenger.
+        kind: of the label.
+        classes: those that the scores are for, where it is categorical.
         seed: of the trees.
     """
     from driftgate.training.pipeline import fit_pipeline
 
     def fit_and_score(fitted: NDArray[np.bool_], scored: NDArray[np.bool_]) -> Floats:
         columns = input_columns(table.filter(pa.array(fitted)), features)
-        pipeline = fit_pipeline(columns, labels[fitted], features, seed)
-        model = TrainedModel("challenger", "", tuple(item.name for item in features), pipeline)
-        return model.probabilities(input_columns(table.filter(pa.array(scored)), features))
+        pipeline = fit_pipeline(columns, labels[fitted], features, seed, kind)
+        model = TrainedModel("challenger", "", tuple(item.name for item in features), pipeline, kind)
+        scores = model.scores(input_columns(table.filter(pa.array(scored)), features))
+        return over_classes(scores, model.classes, classes) if classes else scores
 
     return fit_and_score
 
 
 def _part(present: Scored, rows: NDArray[np.bool_], scores: Floats) -> Scored:
-    return Scored(present.keys[rows], present.labels[rows], scores)
+    return Scored(present.keys[rows], present.labels[rows], scores, present.kind)

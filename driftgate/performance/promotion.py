@@ -1,24 +1,32 @@
 """The comparison of champion and challenger on the same entities; neither has seen any of them in training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from driftgate.drift.ledger import read_table
 from driftgate.errors import DataError, UsageError
 from driftgate.features.types import FeatureMonth
+from driftgate.measures import Drop, LabelKind, Measure, measures_of
+from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, compare_scores
 from driftgate.performance.champion import load_evaluation_model
 from driftgate.performance.evaluation_model import texts
-from driftgate.performance.result import Change
+from driftgate.performance.result import Change, drop_interval
 from driftgate.training.dataset import input_columns
+from driftgate.training.model import TrainedModel
 from driftgate.training.registry.models import ModelRegistry
+from driftgate.training.registry.versions import VersionInfo
 
-# A fall from the champion's own validation that is worth a warning, and how far the two rates may be apart.
-_FALLEN = 0.05
+# A fall from the champion's own validation that is worth a warning, and how far rates, or means in parts of the
+# labels' standard deviation, may be apart.
+_FALLEN = {Drop.DIFFERENCE: 0.05, Drop.RELATIVE: 0.1}
 _RATE_FACTOR = 2.0
+_BIAS = 0.25
 
 
 @dataclass(frozen=True)
@@ -43,14 +51,51 @@ class ModelComparison:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Floor:
+    """What forbids a promotion, however bad the champion is; None for no such rule.
+
+    Attributes:
+        least_auc: of what ranks, the AUC or the macro AUC.
+        most_error: of a numeric label, the RMSE.
+    """
+
+    least_auc: float | None = None
+    most_error: float | None = None
+
+    @classmethod
+    def of(cls, monitor: Monitor) -> Self:
+        """The floor of a monitor."""
+        return cls(monitor.min_auc, monitor.max_error)
+
+    def why_below(self, rule: Measure, value: float) -> str:
+        """Why a challenger with this value is not promoted; empty where it may be."""
+        if rule.lower_is_better:
+            beyond = self.most_error is not None and not value <= self.most_error
+            return f"{rule.name} {value:.4f} > max_error {self.most_error:g}" if beyond else ""
+        beyond = self.least_auc is not None and not value >= self.least_auc
+        return f"{rule.name} {value:.4f} < min_auc {self.least_auc:g}" if beyond else ""
+
+    def warning(self, rule: Measure) -> str:
+        """Which key says nothing about a challenger that is measured otherwise; empty where all say something."""
+        if rule.lower_is_better and self.least_auc is not None and self.most_error is None:
+            return f"min_auc says nothing about a model that is measured by its {rule.name}: set max_error"
+        if not rule.lower_is_better and self.most_error is not None and self.least_auc is None:
+            return f"max_error says nothing about a model that is measured by its {rule.name}: set min_auc"
+        return ""
+
+
 def require_delta(delta: float) -> None:
-    """Check that the least difference of the AUC that a caller gives is possible.
+    """Check that the least gain that a caller gives is possible.
 
     Raises:
-        UsageError: the difference is not a number in [0, 1].
+        UsageError: it is not a number in [0, 1].
     """
     if not 0.0 <= delta <= 1.0:
-        raise UsageError(f"delta {delta} is no difference of an AUC", allowed="a number from 0 to 1")
+        raise UsageError(
+            f"delta {delta} is no gain",
+            allowed="a number from 0 to 1: a difference of the AUC, or a part of the error",
+        )
 
 
 def compare_versions(
@@ -61,7 +106,7 @@ def compare_versions(
     key: str,
     delta: float,
     min_rows: int,
-    min_auc: float | None = None,
+    floor: Floor | None = None,
 ) -> ModelComparison:
     """Score the challenger's validation entities, except those of the champion's training, with both versions.
 
@@ -71,7 +116,7 @@ def compare_versions(
         month: features of the challenger's training month, of all its entities.
         key: join key.
         delta, min_rows: see `compare_models`.
-        min_auc: see `with_floor`.
+        floor: see `with_floor`.
 
     Raises:
         ConfigurationError: a version's files are absent or not those of its training.
@@ -80,76 +125,121 @@ def compare_versions(
     """
     if champion == challenger:
         return same(champion)
-    old, model = load_evaluation_model(registry, registry.version_info(champion))
-    new, _ = load_evaluation_model(registry, registry.version_info(challenger))
-    unseen = ~np.isin(new.validation.keys, old.seen)
-    cur = Scored(new.validation.keys[unseen], new.validation.labels[unseen], new.validation.scores[unseen])
+    before, now = registry.version_info(champion), registry.version_info(challenger)
+    if before.label_kind is not now.label_kind:
+        reason = f"it predicts a {now.label_kind} label, and the champion a {before.label_kind} one: promote it by hand"
+        return ModelComparison(champion, challenger, 0, False, reason)
+    old, model = load_evaluation_model(registry, before)
+    new, _ = load_evaluation_model(registry, now)
+    held = new.validation.part(~np.isin(new.validation.keys, old.seen))
+    scores = _scores_of(model, before, month, key, held.keys)
+    # The same class may have another number in another model.
+    names = _class_names(held.labels, now.classes) if now.classes else held.labels
+    classes = (*now.classes, *(name for name in before.classes if name not in now.classes))
+    cur = new.scored(held.keys, names, held.scores, classes)
+    ref = old.scored(held.keys, names, scores, classes)
+    comparison = compare_models((champion, ref), (challenger, cur), delta, min_rows)
+    return with_floor(comparison, before.metrics, now.metrics, floor or Floor(), now.label_kind)
+
+
+def _class_names(numbers: NDArray[np.float64], classes: Sequence[str]) -> NDArray[np.str_]:
+    # No text in PostgreSQL has a NUL, so no class is called like that.
+    return np.array([classes[int(at)] if at >= 0 else "\0?" for at in numbers.tolist()], dtype=np.str_)
+
+
+def _scores_of(
+    model: TrainedModel, info: VersionInfo, month: FeatureMonth, key: str, wanted: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Score some entities of a month, in the order in which they are wanted."""
     table = read_table(month)
-    rows = np.flatnonzero(np.isin(texts(table.column(key)), cur.keys))
-    table = table.take(pa.array(rows))
-    info = registry.version_info(champion)
-    scores = model.probabilities(input_columns(table, info.features)) if len(rows) else np.empty(0)
+    table = table.take(pa.array(np.flatnonzero(np.isin(texts(table.column(key)), wanted))))
     keys = texts(table.column(key))
-    if not np.isin(cur.keys, keys).all():
+    if not np.isin(wanted, keys).all():
         raise DataError(
-            f"the month {month.as_of} lacks entities that {challenger} was trained on",
+            f"the month {month.as_of} lacks entities that the challenger of {info.label} was trained on",
             remedy="run again once the load that is under way has ended",
         )
+    scores = model.scores(input_columns(table, info.features))
     order = np.argsort(keys)
-    ref = Scored(cur.keys, cur.labels, scores[order][np.searchsorted(keys, cur.keys, sorter=order)])
-    comparison = compare_models((champion, ref), (challenger, cur), delta, min_rows)
-    return with_floor(comparison, info.metrics, registry.version_info(challenger).metrics, min_auc)
+    found: NDArray[np.float64] = scores[order][np.searchsorted(keys, wanted, sorter=order)]
+    return found
 
 
 def compare_models(
     champion: tuple[str, Scored], challenger: tuple[str, Scored], delta: float, min_rows: int, seed: int = 0
 ) -> ModelComparison:
-    """Compare the two: the challenger wins if its AUC is greater by `delta`, and the interval excludes zero.
+    """Compare the two: the challenger wins if it is better by `delta`, and the interval excludes zero.
 
     Args:
         champion, challenger: each a version, and its scores of the same entities in the same order.
-        delta: least difference of the AUC that is worth a change.
+        delta: least gain that is worth a change: a difference of the AUC, or a part of the champion's error.
         min_rows: entities that are needed.
         seed: seed of the interval.
     """
     (old, ref), (new, cur) = champion, challenger
     entities = len(cur.labels)
-    if entities < min_rows or not cur.both_classes:
-        positive = int(cur.labels.sum())
-        reason = f"{entities} entities that neither has seen, {positive} of them positive; {min_rows} are needed"
+    if entities < min_rows or not cur.varied:
+        reason = f"{entities} entities that neither has seen, {_labels_in_words(cur)}; {min_rows} are needed"
         return ModelComparison(old, new, entities, False, reason)
     measures = compare_scores(ref, cur, seed=seed)
-    auc = measures["auc"]
-    found = (
-        f"auc {auc.cur:.4f} against {auc.ref:.4f}, difference {auc.difference:+.4f} [{auc.low:+.4f}, {auc.high:+.4f}]"
-    )
+    rule = measures_of(cur.kind)[0]
+    change = measures[rule.name]
+    low, high = drop_interval(rule, change)
+    gain = -rule.drop_of(change.ref, change.cur)
     # A comparison with NaN is false, so NaN never promotes.
-    wins = auc.difference >= delta and auc.low > 0.0
-    return ModelComparison(old, new, entities, wins, f"{found}, {delta:g} needed", measures)
+    wins = gain >= delta and high < 0.0
+    found = f"{rule.name} {change.cur:.4f} against {change.ref:.4f}"
+    if rule.lower_is_better:
+        found += f", lower by {gain:z.1%} [{-high:z.1%}, {-low:z.1%}], {delta:.1%} needed"
+    else:
+        found += f", difference {change.difference:+.4f} [{change.low:+.4f}, {change.high:+.4f}], {delta:g} needed"
+    return ModelComparison(old, new, entities, bool(wins), found, measures)
+
+
+def _labels_in_words(scored: Scored) -> str:
+    if scored.kind is LabelKind.BOOLEAN:
+        return f"{int(scored.labels.sum())} of them positive"
+    return f"with {len(np.unique(scored.labels))} different labels"
 
 
 def with_floor(
-    comparison: ModelComparison, before: Mapping[str, float], now: Mapping[str, float], min_auc: float | None
+    comparison: ModelComparison,
+    before: Mapping[str, float],
+    now: Mapping[str, float],
+    floor: Floor,
+    kind: LabelKind = LabelKind.BOOLEAN,
 ) -> ModelComparison:
     """Warn of a challenger that is the better of two bad models, and forbid one below the floor.
 
     Args:
         comparison: the result without a floor.
         before, now: metrics of the champion's and of the challenger's own validation.
-        min_auc: AUC that a challenger needs to be promoted; None for no floor.
+        floor: what forbids a promotion.
+        kind: of the label.
     """
-    auc = comparison.measures["auc"].cur if "auc" in comparison.measures else now["auc"]
-    warnings = []
-    if before["auc"] - auc > _FALLEN:
-        warnings.append(f"auc {auc:.4f}, and the champion had {before['auc']:.4f} in its own validation")
-    predicted, rate = now["predicted_positive_rate"], now["positive_rate"]
-    if not rate / _RATE_FACTOR <= predicted <= rate * _RATE_FACTOR:
-        warnings.append(f"calls {predicted:.1%} positive where {rate:.1%} are")
-    found = replace(comparison, warnings=tuple(warnings))
-    if min_auc is None or auc >= min_auc:
-        return found
-    reason = f"{comparison.reason}; auc {auc:.4f} < min_auc {min_auc:g}"
-    return replace(found, promote=False, reason=reason)
+    rule = measures_of(kind)[0]
+    value = comparison.measures[rule.name].cur if rule.name in comparison.measures else now[rule.name]
+    warnings = [_fallen(rule, before[rule.name], value), _skewed(kind, now), floor.warning(rule)]
+    found = replace(comparison, warnings=tuple(filter(None, warnings)))
+    below = floor.why_below(rule, value)
+    return replace(found, promote=False, reason=f"{comparison.reason}; {below}") if below else found
+
+
+def _fallen(rule: Measure, before: float, now: float) -> str:
+    if not rule.drop_of(before, now) > _FALLEN[rule.drop]:
+        return ""
+    return f"{rule.name} {now:.4f}, and the champion had {before:.4f} in its own validation"
+
+
+def _skewed(kind: LabelKind, now: Mapping[str, float]) -> str:
+    """What is wrong with the level of its predictions, whatever it ranks."""
+    if kind is LabelKind.BOOLEAN:
+        predicted, rate = now["predicted_positive_rate"], now["positive_rate"]
+        right = rate / _RATE_FACTOR <= predicted <= rate * _RATE_FACTOR
+        return "" if right else f"calls {predicted:.1%} positive where {rate:.1%} are"
+    if kind is LabelKind.NUMERIC and not abs(now["bias"]) <= _BIAS * now["label_sd"]:
+        return f"predicts {now['mean_prediction']:.4g} on average where {now['mean_label']:.4g} is"
+    return ""
 
 
 def unopposed(version: str) -> ModelComparison:

@@ -1,11 +1,11 @@
 """What a performance check found, as plain values: no pandas, no scikit-learn, no MLflow."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-MEASURES = ("auc", "log_loss", "calibration_error", "brier", "positive_rate")
-"""Names of the measures, in the order in which they are shown."""
+from driftgate.measures import MEASURES, Measure
 
 
 class PerformanceState(StrEnum):
@@ -19,13 +19,23 @@ class PerformanceState(StrEnum):
 
 @dataclass(frozen=True)
 class Change:
-    """One measure in validation (`ref`) and in the current month, with a 95% interval of current minus reference."""
+    """One measure in validation (`ref`) and in the current month.
+
+    Attributes:
+        low, high: 95% interval of current minus reference.
+        p_value: how often chance gives such a difference: of a numeric label by dealing the entities out to the two
+            sides anew, of any other by how often a resampled difference has not the sign of this one.
+        relative_low, relative_high: 95% interval of the difference in parts of the reference; NaN where the measure's
+            drop is not relative.
+    """
 
     ref: float
     cur: float
     low: float
     high: float
     p_value: float
+    relative_low: float = float("nan")
+    relative_high: float = float("nan")
 
     @property
     def difference(self) -> float:
@@ -87,7 +97,8 @@ class Gain:
     """What retraining would bring, or why that is not computable.
 
     Attributes:
-        value: AUC of the challenger minus that of the present model, the mean over the halves; NaN without one.
+        value: the drop of the measure that decides from the challenger to the present model: AUC that is won, or the
+            part of the error that is saved; the mean over the halves; NaN without one.
         low, high: 95% interval.
         entities: on which the smallest comparison was made.
         code, reason: why there is none; None and empty where there is one.
@@ -123,6 +134,52 @@ _NOT_ASKED = Gain(code=NoGain.OFF, reason="nobody asked for it")
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A figure with its 95% interval."""
+
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+class NoCauses(StrEnum):
+    """Why a drop is not split."""
+
+    OFF = "off"
+    NOT_MEASURED = "not_measured"
+    NO_DROP = "no_drop"
+    NO_REFERENCE = "no_reference"
+    TOO_FEW = "too_few_entities"
+    TOO_DIFFERENT = "too_different"
+
+
+@dataclass(frozen=True)
+class Causes:
+    """The drop of the model in two parts, which add up to the drop between the two months.
+
+    Attributes:
+        entities: what other entities cost it (X).
+        meaning: what the same entities with other labels cost it (Y given X): what the features mean has changed.
+        alike: entities of equal weight that the common ones of each month are worth.
+        code, reason: why it is not split; None and empty where it is.
+    """
+
+    entities: Interval = Interval()
+    meaning: Interval = Interval()
+    alike: int = 0
+    code: NoCauses | None = None
+    reason: str = ""
+
+    @property
+    def split(self) -> bool:
+        """Whether there are figures."""
+        return self.code is None
+
+
+_NOT_SPLIT = Causes(code=NoCauses.OFF, reason="nobody asked for it")
+
+
+@dataclass(frozen=True)
 class Performance:
     """A model's performance in the current month and in its own validation; it has seen none of the users in training.
 
@@ -132,10 +189,12 @@ class Performance:
         version: the champion's version; None for the probe, a small model trained on the reference month.
         trained_on: month the model was trained on.
         users_ref, users_cur: number of labelled users behind each side's measures.
+        measure: name of the one that decides, see `driftgate.measures`.
         measures: by the names in `MEASURES`.
         relations: features by the loss of their relation to the label, the greatest loss first.
         passed_over: the champion, where an earlier model or the probe is measured in its place; else None.
         gain: what retraining on the current month would bring.
+        causes: why the model is worse, where it surely is.
     """
 
     state: PerformanceState
@@ -147,7 +206,9 @@ class Performance:
     measures: dict[str, Change] = field(default_factory=dict)
     relations: tuple[FeatureAuc, ...] = ()
     passed_over: PassedOver | None = None
+    measure: str = "auc"
     gain: Gain = _NOT_ASKED
+    causes: Causes = _NOT_SPLIT
 
     @property
     def measured(self) -> bool:
@@ -155,25 +216,42 @@ class Performance:
         return self.state is PerformanceState.MEASURED
 
     @property
-    def auc(self) -> Change:
-        """The AUC in validation and in the current month; only where measured."""
-        return self.measures["auc"]
+    def rule(self) -> Measure:
+        """The entry of the measure that decides."""
+        return MEASURES[self.measure]
+
+    @property
+    def change(self) -> Change:
+        """The deciding measure in validation and in the current month; only where measured."""
+        return self.measures[self.measure]
 
     @property
     def drop(self) -> float:
-        """AUC in the reference minus that in the current month; only where measured."""
-        return self.auc.ref - self.auc.cur
+        """How much worse the model is than in its validation, see `Measure.drop_of`; only where measured."""
+        return float(self.rule.drop_of(self.change.ref, self.change.cur))
 
     @property
     def drop_interval(self) -> tuple[float, float]:
         """The 95% interval of `drop`; only where measured."""
-        # Subtracted from zero, because the negation of zero would be printed as -0.00.
-        return 0.0 - self.auc.high, 0.0 - self.auc.low
+        return drop_interval(self.rule, self.change)
 
     @property
     def model(self) -> str:
         """`v1` for a champion, `none (probe)` for a probe."""
         return f"v{self.version}" if self.version else "none (probe)"
+
+
+def is_finite(change: Change) -> bool:
+    """Whether both values and the interval of their difference are numbers."""
+    return all(map(math.isfinite, (change.ref, change.cur, change.low, change.high)))
+
+
+def drop_interval(rule: Measure, change: Change) -> tuple[float, float]:
+    """The 95% interval of a measure's drop."""
+    if rule.lower_is_better:
+        return change.relative_low, change.relative_high
+    # Subtracted from zero, because the negation of zero would be printed as -0.00.
+    return 0.0 - change.high, 0.0 - change.low
 
 
 def not_measured(state: PerformanceState, reason: str) -> Performance:

@@ -9,9 +9,10 @@ from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger
 from driftgate.drift.result import ColumnState
 from driftgate.errors import ConfigurationError, bounded
+from driftgate.measures import LabelKind, measures_of
 from driftgate.monitors import Monitor
 from driftgate.performance.champion import find_champion, load_evaluation_model
-from driftgate.performance.evaluate import evaluate, why_not
+from driftgate.performance.evaluate import common_kind, evaluate, why_not, why_not_of
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, fit_probe, score_with
 from driftgate.performance.result import PassedOver, Performance, PerformanceState, not_measured
 from driftgate.training.registry.models import ModelRegistry
@@ -73,7 +74,7 @@ def score_months(
 
     Raises:
         DataError: a feature holds values of another type than the model was trained on.
-        MissingSignalError: a score is not a probability.
+        MissingSignalError: a score is not a probability, or not a finite number.
         ConfigurationError: the champion's files are absent or not those of its training.
         DatabaseError: the registry cannot be asked.
     """
@@ -91,7 +92,9 @@ def score_months(
 def measure(scoring: Scoring, monitor: Monitor, ref: Side, cur: Side) -> Performance:
     """Return the performance of the model that scored."""
     if scoring.without is not None:
-        return replace(scoring.without, passed_over=scoring.passed_over)
+        # A month whose labels are pending has no kind of label yet.
+        kind = cur.labels.kind or ref.labels.kind or LabelKind.BOOLEAN
+        return replace(scoring.without, passed_over=scoring.passed_over, measure=measures_of(kind)[0].name)
     assert scoring.evaluation is not None
     assert scoring.cur is not None
     months = (ref.features, ref.labels), (cur.features, cur.labels)
@@ -103,8 +106,11 @@ def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: 
     if without is not None:
         return Scoring(None, None, None, without)
     key = monitor.entity.feast_key
+    kind = common_kind(ref.labels, cur.labels)
+    if kind is None:
+        return Scoring(None, None, None, why_not_of(ref.labels.kind, "a probe", cur.labels))
     names = tuple(column.name for column in ledger.comparable)
-    evaluation, model = fit_probe(ref.features, ref.labels, key, names)
+    evaluation, model = fit_probe(ref.features, ref.labels, key, names, kind)
     return Scoring(
         evaluation, score_with(evaluation, model, cur.features, key, folder / "scores_cur.arrow"), None, None
     )
@@ -120,7 +126,9 @@ def _with_champion(
     key = monitor.entity.feast_key
     scores_cur = score_with(evaluation, model, cur.features, key, folder / "scores_cur.arrow")
     scores_ref = score_with(evaluation, model, ref.features, key, folder / "scores_ref.arrow")
-    return Scoring(evaluation, scores_cur, scores_ref, why_not(ref.labels, cur.labels, monitor, champion=True))
+    without = why_not(ref.labels, cur.labels, monitor, champion=True)
+    without = without or why_not_of(info.label_kind, f"champion v{info.version}", cur.labels)
+    return Scoring(evaluation, scores_cur, scores_ref, without)
 
 
 def _lost(info: VersionInfo, ref: Side, cur: Side, ledger: Ledger) -> list[str]:

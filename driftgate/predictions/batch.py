@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,9 +18,11 @@ from sqlalchemy.exc import DBAPIError
 from driftgate.database import database_errors
 from driftgate.errors import DatabaseError, OutputError
 from driftgate.files import require_writable, write_atomic
+from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
-from driftgate.predictions.log import prediction_monitoring, predictions
-from driftgate.training.model import THRESHOLD
+from driftgate.predictions.log import predicted, prediction_monitoring, predictions
+from driftgate.training.model import Predictions, predictions_of
+from driftgate.training.scoring import read_scores
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,9 +42,10 @@ class Batch:
     Attributes:
         key: the monitor's join key, which names the first column of the file.
         time: of the batch, in UTC and whole seconds; names the file.
-        scores: Arrow IPC file with the columns `key` (text) and `score` (probability).
+        scores: Arrow IPC file, see `driftgate.training.scoring.score_month`.
         rows: of that file.
         path: the CSV file.
+        kind: of the label.
     """
 
     monitor: str
@@ -53,6 +56,7 @@ class Batch:
     scores: Path
     rows: int
     path: Path
+    kind: LabelKind = LabelKind.BOOLEAN
 
     @property
     def batch_id(self) -> UUID:
@@ -62,7 +66,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """A batch's row in `prediction_monitoring`; quantiles of the probability are interpolated linearly."""
+    """A batch's row in `prediction_monitoring`; quantiles are interpolated linearly.
+
+    Mean and quantiles are those of the probability, or of the numbers that were predicted; `positive_share` is None for
+    a label that is not boolean.
+    """
 
     batch_id: UUID
     time: datetime
@@ -73,7 +81,7 @@ class BatchSummary:
     p05: float
     p50: float
     p95: float
-    positive_share: float
+    positive_share: float | None
 
 
 def batch_path(prediction_dir: Path, monitor: Monitor, time: datetime) -> Path:
@@ -97,7 +105,8 @@ def require_prediction_folder(path: Path) -> None:
 def write_batch_csv(batch: Batch) -> None:
     """Write the batch's file, and `latest.csv` with the same content beside it; each is written whole or not at all.
 
-    Columns: the join key, prediction (0 or 1), probability, predictions_time (ISO 8601, UTC), model_version.
+    Columns: the join key, prediction (0 or 1, a number, or a class), probability (of 1, or of that class; empty for a
+    number), predictions_time (ISO 8601, UTC), model_version.
 
     Raises:
         OutputError: the folder is not writable, or holds another batch of that second.
@@ -129,7 +138,7 @@ def save_batch(engine: Engine, batch: Batch) -> None:
         connection.exec_driver_sql(
             f"CREATE TEMPORARY TABLE batch_rows ON COMMIT DROP AS SELECT {listed} FROM predictions WHERE false"  # noqa: S608
         )
-        taken = sum(_copy(connection, "batch_rows", part) for part in _parts(batch))
+        taken = sum(_copy(connection, "batch_rows", part, _empty(batch.kind)) for part in _parts(batch))
         if taken != batch.rows:
             raise DatabaseError(f"COPY took {taken} of {batch.rows} predictions", remedy="run again")
         connection.exec_driver_sql(
@@ -154,7 +163,8 @@ def summarise(batch: Batch) -> BatchSummary:
     """Return count, mean, quantiles and positive share of a batch's scores."""
     import numpy as np
 
-    scores = _scores(batch).column("score").to_numpy()
+    found = _predicted(batch.kind, _scores(batch))
+    scores = np.array(found.values if found.probabilities is None else found.probabilities, dtype=np.float64)
     low, middle, high = (float(value) for value in np.quantile(scores, [0.05, 0.5, 0.95]))
     return BatchSummary(
         batch_id=batch.batch_id,
@@ -166,29 +176,37 @@ def summarise(batch: Batch) -> BatchSummary:
         p05=low,
         p50=middle,
         p95=high,
-        positive_share=float((scores >= THRESHOLD).mean()),
+        positive_share=float((np.array(found.values) == 1).mean()) if batch.kind is LabelKind.BOOLEAN else None,
     )
 
 
 def batch_line(batch: Batch, summary: BatchSummary) -> str:
-    """Return the line `[Predict] ...`: the month, how many were scored, how many are positive, and the file."""
-    return (
-        f"[Predict] as_of={batch.as_of} rows={summary.count} positive_share={summary.positive_share:.4f} "
-        f"csv={batch.path}"
-    )
+    """Return the line `[Predict] ...`: the month, how many were scored, how many are positive, and the file.
+
+    In place of the positive share stands the mean of a numeric label, and the mean probability of predicted classes.
+    """
+    if summary.positive_share is not None:
+        level = f"positive_share={summary.positive_share:.4f}"
+    elif batch.kind is LabelKind.NUMERIC:
+        level = f"mean={summary.mean:.6g}"
+    else:
+        level = f"mean_probability={summary.mean:.4f}"
+    return f"[Predict] as_of={batch.as_of} rows={summary.count} {level} csv={batch.path}"
 
 
 def batch_markdown(batch: Batch, summary: BatchSummary) -> str:
     """Return a Markdown page with the distribution of the scores."""
-    shown = {name: getattr(summary, name) for name in ("positive_share", "mean", "p05", "p50", "p95")}
+    names = ("positive_share", "mean", "p05", "p50", "p95")
+    shown = {name: getattr(summary, name) for name in names if getattr(summary, name) is not None}
+    number = batch.kind is LabelKind.NUMERIC
     lines = [
         f"# {summary.count:,} entities scored",
         "",
         f"**{batch.monitor}**, {batch.as_of}, model version {batch.model_version}: `{batch.path}`",
         "",
-        "| probability | |",
+        f"| {'prediction' if number else 'probability'} | |",
         "|---|---|",
-        *(f"| {name} | {value:.4f} |" for name, value in shown.items()),
+        *(f"| {name} | {value:{',.6g' if number else '.4f'}} |" for name, value in shown.items()),
     ]
     return "\n".join(lines)
 
@@ -199,13 +217,20 @@ def _scores(batch: Batch) -> "pa.Table":
     return read_file(batch.scores)
 
 
-def _scored(batch: Batch) -> Iterator[tuple[str, int, float]]:
+def _predicted(kind: LabelKind, table: "pa.Table") -> Predictions:
+    if kind is LabelKind.CATEGORICAL:
+        return Predictions(table.column("class").to_pylist(), read_scores(table).max(axis=1).tolist())
+    return predictions_of(kind, read_scores(table))
+
+
+def _scored(batch: Batch) -> Iterator[tuple[str, float | str, float | None]]:
     """Yield entity, prediction and probability of each row; the file is read in parts."""
     table = _scores(batch)
     for start in range(0, table.num_rows, _PART_ROWS):
         part = table.slice(start, _PART_ROWS)
-        for entity, score in zip(part.column("key").to_pylist(), part.column("score").to_pylist(), strict=True):
-            yield entity, int(score >= THRESHOLD), score
+        found = _predicted(batch.kind, part)
+        probabilities: list[float] | list[None] = found.probabilities or [None] * part.num_rows
+        yield from zip(part.column("key").to_pylist(), found.values, probabilities, strict=True)
 
 
 def _csv_text(batch: Batch) -> str:
@@ -213,7 +238,10 @@ def _csv_text(batch: Batch) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((batch.key, "prediction", "probability", "predictions_time", "model_version"))
     time = batch.time.isoformat()
-    writer.writerows((entity, label, repr(score), time, batch.model_version) for entity, label, score in _scored(batch))
+    writer.writerows(
+        (entity, _exact(value), _exact(probability), time, batch.model_version)
+        for entity, value, probability in _scored(batch)
+    )
     return text.getvalue()
 
 
@@ -223,9 +251,12 @@ def _parts(batch: Batch) -> Iterator[io.StringIO]:
     # Every value is quoted, so that PostgreSQL takes no text as the end of the data.
     writer = csv.writer(part, lineterminator="\n", quoting=csv.QUOTE_ALL)
     batch_id, time = batch.batch_id, batch.time.isoformat()
-    for rows, (entity, label, score) in enumerate(_scored(batch), start=1):
+    for rows, (entity, value, probability) in enumerate(_scored(batch), start=1):
         row_id = uuid5(batch_id, entity)
-        writer.writerow((row_id, time, "batch", entity, label, repr(score), batch.model_version, batch.as_of))
+        found = {name: _exact(each) for name, each in predicted(batch.kind, value, probability).items()}
+        score = found["prediction"], found["probability"]
+        others = found["predicted_value"], found["predicted_class"]
+        writer.writerow((row_id, time, "batch", entity, *score, batch.model_version, batch.as_of, *others))
         if rows % _PART_ROWS == 0:
             part.seek(0)
             yield part
@@ -235,11 +266,21 @@ def _parts(batch: Batch) -> Iterator[io.StringIO]:
     yield part
 
 
-def _copy(connection: Connection, table: str, part: io.StringIO) -> int:
+def _exact(value: float | str | None) -> str:
+    """A value as CSV holds it without loss; nothing for None."""
+    return "" if value is None else value if isinstance(value, str) else repr(value)
+
+
+def _empty(kind: LabelKind) -> list[str]:
+    """The columns in which nothing stands for NULL; a class may be an empty text."""
+    return [name for name, value in predicted(kind, "", None).items() if value is None]
+
+
+def _copy(connection: Connection, table: str, part: io.StringIO, empty: Sequence[str]) -> int:
     """Send CSV rows inside the transaction of the connection; return how many were inserted."""
     with closing(connection.connection.cursor()) as cursor:
         try:
-            cursor.copy_expert(f"COPY {table} FROM STDIN WITH (FORMAT csv)", part)
+            cursor.copy_expert(f"COPY {table} FROM STDIN WITH (FORMAT csv, FORCE_NULL ({', '.join(empty)}))", part)
         except psycopg2.Error as error:
             raise DBAPIError.instance(f"COPY {table}", None, error, psycopg2.Error) from error
         return int(cursor.rowcount)

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from driftgate.database import create_tables, database_errors, metadata
 from driftgate.database.tables import EARLIER_NAME
+from driftgate.measures import LabelKind
 
 predictions = Table(
     "predictions",
@@ -21,12 +22,14 @@ predictions = Table(
     Column("time", DateTime(timezone=True), nullable=False),
     Column("source", Text, nullable=False, comment="api or batch"),
     Column("entity_key", Text, nullable=False, info={EARLIER_NAME: "user_id"}),
-    Column("prediction", Integer, nullable=False),
-    Column("probability", Double, nullable=False),
+    Column("prediction", Integer, comment="of a boolean label, 0 or 1"),
+    Column("probability", Double, comment="of 1, or of the predicted class; of a numeric label none"),
     Column("model_version", Text, nullable=False),
     Column("as_of", Date, comment="of a batch"),
     Column("request_id", Text, comment="of the API"),
     Column("features", JSONB, comment="as served by the API"),
+    Column("predicted_value", Double, comment="of a numeric label"),
+    Column("predicted_class", Text, comment="of a categorical label"),
 )
 Index("predictions_by_time", predictions.c.time)
 
@@ -42,7 +45,7 @@ prediction_monitoring = Table(
     Column("p05", Double, nullable=False),
     Column("p50", Double, nullable=False),
     Column("p95", Double, nullable=False),
-    Column("positive_share", Double, nullable=False),
+    Column("positive_share", Double, comment="of a boolean label"),
 )
 
 
@@ -54,6 +57,7 @@ class Prediction:
         prediction_id: given by the code that scored, so that a prediction that is written twice is stored once.
         source: "api" or "batch".
         entity_key: the entity that was scored; its value of the monitor's join key, as text.
+        prediction, probability, predicted_value, predicted_class: what was predicted, see `predicted`.
         features: as served; NaN and infinities are stored as null.
     """
 
@@ -61,12 +65,30 @@ class Prediction:
     time: datetime
     source: str
     entity_key: str
-    prediction: int
-    probability: float
+    prediction: int | None
+    probability: float | None
     model_version: str
     as_of: date | None = None
     request_id: str | None = None
     features: Mapping[str, Any] | None = None
+    predicted_value: float | None = None
+    predicted_class: str | None = None
+
+
+def predicted(kind: LabelKind, value: float | str, probability: float | None) -> dict[str, Any]:
+    """Return what was predicted by the names of the columns that hold it, whatever the kind of the label.
+
+    Args:
+        kind: of the label.
+        value: 0 or 1, a number, or a class.
+        probability: of 1, or of that class; None for a number.
+    """
+    return {
+        "prediction": value if kind is LabelKind.BOOLEAN else None,
+        "probability": probability,
+        "predicted_value": value if kind is LabelKind.NUMERIC else None,
+        "predicted_class": value if kind is LabelKind.CATEGORICAL else None,
+    }
 
 
 def create_prediction_tables(engine: Engine) -> None:

@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from datetime import date
 from html import escape
 
+from driftgate.decision import PERFORMANCE_KEY
 from driftgate.drift.result import ColumnState, is_p_value
+from driftgate.measures import MEASURES
 from driftgate.reports.layout import name_html
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord, RelationRecord
 
-SIGNALS = {
-    "auc_drop": "Fall of the AUC",
-    "drift_share": "Share of features that moved",
-    "target_drift": "Change of the label",
-}
-"""The signals in the order in which they are shown, in words."""
+SIGNALS = (PERFORMANCE_KEY, "drift_share", "target_drift")
+"""The signals in the order in which they are shown; that of the model by the key of its threshold."""
 
 # A bar that is ten thousand thresholds long is as long as any longer one would be.
 _MOST = 1e4
@@ -38,14 +36,29 @@ class Point:
     reached: bool
 
 
+def title(records: Sequence[RunRecord], signal: str) -> str:
+    """A signal in words; that of the model names its measure."""
+    if signal != PERFORMANCE_KEY:
+        return {"drift_share": "Share of features that moved", "target_drift": "Change of the label"}[signal]
+    rule = MEASURES[_measure(records)]
+    return f"{rule.drop_word.title()} of the {rule.short}" + (", in parts of it" if rule.lower_is_better else "")
+
+
 def points(records: Sequence[RunRecord], signal: str) -> list[Point]:
     """A signal by month."""
-    return [_point(record, signal) for record in records]
+    measure = _measure(records)
+    return [_point(record, signal, measure) for record in records]
 
 
-def _point(record: RunRecord, signal: str) -> Point:
-    value, threshold = _values(record, signal)
-    named = [item for item in record.signals if item.name == signal]
+def _measure(records: Sequence[RunRecord]) -> str:
+    """The newest measure of the model; another one of earlier months has no place on its scale."""
+    found = [record.performance.measure for record in records if record.performance and record.performance.change]
+    return found[-1] if found else "auc"
+
+
+def _point(record: RunRecord, signal: str, measure: str) -> Point:
+    value, threshold = _values(record, signal, measure)
+    named = [item for item in record.signals if signal in (item.name, item.key)]
     reached = any(item.reached for item in named)
     if not record.signals and signal == "drift_share":
         # A record of the first release.
@@ -53,13 +66,13 @@ def _point(record: RunRecord, signal: str) -> Point:
     return Point(record.inputs.as_of_cur, value, threshold, reached)
 
 
-def _values(record: RunRecord, signal: str) -> tuple[float | None, float | None]:
+def _values(record: RunRecord, signal: str, measure: str) -> tuple[float | None, float | None]:
     if signal == "drift_share":
         return record.drift_share, record.threshold
     if signal == "target_drift":
         return record.target.abs_diff, record.target.threshold
     found = record.performance
-    return (found.auc.drop if found and found.auc else None), (found.threshold if found else None)
+    return (found.drop if found and found.measure == measure else None), (found.threshold if found else None)
 
 
 def trend(shown: Sequence[Point], name: str) -> str:

@@ -59,6 +59,22 @@ def write_verdict(report_dir: Path, record: Path) -> Path:
     return _write_verdict(report_dir, record, found)
 
 
+def records_of_page(path: Path) -> tuple[RunRecord, tuple[RunRecord, ...]]:
+    """A record, and those before it that its verdict page takes into account.
+
+    Args:
+        path: of the record.
+
+    Raises:
+        OutputError: it cannot be read.
+    """
+    found, _ = _read(path.parent)
+    if path not in found:
+        raise OutputError(f"{path} is no decision record", remedy="judge the pair again with `driftgate monitor`")
+    beside = [other for place, other in found.items() if place.parent == path.parent]
+    return found[path], chain(found[path], beside)
+
+
 def _write_verdict(report_dir: Path, path: Path, found: _Found) -> Path:
     record, page = found[path], _verdict_page(path)
     beside = [other for place, other in found.items() if place.parent == path.parent]

@@ -95,8 +95,8 @@ def _answer(record: RunRecord, pages: Mapping[Pair, str]) -> str:
 
 def _signals(shown: Sequence[RunRecord]) -> str:
     rows = []
-    for signal, name in charts.SIGNALS.items():
-        found = charts.points(shown, signal)
+    for signal in charts.SIGNALS:
+        name, found = charts.title(shown, signal), charts.points(shown, signal)
         if not any(point.value is not None for point in found):
             continue
         newest = next(point for point in reversed(found) if point.value is not None)

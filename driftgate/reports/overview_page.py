@@ -126,7 +126,7 @@ def _others(entries: Sequence[Entry]) -> str:
 def _trend(shown: Sequence[RunRecord]) -> str:
     """The signal that decides, over the months; the share of features where none is reached."""
     reached = next((item.signal for item in figures(shown[-1]) if item.reached), "drift_share")
-    name = charts.SIGNALS[reached]
+    name = charts.title(shown, reached)
     found = charts.points(shown, reached)
     return f"<figure><h3>{name}</h3>{charts.trend(found, name)}{charts.ends(found)}</figure>"
 

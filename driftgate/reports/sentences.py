@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from driftgate.decision import HeldBack
+from driftgate.decision import PERFORMANCE_KEY, HeldBack
 from driftgate.performance.result import Gain, PerformanceState
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import MeasureRecord, PerformanceRecord
+from driftgate.store.record_parts import PerformanceRecord
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -21,6 +21,8 @@ _MONTHS = (
 )
 # A feature that lost less says about the label what it said.
 _LOST = 0.05
+# A part of the drop that is less is not named in a sentence.
+_PART = 0.2
 _ANY_SIGNAL = "a figure is beyond its threshold"
 
 
@@ -31,6 +33,13 @@ class Tone(StrEnum):
     WAIT = "wait"
     KNOWN = "known"
     CALM = "calm"
+
+
+class Part(StrEnum):
+    """A part of the drop of a model."""
+
+    ENTITIES = "entities"
+    MEANING = "meaning"
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Figure:
     """One signal for people.
 
     Attributes:
-        signal: its name in the record.
+        signal: its name in the record; of the model the key of its threshold, whatever the measure.
         title: what it is about.
         now: the figure; words where there is none.
         then: the figure it is held against, or empty.
@@ -159,7 +168,8 @@ def _step_of_trigger(record: RunRecord) -> Step:
         return Step(f"Train a challenger when the labels of {month} are there.", f"driftgate retrain {of_month}")
     if record.retrain == "deployment":
         return Step("See what came of the training.", f"driftgate runs --monitor {record.monitor}")
-    text = "Train a challenger on this month; it takes over only where it surely ranks better."
+    better = "errs less" if found is not None and found.rule.lower_is_better else "ranks better"
+    text = f"Train a challenger on this month; it takes over only where it surely {better}."
     return Step(text, f"driftgate retrain {of_month}")
 
 
@@ -195,11 +205,11 @@ def features_needed(record: RunRecord) -> int:
 
 
 def since(record: RunRecord, earlier: Sequence[RunRecord]) -> date:
-    """The month from which on the AUC is down without a break, this one included."""
+    """The month from which on the model is worse without a break, this one included."""
     first = record.inputs.as_of_cur
     before = (item for item in earlier if item.inputs.as_of_cur < first)
     for item in sorted(before, key=lambda item: item.inputs.as_of_cur, reverse=True):
-        if not item.auc_dropped:
+        if not item.model_dropped:
             break
         first = item.inputs.as_of_cur
     return first
@@ -257,10 +267,16 @@ def _gain_clause(record: RunRecord) -> str:
     gain, month = _gain(record), month_name(record.inputs.as_of_cur)
     if gain is None:
         return ""
-    between = f"between {gain.low:z.2f} and {gain.high:z.2f}"
+    rule = record.performance.rule if record.performance else None
+    if rule is not None and rule.lower_is_better:
+        between = f"between {_percent(gain.low)} and {_percent(gain.high)}"
+        if gain.surely_positive:
+            return f"a model trained on {month} would err {_percent(gain.value)} less ({between})"
+        return f"a model trained on {month} would not surely err less (part of the {rule.short} saved {between})"
+    short, between = rule.short if rule else "AUC", f"between {gain.low:z.2f} and {gain.high:z.2f}"
     if gain.surely_positive:
-        return f"a model trained on {month} would win back {gain.value:.2f} AUC ({between})"
-    return f"a model trained on {month} would not surely rank better (gain in AUC {between})"
+        return f"a model trained on {month} would win back {gain.value:.2f} {short} ({between})"
+    return f"a model trained on {month} would not surely rank better (gain in {short} {between})"
 
 
 def _held_back(record: RunRecord) -> str:
@@ -280,8 +296,9 @@ def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
     """What is beyond its threshold, the model before the data."""
     reached = {signal.name for signal in record.signals if signal.reached}
     clauses = []
-    if "auc_drop" in reached and record.performance and record.performance.auc:
-        clauses += [_fallen(record, record.performance.auc, since(record, earlier)), _relations(record)]
+    if record.model_dropped and record.performance and record.performance.change:
+        fallen = _fallen(record, record.performance, since(record, earlier))
+        clauses += [fallen + _because(record), _relations(record)]
     if "drift_share" in reached:
         clauses.append(_moved(record))
     if "target_drift" in reached:
@@ -292,15 +309,44 @@ def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
     return [clause for clause in clauses if clause]
 
 
-def _fallen(record: RunRecord, auc: MeasureRecord, first: date) -> str:
-    """The fall of the AUC; "no better than chance" where its own uncertainty reaches 0.5."""
-    half, model = (auc.high - auc.low) / 2, _subject(record)
-    when, was = month_name(first), f"AUC {auc.cur:.2f}, was {auc.ref:.2f}"
-    if auc.cur + half < 0.5:
+def _fallen(record: RunRecord, found: PerformanceRecord, first: date) -> str:
+    """The rise of an error, or the fall of an AUC; "no better than chance" where its own uncertainty reaches 0.5."""
+    rule, change, model, when = found.rule, found.change, _subject(record), month_name(first)
+    assert change is not None
+    was = f"{rule.short} {rule.text(change.cur)}, was {rule.text(change.ref)}"
+    if rule.lower_is_better:
+        return f"{model} errs more than it did since {when} ({was}; lower is better)"
+    half = (change.high - change.low) / 2
+    if change.cur + half < 0.5:
         return f"{model} ranks worse than chance since {when} ({was})"
-    if auc.cur - half <= 0.5:
+    if change.cur - half <= 0.5:
         return f"{model} ranks no better than chance since {when} ({was})"
     return f"{model} ranks worse than it did since {when} ({was})"
+
+
+def _because(record: RunRecord) -> str:
+    """Why the model is worse, by the parts of its drop that are surely there; empty where it was not split."""
+    words = [
+        text
+        for part, text in (
+            (Part.MEANING, f"what predicts {label_name(record)} has changed"),
+            (Part.ENTITIES, "other entities are there"),
+        )
+        if part in sure_parts(record)
+    ]
+    return f", because {' and '.join(words)}" if words else ""
+
+
+def sure_parts(record: RunRecord) -> tuple[Part, ...]:
+    """The parts of the drop that are surely there and at least a fifth of it; empty where it was not split."""
+    found = record.performance.causes if record.performance else None
+    if found is None or found.code is not None:
+        return ()
+    values = {Part.MEANING: found.meaning, Part.ENTITIES: found.entities}
+    total = sum(part.value or 0.0 for part in values.values())
+    return tuple(
+        name for name, part in values.items() if (part.low or 0.0) > 0.0 and (part.value or 0.0) >= _PART * total
+    )
 
 
 def _subject(record: RunRecord) -> str:
@@ -317,6 +363,11 @@ def _relations(record: RunRecord) -> str:
     if not changed:
         return ""
     names = " and ".join(item.name for item in changed[:2])
+    causes = record.performance.causes if record.performance else None
+    if causes is not None and causes.code is None:
+        # The headline has named the cause; where it is other entities, a feature says less because of them.
+        less = "says" if len(changed) == 1 else "say"
+        return f"of the features, {names} {less} less about {label_name(record)} than before"
     return f"what predicts {label_name(record)} has changed, most of all {names}"
 
 
@@ -341,12 +392,15 @@ def _model_clause(record: RunRecord) -> str:
         return ""
     if found.state is PerformanceState.PENDING:
         return f"whether the model still works is known when more labels are there ({_labelled(record, found.reason)})"
-    if found.auc is None:
+    if found.change is None or found.drop is None:
         return f"the data ask for nothing, and whether the model still works is not known ({found.reason})"
-    was = f"AUC {found.auc.ref:.2f} then, {found.auc.cur:.2f} now"
-    if found.auc.drop <= found.threshold:
-        return f"{_subject(record)} ranks as well as it did ({was})"
-    return f"{_subject(record)} ranks lower, by no more than chance can explain ({was})"
+    rule, model = found.rule, _subject(record)
+    was = f"{rule.short} {rule.text(found.change.ref)} then, {rule.text(found.change.cur)} now"
+    if found.drop <= found.threshold:
+        calm = "errs no more than it did" if rule.lower_is_better else "ranks as well as it did"
+        return f"{model} {calm} ({was})"
+    moved = "errs more" if rule.lower_is_better else "ranks lower"
+    return f"{model} {moved}, by no more than chance can explain ({was})"
 
 
 def _labelled(record: RunRecord, reason: str) -> str:
@@ -357,15 +411,30 @@ def _labelled(record: RunRecord, reason: str) -> str:
 
 def _model_figure(record: RunRecord) -> Figure:
     found, title = record.performance, "The model"
-    if found is None or found.auc is None:
-        return Figure("auc_drop", title, *_unmeasured(found), False)
-    auc, label = found.auc, label_name(record)
-    pairs = f"Of two entities, one with {label} and one without, so often the model puts the right one first."
-    change = "The fall" if auc.drop >= 0 else "The change"
-    ends = f"between {_points(auc.drop_low)} and {_points(auc.drop_high)}"
-    size = f"{change} is {_points(auc.drop)}, with 95% certainty {ends}."
-    text = f"{pairs} A coin gives 50. {size} Retraining is due above {_points(found.threshold)}."
-    return Figure("auc_drop", title, f"{auc.cur * 100:.0f} of 100", f"{auc.ref * 100:.0f}", text, record.auc_dropped)
+    if found is None or found.change is None or found.drop is None:
+        return Figure(PERFORMANCE_KEY, title, *_unmeasured(found), False)
+    rule, change = found.rule, found.change
+    word = f"The {rule.drop_word}" if found.drop >= 0 else "The change"
+    unit = _percent if rule.lower_is_better else _points
+    ends = " and ".join("unknown" if end is None else unit(end) for end in (found.drop_low, found.drop_high))
+    size = f"{word} is {unit(found.drop)}, with 95% certainty between {ends}."
+    text = f"{_meaning(record, found)} {size} Retraining is due above {unit(found.threshold)}."
+    now, then = f"{rule.short} {rule.text(change.cur)}", rule.text(change.ref)
+    if not rule.lower_is_better:
+        now, then = f"{change.cur * 100:.0f} of 100", f"{change.ref * 100:.0f}"
+    return Figure(PERFORMANCE_KEY, title, now, then, text, record.model_dropped)
+
+
+def _meaning(record: RunRecord, found: PerformanceRecord) -> str:
+    """What the measure says, in words."""
+    label = label_name(record)
+    if found.rule.lower_is_better:
+        return f"{found.rule.description[:1].upper()}{found.rule.description[1:]}; in units of {label}."
+    if found.measure == "auc":
+        pairs = f"Of two entities, one with {label} and one without, so often the model puts the right one first."
+    else:
+        pairs = f"Of two entities of different classes of {label}, so often the model tells which is which."
+    return f"{pairs} A coin gives 50."
 
 
 def _unmeasured(found: PerformanceRecord | None) -> tuple[str, str, str]:
@@ -407,6 +476,8 @@ def _label_figure(record: RunRecord) -> Figure:
     text = f"{_kind(record).capitalize()} of {label} over all labelled entities of the month."
     if target.p_value is not None:
         text += f" Chance alone gives such a difference {once_in(target.p_value)}."
+    if target.in_spreads is not None:
+        text += f" The difference is {target.in_spreads:.2f} standard deviations of the month it is held against."
     if target.threshold is None:
         text += " It has no threshold in this monitor, so it does not decide."
     else:
@@ -436,6 +507,10 @@ def _amount(value: float, rate: bool, *, change: bool = False) -> str:
     if not rate:
         return f"{value:,.4g}"
     return f"{value * 100:.1f}{' points' if change else '%'}"
+
+
+def _percent(value: float) -> str:
+    return f"{value * 100:z.0f}%"
 
 
 def _points(value: float) -> str:

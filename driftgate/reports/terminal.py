@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from driftgate.decision import Decision, flips
-from driftgate.performance.result import MEASURES
+from driftgate.measures import MEASURES
 from driftgate.reports.chain import chain_text
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord, PerformanceRecord
@@ -13,26 +13,30 @@ _RELATIONS_SHOWN = 5
 
 def runs_table(runs: Sequence[RunRecord]) -> list[str]:
     """One line for each run under a line of headings; how it came about stands last, where there was a change."""
-    rows: list[tuple[str, ...]] = [
-        ("reference", "current", "drift_share", "target_drift", "auc_drop", "verdict", "decided at (UTC)", "so far")
-    ]
-    for run in runs:
-        auc = run.performance.auc if run.performance else None
-        rows.append(
-            (
-                str(run.inputs.as_of_ref),
-                str(run.inputs.as_of_cur),
-                _number(run.drift_share),
-                _number(run.target.abs_diff),
-                _number(auc.drop if auc else None),
-                run.verdict + (", labels pending" if run.pending else ""),
-                f"{run.decided_at:%Y-%m-%d %H:%M}",
-                chain_text(run),
-            )
-        )
+    head = ("reference", "current", "drift_share", "target_drift", _drop_name(runs), "verdict", "decided at (UTC)")
+    rows: list[tuple[str, ...]] = [(*head, "so far"), *map(_run_row, runs)]
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
     return _aligned(rows)
+
+
+def _run_row(run: RunRecord) -> tuple[str, ...]:
+    return (
+        str(run.inputs.as_of_ref),
+        str(run.inputs.as_of_cur),
+        _number(run.drift_share),
+        _number(run.target.abs_diff),
+        _number(run.performance.drop if run.performance else None),
+        run.verdict + (", labels pending" if run.pending else ""),
+        f"{run.decided_at:%Y-%m-%d %H:%M}",
+        chain_text(run),
+    )
+
+
+def _drop_name(runs: Sequence[RunRecord]) -> str:
+    """The heading of the model's drop: by its measure, where all runs have the same."""
+    names = {run.performance.rule.signal for run in runs if run.performance and run.performance.change}
+    return "performance_drop" if len(names) > 1 else next(iter(names), "auc_drop")
 
 
 def run_lines(record: RunRecord) -> list[str]:
@@ -88,12 +92,12 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
             _number(item.difference),
             f"[{_number(item.low)}, {_number(item.high)}]",
         )
-        for name, item in sorted(found.measures.items(), key=lambda pair: MEASURES.index(pair[0]))
+        for name, item in sorted(found.measures.items(), key=lambda pair: list(MEASURES).index(pair[0]))
     ]
     changed = ", ".join(f"{item.name} {item.ref:.2f} to {item.cur:.2f}" for item in found.relations[:_RELATIONS_SHOWN])
     relations = [f"what single features say about the label (AUC) changed most in: {changed}"] if changed else []
     head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} users it has not seen:"
-    gain = [f"gain in AUC of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
+    gain = [f"gain in {found.rule.unit} of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
     return [head, *_aligned(rows), *relations, *gain, ""]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
-from driftgate.performance.result import Gain, Performance, PerformanceState
+from driftgate.performance.result import Causes, Gain, Performance, PerformanceState
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
@@ -20,20 +20,34 @@ def target_line(target: TargetDrift) -> str:
 
 
 def performance_line(found: Performance) -> str:
-    """`[Performance] ...`: the AUC then and now and the interval of its fall, or why there is none."""
+    """`[Performance] ...`: the measure then and now and the interval of its drop, or why there is none."""
     note = f" ({found.passed_over.text})" if found.passed_over else ""
     if not found.measured:
         return f"[Performance] {' '.join(found.reason.split()) or found.state}{note}"
     low, high = found.drop_interval
     return (
-        f"[Performance] champion={found.model} ref_auc={found.auc.ref:.2f} cur_auc={found.auc.cur:.2f} "
+        f"[Performance] champion={found.model} ref_{found.measure}={_measured(found, found.change.ref)} "
+        f"cur_{found.measure}={_measured(found, found.change.cur)} "
         f"drop={found.drop:z.2f} [{low:z.2f}, {high:z.2f}]{note}"
     )
 
 
+def _measured(found: Performance, value: float) -> str:
+    """A value as scripts read it: without a separator of thousands."""
+    return found.rule.text(value).replace(",", "")
+
+
 def gain_line(gain: Gain) -> str:
-    """`[Retrain] gain=...`: the AUC that a model trained on the current month would bring, or why it is not known."""
+    """`[Retrain] gain=...`: the AUC that a model trained on the current month would win, or the part of the error."""
     return f"[Retrain] gain={gain.text}" if gain.computed else f"[Retrain] gain {' '.join(gain.text.split())}"
+
+
+def causes_text(found: Causes) -> str:
+    """What other entities and what another meaning of the features cost, with their 95% intervals."""
+    entities, meaning = (
+        f"{part.value:z.2f} [{part.low:z.2f}, {part.high:z.2f}]" for part in (found.entities, found.meaning)
+    )
+    return f"{entities} is of other entities, {meaning} of what the features mean"
 
 
 def figure_lines(run: Run) -> list[str]:
@@ -77,7 +91,7 @@ def verdict_markdown(run: Run) -> str:
         + "; ".join(f"`{reason}`" for reason in run.decision.reasons)
         + f"\n\n- {len(drift.drifted)} of {len(drift.columns)} declared features drift"
         + f"\n- label: {_plain(target.ref)} then, {_plain(target.cur)} now, "
-        + f"a difference of {_plain(target.abs_diff)}{why}"
+        + f"a difference of {_plain(target.abs_diff)}{_in_spreads(target)}{why}"
         + _performance_item(run.performance)
         + _gain_item(run.performance)
         + _prediction_item(drift.prediction)
@@ -90,6 +104,11 @@ def verdict_markdown(run: Run) -> str:
     )
 
 
+def _in_spreads(target: TargetDrift) -> str:
+    found = target.in_spreads
+    return "" if math.isnan(found) else f", {found:.2f} standard deviations of the label then"
+
+
 def _performance_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
@@ -97,9 +116,11 @@ def _performance_item(found: Performance) -> str:
     if not found.measured:
         return f"\n- performance: {found.reason}{note}"
     low, high = found.drop_interval
+    parts = " in parts of it" if found.rule.lower_is_better else ""
     return (
-        f"\n- performance ({_measured_model(found)}, trained on {found.trained_on}): AUC {found.auc.ref:.4f} in its "
-        f"own validation on that month, {found.auc.cur:.4f} now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}] on "
+        f"\n- performance ({_measured_model(found)}, trained on {found.trained_on}): {found.rule.short} "
+        f"{found.change.ref:.4f} in its own validation on that month, {found.change.cur:.4f} now, "
+        f"a {found.rule.drop_word} of {found.drop:.4f}{parts} [{low:.4f}, {high:.4f}] on "
         f"{found.users_cur:,} entities it has not seen{note}"
     )
 
@@ -107,7 +128,8 @@ def _performance_item(found: Performance) -> str:
 def _gain_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
-    return f"\n- gain in AUC of a model trained on this month: {found.gain.text}"
+    causes = f"\n- of the drop, {causes_text(found.causes)}" if found.causes.split else ""
+    return f"{causes}\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"
 
 
 def _measured_model(found: Performance) -> str:

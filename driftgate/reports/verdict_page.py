@@ -6,7 +6,7 @@ It is made of records alone, so that it can be drawn again from the JSON files. 
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from driftgate.performance.result import MEASURES
+from driftgate.measures import MEASURES
 from driftgate.reports import charts
 from driftgate.reports.layout import link, moment, name_html, page, verdict_badge
 from driftgate.reports.sentences import (
@@ -23,13 +23,6 @@ from driftgate.reports.sentences import (
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
-_MEASURE_NAMES = {
-    "auc": "AUC: how well it ranks; 1 is perfect, 0.5 is chance",
-    "log_loss": "Log loss; less is better",
-    "calibration_error": "Calibration error: how far its probabilities are from what happens",
-    "brier": "Brier score; less is better",
-    "positive_rate": "Rate of the label",
-}
 _RELATIONS_SHOWN = 8
 
 Files = Sequence[tuple[str, str]]
@@ -50,6 +43,7 @@ def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview
     parts = [
         _hero(record, earlier),
         _figures(record, chain),
+        _causes(record),
         _relations(record),
         _ledger(record),
         _measures(record),
@@ -85,11 +79,37 @@ def _figure(figure: Figure, chain: Sequence[RunRecord]) -> str:
     then = f" <small>was {escape(figure.then)}</small>" if figure.then else ""
     plot = ""
     if any(point.value is not None for point in shown):
-        name = charts.SIGNALS[figure.signal]
+        name = charts.title(chain, figure.signal)
         plot = f"<figure><h3>{name}</h3>{charts.trend(shown, name)}{charts.ends(shown)}</figure>"
     return (
         f"<section{' class=reached' if figure.reached else ''}><h2>{escape(figure.title)}</h2>"
         f"<div class='now'>{escape(figure.now)}{then}</div><p>{escape(figure.text)}</p>{plot}</section>"
+    )
+
+
+def _causes(record: RunRecord) -> str:
+    """The drop in its two parts."""
+    found = record.performance.causes if record.performance else None
+    if found is None or found.code is not None or record.performance is None:
+        return ""
+    rule, rows = record.performance.rule, ""
+    parts = [
+        ("What the features mean", "the same entities, and other answers", found.meaning),
+        ("Other entities", "the same meaning, and other entities", found.entities),
+    ]
+    for name, note, part in parts:
+        rows += (
+            f"<tr><th scope='row'>{name} <span class='soft small'>{note}</span></th>"
+            f"<td class='number' data-name='Cost'>{_number(part.value)}</td>"
+            f"<td class='number' data-name='95% interval'>{_number(part.low)} to {_number(part.high)}</td></tr>"
+        )
+    return (
+        f"<section><h2>Why the model is worse</h2><p class='soft'>The {rule.drop_word} of the {escape(rule.unit)} from "
+        f"{month_name(record.pair[0])} to {month_name(record.pair[1])}, in two parts that add up to it. Entities of "
+        "both months that are alike are compared; what the model loses on those is what the features mean now. "
+        f"{found.alike:,} entities are alike.</p><div class='scroll'><table class='stack'><thead><tr>"
+        "<th scope='col'>Part</th><th scope='col' class='number'>Cost</th>"
+        f"<th scope='col' class='number'>95% interval</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 
@@ -169,7 +189,7 @@ def _measures(record: RunRecord) -> str:
         return ""
     known = [name for name in MEASURES if name in found.measures]
     rows = "".join(
-        f"<tr><th scope='row'>{escape(_MEASURE_NAMES.get(name, name))}</th>"
+        f"<tr><th scope='row'>{escape(MEASURES[name].description)}</th>"
         f"<td class='number' data-name='Then'>{item.ref:.4f}</td><td class='number' data-name='Now'>{item.cur:.4f}</td>"
         f"<td class='number' data-name='Difference'>{item.difference:+.4f}</td>"
         f"<td class='number' data-name='95% interval'>{item.low:+.4f} to {item.high:+.4f}</td></tr>"

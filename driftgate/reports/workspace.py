@@ -15,8 +15,9 @@ from typing import Any
 
 from driftgate.errors import OutputError
 from driftgate.files import write_atomic
+from driftgate.measures import Measure
 from driftgate.performance.result import Performance, PerformanceState
-from driftgate.reports.workspace_panels import METRIC, dashboard, id_of
+from driftgate.reports.workspace_panels import METRIC, dashboard, id_of, measure_titles
 from driftgate.run import Run
 
 _REMEDY = "make the folder writable for this user, or set EVIDENTLY_WORKSPACE to one that is"
@@ -57,7 +58,7 @@ def add_snapshot(workspace: Path, run: Run, snapshot: str) -> Path:
     path = _snapshot_path(workspace, name, run.drift.as_of_ref, run.drift.as_of_cur)
     text = json.dumps(_with_verdict(_parsed(snapshot), run))
     try:
-        _write_dashboard(folder / "dashboard.json", name, run.performance.measured)
+        _write_dashboard(folder / "dashboard.json", name, run.performance.rule if run.performance.measured else None)
         _create(folder / "metadata.json", json.dumps(_project(name)))
         write_atomic(path, text)
         # A running UI hears of a file that is written to, not of one that is renamed. It is valid before and after.
@@ -107,9 +108,9 @@ def _create(path: Path, text: str) -> None:
         whole.unlink()
 
 
-def _write_dashboard(path: Path, monitor: str, measured: bool) -> None:
-    plain, whole = (json.dumps(dashboard(monitor, measured=each)) for each in (False, True))
-    _create(path, whole if measured else plain)
+def _write_dashboard(path: Path, monitor: str, measured: Measure | None) -> None:
+    plain, whole = (json.dumps(dashboard(monitor, measured=each)) for each in (None, measured))
+    _create(path, whole)
     # As we wrote it before there was a measured month; anything else is someone's own.
     if measured and path.read_text(encoding="utf-8") == plain:
         write_atomic(path, whole)
@@ -168,9 +169,11 @@ def _performance_text(found: Performance) -> str:
     if not found.measured:
         return found.reason
     low, high = found.drop_interval
+    rule, change = found.rule, found.change
+    word = f"{rule.drop_word} in parts of it" if rule.lower_is_better else rule.drop_word
     return (
-        f"AUC {found.auc.ref:.4f} then, {found.auc.cur:.4f} now, a fall of {found.drop:.4f} [{low:.4f}, {high:.4f}]; "
-        + (f"champion v{found.version}" if found.version else "a probe model")
+        f"{rule.short} {change.ref:.4f} then, {change.cur:.4f} now, a {word} of {found.drop:.4f} "
+        f"[{low:.4f}, {high:.4f}]; " + (f"champion v{found.version}" if found.version else "a probe model")
     )
 
 
@@ -183,10 +186,10 @@ def _own_results(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
     if run.target.computable:
         numbers["DriftgateTargetDrift", "Target drift"] = run.target.abs_diff
     if run.performance.measured:
-        numbers["DriftgateAucReference", "AUC then"] = run.performance.auc.ref
-        numbers["DriftgateAucCurrent", "AUC now"] = run.performance.auc.cur
-        numbers["DriftgateAucDrop", "Fall of the AUC"] = run.performance.drop
-        numbers["DriftgateAucDropThreshold", "Threshold of that fall"] = run.monitor.performance_drop
+        titles = measure_titles(run.performance.rule)
+        change = run.performance.change
+        values = (change.ref, change.cur, run.performance.drop, run.monitor.performance_drop)
+        numbers |= dict(zip(titles, values, strict=True))
     for (kind, title), value in numbers.items():
         key = id_of(kind).hex
         yield (

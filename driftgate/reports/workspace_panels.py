@@ -4,6 +4,8 @@ import hashlib
 import uuid
 from typing import Any
 
+from driftgate.measures import Measure
+
 METRIC = "evidently:metric_v2:"
 """What Evidently's names of metrics begin with."""
 
@@ -39,23 +41,40 @@ _PANELS: tuple[_PanelText, ...] = (
         {"DriftgateDriftedFeatures": "drifted features"},
     ),
 )
-# In a project with a month that was measured: an empty plot would only raise questions.
-_PERFORMANCE_PANELS: tuple[_PanelText, ...] = (
-    (
-        "AUC by month",
-        "How well the model ranks: 1 is perfect, 0.5 is chance. Then: on entities kept apart in its own training.",
-        "half",
-        "line",
-        {"DriftgateAucCurrent": "AUC now", "DriftgateAucReference": "AUC then"},
-    ),
-    (
-        "Fall of the AUC by month",
-        "Then minus now. Retraining is due above the threshold, if the 95% interval lies above zero.",
-        "half",
-        "line",
-        {"DriftgateAucDrop": "fall", "DriftgateAucDropThreshold": "threshold"},
-    ),
-)
+
+
+def measure_titles(rule: Measure) -> tuple[tuple[str, str], ...]:
+    """Name and title of the metrics of the model: then, now, its drop, and the threshold of that."""
+    stem, word = f"Driftgate{''.join(part.title() for part in rule.name.split('_'))}", rule.drop_word
+    return (
+        (f"{stem}Reference", f"{rule.short} then"),
+        (f"{stem}Current", f"{rule.short} now"),
+        (f"{stem}Drop", f"{word.title()} of the {rule.short}"),
+        (f"{stem}DropThreshold", f"Threshold of that {word}"),
+    )
+
+
+def _performance_panels(rule: Measure) -> tuple[_PanelText, ...]:
+    """In a project with a month that was measured: an empty plot would only raise questions."""
+    ref, cur, drop, threshold = (name for name, _ in measure_titles(rule))
+    word = rule.drop_word
+    how = "Now minus then, in parts of then" if rule.lower_is_better else "Then minus now"
+    return (
+        (
+            f"{rule.short[:1].upper()}{rule.short[1:]} by month",
+            f"{rule.description}. Then: on entities kept apart in its own training.",
+            "half",
+            "line",
+            {cur: f"{rule.short} now", ref: f"{rule.short} then"},
+        ),
+        (
+            f"{word.title()} of the {rule.short} by month",
+            f"{how}. Retraining is due above the threshold, if the 95% interval lies above zero.",
+            "half",
+            "line",
+            {drop: word, threshold: "threshold"},
+        ),
+    )
 
 
 def id_of(name: str) -> uuid.UUID:
@@ -63,10 +82,10 @@ def id_of(name: str) -> uuid.UUID:
     return uuid.UUID(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
 
 
-def dashboard(monitor: str, *, measured: bool) -> dict[str, Any]:
-    """The dashboard as Evidently stores it; with the panels on performance where a month was measured."""
+def dashboard(monitor: str, *, measured: Measure | None) -> dict[str, Any]:
+    """The dashboard as Evidently stores it; with panels on the measure where a month was measured by one."""
     # Second: below the share that most decisions rest on, above the many features.
-    texts = (_PANELS[0], *(_PERFORMANCE_PANELS if measured else ()), *_PANELS[1:])
+    texts = (_PANELS[0], *(_performance_panels(measured) if measured else ()), *_PANELS[1:])
     panels = [_panel(monitor, *item) for item in texts]
     return {
         "tabs": [{"id": str(id_of(f"{monitor}/tab")), "title": "Drift", "panels": [item["id"] for item in panels]}],

@@ -137,6 +137,30 @@ def earlier_decisions(engine: Engine, run: Run) -> tuple[PastDecision, ...]:
     )
 
 
+def is_news(engine: Engine, run: Run) -> bool:
+    """Whether the decision of a run that was kept says something that the decision before it did not.
+
+    A run that confirms a decision is no news, and neither is one with other figures that says the same: verdict,
+    reasons, champion, and whether labels are awaited.
+
+    Raises:
+        DatabaseError: the query fails.
+    """
+    record = RunRecord.of(run)
+    with database_errors("looking up earlier decisions"), engine.connect() as connection:
+        newest = _of(record.monitor, *record.pair).order_by(_table.number.desc()).limit(2)
+        found = connection.execute(newest).mappings().all()
+    if not found or found[0]["confirmed_at"] != found[0]["decided_at"]:
+        return False
+    if len(found) == 1 or found[1]["withdrawn_at"] is not None:
+        return True
+    return _said(found[0]) != _said(found[1])
+
+
+def _said(row: RowMapping) -> tuple[Any, ...]:
+    return row["verdict"], row["reason_codes"], row["champion_version"], row["record"].get("pending")
+
+
 def withdraw_decisions(connection: Connection, monitor: str, as_of_ref: date, as_of_cur: date) -> None:
     """Mark the decisions of a pair whose data can no longer be judged."""
     marked = update(monitor_decisions).where(*_is(monitor, as_of_ref, as_of_cur), _table.withdrawn_at.is_(None))

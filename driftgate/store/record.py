@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from driftgate.decision import Decision, HeldBack, Verdict
+from driftgate.decision import PERFORMANCE_KEY, Decision, HeldBack, Verdict
 from driftgate.pairs import Pair
 from driftgate.run import Run
 from driftgate.store.record_parts import (
@@ -77,6 +77,15 @@ RUN_COLUMNS = {
     "gain_low": "performance.gain.low",
     "gain_high": "performance.gain.high",
     "no_gain_code": "performance.gain.code",
+    "performance_measure": "performance.measure",
+    "performance_ref": "performance.change.ref",
+    "performance_cur": "performance.change.cur",
+    "performance_drop": "performance.drop",
+    "performance_drop_low": "performance.drop_low",
+    "performance_drop_high": "performance.drop_high",
+    "target_in_spreads": "target.in_spreads",
+    "drop_by_entities": "performance.causes.entities.value",
+    "drop_by_meaning": "performance.causes.meaning.value",
 }
 """Each column of the table of runs, and the figure of `RunRecord` that it holds. New columns stand at the end."""
 
@@ -180,9 +189,9 @@ class RunRecord(Part):
         return self.triggered if self.signalled is None else self.signalled
 
     @property
-    def auc_dropped(self) -> bool:
-        """Whether the AUC is down by more than its threshold, and surely so."""
-        return any(signal.name == "auc_drop" and signal.reached for signal in self.signals)
+    def model_dropped(self) -> bool:
+        """Whether the model is worse than in its validation by more than its threshold, and surely so."""
+        return any(signal.key == PERFORMANCE_KEY and signal.reached for signal in self.signals)
 
     @property
     def decision(self) -> Decision:

@@ -12,8 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from driftgate.decision import PastDecision, Signal
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
+from driftgate.measures import MEASURES, Measure
 from driftgate.monitors import Monitor
-from driftgate.performance.result import Gain, NoGain, Performance, PerformanceState
+from driftgate.performance.result import Causes, Gain, NoCauses, NoGain, Performance, PerformanceState
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # None where it is not computable.
@@ -63,6 +64,8 @@ class TargetRecord(Part):
     reason: str
     pending: bool = False
     p_value: Figure = None
+    spread_ref: Figure = None
+    in_spreads: Figure = None
 
     @classmethod
     def of(cls, target: TargetDrift, monitor: Monitor) -> Self:
@@ -76,7 +79,10 @@ class TargetRecord(Part):
 
 
 class MeasureRecord(Part):
-    """One measure of the model in both months; `low` and `high` are the 95% interval of `difference`."""
+    """One measure of the model in both months; `low` and `high` are the 95% interval of `difference`.
+
+    `relative_low` and `relative_high` are that of the difference in parts of `ref`, where the measure is an error.
+    """
 
     ref: float
     cur: float
@@ -84,6 +90,8 @@ class MeasureRecord(Part):
     high: float
     difference: float
     p_value: Figure = None
+    relative_low: Figure = None
+    relative_high: Figure = None
 
     @property
     def drop(self) -> float:
@@ -135,8 +143,32 @@ class GainRecord(Part):
         return Gain(numbers[0], numbers[1], numbers[2], self.entities, self.code, self.reason)
 
 
+class IntervalRecord(Part):
+    """A figure with its 95% interval; None where there is none."""
+
+    value: Figure
+    low: Figure
+    high: Figure
+
+
+class CausesRecord(Part):
+    """The drop in two parts, as in `driftgate.performance.result.Causes`; `code` says why it is not split."""
+
+    entities: IntervalRecord
+    meaning: IntervalRecord
+    alike: int
+    code: NoCauses | None
+    reason: str
+
+    @classmethod
+    def of(cls, found: Causes) -> Self:
+        """The part for a split."""
+        parts = {name: IntervalRecord.copied(getattr(found, name)) for name in ("entities", "meaning")}
+        return cls.copied(found, **parts)
+
+
 class PerformanceRecord(Part):
-    """The model in both months; `measures` holds at least the AUC where `state` is measured."""
+    """The model in both months; `measures` holds at least that named by `measure` where `state` is measured."""
 
     state: PerformanceState
     reason: str
@@ -148,18 +180,52 @@ class PerformanceRecord(Part):
     measures: dict[str, MeasureRecord]
     relations: tuple[RelationRecord, ...]
     passed_over: PassedOverRecord | None = None
+    measure: str = "auc"
     gain: GainRecord | None = None
+    causes: CausesRecord | None = None
 
     @model_validator(mode="after")
-    def _measured_has_auc(self) -> Self:
-        if self.state is PerformanceState.MEASURED and "auc" not in self.measures:
-            raise ValueError("it is measured and holds no auc")
+    def _measured_has_its_measure(self) -> Self:
+        if self.measure not in MEASURES:
+            raise ValueError(f"the measure {self.measure} is not known")
+        if self.state is PerformanceState.MEASURED and self.measure not in self.measures:
+            raise ValueError(f"it is measured and holds no {self.measure}")
         return self
 
     @property
+    def rule(self) -> Measure:
+        """The entry of the measure that decides."""
+        return MEASURES[self.measure]
+
+    @property
     def auc(self) -> MeasureRecord | None:
-        """The AUC; None where performance was not measured."""
+        """The AUC; None where it was not measured."""
         return self.measures.get("auc")
+
+    @property
+    def change(self) -> MeasureRecord | None:
+        """The measure that decides; None where performance was not measured."""
+        return self.measures.get(self.measure)
+
+    @property
+    def drop(self) -> float | None:
+        """How much worse the model is in the current month, see `Measure.drop_of`; None where it was not measured."""
+        found = self.change
+        if found is None or not self.rule.lower_is_better:
+            return found.drop if found else None
+        return float(self.rule.drop_of(found.ref, found.cur))
+
+    @property
+    def drop_low(self) -> float | None:
+        """Lower end of the 95% interval of `drop`."""
+        found = self.change
+        return (found.relative_low if self.rule.lower_is_better else found.drop_low) if found else None
+
+    @property
+    def drop_high(self) -> float | None:
+        """Upper end of the 95% interval of `drop`."""
+        found = self.change
+        return (found.relative_high if self.rule.lower_is_better else found.drop_high) if found else None
 
     @classmethod
     def of(cls, found: Performance, monitor: Monitor) -> Self:
@@ -172,6 +238,7 @@ class PerformanceRecord(Part):
             relations=[RelationRecord.copied(item) for item in found.relations],
             passed_over=PassedOverRecord.copied(found.passed_over) if found.passed_over else None,
             gain=GainRecord.copied(found.gain),
+            causes=CausesRecord.of(found.causes),
         )
 
 

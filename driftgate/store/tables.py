@@ -91,10 +91,22 @@ _GIVE_CODES = text(
 )
 
 
+# Earlier releases measured the AUC alone, in columns of its own.
+_GIVE_MEASURES = text(
+    """
+    UPDATE monitor_runs SET
+        performance_measure = 'auc', performance_ref = auc_ref, performance_cur = auc_cur, performance_drop = auc_drop,
+        performance_drop_low = auc_drop_low, performance_drop_high = auc_drop_high
+    WHERE performance_measure IS NULL AND performance_state IS NOT NULL
+    """
+)
+
+
 def create_result_tables(engine: Engine) -> None:
     """Create the tables of runs and decisions where they are missing, and no others.
 
-    Rows of earlier releases get their codes, and each becomes the first decision of its pair.
+    Rows of earlier releases get their codes and the name of their measure, and each becomes the first decision of its
+    pair.
 
     Raises:
         DatabaseError: the role may not, or the database cannot be reached.
@@ -102,6 +114,7 @@ def create_result_tables(engine: Engine) -> None:
     create_tables(engine, [monitor_runs, monitor_columns, monitor_decisions])
     with database_errors("giving earlier runs their codes"), engine.begin() as connection:
         connection.execute(_GIVE_CODES)
+        connection.execute(_GIVE_MEASURES)
         keep_earlier_releases(connection)
 
 

@@ -1,7 +1,7 @@
 """The training set: the point-in-time features of a month with the labels of the same period."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,6 +17,7 @@ from driftgate.errors import DataError
 from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth
+from driftgate.measures import LARGEST_LABEL, MOST_CLASSES, LabelKind
 from driftgate.training.features import InputKind, ModelFeature, model_features
 from driftgate.training.split import key_text
 
@@ -26,19 +27,21 @@ KEY, LABEL = "__key__", "__label__"
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """An Arrow IPC file, sorted by key: `__key__` (text), `__label__` (0 or 1), and a column for each feature.
+    """An Arrow IPC file, sorted by key: `__key__` (text), `__label__`, and a column for each feature.
 
     Attributes:
+        kind: of the label: 0 or 1, a number, or a class as text.
         rows: labelled entities.
-        positives: how many of them have the label 1.
+        spread: the labels in words, such as "63 of them positive".
         unlabelled: entities of the month that were left out, because they have no label.
         fingerprint: SHA-256 of the content; the order of rows does not change it.
     """
 
     as_of: date
     path: Path
+    kind: LabelKind
     rows: int
-    positives: int
+    spread: str
     unlabelled: int
     features: tuple[ModelFeature, ...]
     fingerprint: str
@@ -54,10 +57,10 @@ def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_ro
         min_rows: labelled entities that are needed.
 
     Raises:
-        DataError: labels are absent, too few, of one class only, or not binary; or a feature cannot be used.
+        DataError: labels are absent, too few, all the same, or of too many classes; or a feature cannot be used.
     """
     features = model_features(month)
-    if labels.path is None:
+    if labels.path is None or labels.kind is None:
         raise DataError(
             f"the month {month.as_of} cannot be trained on: {labels.reason}",
             remedy="load its labels, or train on an earlier month by --as-of",
@@ -66,17 +69,13 @@ def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_ro
     by_key = dict(zip(_key_texts(answers.column(key)), answers.column(LABEL_COLUMN).to_pylist(), strict=True))
     keys = _key_texts(table.column(key))
     found = [by_key.get(item) for item in keys]
-    _require_binary(found, month.as_of, min_rows)
+    spread = _require_learnable([value for value in found if value is not None], labels.kind, month.as_of, min_rows)
     columns = {item.name: table.column(item.name) for item in features}
-    whole = pa.table(
-        {KEY: keys, LABEL: pa.array([None if value is None else int(value) for value in found], pa.int8())} | columns
-    )
+    whole = pa.table({KEY: keys, LABEL: _label_column(found, labels.kind)} | columns)
     whole = whole.filter(pc.is_valid(whole.column(LABEL))).sort_by(KEY)
     write_file(out, whole)
-    positives = pc.sum(whole.column(LABEL)).as_py()
-    return TrainingSet(
-        month.as_of, out, whole.num_rows, positives, len(keys) - whole.num_rows, features, fingerprint(whole)
-    )
+    left_out = len(keys) - whole.num_rows
+    return TrainingSet(month.as_of, out, labels.kind, whole.num_rows, spread, left_out, features, fingerprint(whole))
 
 
 def fingerprint(table: pa.Table) -> str:
@@ -103,10 +102,40 @@ def input_columns(table: pa.Table, features: Iterable[ModelFeature]) -> dict[str
     return {item.name: _input(table.column(item.name), item) for item in features}
 
 
-def labels_of(table: pa.Table) -> NDArray[np.int64]:
-    """Return the labels of a training set, shape (n,)."""
-    values: NDArray[np.int64] = table.column(LABEL).cast(pa.int64()).to_numpy()
-    return values
+def labels_of(table: pa.Table) -> NDArray[Any]:
+    """Return the labels of a training set, shape (n,): integers 0 and 1, floats, or texts."""
+    column = table.column(LABEL)
+    if pa.types.is_string(column.type):
+        return np.asarray(column.to_pylist(), dtype=np.str_)
+    values: NDArray[Any] = column.to_numpy()
+    return values if pa.types.is_floating(column.type) else values.astype(np.int64)
+
+
+def class_numbers(values: NDArray[np.str_], classes: Sequence[str]) -> NDArray[np.float64]:
+    """Return the place of each class among those that a model knows, -1 where it does not; shape (n,).
+
+    >>> class_numbers(np.array(["b", "z", "a"]), ("a", "b"))
+    array([ 1., -1.,  0.])
+    """
+    place = {name: float(at) for at, name in enumerate(classes)}
+    return np.array([place.get(value, -1.0) for value in values.tolist()], dtype=np.float64)
+
+
+def over_classes(scores: NDArray[np.float64], known: Sequence[str], classes: Sequence[str]) -> NDArray[np.float64]:
+    """Return probabilities of the classes that a model knows as those of other classes; 0 for what it does not know.
+
+    Args:
+        scores: shape (n, known).
+        known: classes of the model.
+        classes: these and others, in any order.
+
+    >>> over_classes(np.array([[0.25, 0.75]]), ("a", "c"), ("a", "b", "c"))
+    array([[0.25, 0.  , 0.75]])
+    """
+    wide = np.zeros((len(scores), len(classes)))
+    for at, name in enumerate(known):
+        wide[:, classes.index(name)] = scores[:, at]
+    return wide
 
 
 def _input(column: pa.ChunkedArray, item: ModelFeature) -> Any:
@@ -128,21 +157,46 @@ def _key_texts(column: pa.ChunkedArray) -> list[str]:
     return [key_text(value) for value in column.to_pylist()]
 
 
-def _require_binary(found: list[Any], as_of: date, min_rows: int) -> None:
-    values = [value for value in found if value is not None]
-    other = {value for value in values if value not in (0, 1)}
-    if other:
+def _label_column(found: list[Any], kind: LabelKind) -> pa.Array:
+    if kind is LabelKind.CATEGORICAL:
+        return pa.array(found, pa.string())
+    number, into = (float, pa.float64()) if kind is LabelKind.NUMERIC else (int, pa.int8())
+    return pa.array([None if value is None else number(value) for value in found], into)
+
+
+def _require_learnable(values: list[Any], kind: LabelKind, as_of: date, min_rows: int) -> str:
+    """Check that there is something to learn; return the labels in words."""
+    distinct = set(values)
+    if kind is LabelKind.CATEGORICAL and len(distinct) > MOST_CLASSES:
         raise DataError(
-            f"the label of {as_of} has values such as {min(other)}",
-            allowed="a boolean, or 0 and 1",
-            remedy="point the label in monitors.toml at a view that says yes or no",
+            f"the label of {as_of} has {len(distinct)} classes",
+            allowed=f"up to {MOST_CLASSES} classes",
+            remedy="point the label in monitors.toml at a view that puts rare classes together",
         )
-    if len(values) < min_rows or len(set(values)) < 2:
+    largest = max(map(abs, values), default=0.0) if kind is LabelKind.NUMERIC else 0.0
+    if largest > LARGEST_LABEL:
         raise DataError(
-            f"{len(values)} entities of {as_of} have features and a label, {sum(map(int, values))} of them positive",
-            allowed=f"at least {min_rows}, of both classes",
+            f"a label of {as_of} is {largest:.3g}",
+            allowed=f"numbers up to {LARGEST_LABEL:g}",
+            remedy="correct these rows, or give the label another unit",
+        )
+    words = _in_words(values, kind)
+    if len(values) < min_rows or len(distinct) < 2:
+        need = "of both classes" if kind is LabelKind.BOOLEAN else "whose labels differ"
+        raise DataError(
+            f"{len(values)} entities of {as_of} have features and a label, {words}",
+            allowed=f"at least {min_rows}, {need}",
             remedy="load more of the month, or train on another by --as-of",
         )
+    return words
+
+
+def _in_words(values: list[Any], kind: LabelKind) -> str:
+    if kind is LabelKind.BOOLEAN:
+        return f"{sum(map(int, values)):,} of them positive"
+    if kind is LabelKind.CATEGORICAL:
+        return f"of {len(set(values))} classes"
+    return f"from {min(values):g} to {max(values):g}" if values else "none"
 
 
 def _canonical(column: Any) -> Iterable[bytes]:

@@ -10,10 +10,12 @@ import pyarrow as pa
 
 from driftgate.errors import DataError
 from driftgate.features.files import read_file, write_file
-from driftgate.training.dataset import KEY, TrainingSet, input_columns, labels_of
-from driftgate.training.metrics import CalibrationBin, all_metrics, calibration
+from driftgate.measures import LabelKind
+from driftgate.training.dataset import KEY, LABEL, TrainingSet, class_numbers, input_columns, labels_of
+from driftgate.training.metrics import CalibrationBin, calibration, metrics_of
 from driftgate.training.model import TrainedModel
 from driftgate.training.registry.versions import Training
+from driftgate.training.scoring import score_columns
 from driftgate.training.split import VALIDATION_SHARE, validation_mask
 
 EXAMPLE_ROWS = 5
@@ -33,8 +35,9 @@ class Evaluation:
 
     Attributes:
         training: everything that is recorded with the model.
-        calibration: reliability table of the validation entities.
-        judged: Arrow IPC file of all labelled entities: `key` (text), `label`, `score`, `validation`.
+        calibration: reliability table of the validation entities; empty where the label is not boolean.
+        judged: Arrow IPC file of all labelled entities: `key` (text), `label`, `validation`, and the columns of
+            `driftgate.training.scoring.score_columns`.
     """
 
     training: Training
@@ -55,11 +58,11 @@ def fit_model(data: TrainingSet, seed: int, out: Path) -> FittedModel:
     labels = labels_of(train)
     if len(np.unique(labels)) < 2:
         raise DataError(
-            f"the {len(labels)} training entities of {data.as_of} are all of one class",
-            allowed="entities of both classes",
+            f"the {len(labels)} training entities of {data.as_of} all have the label {labels[0]}",
+            allowed="entities whose labels differ",
             remedy="take a month with more labelled entities, or another seed",
         )
-    pipeline = fit_pipeline(input_columns(train, data.features), labels, data.features, seed)
+    pipeline = fit_pipeline(input_columns(train, data.features), labels, data.features, seed, data.kind)
     out.write_bytes(pickle.dumps(pipeline))
     return FittedModel(out, seed)
 
@@ -76,11 +79,12 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
 
     table = read_file(data.path)
     keys, labels = table.column(KEY).to_pylist(), labels_of(table)
-    model = TrainedModel("", "", tuple(item.name for item in data.features), read_pipeline(fitted))
-    scores = model.probabilities(input_columns(table, data.features))
+    model = TrainedModel("", "", tuple(item.name for item in data.features), read_pipeline(fitted), data.kind)
+    scores = model.scores(input_columns(table, data.features))
     held_out = validation_mask(keys, fitted.seed)
-    judged = pa.table({"key": keys, "label": labels.astype(np.int8), "score": scores, "validation": held_out})
-    write_file(out, judged)
+    judged = {"key": keys, "label": table.column(LABEL), "validation": held_out}
+    write_file(out, pa.table(judged | score_columns(scores, model.classes)))
+    known = class_numbers(labels, model.classes) if model.classes else labels.astype(np.float64)
     training = Training(
         monitor=monitor,
         as_of=data.as_of,
@@ -89,13 +93,16 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
         fingerprint=data.fingerprint,
         features=data.features,
         parameters=PARAMETERS,
-        metrics=all_metrics(labels[held_out], scores[held_out]),
+        metrics=metrics_of(data.kind, known[held_out], scores[held_out]),
         train_rows=int((~held_out).sum()),
         validation_rows=int(held_out.sum()),
         unlabelled_rows=data.unlabelled,
         sklearn=sklearn.__version__,
+        label_kind=data.kind,
+        classes=model.classes,
     )
-    return Evaluation(training, tuple(calibration(labels[held_out], scores[held_out])), out)
+    boolean = data.kind is LabelKind.BOOLEAN
+    return Evaluation(training, tuple(calibration(labels[held_out], scores[held_out])) if boolean else (), out)
 
 
 def read_pipeline(fitted: FittedModel) -> Any:

@@ -1,4 +1,4 @@
-"""The metrics of predicted probabilities, in pure numpy; each formula names its source."""
+"""The metrics of a training, in pure numpy; each formula names its source."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgate.errors import DataError
-from driftgate.training.model import predictions_of
+from driftgate.measures import LabelKind, values_of
+from driftgate.training.model import positives_of
 
 Labels = NDArray[Any]
 Probabilities = NDArray[np.float64]
@@ -32,6 +33,50 @@ class CalibrationBin:
     positive_rate: float
 
 
+SHOWN = {
+    LabelKind.BOOLEAN: ("auc", "f1", "accuracy", "log_loss"),
+    LabelKind.NUMERIC: ("rmse", "mae", "r2", "bias"),
+    LabelKind.CATEGORICAL: ("macro_auc", "log_loss", "accuracy"),
+}
+"""The metrics that a training's line shows, by the kind of its label."""
+
+
+def metrics_of(kind: LabelKind, labels: Labels, scores: Probabilities) -> dict[str, float]:
+    """Return every metric of n rows by name.
+
+    Args:
+        kind: of the label.
+        labels, scores: as `driftgate.measures.Measure` takes them.
+
+    Raises:
+        DataError: there are no rows, or all have the same label.
+    """
+    if kind is LabelKind.BOOLEAN:
+        return all_metrics(labels, scores)
+    if not len(labels) or (labels == labels[0]).all():
+        raise DataError(
+            f"{len(labels)} rows whose labels are all the same: a measure of them says nothing",
+            allowed="rows whose labels differ",
+            remedy="take a month with more labelled entities",
+        )
+    found = values_of(kind, labels, scores)
+    if kind is LabelKind.CATEGORICAL:
+        return {**found, "accuracy": float(np.mean(scores.argmax(axis=1) == labels))}
+    return {
+        **found,
+        "r2": r2(labels, scores),
+        "label_sd": float(np.std(labels)),
+        "mean_prediction": float(np.mean(scores)),
+    }
+
+
+def r2(labels: Labels, predictions: Probabilities) -> float:
+    """Share of the labels' variance that the predictions explain; below 0 where the labels' mean would do better."""
+    # In parts of the largest label: the square of a large number would overflow.
+    scale = float(np.abs(labels).max()) or 1.0
+    return float(1 - np.mean(((labels - predictions) / scale) ** 2) / np.var(labels / scale))
+
+
 def all_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
     """Return every metric of n rows by name, including those of calibration.
 
@@ -47,7 +92,7 @@ def all_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float
         "brier": brier(labels, probabilities),
         "calibration_error": calibration_error(labels, probabilities),
         "positive_rate": float(np.mean(labels)),
-        "predicted_positive_rate": float(np.mean(predictions_of(probabilities))),
+        "predicted_positive_rate": float(np.mean(positives_of(probabilities))),
         "mean_probability": float(np.mean(probabilities)),
     }
 
@@ -77,14 +122,14 @@ def auc(labels: Labels, probabilities: Probabilities) -> float:
 
 def f1(labels: Labels, probabilities: Probabilities) -> float:
     """Harmonic mean of precision and recall at 0.5: 2 TP / (2 TP + FP + FN) (van Rijsbergen 1979); 0 without a TP."""
-    positive, predicted = labels == 1, predictions_of(probabilities) == 1
+    positive, predicted = labels == 1, positives_of(probabilities) == 1
     hits = int((positive & predicted).sum())
     return 2 * hits / (int(positive.sum()) + int(predicted.sum())) if hits else 0.0
 
 
 def accuracy(labels: Labels, probabilities: Probabilities) -> float:
     """Share of rows whose prediction at 0.5 is the label."""
-    return float(np.mean(predictions_of(probabilities) == labels))
+    return float(np.mean(positives_of(probabilities) == labels))
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 
 from driftgate.errors import DataError, bounded
+from driftgate.measures import LabelKind
 from driftgate.training.encoder import Columns, FeatureEncoder
 from driftgate.training.features import ModelFeature
 
@@ -23,8 +24,38 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def fit_pipeline(columns: Columns, labels: NDArray[Any], features: tuple[ModelFeature, ...], seed: int) -> Pipeline:
+def fit_pipeline(
+    columns: Columns,
+    labels: NDArray[Any],
+    features: tuple[ModelFeature, ...],
+    seed: int,
+    kind: LabelKind = LabelKind.BOOLEAN,
+) -> Pipeline:
     """Fit the pipeline on n rows; the same rows in the same order and the same seed give the same trees.
+
+    Args:
+        columns: for each feature n values, None or NaN where missing.
+        labels: 0 or 1, numbers, or classes as text; shape (n,).
+        features: the columns to read.
+        seed: random state.
+        kind: of the label.
+
+    Raises:
+        DataError: a feature has no value at all, or one that is not of its type.
+    """
+    encoder = FeatureEncoder(features).fit(columns)
+    matrix = encoder.transform(columns)
+    _require_values(encoder, matrix)
+    coded = encoder.coded_columns or None
+    if kind is LabelKind.NUMERIC:
+        regressor = HistGradientBoostingRegressor(**PARAMETERS, categorical_features=coded, random_state=seed)
+        return Pipeline([("encode", encoder), ("regress", regressor.fit(matrix, labels))])
+    classifier = HistGradientBoostingClassifier(**PARAMETERS, categorical_features=coded, random_state=seed)
+    return Pipeline([("encode", encoder), ("classify", classifier.fit(matrix, labels))])
+
+
+class WeightedClassifier:
+    """Trees that tell two classes from each other, fitted again and again on parts and weights of the same rows.
 
     Args:
         columns: for each feature n values, None or NaN where missing.
@@ -35,13 +66,33 @@ def fit_pipeline(columns: Columns, labels: NDArray[Any], features: tuple[ModelFe
     Raises:
         DataError: a feature has no value at all, or one that is not of its type.
     """
-    encoder = FeatureEncoder(features).fit(columns)
-    matrix = encoder.transform(columns)
-    _require_values(encoder, matrix)
-    classifier = HistGradientBoostingClassifier(
-        **PARAMETERS, categorical_features=encoder.coded_columns or None, random_state=seed
-    ).fit(matrix, labels)
-    return Pipeline([("encode", encoder), ("classify", classifier)])
+
+    def __init__(
+        self, columns: Columns, labels: NDArray[np.float64], features: tuple[ModelFeature, ...], seed: int
+    ) -> None:
+        encoder = FeatureEncoder(features).fit(columns)
+        self._matrix, self._labels, self._seed = encoder.transform(columns), labels, seed
+        _require_values(encoder, self._matrix)
+        self._coded = encoder.coded_columns or None
+
+    def probabilities(
+        self, fitted: NDArray[np.bool_], scored: NDArray[np.bool_], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Fit on the rows of one mask with their weights, and return the probability of 1 for the rows of another.
+
+        Args:
+            fitted, scored: shape (n,).
+            weights: shape (n,); both classes need some.
+        """
+        trees = HistGradientBoostingClassifier(
+            **{**PARAMETERS, "max_iter": 25, "learning_rate": 0.2},
+            categorical_features=self._coded,
+            random_state=self._seed,
+        )
+        rows = fitted & (weights > 0)
+        trees.fit(self._matrix[rows], self._labels[rows], sample_weight=weights[rows])
+        found: NDArray[np.float64] = trees.predict_proba(self._matrix[scored])[:, 1]
+        return found
 
 
 def _require_values(encoder: FeatureEncoder, matrix: NDArray[np.float64]) -> None:

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Sequence
 
-from driftgate.training.metrics import CalibrationBin
+from driftgate.training.metrics import SHOWN, CalibrationBin
 from driftgate.training.registry.models import TrainedVersion
 
 
 def training_line(trained: TrainedVersion) -> str:
     """Return the line `[Train] ...`: the version, its alias ("none" where it has none), and its metrics."""
     training, registered = trained.training, trained.registered
-    shown = " ".join(f"{name}={training.metrics[name]:.4f}" for name in ("auc", "f1", "accuracy", "log_loss"))
+    shown = " ".join(f"{name}={training.metrics[name]:.4f}" for name in SHOWN[training.label_kind])
     return (
         f"[Train] model={trained.model} version={registered.version} alias={registered.alias or 'none'} "
         f"as_of={training.as_of} {shown} rows={training.train_rows + training.validation_rows}"
@@ -32,6 +32,16 @@ def training_markdown(trained: TrainedVersion, calibration: Sequence[Calibration
         "|---|---|",
         *(f"| {name} | {value:.4f} |" for name, value in training.metrics.items()),
         "",
+        *_calibration_lines(calibration),
+        f"Training set: SHA-256 `{training.fingerprint}`",
+    ]
+    return "\n".join(lines)
+
+
+def _calibration_lines(calibration: Sequence[CalibrationBin]) -> list[str]:
+    if not calibration:
+        return []
+    return [
         "| probability | entities | mean probability | positive rate |",
         "|---|---|---|---|",
         *(
@@ -40,9 +50,7 @@ def training_markdown(trained: TrainedVersion, calibration: Sequence[Calibration
             for part in calibration
         ),
         "",
-        f"Training set: SHA-256 `{training.fingerprint}`",
     ]
-    return "\n".join(lines)
 
 
 def _plain(value: float) -> str:

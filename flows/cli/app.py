@@ -19,6 +19,7 @@ from flows.cli import models as model_commands
 from flows.cli import profiles as profile_commands
 from flows.cli import retraining as retrain_commands
 from flows.cli import serving as serve_commands
+from flows.cli import stack as stack_commands
 from flows.planning import prepare, resolve_plan
 from flows.runtime.environment import Runtime, feature_worker, start_workers
 from flows.runtime.local_server import start_prefect
@@ -33,7 +34,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for group in (model_commands, retrain_commands, serve_commands, history_commands, profile_commands):
+for group in (
+    model_commands,
+    retrain_commands,
+    serve_commands,
+    history_commands,
+    profile_commands,
+    stack_commands,
+):
     app.add_typer(group.commands)
 
 AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD by default the newest but one")]
@@ -158,13 +166,18 @@ def init(
 
 
 @app.command()
-def months(monitor: MonitorName = None) -> None:
+def months(
+    monitor: MonitorName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the lines")] = False,
+) -> None:
     """List the months that are loaded, oldest first."""
     from driftgate.monitors import read_monitor
+    from driftgate.reports.documents import months_document
 
     runtime = Runtime.from_environment()
-    for month in runtime.months(read_monitor(runtime.settings.driftgate_monitors, monitor)):
-        print(month)
+    chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    found = runtime.months(chosen)
+    print(*[months_document(chosen.name, found)] if as_json else found, sep="\n", end="\n" if found or as_json else "")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from driftgate.snapshots.dates import parse_as_of
 
 commands = typer.Typer()
 
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the lines")]
 MonitorName = Annotated[str | None, typer.Option(help="Heading in monitors.toml; by default the only one")]
 
 
@@ -53,17 +54,19 @@ def backfill(
 def runs(
     monitor: MonitorName = None,
     last: Annotated[int, typer.Option(min=1, help="How many of the newest")] = 24,
+    as_json: Json = False,
 ) -> None:
     """List the runs of a monitor, newest month last."""
     from driftgate.monitors import read_monitor
+    from driftgate.reports.documents import runs_document
     from driftgate.reports.terminal import runs_table
     from driftgate.store.history import past_runs
     from flows.runtime.environment import Runtime
 
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
-    found = past_runs(runtime.engine, chosen.name)
-    for line in runs_table(found[-last:]):
+    found = past_runs(runtime.engine, chosen.name)[-last:]
+    for line in [runs_document(chosen.name, found)] if as_json else runs_table(found):
         typer.echo(line)
 
 
@@ -72,16 +75,19 @@ def show(
     as_of_cur: Annotated[str | None, typer.Argument(help="The month judged; by default the newest")] = None,
     as_of_ref: Annotated[str | None, typer.Option(help="Its reference, where it was judged against several")] = None,
     monitor: MonitorName = None,
+    as_json: Json = False,
 ) -> None:
     """Show one run: its reasons, its columns, and what it would take to flip it."""
     from driftgate.monitors import read_monitor
+    from driftgate.reports.documents import run_document
     from driftgate.reports.terminal import run_lines
     from driftgate.store.history import past_record
     from flows.runtime.environment import Runtime
 
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
-    for line in run_lines(past_record(runtime.engine, chosen.name, _date(as_of_cur), _date(as_of_ref))):
+    record = past_record(runtime.engine, chosen.name, _date(as_of_cur), _date(as_of_ref))
+    for line in [run_document(record)] if as_json else run_lines(record):
         typer.echo(line)
 
 

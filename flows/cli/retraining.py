@@ -14,7 +14,9 @@ MonitorName = Annotated[str | None, typer.Option(help="Heading in monitors.toml;
 @commands.command()
 def retrain(
     as_of: Annotated[str | None, typer.Option(help="Month to train on; by default the newest with labels")] = None,
-    delta: Annotated[float, typer.Option(help="Least gain of the AUC that is worth a change")] = 0.01,
+    delta: Annotated[
+        float, typer.Option(help="Least gain that is worth a change: of the AUC, or a part of the error")
+    ] = 0.01,
     monitor: MonitorName = None,
 ) -> None:
     """Train a challenger, hold it against the champion, and promote it where it surely wins."""

@@ -1,7 +1,7 @@
-"""A Prefect server for one command, where PREFECT_API_URL names none.
+"""The Prefect server that a command uses: the one of PREFECT_API_URL, else that of `driftgate up`, else one of its own.
 
-It starts as a process of its own, so that it comes up while this process imports what it needs, and it ends with the
-command, however that ends: it watches a pipe that closes when its parent is gone. Runs are kept in PREFECT_HOME.
+The last starts as a process of its own, so that it comes up while this process imports what it needs, and it ends with
+the command, however that ends: it watches a pipe that closes when its parent is gone. Runs are kept in PREFECT_HOME.
 """
 
 import atexit
@@ -9,13 +9,15 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from flows.runtime import prefect_server
 
 _STARTUP_SECONDS = 180
 
@@ -45,7 +47,7 @@ class LocalServer:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
         self._process = subprocess.Popen(
-            [sys.executable, __file__, str(self.port)],
+            [sys.executable, prefect_server.__file__, "--port", str(self.port), "--with-parent"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env={**os.environ, **_LEAN, **variables},
@@ -92,7 +94,7 @@ class LocalServer:
 
 
 def start_prefect() -> Callable[[], None]:
-    """Set Prefect up, with a server of its own where PREFECT_API_URL names none; call the result to wait for it.
+    """Set Prefect up, with a server of its own where there is none to use; call the result to wait for it.
 
     Raises:
         ConfigurationError: a setting is wrong.
@@ -109,6 +111,9 @@ def start_prefect() -> Callable[[], None]:
     configured = os.environ.get("PREFECT_API_URL")
     if configured:
         return lambda: require_server(configured)
+    if (of_up := _server_of_up(home)) is not None:
+        os.environ.update(of_up)
+        return lambda: None
 
     server = LocalServer()
     # Handlers run last in, first out: registered before Prefect is imported, this runs after Prefect has sent the
@@ -116,6 +121,25 @@ def start_prefect() -> Callable[[], None]:
     atexit.register(server.close)
     os.environ["PREFECT_API_URL"] = server.url
     return server.wait
+
+
+def _server_of_up(home: Path) -> dict[str, str] | None:
+    """Variables that lead to the server of a running `driftgate up`; None where none answers.
+
+    One that starts is waited for, because two servers on one history would be in each other's way.
+    """
+    from driftgate.supervision.part import answers
+    from driftgate.supervision.state import PartState, read_status
+
+    deadline = time.monotonic() + _STARTUP_SECONDS
+    while (status := read_status(home)) is not None and status.prefect_api:
+        part = status.part("prefect")
+        if answers(f"{status.prefect_api}/health") is not None:
+            return {"PREFECT_API_URL": status.prefect_api, "PREFECT_UI_URL": status.prefect_api.removesuffix("/api")}
+        if part is None or part.state is not PartState.STARTING or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    return None
 
 
 def require_server(url: str) -> None:
@@ -138,7 +162,6 @@ def require_server(url: str) -> None:
 
 
 def _failed(what: str) -> Exception:
-    # Imported late: the server's own process runs this file as a script and needs nothing of ours.
     from driftgate.errors import DriftgateError
 
     return DriftgateError(
@@ -152,28 +175,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(0)
-
-
-def main() -> None:
-    """Serve on the port given as the only argument until the parent is gone."""
-    import gc
-
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    gc.disable()
-    import uvicorn
-    from prefect.server.api.server import create_app
-
-    app = create_app()
-    gc.enable()
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lifespan="on")
-
-
-if __name__ == "__main__":
-    # The folder of this file is no package root; without this, `import flows` would fail and siblings shadow names.
-    sys.path.pop(0)
-    main()

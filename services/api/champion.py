@@ -69,6 +69,6 @@ class ChampionWatcher(threading.Thread):
         if before is None or before.version != version:
             model = self._registry.load(version)
             self._scorer.adopt(model)
-            self._metrics.serves(model.name, version, before.version if before else None)
+            self._metrics.serves(model, before.version if before else None)
             _log.info("serving another version", extra={"model": model.name, "version": version})
         self.trouble = ""

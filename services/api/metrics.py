@@ -1,7 +1,8 @@
 """The metrics of the API. Labels are bounded: route templates, methods, statuses, versions; never a user."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,13 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from driftgate.measures import LabelKind
+from driftgate.training.model import TrainedModel
+from services.api.rows import Row
+
 UNMATCHED = "unmatched"
+# In place of numbers, which would each be a series of its own.
+_NUMBER = "number"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _READ = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -53,7 +60,10 @@ class Metrics:
             "api_predictions_total", "Predictions served", ("model_version", "prediction"), registry=registry
         )
         self.probability = Histogram(
-            "api_predicted_probability", "Probability of the positive class", buckets=_PROBABILITY, registry=registry
+            "api_predicted_probability",
+            "Probability of the positive class",
+            buckets=_PROBABILITY,
+            registry=registry,
         )
         self.feature_read = Histogram(
             "api_feature_read_seconds", "Time of one read of the online store", buckets=_READ, registry=registry
@@ -94,18 +104,20 @@ class Metrics:
         self.requests.labels(*labels).inc()
         self.latency.labels(*labels).observe(seconds)
 
-    def served(self, version: str, predictions: list[int], probabilities: list[float]) -> None:
-        """Count predictions and where their probabilities lie."""
-        for prediction in (0, 1):
-            count = predictions.count(prediction)
-            if count:
-                self.predictions.labels(version, str(prediction)).inc(count)
-        for probability in probabilities:
-            self.probability.observe(probability)
+    def served(self, rows: Sequence[Row]) -> None:
+        """Count the predictions of one version, and where their probabilities lie."""
+        numeric = rows[0].kind is LabelKind.NUMERIC
+        for prediction, count in Counts(_NUMBER if numeric else str(row.prediction) for row in rows).items():
+            self.predictions.labels(rows[0].version, prediction).inc(count)
+        for row in rows:
+            if row.probability is not None:
+                self.probability.observe(row.probability)
 
-    def serves(self, model: str, version: str, before: str | None) -> None:
+    def serves(self, served: TrainedModel, before: str | None) -> None:
         """Tell which version is served from now on, and begin the series of its predictions."""
-        for prediction in ("0", "1"):
+        model, version = served.name, served.version
+        numeric = served.kind is LabelKind.NUMERIC
+        for prediction in served.classes or ((_NUMBER,) if numeric else ("0", "1")):
             self.predictions.labels(version, prediction)
         if self._model is not None:
             self._model.now = (model, version)

@@ -102,10 +102,11 @@ def key_check() -> Any:
 
 
 def _prediction(row: Row, schemas: EntitySchemas) -> dict[str, Any]:
+    probability = {} if row.probability is None else {"probability": row.probability}
     return {
         schemas.one: row.key,
         "prediction": row.prediction,
-        "probability": row.probability,
+        **probability,
         "model_version": row.version,
         "features_used": row.features,
     }

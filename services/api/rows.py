@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from driftgate.features.online import KeyState, OnlineRows
+from driftgate.measures import LabelKind
 from driftgate.training.model import TrainedModel, predictions_of
 
 
@@ -26,16 +27,20 @@ class Row:
 
     Attributes:
         features: by name; None where NULL, NaN or infinite, so that all of it is JSON.
-        probability: NaN where no score was asked for, or the key is not FOUND.
+        probability: of 1, or of the predicted class; None for a number, where no score was asked for, or where the key
+            is not FOUND.
+        prediction: 0 or 1, a number, or a class.
+        kind: of the label.
     """
 
     key: str
     state: KeyState
     as_of: date | None
     features: Mapping[str, Any]
-    probability: float = math.nan
-    prediction: int = 0
+    probability: float | None = None
+    prediction: float | str = 0
     version: str = ""
+    kind: LabelKind = LabelKind.BOOLEAN
 
 
 @dataclass(frozen=True)
@@ -53,22 +58,25 @@ def rows_of(keys: Sequence[str], found: OnlineRows, model: TrainedModel | None) 
         DataError: a feature of the model is absent, or not of its type.
     """
     probabilities, predictions = _scores(model, found)
-    version = model.version if model is not None else ""
+    version, kind = (model.version, model.kind) if model is not None else ("", LabelKind.BOOLEAN)
     parts = zip(keys, found.states, found.as_of, _records(found), probabilities, predictions, strict=True)
     return [
-        Row(key, state, day, features, probability, prediction, version)
+        Row(key, state, day, features, probability, prediction, version, kind)
         for key, state, day, features, probability, prediction in parts
     ]
 
 
-def _scores(model: TrainedModel | None, found: OnlineRows) -> tuple[list[float], list[int]]:
-    """Probability and prediction by row; NaN and 0 where nothing was found, or there is no model."""
-    probabilities, predictions = [math.nan] * len(found.states), [0] * len(found.states)
+def _scores(model: TrainedModel | None, found: OnlineRows) -> tuple[list[float | None], list[float | str]]:
+    """Probability and prediction by row; None and 0 where nothing was found, or there is no model."""
+    probabilities: list[float | None] = [None] * len(found.states)
+    predictions: list[float | str] = [0] * len(found.states)
     which = [place for place, state in enumerate(found.states) if state is KeyState.FOUND]
     if model is not None and which:
         columns = {name: [found.columns[name][place] for place in which] for name in model.features}
-        scores = model.probabilities(columns)
-        for place, probability, prediction in zip(which, scores.tolist(), predictions_of(scores).tolist(), strict=True):
+        scored = predictions_of(model.kind, model.scores(columns), model.classes)
+        for place, probability, prediction in zip(
+            which, scored.probabilities or [None] * len(which), scored.values, strict=True
+        ):
             probabilities[place], predictions[place] = probability, prediction
     return probabilities, predictions
 

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic.json_schema import SkipJsonSchema
 
 from driftgate.errors import ConfigurationError
 from services.api.settings import MAX_BATCH
@@ -46,6 +47,11 @@ class BatchRequest(BaseModel):
     ]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    # What an answer lacks is not there, and not null.
+    del schema["default"]
+
+
 class PredictionAnswer(BaseModel):
     """One user's score."""
 
@@ -53,8 +59,16 @@ class PredictionAnswer(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
     entity_key: EntityKey
-    prediction: Literal[0, 1] = Field(description="1 from a probability of 0.5 on", examples=[1])
-    probability: float = Field(ge=0, le=1, description="Of the positive class", examples=[0.71])
+    prediction: Literal[0, 1] | float | str = Field(
+        description="1 from a probability of 0.5 on; of a numeric label the number, of a categorical one the class",
+        examples=[1],
+    )
+    probability: Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None] = Field(
+        default=None,
+        description="Of the positive class, or of the predicted one; a number that is predicted has none",
+        examples=[0.71],
+        json_schema_extra=_without_default,
+    )
     model_version: str = Field(description="Registered version that scored", examples=["1"])
     features_used: Features
 

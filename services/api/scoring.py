@@ -136,7 +136,7 @@ class Scorer(threading.Thread):
             self._reader = reader
         reader = self._opened()
         self._reading(lambda: reader.read([""]))
-        model.probabilities({name: [None] for name in model.features})
+        model.scores({name: [None] for name in model.features})
         self.model = model
 
     def forget_reader(self) -> None:

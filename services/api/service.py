@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from driftgate.errors import DriftgateError, OutputError
 from driftgate.features.online import KeyState
-from driftgate.predictions.log import Prediction
+from driftgate.predictions.log import Prediction, predicted
 from driftgate.predictions.spool import Spool
 from services.api.champion import ChampionWatcher, Registry
 from services.api.durable_log import DurableLog
@@ -101,17 +101,16 @@ class Service:
                     time=now,
                     source="api",
                     entity_key=row.key,
-                    prediction=row.prediction,
-                    probability=row.probability,
                     model_version=row.version,
                     as_of=row.as_of,
                     request_id=identity,
                     features=row.features,
+                    **predicted(row.kind, row.prediction, row.probability),
                 )
                 for row in rows
             ]
         )
-        self.metrics.served(rows[0].version, [row.prediction for row in rows], [row.probability for row in rows])
+        self.metrics.served(rows)
         return rows
 
     async def _keep(self, predictions: Sequence[Prediction]) -> None:

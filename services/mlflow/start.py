@@ -1,30 +1,68 @@
-"""MLflow's own server, for people to browse runs and versions: `python -m services.mlflow.start [OPTION ...]`.
+"""MLflow's own server, for people to browse runs and versions: `python -m services.mlflow.start [--host] [--port]`.
 
-It reads the same tables and files that training writes, so nothing depends on it. In the compose stack its role may
-only read them. Options go to `mlflow server`.
+It reads the same tables and files that training writes, so nothing depends on it. It shows them and changes none: its
+sessions are read-only, and so is its role in the compose stack; and it takes no files.
 """
 
+import argparse
 import os
 import sys
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote
 
+from driftgate.database import ConnectionParameters
 from driftgate.database.configured import connection_parameters
+from driftgate.errors import DriftgateError
+from driftgate.process import end_on_signals, leave, noted_signal
 from driftgate.settings import Settings
-from driftgate.training.registry.mlflow_adapter import MlflowStore, store_uri
+
+_READ_ONLY = " -cdefault_transaction_read_only=on"
 
 
-def main() -> None:
-    """Make MLflow's tables where they are missing, then become the server."""
-    settings = Settings.load()
-    parameters, artifacts = connection_parameters(settings), settings.mlflow_artifacts
+def main() -> NoReturn:
+    """Make MLflow's tables where they are missing, then serve until told to stop."""
+    end_on_signals(keep_logging=True)
+    parser = argparse.ArgumentParser(prog="python -m services.mlflow.start", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=5000, help="port to listen on")
+    given = parser.parse_args()
+    try:
+        settings = Settings.load()
+        _serve(connection_parameters(settings), settings.mlflow_artifacts, given.host, given.port)
+    except DriftgateError as error:
+        if not noted_signal():
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        leave(error.exit_code)
+    leave(0)
+
+
+def server_environment(uri: str, artifacts: Path) -> dict[str, str]:
+    """Variables by which MLflow's application finds its store, as `mlflow server` hands them to its workers.
+
+    That command is not used: it stays beside its worker, with 200 MB for nothing but to wait.
+
+    Args:
+        uri: of the store, with `options` as its first word after the database.
+        artifacts: absolute folder of the trained models.
+    """
+    return {
+        "_MLFLOW_SERVER_FILE_STORE": uri.replace("&options=", f"&options={quote(_READ_ONLY.strip() + ' ')}"),
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": artifacts.as_uri(),
+        # Seven processes of 250 MB, for features of MLflow that nothing here uses.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+def _serve(parameters: ConnectionParameters, artifacts: Path, host: str, port: int) -> None:
+    from driftgate.training.registry.mlflow_adapter import MlflowStore, store_uri
+
     # The server would make its tables as well, but not the schema that they go to.
     _ = MlflowStore(parameters, artifacts, "").client
-    # Seven processes of 250 MB, for features of MLflow that nothing here uses.
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    # By the environment, because the arguments of a process are there for everybody to read.
-    os.environ["MLFLOW_BACKEND_STORE_URI"] = store_uri(parameters)
-    os.environ["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = artifacts.as_uri()
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", *sys.argv[1:]]
-    os.execv(sys.executable, command)
+    os.environ.update(server_environment(store_uri(parameters), artifacts))
+    import uvicorn
+
+    uvicorn.run("mlflow.server.fastapi_app:app", host=host, port=port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def _start(children: Children) -> None:
     prefect = prefect_parameters(parameters, Path(os.environ["PREFECT_DATABASE_PASSWORD_FILE"]))
     children.start(
         "server",
-        ["prefect", "server", "start", "--host", "0.0.0.0"],
+        # As `driftgate up` starts it; a module of the flows, which services do not import.
+        [sys.executable, "-m", "flows.runtime.prefect_server", "--host", "0.0.0.0"],
         {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database_url(prefect)},
     )
     wait_for_server(children)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -17,15 +17,18 @@ from driftgate import errors
 from driftgate.decision import PastDecision
 from driftgate.drift import methods as choosing
 from driftgate.drift.result import ColumnState
+from driftgate.measures import MEASURES, Drop
 from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
-from driftgate.performance.result import MEASURES, FeatureAuc, PerformanceState
+from driftgate.performance.result import FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
-from driftgate.settings import DatabaseSettings, Settings
+from driftgate.reports.documents import months_document, runs_document
+from driftgate.settings import DatabaseSettings, PortSettings, Settings
 from driftgate.store.decisions import monitor_decisions
-from driftgate.store.record import record_text
+from driftgate.store.record import RunRecord, record_text
 from driftgate.store.tables import monitor_columns, monitor_runs
+from driftgate.supervision.state import PartState, PartStatus, UpStatus
 from flows.cli.app import app
 from services.api import schemas
 from services.api.routes import keyed_routes, open_routes
@@ -69,7 +72,7 @@ def default_of(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    if default in (None, {}):
+    if default in (None, {}, []):
         return "none"
     return str(default).lower() if isinstance(default, bool) else str(default)
 
@@ -128,9 +131,22 @@ def test_every_setting_is_there_with_its_default() -> None:
     }
     assert set(documented) == set(fields)
     for name, field in fields.items():
-        if name not in ("POSTGRES_HOST", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "PUSHGATEWAY_URL"):
+        empty = (
+            "POSTGRES_HOST",
+            "POSTGRES_PASSWORD",
+            "POSTGRES_PASSWORD_FILE",
+            "PUSHGATEWAY_URL",
+            "DRIFTGATE_PAGES_URL",
+        )
+        if name not in empty:
             assert documented[name][1] == str(field.default), name
         assert field.description
+
+
+def test_every_port_of_up_is_there_with_its_default() -> None:
+    documented = table(f"{REFERENCE}/settings.md", "Of `driftgate up`")
+    defaults = {f"DRIFTGATE_{name}".upper(): str(field.default) for name, field in PortSettings.model_fields.items()}
+    assert {name: default for name, (_, default) in documented.items()} == defaults
 
 
 def test_every_setting_of_the_service_is_there_with_its_default() -> None:
@@ -204,6 +220,33 @@ def test_every_field_of_the_record_is_there() -> None:
     assert set(table(f"{REFERENCE}/record.md", "Fields")) == found
 
 
+def test_every_field_of_what_commands_print_is_there() -> None:
+    part = PartStatus("pages", "", "", PartState.RUNNING, "", "", 1, 0, "", "")
+    status = json.loads(json.dumps({"up": True, **UpStatus(1, 0.0, "", "", "", False, (part,)).content()}))
+    documents = {
+        "runs": json.loads(runs_document("churn", [RunRecord.of(finished())])) | {"runs": []},
+        "months": json.loads(months_document("churn", [date(2024, 1, 31)])),
+    }
+    assert set(table(f"{REFERENCE}/json.md", "status")) == fields(status)
+    for name, document in documents.items():
+        lists = {f"{path}[]" if isinstance(document[path], list) else path for path in document}
+        assert set(table(f"{REFERENCE}/json.md", name)) == lists
+    (states,) = re.findall(r"^\| `parts\[\]\.state`.*", section(f"{REFERENCE}/json.md", "status"), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", states)) == set(PartState)
+
+
+def test_every_measure_is_there_with_its_drop() -> None:
+    words = {
+        Drop.DIFFERENCE: "reference minus current",
+        Drop.RELATIVE: "rise in parts of the reference",
+        Drop.NONE: "none",
+    }
+    documented = table(f"{REFERENCE}/measures.md", "Measures")
+    assert list(documented) == list(MEASURES)
+    for name, measure in MEASURES.items():
+        assert documented[name][:2] == [", ".join(measure.kinds), words[measure.drop]]
+
+
 def test_the_states_and_measures_of_the_record_are_there() -> None:
     from driftgate.decision import HeldBack, Verdict
 
@@ -274,6 +317,7 @@ def test_every_status_of_an_error_is_there() -> None:
 # ---- Prefect
 
 
+@pytest.mark.usefixtures("prefect_api")
 def test_every_deployment_is_there_with_its_schedule() -> None:
     from flows.deploy import DEPLOYMENTS, SCHEDULED, UNSCHEDULED
 

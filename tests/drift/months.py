@@ -17,6 +17,7 @@ from driftgate.features.entities import MonthSize
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
+from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import measure_features
 from driftgate.profiles.profile import Profile
@@ -98,13 +99,13 @@ def labels(folder: Path, as_of: date, values: Any, entities: int | None = None) 
     """A month of labels: booleans or numbers, for the first of the entities."""
     path = write_arrow(folder / f"labels_{as_of}.arrow", {LABEL_COLUMN: values})
     numbers = np.asarray(values, dtype=float)
-    binary = isinstance(values[0], bool | np.bool_)
-    return LabelMonth(as_of, entities or len(values), len(values), float(numbers.mean()), "", binary, path)
+    kind = LabelKind.BOOLEAN if isinstance(values[0], bool | np.bool_) else LabelKind.NUMERIC
+    return LabelMonth(as_of, entities or len(values), len(values), float(numbers.mean()), "", kind, path)
 
 
 def no_labels(as_of: date, entities: int, reason: str) -> LabelMonth:
     """A month whose label mean is not computable."""
-    return LabelMonth(as_of, entities, 0, float("nan"), reason, False, None)
+    return LabelMonth(as_of, entities, 0, float("nan"), reason, None, None)
 
 
 def profile_of(features: FeatureMonth) -> Profile:

@@ -137,7 +137,7 @@ def test_the_verdict(run: Run) -> None:
     assert run.decision.reasons == (
         "drift_share=0.20 >= 0.20",
         "target_drift=4.25 >= 4.00",
-        "auc_drop not computable: the label is not boolean",
+        "rmse_rise not computable: every label of 2025-05-01 is 8.25",
     )
     assert (run.drift.rows_ref, run.drift.rows_cur) == (600, 600)
 

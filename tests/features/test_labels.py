@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from driftgate.errors import ConfigurationError, DataError
 from driftgate.features.entities import measure_month
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth, read_labels
+from driftgate.measures import LabelKind
 from driftgate.monitors import EntitySource, Label, Monitor
 from tests.features.conftest import offline_on, sql
 
@@ -65,7 +66,13 @@ def test_a_boolean_label(engine: Engine, tmp_path: Path) -> None:
     fill(engine, *(f"('u{n}', '2024-01-31', {n == 1}, {n}, NULL)" for n in range(1, 5)))
     answer, values = labels_of(engine, JAN, tmp_path)
     assert values == [False, False, False, True]
-    assert (answer.binary, answer.mean, answer.entities, answer.labelled, answer.reason) == (True, 0.25, 4, 4, "")
+    assert (answer.kind, answer.mean, answer.entities, answer.labelled, answer.reason) == (
+        LabelKind.BOOLEAN,
+        0.25,
+        4,
+        4,
+        "",
+    )
 
 
 @pytest.mark.parametrize("column", ["amount", "exact", "small"])
@@ -74,15 +81,47 @@ def test_a_numeric_label(engine: Engine, tmp_path: Path, column: str) -> None:
     sql(engine, "UPDATE labels SET exact = amount, small = amount")
     answer, values = labels_of(engine, JAN, tmp_path, column)
     assert values == [1.0, 2.0, 3.0, 4.0]
-    assert (answer.binary, answer.mean) == (False, 2.5)
+    assert (answer.kind, answer.mean) == (LabelKind.NUMERIC, 2.5)
 
 
-@pytest.mark.parametrize("column", ["word", "at"])
-def test_a_label_that_is_neither_is_refused(engine: Engine, tmp_path: Path, column: str) -> None:
+@pytest.mark.parametrize(
+    ("amounts", "kind", "constant", "mean", "values"),
+    [
+        ("0, 1, 1, 0", LabelKind.BOOLEAN, "", 0.5, [False, False, True, True]),
+        ("0, 1, 1, 0.5", LabelKind.NUMERIC, "", 0.625, [0.0, 0.5, 1.0, 1.0]),
+        ("0, 0, 0, 0", LabelKind.NUMERIC, "0", 0.0, [0.0] * 4),
+        ("8.25, 8.25, NULL, 8.25", LabelKind.NUMERIC, "8.25", 8.25, [8.25] * 3),
+        ("-3, NULL, NULL, 1e9", LabelKind.NUMERIC, "", 499999998.5, [-3.0, 1e9]),
+    ],
+    ids=["zero and one", "shares", "zeros", "constant with nulls", "nulls"],
+)
+def test_what_a_number_is(
+    engine: Engine, tmp_path: Path, amounts: str, kind: LabelKind, constant: str, mean: float, values: list[object]
+) -> None:
+    rows = [f"('u{n}', '2024-01-31', NULL, {amount}, NULL)" for n, amount in enumerate(amounts.split(", "), start=1)]
+    fill(engine, *rows)
+    answer, found = labels_of(engine, JAN, tmp_path, "amount")
+    assert (answer.kind, answer.constant, answer.mean, found) == (kind, constant, mean, values)
+    assert (answer.entities, answer.labelled) == (4, len(values))
+    assert answer.largest == (0.0 if kind is LabelKind.BOOLEAN else max(abs(value) for value in values))  # type: ignore[arg-type]
+
+
+def test_text_is_a_label_of_classes(engine: Engine, tmp_path: Path) -> None:
+    rows = ", ".join(f"('u{n}', '2024-01-31', '{word}')" for n, word in enumerate(("on time", "late", "late"), start=1))
+    sql(engine, f"INSERT INTO labels (id, period, word) VALUES {rows}")
+    answer, values = labels_of(engine, JAN, tmp_path, "word")
+    assert values == ["late", "late", "on time"] and math.isnan(answer.mean)
+    assert (answer.kind, answer.classes, answer.constant, answer.reason) == (LabelKind.CATEGORICAL, 2, "", "")
+    sql(engine, "UPDATE labels SET word = 'late'")
+    answer, _ = labels_of(engine, JAN, tmp_path, "word")
+    assert (answer.classes, answer.constant) == (1, "late")
+
+
+def test_a_label_of_another_type_is_refused(engine: Engine, tmp_path: Path) -> None:
     sql(engine, "INSERT INTO labels VALUES ('u1', '2024-01-31', NULL, NULL, NULL, NULL, 'yes', now())")
-    with pytest.raises(ConfigurationError, match=f"labels.{column} is of type") as caught:
-        labels_of(engine, JAN, tmp_path, column)
-    assert "boolean or a number" in caught.value.allowed
+    with pytest.raises(ConfigurationError, match=r"labels\.at is of type") as caught:
+        labels_of(engine, JAN, tmp_path, "at")
+    assert "boolean, a number, or text" in caught.value.allowed
 
 
 @pytest.mark.parametrize("wrong", [{"column": "maybe"}, {"timestamp": "when"}, {"key": "name"}])

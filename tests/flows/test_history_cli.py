@@ -1,5 +1,6 @@
 """backfill, runs, show, retrain and rollback as a user meets them."""
 
+import json
 import os
 import pty
 import re
@@ -73,6 +74,21 @@ def test_runs_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
     assert "RETRAINING_TRIGGERED (SIMULATED)" in second
     newest = call(capfd, "runs", "--last", "1")
     assert newest.out.splitlines()[1:] == [second]
+
+
+@pytest.mark.usefixtures("backfilled")
+def test_programs_get_one_document(capfd: pytest.CaptureFixture[str], workplace: Workplace) -> None:
+    runs = json.loads(call(capfd, "runs", "--json").out)
+    assert runs["monitor"] == "churn"
+    assert [run["inputs"]["as_of_cur"] for run in runs["runs"]] == ["2024-02-29", "2024-03-31"]
+    assert not any("columns" in run for run in runs["runs"])
+    assert len(json.loads(call(capfd, "runs", "--last", "1", "--json").out)["runs"]) == 1
+    shown = json.loads(call(capfd, "show", "--json").out)
+    record = workplace.reports / "decision_2024-02-29_vs_2024-03-31.json"
+    assert shown == json.loads(record.read_text())
+    months = json.loads(call(capfd, "months", "--json").out)
+    assert months == {"monitor": "churn", "months": ["2024-01-31", "2024-02-29", "2024-03-31"]}
+    assert call(capfd, "months").out.split() == months["months"]
 
 
 @pytest.mark.usefixtures("backfilled")

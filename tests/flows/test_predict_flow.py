@@ -73,7 +73,7 @@ def test_every_user_has_the_score_that_the_model_gives_to_the_offline_features(
     registry = ModelRegistry(workplace.parameters, Path(workplace.environment["MLFLOW_ARTIFACTS"]), plan.model)
     table = read_file(month.path)
     assert any(table.column(item.name).null_count for item in month.declared), "users with gaps are scored too"
-    scores = registry.load("1").probabilities(input_columns(table, registry.version_info("1").features))
+    scores = registry.load("1").scores(input_columns(table, registry.version_info("1").features))
     wanted = dict(zip(table.column("user_id").to_pylist(), scores.tolist(), strict=True))
     rows = read_csv(runs[0][0].path)
     assert {row["user_id"]: float(row["probability"]) for row in rows} == wanted

@@ -62,7 +62,7 @@ def test_the_registry_has_what_the_flow_returned(trained: list[TrainedVersion], 
     area = auc(held_out.column("label").to_numpy(), held_out.column("score").to_numpy())
     assert area == info.metrics["auc"]
     model = registry.load("1")
-    assert model.probabilities({name: [None] for name in model.features}).shape == (1,)
+    assert model.scores({name: [None] for name in model.features}).shape == (1,)
 
 
 def test_every_step_and_a_page_are_in_prefect(trained: list[TrainedVersion], workplace: Workplace) -> None:
@@ -201,7 +201,7 @@ def test_the_real_month_has_its_own_area(
         with pa.memory_map(str(month.path)) as source:
             table = pa.ipc.open_file(source).read_all()
         registry = ModelRegistry(parameters, Path(place.environment["MLFLOW_ARTIFACTS"]), "streamflow_churn")
-        scores = registry.load("1").probabilities(input_columns(table, trained.training.features))
+        scores = registry.load("1").scores(input_columns(table, trained.training.features))
         with engine.connect() as connection:
             rows = connection.execute(
                 text("SELECT user_id, churn_label FROM labels WHERE period_start = :day"), {"day": MONTHS[1]}

@@ -9,6 +9,7 @@ import pyarrow as pa
 from driftgate.features.files import write_file
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
+from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 
 JAN, FEB = date(2024, 1, 31), date(2024, 2, 29)
@@ -65,5 +66,7 @@ def month(
     write_file(folder / f"labels_{as_of}.arrow", answers)
     return (
         FeatureMonth(as_of, path, users, DECLARED, (), ()),
-        LabelMonth(as_of, users, len(kept), float(labels[kept].mean()), "", True, folder / f"labels_{as_of}.arrow"),
+        LabelMonth(
+            as_of, users, len(kept), float(labels[kept].mean()), "", LabelKind.BOOLEAN, folder / f"labels_{as_of}.arrow"
+        ),
     )

@@ -1,13 +1,10 @@
-"""Weighted measures are scikit-learn's own; the interval covers the difference as often as it says."""
+"""The interval covers the difference as often as it says."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn import metrics
 
-from driftgate.performance.bootstrap import Scored, _Side, compare_scores
-from driftgate.performance.result import MEASURES
+from driftgate.measures import LabelKind, measures_of
+from driftgate.performance.bootstrap import Scored, compare_scores
 
 
 def scored(users: int, strength: float, seed: int, first: int = 0, rate: float = 0.3) -> Scored:
@@ -17,30 +14,6 @@ def scored(users: int, strength: float, seed: int, first: int = 0, rate: float =
     logits = strength * (labels - rate) + random.normal(size=users) - 1
     keys = np.array([f"u{n}" for n in range(first, first + users)])
     return Scored(keys, labels, 1 / (1 + np.exp(-logits)))
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 10**6), st.integers(2, 60), st.booleans(), st.booleans())
-def test_measures_are_scikit_learns(seed: int, users: int, weighted: bool, ties: bool) -> None:
-    random = np.random.default_rng(seed)
-    labels = np.r_[0.0, 1.0, random.integers(0, 2, users)]
-    scores = np.clip(random.random(users + 2), 0.001, 0.999)
-    if ties:
-        scores = np.round(scores, 1).clip(0.1, 0.9)
-    weights = random.integers(1, 4, users + 2).astype(float) if weighted else np.ones(users + 2)
-    keys = np.arange(users + 2).astype(str)
-    found = dict(zip(MEASURES, _Side(Scored(keys, labels, scores)).measures(weights[None, :])[0], strict=True))
-    assert found["auc"] == pytest.approx(metrics.roc_auc_score(labels, scores, sample_weight=weights))
-    assert found["log_loss"] == pytest.approx(metrics.log_loss(labels, scores, sample_weight=weights))
-    assert found["brier"] == pytest.approx(metrics.brier_score_loss(labels, scores, sample_weight=weights))
-    assert found["positive_rate"] == pytest.approx(np.average(labels, weights=weights))
-
-
-def test_calibration_error_is_the_gap_between_rate_and_score() -> None:
-    # In one bin 2 of 4 where 0.25 was said, in another 1 of 1 where 0.9 was said.
-    side = Scored(np.array(list("abcde")), np.array([0, 0, 1, 1, 1.0]), np.array([0.25, 0.25, 0.25, 0.25, 0.9]))
-    found = dict(zip(MEASURES, _Side(side).measures(np.ones((1, 5)))[0], strict=True))
-    assert found["calibration_error"] == pytest.approx((4 * 0.25 + 0.1) / 5)
 
 
 def test_same_users_same_scores_no_difference_at_all() -> None:
@@ -62,7 +35,7 @@ def test_same_seed_same_interval_whatever_the_row_order() -> None:
     order = np.random.default_rng(0).permutation(300)
     shuffled = Scored(cur.keys[order], cur.labels[order], cur.scores[order])
     first, again = compare_scores(ref, cur, 100), compare_scores(ref, shuffled, 100)
-    for name in MEASURES:
+    for name in (measure.name for measure in measures_of(LabelKind.BOOLEAN)):
         assert first[name].low == pytest.approx(again[name].low)
         assert first[name].high == pytest.approx(again[name].high)
     assert compare_scores(ref, cur, 100, seed=1)["auc"].low != first["auc"].low
@@ -85,3 +58,59 @@ def test_users_on_both_sides_share_their_luck() -> None:
     strangers = Scored(np.array([f"x{key}" for key in cur.keys]), cur.labels, cur.scores)
     paired, apart = (compare_scores(ref, side)["auc"] for side in (cur, strangers))
     assert paired.high - paired.low < (apart.high - apart.low) / 3
+
+
+def predicted(users: int, seed: int, first: int = 0, scale: float = 1.0, tail: float = 0.0) -> Scored:
+    """Predictions of a number with errors of that scale; the heavier the tail, the more rest on a few of them."""
+    random = np.random.default_rng(seed)
+    labels = random.normal(size=users)
+    errors = scale * random.normal(size=users) * np.exp(tail * random.normal(size=users))
+    return Scored(np.array([f"u{n}" for n in range(first, first + users)]), labels, labels + errors, LabelKind.NUMERIC)
+
+
+def test_a_rise_of_the_error_is_in_parts_of_it_with_its_interval() -> None:
+    changes = compare_scores(predicted(600, 1), predicted(1500, 2, first=600, scale=1.5))
+    for name in ("rmse", "mae"):
+        change = changes[name]
+        rise = change.difference / change.ref
+        assert 0.3 < change.relative_low < rise < change.relative_high < 0.7
+        assert change.low < change.difference < change.high and change.p_value == pytest.approx(1 / 501)
+    assert np.isnan(changes["bias"].relative_low) and changes["bias"].p_value > 0.01
+
+
+def test_a_rise_does_not_depend_on_the_unit() -> None:
+    ref, cur = predicted(300, 1), predicted(300, 2, scale=1.2)
+    scaled = [Scored(side.keys, side.labels * 1e6, side.scores * 1e6, side.kind) for side in (ref, cur)]
+    one, other = compare_scores(ref, cur, 100)["rmse"], compare_scores(*scaled, 100)["rmse"]
+    assert (one.relative_low, one.p_value) == (pytest.approx(other.relative_low), other.p_value)
+    assert one.low * 1e6 == pytest.approx(other.low)
+
+
+@pytest.mark.parametrize("tail", [0.0, 1.0], ids=["normal", "heavy tail"])
+def test_a_calm_month_rises_surely_no_more_often_than_its_level(tail: float) -> None:
+    """Whatever the errors are like: of 200 pairs at a level of 5% more than 20 would come once in a thousand times."""
+    sure = 0
+    for seed in range(200):
+        ref, cur = predicted(60, 2 * seed, tail=tail), predicted(200, 2 * seed + 1, first=60, tail=tail)
+        change = compare_scores(ref, cur, 99)["rmse"]
+        sure += change.difference > 0 and change.p_value <= 0.05
+    assert sure <= 20
+
+
+def test_the_interval_of_an_error_covers_no_difference_about_as_often_as_it_says() -> None:
+    covered = 0
+    for seed in range(100):
+        change = compare_scores(predicted(400, 2 * seed), predicted(400, 2 * seed + 1, first=400), 200)["rmse"]
+        covered += change.relative_low <= 0.0 <= change.relative_high
+    assert covered >= 87
+
+
+def test_entities_of_both_sides_only_change_them() -> None:
+    """What is peculiar to an entity is in both its errors, and does not look like a difference of the months."""
+    random = np.random.default_rng(5)
+    labels, own = random.normal(size=400), np.exp(1.5 * random.normal(size=400))
+    keys = np.array([f"u{n}" for n in range(400)])
+    sides = [Scored(keys, labels, labels + own * scale, LabelKind.NUMERIC) for scale in (1.0, 1.05)]
+    assert compare_scores(sides[0], sides[1])["rmse"].p_value == pytest.approx(1 / 501)
+    strangers = Scored(np.array([f"x{key}" for key in keys]), labels, sides[1].scores, LabelKind.NUMERIC)
+    assert compare_scores(sides[0], strangers)["rmse"].p_value > 0.1

@@ -1,6 +1,7 @@
 """The champion as a judge: what is known of its training is held against what was recorded of it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from driftgate.errors import ConfigurationError
 from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
+from driftgate.measures import LabelKind
 from driftgate.performance.champion import find_champion, load_evaluation_model
+from driftgate.performance.promotion import compare_versions
 from driftgate.training.dataset import build_training_set
 from driftgate.training.fit import evaluate_model, example_of, fit_model, read_pipeline
 from driftgate.training.registry.models import ModelRegistry
@@ -182,3 +185,40 @@ def test_another_model_file_is_refused(registry: ModelRegistry, info: VersionInf
             load_evaluation_model(registry, info)
     finally:
         path.write_bytes(kept)
+
+
+def test_a_numeric_champion_is_held_against_its_record(server: ConnectionParameters, tmp_path: Path) -> None:
+    features, labels = month(tmp_path, JAN, seed=1)
+    assert labels.path is not None
+    table = read_file(labels.path)
+    minutes = np.random.default_rng(0).normal(20, 5, table.num_rows) + 10 * table.column("label").to_numpy()
+    write_file(tmp_path / "minutes.arrow", table.set_column(1, "label", pa.array(minutes)))
+    numeric = replace(labels, kind=LabelKind.NUMERIC, path=tmp_path / "minutes.arrow")
+    with new_database(server) as parameters:
+        made = ModelRegistry(parameters, tmp_path / "artifacts", "m")
+        assert train(made, features, numeric, tmp_path) == "1"
+        info = made.version_info("1")
+        evaluation, model = load_evaluation_model(made, info)
+        assert info.label_kind is model.kind is evaluation.kind is LabelKind.NUMERIC
+        assert set(info.metrics) == {"rmse", "mae", "bias", "mean_label", "r2", "label_sd", "mean_prediction"}
+        path = made.artifacts / info.judged_file
+        kept = pa.table({name: column.to_numpy() for name, column in judged_columns(path)})
+        for name, values, words in (
+            ("score", of(kept, "score") + 1, "give a rmse of"),
+            ("score", [float("nan")] * len(kept), "no finite numbers"),
+            ("label", [float("inf")] * len(kept), "no finite numbers"),
+        ):
+            path.unlink()
+            write_file(path, put(kept, name, values))
+            with pytest.raises(ConfigurationError, match=words):
+                load_evaluation_model(made, info)
+        # A training of the same month with another kind of label is another training.
+        assert train(made, features, labels, tmp_path / "boolean") == "2"
+        found = compare_versions(made, "1", "2", features, KEY, 0.01, 10)
+        assert not found.promote and "it predicts a boolean label, and the champion a numeric one" in found.reason
+        made.close()
+
+
+def judged_columns(path: Path) -> list[tuple[str, pa.ChunkedArray]]:
+    table = read_file(path)
+    return [(name, table.column(name)) for name in table.column_names]

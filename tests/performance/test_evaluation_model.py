@@ -16,6 +16,7 @@ from driftgate.errors import DataError, MissingSignalError, WrongScoresError
 from driftgate.features.files import write_file
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
+from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.evaluate import evaluate, why_not
 from driftgate.performance.evaluation_model import EvaluationModel, fit_probe, labelled, score_with
@@ -68,7 +69,7 @@ def test_the_same_relation_is_no_fall_and_another_is(tmp_path: Path) -> None:
     low, high = found["same"].drop_interval
     assert low < 0.05 and low <= found["same"].drop <= high
     assert found["gone"].drop_interval[0] > 0.2
-    assert found["turned"].auc.cur < 0.3
+    assert found["turned"].change.cur < 0.3
     assert found["gone"].relations[0].name == "usage"
     assert found["gone"].relations[0].lost > 0.2
 
@@ -127,7 +128,7 @@ def test_what_cannot_be_scored_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("score", [math.nan, -0.1, 1.5])
 def test_scores_that_are_no_probabilities_are_no_signal(score: float, tmp_path: Path) -> None:
     class Broken(TrainedModel):
-        def probabilities(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.float64]:
+        def scores(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.float64]:
             return np.full(len(columns["usage"]), score)
 
     features, labels = month(tmp_path, JAN)
@@ -140,7 +141,8 @@ def test_scores_that_are_no_probabilities_are_no_signal(score: float, tmp_path: 
         score_month(broken, evaluation.inputs, features, KEY, out)
 
 
-LABELS = LabelMonth(JAN, 100, 100, 0.3, "", True, Path("x"))
+LABELS = LabelMonth(JAN, 100, 100, 0.3, "", LabelKind.BOOLEAN, Path("x"))
+CLASSES = replace(LABELS, kind=LabelKind.CATEGORICAL, mean=math.nan, classes=3)
 PENDING = replace(LABELS, as_of=FEB, mean=math.nan, reason="pending, 43% labelled", path=None, pending=True)
 
 
@@ -152,15 +154,18 @@ PENDING = replace(LABELS, as_of=FEB, mean=math.nan, reason="pending, 43% labelle
         (LABELS, PENDING, True, PerformanceState.PENDING, "pending, 43% labelled"),
         (replace(PENDING, as_of=JAN), LABELS, True, None, ""),
         (replace(PENDING, as_of=JAN), LABELS, False, PerformanceState.NOT_COMPUTABLE, "2024-01-31: pending"),
-        (LABELS, replace(LABELS, binary=False), True, PerformanceState.NOT_COMPUTABLE, "not boolean"),
+        (LABELS, replace(LABELS, kind=LabelKind.NUMERIC), True, None, ""),
+        (LABELS, replace(LABELS, constant="false"), True, PerformanceState.NOT_COMPUTABLE, "2024-01-31 is false"),
+        (LABELS, replace(LABELS, constant="8.25"), True, PerformanceState.NOT_COMPUTABLE, "2024-01-31 is 8.25"),
         (
             LABELS,
-            replace(LABELS, mean=0.0),
+            replace(LABELS, largest=1.7e308),
             True,
             PerformanceState.NOT_COMPUTABLE,
-            "every label of 2024-01-31 is false",
+            "is 1.7e+308, and up to 1e+30",
         ),
-        (LABELS, replace(LABELS, mean=1.0), True, PerformanceState.NOT_COMPUTABLE, "every label of 2024-01-31 is true"),
+        (LABELS, replace(CLASSES, classes=50), True, None, ""),
+        (CLASSES, replace(CLASSES, classes=51), False, PerformanceState.NOT_COMPUTABLE, "has 51 classes, and up to 50"),
     ],
 )
 def test_what_can_be_told_before_any_scoring(

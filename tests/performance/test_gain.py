@@ -3,19 +3,23 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
 from driftgate.drift.comparison import Side
 from driftgate.features.entities import MonthSize
+from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.evaluation_model import labelled
 from driftgate.performance.gain import FitAndScore, challenger_of, gain_of, measure_gain, why_no_gain
 from driftgate.performance.result import Gain, NoGain, PassedOver, Performance, PerformanceState, not_measured
 from driftgate.performance.scoring import measure, score_months
-from driftgate.training.features import model_features
+from driftgate.training.dataset import class_numbers, over_classes
+from driftgate.training.features import InputKind, ModelFeature, model_features
 from tests.drift.months import ledger_of, profile_of
 from tests.performance.months import FEB, JAN, KEY, monitor
 from tests.performance.months import month as month_files
@@ -131,3 +135,43 @@ def measured_gain(folder: Path, ref: Side, cur: Side, fitted: Side | None = None
     scoring = score_months(None, rules, ref, cur, ledger, folder)
     found = measure(scoring, rules, ref, cur)
     return found, gain_of(scoring, found, rules, fitted or cur, ledger)
+
+
+def trips(number: int, kind: LabelKind) -> tuple[pa.Table, NDArray[np.str_], NDArray[Any], tuple[ModelFeature, ...]]:
+    """Entities whose label follows a value."""
+    random = np.random.default_rng(number)
+    value = random.normal(size=number)
+    labels = 10 + 3 * value + random.normal(size=number)
+    words = np.where(labels < 8, "early", np.where(labels < 12, "on time", "late"))
+    features = (ModelFeature("value", "v", "FLOAT64", InputKind.NUMBER),)
+    keys = np.array([f"t{at}" for at in range(number)])
+    return pa.table({"value": value}), keys, words if kind is LabelKind.CATEGORICAL else labels, features
+
+
+def test_a_gain_in_an_error_is_the_part_of_it_that_is_saved() -> None:
+    table, keys, labels, features = trips(2000, LabelKind.NUMERIC)
+    challenger = challenger_of(table, labels, features, LabelKind.NUMERIC)
+    nobody = np.zeros(len(keys), bool)
+    # A model that knows nothing but the mean is off by the whole spread, of which the value explains nine tenths.
+    blind = Scored(keys, labels, np.full(len(keys), 10.0), LabelKind.NUMERIC)
+    gain = measure_gain(blind, nobody, challenger, 100)
+    assert gain.surely_positive and 0.55 < gain.value < 0.7
+    value = table.column("value").to_numpy()
+    right = Scored(keys, labels, 10 + 3 * value, LabelKind.NUMERIC)
+    gain = measure_gain(right, nobody, challenger, 100)
+    assert gain.computed and not gain.surely_positive
+    few = measure_gain(right, nobody, challenger, 1500)
+    assert few.code is NoGain.TOO_FEW and "labels that differ" in few.reason
+
+
+def test_a_class_that_only_the_challenger_knows_is_a_gain() -> None:
+    table, keys, words, features = trips(3000, LabelKind.CATEGORICAL)
+    classes = ("early", "late", "on time")
+    value = table.column("value").to_numpy()
+    # The present model has never seen a late trip, and tells the others apart.
+    early = logistic(-3 * (value + 0.7))
+    scores = over_classes(np.column_stack([early, 1 - early]), ("early", "on time"), classes)
+    present = Scored(keys, class_numbers(words, classes), scores, LabelKind.CATEGORICAL)
+    challenger = challenger_of(table, words, features, LabelKind.CATEGORICAL, classes)
+    gain = measure_gain(present, np.zeros(len(keys), bool), challenger, 100)
+    assert gain.surely_positive and gain.low > 0.1

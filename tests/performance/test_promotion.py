@@ -14,9 +14,11 @@ from driftgate.database import ConnectionParameters
 from driftgate.drift.ledger import read_table
 from driftgate.errors import DataError, MissingSignalError
 from driftgate.features.files import write_file
+from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.champion import load_evaluation_model
 from driftgate.performance.promotion import (
+    Floor,
     ModelComparison,
     compare_models,
     compare_versions,
@@ -129,7 +131,7 @@ def won(auc: float) -> ModelComparison:
 
 
 def test_the_better_of_two_bad_models_is_promoted_with_warnings() -> None:
-    found = with_floor(won(0.64), GOOD, BAD, None)
+    found = with_floor(won(0.64), GOOD, BAD, Floor())
     assert found.promote
     assert found.warnings == (
         "auc 0.6400, and the champion had 0.8400 in its own validation",
@@ -143,7 +145,47 @@ def test_the_better_of_two_bad_models_is_promoted_with_warnings() -> None:
 
 
 def test_a_floor_forbids_and_a_good_challenger_is_promoted_without_a_word() -> None:
-    kept = with_floor(won(0.64), GOOD, BAD, 0.7)
+    kept = with_floor(won(0.64), GOOD, BAD, Floor(0.7))
     assert not kept.promote and kept.reason == "it won; auc 0.6400 < min_auc 0.7"
-    assert with_floor(won(0.7), GOOD, GOOD, 0.7).promote
-    assert with_floor(won(0.83), GOOD, GOOD, 0.7) == won(0.83)
+    assert with_floor(won(0.7), GOOD, GOOD, Floor(0.7)).promote
+    assert with_floor(won(0.83), GOOD, GOOD, Floor(0.7)) == won(0.83)
+
+
+def numbers(error: float, seed: int, users: int = 1500) -> Scored:
+    """Predictions that are off by so much; labels and keys are the same for each."""
+    labels = np.random.default_rng(0).normal(50, 10, users)
+    scores = labels + np.random.default_rng(seed).normal(0, error, users)
+    return Scored(np.array([f"u{at}" for at in range(users)]), labels, scores, LabelKind.NUMERIC)
+
+
+@pytest.mark.parametrize(("error", "wins"), [(2.0, True), (3.9, False), (4.0, False), (6.0, False)])
+def test_of_a_numeric_label_the_one_that_is_surely_less_off_wins(error: float, wins: bool) -> None:
+    found = compare_models(("1", numbers(4.0, 1)), ("2", numbers(error, 2)), 0.05, 100)
+    assert found.promote == wins
+    assert found.reason.startswith("rmse ") and ", lower by " in found.reason and found.reason.endswith("5.0% needed")
+    assert set(found.measures) == {"rmse", "mae", "bias", "mean_label"}
+
+
+FAIR = {"rmse": 4.0, "bias": 0.1, "label_sd": 10.0, "mean_prediction": 50.1, "mean_label": 50.0}
+
+
+def of_numbers(error: float) -> ModelComparison:
+    change = Change(9.0, error, -6.0, -4.0, 0.001, -0.6, -0.4)
+    return ModelComparison("1", "2", 1400, True, "it won", {"rmse": change})
+
+
+def test_max_error_forbids_and_min_auc_says_nothing_of_a_number() -> None:
+    kept = with_floor(of_numbers(6.0), FAIR, FAIR, Floor(None, 5.0), LabelKind.NUMERIC)
+    assert not kept.promote and kept.reason == "it won; rmse 6.0000 > max_error 5"
+    assert kept.warnings == ("rmse 6.0000, and the champion had 4.0000 in its own validation",)
+    assert with_floor(of_numbers(4.2), FAIR, FAIR, Floor(None, 5.0), LabelKind.NUMERIC) == of_numbers(4.2)
+    other = with_floor(of_numbers(4.2), FAIR, FAIR, Floor(0.7), LabelKind.NUMERIC)
+    assert other.promote and other.warnings == (
+        "min_auc says nothing about a model that is measured by its rmse: set max_error",
+    )
+    skewed = {**FAIR, "bias": -12.0, "mean_prediction": 38.0}
+    found = with_floor(of_numbers(4.2), FAIR, skewed, Floor(), LabelKind.NUMERIC)
+    assert found.warnings == ("predicts 38 on average where 50 is",)
+    assert with_floor(won(0.84), GOOD, GOOD, Floor(None, 5.0)).warnings == (
+        "max_error says nothing about a model that is measured by its auc: set min_auc",
+    )

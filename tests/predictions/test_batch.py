@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from driftgate.errors import DatabaseError, OutputError
+from driftgate.measures import LabelKind
 from driftgate.monitors import EntitySource, Monitor
 from driftgate.predictions import batch as batches
 from driftgate.predictions.batch import Batch, batch_path, save_batch, save_batch_summary, summarise, write_batch_csv
 from driftgate.predictions.log import create_prediction_tables
+from driftgate.training.scoring import score_columns
 
 TIME = datetime(2024, 3, 1, 5, 6, 7, tzinfo=UTC)
 MONITOR = Monitor(
@@ -174,3 +176,42 @@ def test_a_summary_lies_within_its_scores(tmp_path_factory: pytest.TempPathFacto
     assert min(scores) <= summary.p05 <= summary.p50 <= summary.p95 <= max(scores)
     assert min(scores) - 1e-12 <= summary.mean <= max(scores) + 1e-12
     assert summary.positive_share == sum(score >= 0.5 for score in scores) / len(scores)
+
+
+def test_numbers_have_no_probability(database: Engine, make: Make) -> None:
+    create_prediction_tables(database)
+    values = np.linspace(-4.5, 1e300, len(AWKWARD)).tolist()
+    batch = make(scores=values, kind=LabelKind.NUMERIC)
+    write_batch_csv(batch)
+    assert [(float(row["prediction"]), row["probability"]) for row in read_csv(batch.path)] == [
+        (value, "") for value in values
+    ]
+    save_batch(database, batch)
+    summary = save_batch_summary(database, batch)
+    assert summary.positive_share is None and summary.mean == pytest.approx(np.mean(values))
+    assert batches.batch_line(batch, summary).startswith("[Predict] as_of=2024-02-29 rows=9 mean=5e+299 csv=")
+    assert "| prediction | |" in batches.batch_markdown(batch, summary)
+    with database.connect() as connection:
+        query = "SELECT entity_key, predicted_value, prediction, probability, predicted_class FROM predictions"
+        rows = connection.execute(text(query)).all()
+    assert sorted(rows) == sorted((key, value, None, None, None) for key, value in zip(AWKWARD, values, strict=True))
+
+
+def test_classes_may_be_called_anything(database: Engine, make: Make, tmp_path: Path) -> None:
+    create_prediction_tables(database)
+    classes = tuple(sorted(AWKWARD))
+    scores = np.eye(len(classes)) * 0.5 + 0.5 / len(classes)
+    table = pa.table({"key": pa.array(AWKWARD, pa.string()), **score_columns(scores, classes)})
+    with pa.OSFile(str(tmp_path / "classes.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    batch = make(kind=LabelKind.CATEGORICAL, scores=None)
+    batch = replace(batch, scores=tmp_path / "classes.arrow")
+    write_batch_csv(batch)
+    assert [row["prediction"] for row in read_csv(batch.path)] == list(classes)
+    save_batch(database, batch)
+    summary = save_batch_summary(database, batch)
+    assert "mean_probability=0.5556" in batches.batch_line(batch, summary)
+    with database.connect() as connection:
+        query = "SELECT entity_key, predicted_class, prediction, predicted_value FROM predictions"
+        rows = connection.execute(text(query)).all()
+    assert sorted(rows) == sorted((key, name, None, None) for key, name in zip(AWKWARD, classes, strict=True))

@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from driftgate.database import ConnectionParameters, connect, create_tables, prepare_database
-from driftgate.predictions.log import Prediction, create_prediction_tables, save_predictions
+from driftgate.measures import LabelKind
+from driftgate.predictions.log import Prediction, create_prediction_tables, predicted, save_predictions
 from services.database.roles import READER, set_up_roles
 from tests.services.database.stack import PASSWORDS, without_roles
 
+NUMERIC = LabelKind.NUMERIC
 # As the first release made it.
 EARLIER = """
 CREATE TABLE predictions (
@@ -56,6 +58,12 @@ def test_rows_of_an_earlier_release_are_kept_under_the_new_name(
     assert keys(earlier) == ["7590-VHVEG", "new"]
     columns = {column["name"]: column["nullable"] for column in inspect(earlier).get_columns("predictions")}
     assert "user_id" not in columns and columns["entity_key"] is False
+    assert [columns[name] for name in ("prediction", "probability", "time")] == [True, True, False]
+    numeric = Prediction(uuid4(), datetime.now(UTC), "api", "trip", model_version="1", **predicted(NUMERIC, 12.5, None))
+    save_predictions(earlier, [numeric])
+    with earlier.connect() as connection:
+        query = text("SELECT prediction, probability, predicted_value FROM predictions WHERE entity_key = 'trip'")
+        assert connection.execute(query).one() == (None, None, 12.5)
 
 
 def test_a_prediction_of_an_earlier_release_is_not_written_twice(earlier: Engine) -> None:

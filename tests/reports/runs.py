@@ -68,6 +68,16 @@ def measured(ref: float, cur: float, margin: float = 0.03, version: str | None =
     return Performance(PerformanceState.MEASURED, "", version, JANUARY, 1400, 7043, {"auc": auc})
 
 
+def erring(ref: float, cur: float, margin: float = 0.05, version: str | None = "1") -> Performance:
+    """An RMSE then and now; the interval of its rise is `margin`, in parts of the reference, to either side."""
+    rise, p_value = (cur - ref) / ref, 0.001 if cur - ref > margin * ref else 0.2
+    low, high = rise - margin, rise + margin
+    rmse = Change(ref, cur, low * ref, high * ref, p_value, low, high)
+    mae = Change(ref / 2, cur / 2, low * ref / 2, high * ref / 2, p_value, low, high)
+    measures = {"rmse": rmse, "mae": mae, "bias": Change(0.1, 0.2, 0.05, 0.15, 0.2)}
+    return Performance(PerformanceState.MEASURED, "", version, JANUARY, 1400, 7043, measures=measures, measure="rmse")
+
+
 def finished(
     *columns: ColumnResult,
     target: TargetDrift = TARGET,

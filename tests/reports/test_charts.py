@@ -13,7 +13,7 @@ from driftgate.reports.charts import Point, Scale
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord, RelationRecord
 from tests.reports.pages import Page
-from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, finished, lost, measured
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, erring, finished, lost, measured
 
 VALUES = st.none() | st.floats(-2, 2)
 POINTS = st.lists(
@@ -30,13 +30,22 @@ def columns(*results: object) -> tuple[ColumnRecord, ...]:
 def test_a_signal_is_read_from_each_record() -> None:
     first = RunRecord.of(finished(performance=measured(0.8, 0.82)))
     second = RunRecord.of(finished(months=(FEBRUARY, MARCH), performance=measured(0.8, 0.5), target_threshold=0.01))
-    falls = charts.points([first, second], "auc_drop")
+    falls = charts.points([first, second], "performance_drop")
     assert [(point.month, point.reached) for point in falls] == [(FEBRUARY, False), (MARCH, True)]
     assert [point.value for point in falls] == pytest.approx([-0.02, 0.3])
     assert [point.threshold for point in charts.points([first, second], "target_drift")] == [None, 0.01]
-    assert charts.points([RunRecord.of(finished())], "auc_drop")[0].value is None
+    assert charts.points([RunRecord.of(finished())], "performance_drop")[0].value is None
     old = first.model_copy(update={"signals": (), "performance": None, "drift_share": 0.5})
     assert charts.points([old], "drift_share")[0].reached
+
+
+def test_the_signal_of_the_model_is_called_by_its_newest_measure() -> None:
+    auc = RunRecord.of(finished(performance=measured(0.8, 0.5)))
+    rmse = RunRecord.of(finished(months=(FEBRUARY, MARCH), performance=erring(4.0, 6.0)))
+    assert charts.title([auc], "performance_drop") == "Fall of the AUC"
+    assert charts.title([auc, rmse], "performance_drop") == "Rise of the RMSE, in parts of it"
+    # A fall of the AUC has no place on the scale of an error.
+    assert [point.value for point in charts.points([auc, rmse], "performance_drop")] == [None, 0.5]
 
 
 def test_a_trend_has_a_dot_for_each_month_and_says_what_it_shows() -> None:

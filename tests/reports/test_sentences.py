@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgate.decision import Earlier, HeldBack, History
-from driftgate.performance.result import FeatureAuc, Gain, PassedOver, Performance, PerformanceState, not_measured
+from driftgate.drift.result import TargetDrift
+from driftgate.performance.result import (
+    Causes,
+    FeatureAuc,
+    Gain,
+    Interval,
+    PassedOver,
+    Performance,
+    PerformanceState,
+    not_measured,
+)
 from driftgate.reports import sentences
 from driftgate.reports.sentences import Figure, Tone
 from driftgate.run import Run
@@ -23,6 +33,7 @@ from tests.reports.runs import (
     PENDING,
     PENDING_TARGET,
     column,
+    erring,
     finished,
     measured,
 )
@@ -43,6 +54,10 @@ def record(*columns: Any, **given: Any) -> RunRecord:
     return RunRecord.of(finished(*(columns or MOVED), **given))
 
 
+def caused(entities: float, meaning: float) -> Causes:
+    return Causes(*(Interval(value, value - 0.02, value + 0.02) for value in (entities, meaning)), alike=900)
+
+
 def held(history: History, **policy: Any) -> RunRecord:
     return record(performance=LOST, history=history, **policy)
 
@@ -52,6 +67,31 @@ TRIGGER = Earlier(JANUARY, signalled=True, triggered=True)
 
 # Each state of a decision: the record, the tone, the headline, the explanation.
 STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
+    "triggered by an error": (
+        record(*CALM, performance=replace(erring(1234.5, 2469.0), gain=Gain(0.4, 0.35, 0.45, 700))),
+        Tone.ACT,
+        "Retrain: the model errs more than it did since February 2024 (RMSE 2,469, was 1,234; lower is better).",
+        "A model trained on February 2024 would err 40% less (between 35% and 45%).",
+    ),
+    "triggered by an error that retraining would not mend": (
+        record(*CALM, performance=replace(erring(4.0, 6.0), gain=NOTHING)),
+        Tone.ACT,
+        "Retrain: the model errs more than it did since February 2024 (RMSE 6, was 4; lower is better), although a "
+        "model trained on February 2024 would not surely err less (part of the RMSE saved between -2% and 1%).",
+        "",
+    ),
+    "an error that stays": (
+        record(*CALM, performance=erring(4.0, 4.1)),
+        Tone.CALM,
+        "Nothing to do: the model errs no more than it did (RMSE 4 then, 4.1 now).",
+        "None of 14 features has moved since January 2024.",
+    ),
+    "an error that rises by chance": (
+        record(*CALM, performance=erring(4.0, 4.4, margin=0.15)),
+        Tone.CALM,
+        "Nothing to do: the model errs more, by no more than chance can explain (RMSE 4 then, 4.4 now).",
+        "None of 14 features has moved since January 2024.",
+    ),
     "triggered by the share": (
         record(),
         Tone.ACT,
@@ -128,6 +168,27 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         Tone.ACT,
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), although a model "
         "trained on February 2024 would not surely rank better (gain in AUC between -0.02 and 0.01).",
+        "",
+    ),
+    "triggered, because of what the features mean": (
+        record(*CALM, performance=replace(lost_relations(), causes=caused(entities=0.01, meaning=0.31))),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because what "
+        "predicts churn_label has changed.",
+        "Of the features, tenure and fee say less about churn_label than before.",
+    ),
+    "triggered, because of other entities": (
+        record(*CALM, performance=replace(LOST, causes=caused(entities=0.3, meaning=0.02))),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because other "
+        "entities are there.",
+        "",
+    ),
+    "triggered, for both reasons": (
+        record(*CALM, performance=replace(LOST, causes=caused(entities=0.12, meaning=0.2))),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because what "
+        "predicts churn_label has changed and other entities are there.",
         "",
     ),
     "held back, no gain": (
@@ -279,11 +340,28 @@ def figure(run: Run, number: int) -> Figure:
 
 def test_the_figure_of_the_model_is_of_pairs_with_the_interval_of_its_fall() -> None:
     found = figure(finished(performance=LOST), 0)
-    assert (found.signal, found.now, found.then, found.reached) == ("auc_drop", "51 of 100", "83", True)
+    assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "51 of 100", "83", True)
     assert "one with churn_label and one without, so often the model puts the right one first" in found.text
     assert "The fall is 32, with 95% certainty between 29 and 35. Retraining is due above 5." in found.text
     better = figure(finished(performance=measured(0.8, 0.84)), 0)
     assert "The change is -4, with 95% certainty between -7 and -1." in better.text and not better.reached
+
+
+def test_the_figure_of_an_error_names_the_measure_and_its_direction() -> None:
+    found = figure(finished(performance=erring(4.0, 6.0)), 0)
+    assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "RMSE 6", "4", True)
+    assert found.text == (
+        "RMSE, root of the mean squared error; less is better; in units of churn_label. The rise is 50%, with 95% "
+        "certainty between 45% and 55%. Retraining is due above 5%."
+    )
+    step = sentences.next_step(RunRecord.of(finished(performance=erring(4.0, 6.0))))
+    assert step.text.endswith("only where it surely errs less.")
+
+
+def test_the_figure_of_a_numeric_label_is_in_spreads_too() -> None:
+    target = TargetDrift(12.0, 15.0, 1.0, 0.95, p_value=0.001, spread_ref=6.0)
+    assert "The difference is 0.50 standard deviations" in figure(finished(target=target), 2).text
+    assert "standard deviations" not in figure(finished(), 2).text
 
 
 @pytest.mark.parametrize(

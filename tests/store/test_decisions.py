@@ -10,11 +10,11 @@ from sqlalchemy import Engine, select, text
 from driftgate.decision import History
 from driftgate.reports.chain import chain_text
 from driftgate.run import Run
-from driftgate.store.decisions import earlier_decisions, monitor_decisions
+from driftgate.store.decisions import earlier_decisions, is_news, monitor_decisions
 from driftgate.store.history import past_record
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, delete_run, save_run
-from tests.reports.runs import FEBRUARY, JANUARY, MARCH, finished, measured
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, PENDING, PENDING_TARGET, finished, measured
 from tests.store.examples import EXAMPLES
 
 PAIR = (FEBRUARY, MARCH)
@@ -86,7 +86,7 @@ def test_the_same_decision_is_confirmed_and_not_repeated(results: Engine, name: 
 def test_rounding_makes_no_other_decision_and_a_figure_does(results: Engine) -> None:
     run = triggered()
     keep(results, run)
-    auc = run.performance.auc
+    auc = run.performance.change
     rounded = replace(run.performance, measures={"auc": replace(auc, cur=auc.cur + 1e-13)})
     keep(results, replace(run, performance=rounded), 1)
     assert len(decisions(results)) == 1
@@ -138,3 +138,29 @@ def test_runs_of_an_earlier_release_become_first_decisions(results: Engine) -> N
         assert connection.execute(text("SELECT * FROM monitor_runs")).mappings().all() == runs
     keep(results, cured(), 1)
     assert len(decisions(results)) == 2, "what the earlier release did not record is no difference"
+
+
+def test_a_decision_is_news_once_and_other_figures_are_none(results: Engine) -> None:
+    assert is_news(results, keep(results, triggered()))
+    again = keep(results, triggered(), 1)
+    assert not is_news(results, again), "it confirms the decision"
+    history = History(champion_trained_on=JANUARY, champion="1")
+    other = finished(months=PAIR, performance=measured(0.83, 0.51), history=history)
+    assert not is_news(results, keep(results, other, 2)), "it says the same with other figures"
+    assert len(decisions(results)) == 2
+    assert is_news(results, keep(results, cured(), 3))
+    assert is_news(results, keep(results, triggered(), 4)), "it is another answer than the one before"
+
+
+def test_labels_that_have_come_are_news(results: Engine) -> None:
+    waiting = finished(months=PAIR, target=PENDING_TARGET, performance=PENDING)
+    assert is_news(results, keep(results, waiting))
+    more = finished(months=PAIR, target=replace(PENDING_TARGET, labelled_cur=0.6), performance=PENDING)
+    assert not is_news(results, keep(results, more, 1))
+    assert is_news(results, keep(results, finished(months=PAIR), 2))
+
+
+def test_what_was_withdrawn_is_news_again(results: Engine) -> None:
+    keep(results, triggered())
+    delete_run(results, "churn", *PAIR)
+    assert is_news(results, keep(results, triggered(), 1))

@@ -11,11 +11,12 @@ from driftgate.decision import Earlier, HeldBack, History
 from driftgate.drift.comparison import target_drift
 from driftgate.errors import DataError, UnknownMonthError
 from driftgate.features.labels import LabelMonth
+from driftgate.measures import LabelKind
 from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.store.history import earlier_runs, past_record, past_runs
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, save_run
-from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, finished, measured
+from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, erring, finished, measured
 
 
 @pytest.fixture
@@ -131,8 +132,8 @@ def test_a_run_waits_until_the_labels_of_its_current_month_are_there(database: E
         (run,) = past_runs(database, "churn")
         return run.pending
 
-    whole = LabelMonth(APRIL, 100, 100, 0.25, "", True, None)
-    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", False, None, pending=True)
+    whole = LabelMonth(APRIL, 100, 100, 0.25, "", LabelKind.BOOLEAN, None)
+    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", None, None, pending=True)
     assert waits(replace(part, as_of=MARCH), part)
     assert waits(replace(whole, as_of=MARCH), part)
     assert not waits(replace(part, as_of=MARCH), whole)
@@ -176,8 +177,8 @@ def test_what_an_earlier_release_put_into_words_is_read_as_a_code(case: str, tab
 
 @pytest.mark.parametrize("lacks", ["target", "both targets", "performance", "reference"])
 def test_what_an_earlier_release_called_pending_still_waits(lacks: str, database: Engine) -> None:
-    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", False, None, pending=True)
-    whole = LabelMonth(APRIL, 100, 100, 0.25, "", True, None)
+    part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", None, None, pending=True)
+    whole = LabelMonth(APRIL, 100, 100, 0.25, "", LabelKind.BOOLEAN, None)
     ref = replace(part if lacks in ("both targets", "reference") else whole, as_of=MARCH)
     target = target_drift(ref, part if lacks in ("target", "both targets") else whole)
     create_result_tables(database)
@@ -195,3 +196,22 @@ def test_rows_that_have_their_codes_are_left_alone(database: Engine) -> None:
         connection.execute(text("UPDATE monitor_runs SET held_back = 'in other words'"))
     create_result_tables(database)
     assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, True),)
+
+
+def test_rows_of_earlier_releases_get_their_measure(database: Engine) -> None:
+    """They measured the AUC alone, in columns of its own."""
+    create_result_tables(database)
+    save_run(database, finished(performance=measured(0.8, 0.5)))
+    save_run(database, finished(months=(FEBRUARY, MARCH), performance=erring(4.0, 6.0)))
+    names = ("measure", "ref", "cur", "drop", "drop_low", "drop_high")
+    listed = ", ".join(f"performance_{name}" for name in names)
+    query = text(f"SELECT {listed} FROM monitor_runs ORDER BY as_of_cur")
+    with database.begin() as connection:
+        before = connection.execute(query).all()
+        for name in names:
+            connection.execute(text(f"UPDATE monitor_runs SET performance_{name} = NULL WHERE auc_ref IS NOT NULL"))
+    assert before[0] == ("auc", 0.8, 0.5, *(pytest.approx(value) for value in (0.3, 0.27, 0.33)))
+    assert before[1] == ("rmse", 4.0, 6.0, *(pytest.approx(value) for value in (0.5, 0.45, 0.55)))
+    create_result_tables(database)
+    with database.connect() as connection:
+        assert connection.execute(query).all() == before

@@ -58,7 +58,7 @@ def test_a_record_of_the_first_release_is_read() -> None:
     """Without performance, prediction, signals, and all that came with them."""
     record = RunRecord.model_validate_json((GOLDEN / "first_release.json").read_bytes())
     assert (record.performance, record.prediction, record.signals, record.pending) == (None, None, (), None)
-    assert (record.triggered, record.has_signal, record.auc_dropped) == (False, False, False)
+    assert (record.triggered, record.has_signal, record.model_dropped) == (False, False, False)
     assert record.row["auc_drop"] is None and record.row["drift_share"] == 1 / 14
     assert (record.inputs.confirmations, record.target.pending) == (None, False)
 
@@ -112,6 +112,8 @@ def test_a_record_says_what_the_verdict_rests_on() -> None:
         "reason": "",
         "pending": False,
         "p_value": TARGET.p_value,
+        "spread_ref": None,
+        "in_spreads": None,
     }
 
 

@@ -1,6 +1,7 @@
 """The parts of a record: what is copied, what is not a number, and what a part refuses."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
@@ -55,6 +56,16 @@ def test_a_performance_says_whether_it_was_measured() -> None:
     assert (pending.auc, pending.reason) == (None, "43% labelled")
     with pytest.raises(ValidationError, match="it is measured and holds no auc"):
         PerformanceRecord.of(not_measured(PerformanceState.MEASURED, ""), monitor())
+
+
+def test_an_error_rises_in_parts_of_its_reference() -> None:
+    rmse = Change(2.0, 3.0, 0.8, 1.2, 0.001, 0.4, 0.6)
+    found = PerformanceRecord.of(replace(measured(0.8, 0.5), measure="rmse", measures={"rmse": rmse}), monitor())
+    assert (found.measure, found.drop, found.drop_low, found.drop_high, found.auc) == ("rmse", 0.5, 0.4, 0.6, None)
+    with pytest.raises(ValidationError, match="it is measured and holds no rmse"):
+        PerformanceRecord.of(replace(measured(0.8, 0.5), measure="rmse"), monitor())
+    with pytest.raises(ValidationError, match="the measure guess is not known"):
+        PerformanceRecord.of(replace(measured(0.8, 0.5), measure="guess"), monitor())
 
 
 def test_the_files_are_called_as_in_the_json() -> None:

@@ -16,6 +16,7 @@ from driftgate.errors import DataError
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
+from driftgate.measures import LabelKind
 from driftgate.training.dataset import KEY, LABEL, TrainingSet, build_training_set, fingerprint, input_columns
 from driftgate.training.features import InputKind, ModelFeature, require_features
 from driftgate.training.fit import evaluate_model, fit_model
@@ -69,7 +70,9 @@ def build(tmp_path: Path) -> Build:
         values = pa.table(
             {"user_id": [f"U{row:04d}" for row in labelled], LABEL_COLUMN: [labels(row) for row in labelled]}
         )
-        answers = LabelMonth(DAY, 200, len(labelled), 0.3, "", True, write(tmp_path / "labels.arrow", values))
+        answers = LabelMonth(
+            DAY, 200, len(labelled), 0.3, "", LabelKind.BOOLEAN, write(tmp_path / "labels.arrow", values)
+        )
         source = write(tmp_path / "features.arrow", table(month_table(200, order)))
         found = FeatureMonth(DAY, source, 200, DECLARED, (), ())
         return build_training_set(
@@ -81,7 +84,7 @@ def build(tmp_path: Path) -> Build:
 
 def test_users_without_a_label_are_left_out_and_counted(build: Build) -> None:
     data = build()
-    assert (data.as_of, data.rows, data.positives, data.unlabelled) == (DAY, 180, 60, 20)
+    assert (data.as_of, data.rows, data.spread, data.unlabelled) == (DAY, 180, "60 of them positive", 20)
     table = read_file(data.path)
     # A feature may itself be called label, and a timestamp is none.
     assert table.column_names == [KEY, LABEL, "tickets", "paperless", "service", "label"]
@@ -125,7 +128,12 @@ def test_evaluation_is_on_users_that_were_held_out(build: Build, tmp_path: Path)
     [
         ({"min_rows": 181}, "180 entities .* have features and a label, 60 of them positive"),
         ({"labels": lambda row: False}, "180 entities .* 0 of them positive"),
-        ({"labels": lambda row: float(row % 3)}, "values such as 2.0"),
+        (
+            {"labels": lambda row: f"class {row}", "kind": LabelKind.CATEGORICAL},
+            "the label of 2024-01-31 has 180 classes",
+        ),
+        ({"labels": lambda row: row * 1e300, "kind": LabelKind.NUMERIC}, "a label of 2024-01-31 is 1.99e"),
+        ({"labels": lambda row: 8.25, "kind": LabelKind.NUMERIC}, "180 entities .* a label, from 8.25 to 8.25"),
         ({"path": None, "reason": "pending, 40% labelled"}, "pending, 40% labelled"),
         ({"features": {"absent": ("tickets",)}}, "tickets: the source has no such column"),
         ({"features": {"stale_views": ("profile",)}}, "profile: no row of the month"),

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftgate.errors import DataError
+from driftgate.measures import LabelKind
 from driftgate.training import metrics
 
 Rows = list[tuple[int, float]]
@@ -79,3 +80,30 @@ def test_no_positive_prediction_is_no_f1() -> None:
 def test_one_class_alone_has_no_area(labels: list[int]) -> None:
     with pytest.raises(DataError, match="not defined"):
         metrics.all_metrics(np.array(labels), np.full(len(labels), 0.5))
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6), st.sampled_from([1e-9, 1.0, 1e29]))
+def test_the_metrics_of_a_number_are_those_of_scikit_learn(seed: int, unit: float) -> None:
+    random = np.random.default_rng(seed)
+    labels, predictions = random.normal(size=(2, 20))
+    found = metrics.metrics_of(LabelKind.NUMERIC, labels * unit, predictions * unit)
+    assert found["r2"] == pytest.approx(reference.r2_score(labels, predictions))
+    assert found["rmse"] / unit == pytest.approx(reference.root_mean_squared_error(labels, predictions))
+    assert found["label_sd"] / unit == pytest.approx(labels.std())
+    assert set(metrics.SHOWN[LabelKind.NUMERIC]) <= set(found) and np.isfinite(list(found.values())).all()
+
+
+def test_the_metrics_of_classes_count_an_unknown_class_as_a_miss() -> None:
+    labels, probabilities = np.array([0.0, 1.0, -1.0, 1.0]), np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.7, 0.3]])
+    found = metrics.metrics_of(LabelKind.CATEGORICAL, labels, probabilities)
+    assert found["accuracy"] == 0.5
+    assert set(metrics.SHOWN[LabelKind.CATEGORICAL]) <= set(found)
+
+
+@pytest.mark.parametrize("kind", [LabelKind.NUMERIC, LabelKind.CATEGORICAL])
+@pytest.mark.parametrize("labels", [[], [1.0, 1.0]])
+def test_labels_that_are_all_the_same_are_refused(kind: LabelKind, labels: list[float]) -> None:
+    scores = np.full((len(labels), 2) if kind is LabelKind.CATEGORICAL else len(labels), 0.5)
+    with pytest.raises(DataError, match="all the same"):
+        metrics.metrics_of(kind, np.array(labels), scores)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
 from driftgate.errors import DataError
+from driftgate.measures import LabelKind
 from driftgate.training.encoder import FeatureEncoder
 from driftgate.training.features import InputKind, ModelFeature
 from driftgate.training.metrics import auc
-from driftgate.training.model import TrainedModel, predictions_of
+from driftgate.training.model import TrainedModel, positives_of, predictions_of
 from driftgate.training.pipeline import fit_pipeline
 from tests.training.conftest import FEATURES, labels_of, some_columns
 
@@ -39,23 +40,23 @@ def model(pipeline: Pipeline) -> TrainedModel:
 @given(st.lists(rows, min_size=1, max_size=5))
 def test_every_row_has_a_probability_and_has_it_alone_too(pipeline: Pipeline, found: list[dict[str, Any]]) -> None:
     model = TrainedModel("churn", "1", NAMES, pipeline)
-    together = model.probabilities({name: [row[name] for row in found] for name in NAMES})
+    together = model.scores({name: [row[name] for row in found] for name in NAMES})
     assert ((together >= 0) & (together <= 1)).all()
-    alone = [model.probabilities({name: [row[name]] for name in NAMES})[0] for row in found]
+    alone = [model.scores({name: [row[name]] for name in NAMES})[0] for row in found]
     assert together.tolist() == alone
 
 
 def test_a_user_without_any_value_is_scored(model: TrainedModel) -> None:
-    assert model.probabilities({name: [None] for name in NAMES}).shape == (1,)
-    assert model.probabilities({name: [] for name in NAMES}).shape == (0,)
+    assert model.scores({name: [None] for name in NAMES}).shape == (1,)
+    assert model.scores({name: [] for name in NAMES}).shape == (0,)
 
 
 def test_it_learns_and_the_scores_are_those_of_the_pipeline(model: TrainedModel) -> None:
     unseen = some_columns(seed=1)
-    scores = model.probabilities({**unseen, "another": ["column"]})
+    scores = model.scores({**unseen, "another": ["column"]})
     assert auc(labels_of(unseen), scores) > 0.95
     assert np.array_equal(scores, model.pipeline.predict_proba(unseen)[:, 1])
-    assert np.array_equal(predictions_of(scores), model.pipeline.predict(unseen))
+    assert np.array_equal(positives_of(scores), model.pipeline.predict(unseen))
 
 
 def test_lists_arrays_and_frames_are_scored_alike(model: TrainedModel) -> None:
@@ -63,8 +64,8 @@ def test_lists_arrays_and_frames_are_scored_alike(model: TrainedModel) -> None:
     frame = pd.DataFrame(columns)
     arrays = {name: np.array(columns[name], dtype=object) for name in NAMES}
     arrays["tickets"] = frame["tickets"].to_numpy()
-    wanted = model.probabilities(columns)
-    assert np.array_equal(model.probabilities(arrays), wanted)
+    wanted = model.scores(columns)
+    assert np.array_equal(model.scores(arrays), wanted)
     assert np.array_equal(model.pipeline.predict_proba(frame)[:, 1], wanted)
 
 
@@ -76,7 +77,7 @@ def test_the_same_data_and_seed_give_the_same_trees(columns: Columns) -> None:
 
 def test_a_category_that_was_never_seen_is_missing(model: TrainedModel) -> None:
     known = {"tickets": [3.0] * 2, "paperless": [True] * 2}
-    unseen, missing = model.probabilities({**known, "service": ["never seen", None]})
+    unseen, missing = model.scores({**known, "service": ["never seen", None]})
     assert unseen == missing
 
 
@@ -123,4 +124,36 @@ def test_codes_do_not_depend_on_the_order_of_rows(columns: Columns) -> None:
 def test_what_cannot_be_read_is_refused(model: TrainedModel, fault: dict[str, Any], message: str) -> None:
     columns = {"tickets": [1], "paperless": [True], "service": ["DSL"], **fault}
     with pytest.raises(DataError, match=message):
-        model.probabilities({name: values for name, values in columns.items() if values is not None})
+        model.scores({name: values for name, values in columns.items() if values is not None})
+
+
+def test_a_number_is_predicted_as_such(columns: Columns) -> None:
+    def minutes(found: Columns) -> np.ndarray:
+        return np.array([10.0 * (value or 0) for value in found["tickets"]])
+
+    pipeline = fit_pipeline(columns, minutes(columns), FEATURES, 0, LabelKind.NUMERIC)
+    model = TrainedModel("late", "1", NAMES, pipeline, LabelKind.NUMERIC)
+    unseen = some_columns(seed=1)
+    scores = model.scores(unseen)
+    assert np.array_equal(scores, pipeline.predict(unseen)) and model.classes == ()
+    assert np.abs(scores - minutes(unseen)).mean() < 8
+    found = predictions_of(model.kind, scores, model.classes)
+    assert (found.values, found.probabilities) == (scores.tolist(), None)
+    assert model.scores({name: [] for name in NAMES}).shape == (0,)
+
+
+def test_the_likeliest_class_is_predicted_with_its_probability(columns: Columns) -> None:
+    def how(found: Columns) -> np.ndarray:
+        tickets = [value or 0 for value in found["tickets"]]
+        return np.array(["late" if value > 6 else "early" if value < 3 else "" for value in tickets])
+
+    pipeline = fit_pipeline(columns, how(columns), FEATURES, 0, LabelKind.CATEGORICAL)
+    model = TrainedModel("how", "1", NAMES, pipeline, LabelKind.CATEGORICAL)
+    unseen = some_columns(seed=1)
+    scores = model.scores(unseen)
+    assert model.classes == ("", "early", "late") and scores.shape == (400, 3)
+    found = predictions_of(model.kind, scores, model.classes)
+    assert found.values == pipeline.predict(unseen).tolist()
+    assert found.probabilities == scores.max(axis=1).tolist()
+    assert (np.array(found.values) == how(unseen)).mean() > 0.8
+    assert predictions_of(model.kind, model.scores({name: [] for name in NAMES}), model.classes).values == []

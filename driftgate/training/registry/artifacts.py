@@ -46,7 +46,7 @@ def read_pipeline(artifacts: Path, info: VersionInfo) -> Any:
 
 
 def read_judged(artifacts: Path, info: VersionInfo) -> "pa.Table":
-    """Return the labelled entities of a training: `key` (text), `label` (0, 1), `score`, `validation` (boolean).
+    """Return the labelled entities of a training: `key` (text), `label`, `score`, `validation` (boolean).
 
     Raises:
         ConfigurationError: the version was registered without them, or the file is absent.

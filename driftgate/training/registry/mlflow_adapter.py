@@ -21,6 +21,7 @@ from sqlalchemy import Connection, text
 from driftgate.database import ConnectionParameters, connect, database_errors
 from driftgate.database.locks import Lock, session_lock
 from driftgate.errors import OutputError
+from driftgate.measures import LabelKind
 from driftgate.training.features import InputKind
 from driftgate.training.registry.mlflow_errors import SCHEMA, mlflow_errors
 from driftgate.training.registry.versions import IDENTITY_TAG, TRAINING_TAG, Training, training_text
@@ -235,6 +236,8 @@ def _save_model(folder: Path, training: Training, pipeline: Any, example: Mappin
     import pandas as pd
 
     inputs = [ColSpec(_COLUMN_TYPES[item.kind], item.name, required=False) for item in training.features]
+    numeric = training.label_kind is LabelKind.NUMERIC
+    shape = (-1,) if numeric else (-1, len(training.classes) or 2)
     # MLflow warns of pickles. Driftgate checks the digest in the database before it loads one.
     logger = logging.getLogger("mlflow.sklearn")
     level = logger.level
@@ -247,10 +250,10 @@ def _save_model(folder: Path, training: Training, pipeline: Any, example: Mappin
                 pipeline,
                 str(folder),
                 serialization_format="pickle",
-                signature=ModelSignature(Schema(inputs), Schema([TensorSpec(np.dtype("float64"), (-1, 2))])),
+                signature=ModelSignature(Schema(inputs), Schema([TensorSpec(np.dtype("float64"), shape)])),
                 input_example=pd.DataFrame({name: example[name] for name in training.feature_names}),
                 pip_requirements=[f"scikit-learn=={training.sklearn}"],
-                pyfunc_predict_fn="predict_proba",
+                pyfunc_predict_fn="predict" if numeric else "predict_proba",
             )
     finally:
         logger.setLevel(level)

@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Self
 
+from driftgate.measures import LabelKind
 from driftgate.training.features import InputKind, ModelFeature
 from driftgate.training.split import is_validation
 
@@ -33,6 +34,8 @@ class Training:
         validation_rows: entities it was measured on.
         unlabelled_rows: entities of the month that were left out, because they have no label.
         sklearn: version of scikit-learn; another may not read the model.
+        label_kind: of the label that it predicts.
+        classes: of a categorical label, in the order of the model's probabilities; else empty.
     """
 
     monitor: str
@@ -47,6 +50,8 @@ class Training:
     validation_rows: int
     unlabelled_rows: int
     sklearn: str
+    label_kind: LabelKind = field(default=LabelKind.BOOLEAN, kw_only=True)
+    classes: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -66,6 +71,9 @@ class Training:
             dict(self.parameters),
             self.sklearn,
         ]
+        if self.label_kind is not LabelKind.BOOLEAN:
+            # Trainings of earlier releases, all of boolean labels, keep their identities.
+            inputs.append(self.label_kind)
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
     def fitted_on(self, key: object) -> bool:
@@ -107,8 +115,13 @@ class VersionInfo(Training):
         """Read a version from the text of the tag `driftgate.training`."""
         values = json.loads(text)
         features = tuple(ModelFeature(**{**item, "kind": InputKind(item["kind"])}) for item in values.pop("features"))
-        as_of = date.fromisoformat(values.pop("as_of"))
-        return cls(name=name, version=version, features=features, as_of=as_of, **values)
+        given: dict[str, Any] = {
+            "as_of": date.fromisoformat(values.pop("as_of")),
+            # Earlier releases knew boolean labels alone.
+            "label_kind": LabelKind(values.pop("label_kind", LabelKind.BOOLEAN)),
+            "classes": tuple(values.pop("classes", ())),
+        }
+        return cls(name=name, version=version, features=features, **given, **values)
 
 
 def training_text(training: Training, **files: str) -> str:

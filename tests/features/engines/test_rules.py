@@ -1,5 +1,6 @@
 """Every engine follows the same rules on the same rows: months, counts, samples, labels."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from driftgate.features.repository import OfflineStore
 from driftgate.features.sources import Source
 from driftgate.features.state import read_states
 from driftgate.features.types import DeclaredFeature, Kind
+from driftgate.measures import LabelKind
 from driftgate.monitors import EntitySource, Label, Monitor
 from tests.features.conftest import offline_on
 from tests.features.engines.java import SPARK_CONF, require_java
@@ -223,16 +225,20 @@ def test_every_engine_sees_a_change_of_a_value(kept: Kept) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "mean"),
+    ("values", "kind", "mean", "label_kind"),
     [
-        ([True, False, True, None], pa.bool_(), 2 / 3),
-        ([1, 2, 6, None], pa.int64(), 3.0),
-        ([0.5, 1.0, 1.5, None], pa.float64(), 1.0),
-        ([Decimal("0.50"), Decimal("1.25"), Decimal("2.00"), None], pa.decimal128(9, 2), 1.25),
+        ([True, False, True, None], pa.bool_(), 2 / 3, LabelKind.BOOLEAN),
+        ([1, 0, 1, None], pa.int64(), 2 / 3, LabelKind.BOOLEAN),
+        ([1, 2, 6, None], pa.int64(), 3.0, LabelKind.NUMERIC),
+        ([0.5, 1.0, 1.5, None], pa.float64(), 1.0, LabelKind.NUMERIC),
+        ([Decimal("0.50"), Decimal("1.25"), Decimal("2.00"), None], pa.decimal128(9, 2), 1.25, LabelKind.NUMERIC),
+        (["late", "early", "late", None], pa.string(), math.nan, LabelKind.CATEGORICAL),
     ],
-    ids=["boolean", "integer", "float", "decimal"],
+    ids=["boolean", "zero and one", "integer", "float", "decimal", "classes"],
 )
-def test_labels_of_the_period(kept: Kept, tmp_path: Path, values: list[Any], kind: pa.DataType, mean: float) -> None:
+def test_labels_of_the_period(
+    kept: Kept, tmp_path: Path, values: list[Any], kind: pa.DataType, mean: float, label_kind: LabelKind
+) -> None:
     kept.keep("things", things(["a", "b", "c", "d"] * 2, [JAN] * 4 + [FEB] * 4))
     # A stranger, and another period.
     ids, period = ["a", "b", "c", "d", "stranger", "d"], [JAN] * 5 + [FEB]
@@ -240,8 +246,9 @@ def test_labels_of_the_period(kept: Kept, tmp_path: Path, values: list[Any], kin
     kept.keep("answers", answers)
     here = monitor(label=Label(source="answers", column="y"), min_rows=2, min_label_share=0.5)
     found = read_labels(kept.engine, here, measure_month(kept.engine, here, JAN), tmp_path / "labels.arrow")
-    assert (found.entities, found.labelled, found.binary) == (4, 3, pa.types.is_boolean(kind))
-    assert found.mean == pytest.approx(mean, abs=1e-15)
+    assert (found.entities, found.labelled, found.kind) == (4, 3, label_kind)
+    assert found.mean == pytest.approx(mean, abs=1e-15, nan_ok=True)
+    assert found.constant == ""
     assert found.path is not None
     rows = {row["thing"]: row[LABEL_COLUMN] for row in read_file(found.path).to_pylist()}
     assert rows == dict(zip("abc", values[:3], strict=True))
@@ -259,8 +266,8 @@ def test_labels_that_cannot_be_used(kept: Kept, tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="1 entities have more than one label"):
         ask("answers")
-    with pytest.raises(ConfigurationError, match=r"answers.word is of type"):
-        ask("answers", "word")
+    with pytest.raises(ConfigurationError, match=r"answers.at is of type"):
+        ask("answers", "at")
     with pytest.raises(ConfigurationError, match="no column 'maybe'"):
         ask("answers", "maybe")
     with pytest.raises(ConfigurationError, match="the keys of things are of type"):

@@ -88,7 +88,7 @@ class Month:
     def probabilities(self, version: str, users: list[str]) -> list[float]:
         """As the model gives them on the offline features."""
         columns = {item.name: [self.rows[user][item.name] for user in users] for item in self.inputs}
-        return self.model(version).probabilities(columns).tolist()
+        return self.model(version).scores(columns).tolist()
 
     def versions(self, champion: str | None = "1") -> Versions:
         return Versions({version: self.model(version) for version in "12"}, champion)

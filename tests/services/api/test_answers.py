@@ -12,12 +12,16 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import numpy as np
 import pytest
 
 from driftgate.features.online import KeyState, OnlineRows
+from driftgate.measures import LabelKind
+from driftgate.training.model import TrainedModel
+from driftgate.training.pipeline import fit_pipeline
 from services.api.rows import rows_of
 from services.api.scoring import Scorer
-from tests.services.api.conftest import MONTH, Month
+from tests.services.api.conftest import MONTH, Month, Versions, logged
 
 Serve = Callable[..., httpx.Client]
 
@@ -62,6 +66,38 @@ def test_one_user_and_their_features(client: httpx.Client, month: Month) -> None
     }
     features = client.get(f"/features/{user}")
     assert features.json() == {"user_id": user, "as_of": str(MONTH), "features": month.rows[user]}
+
+
+@pytest.mark.parametrize("kind", [LabelKind.NUMERIC, LabelKind.CATEGORICAL])
+def test_a_number_or_a_class_is_answered_as_such(serve: Serve, month: Month, kind: LabelKind) -> None:
+    names = tuple(item.name for item in month.inputs)
+    columns = {name: [row[name] for row in month.rows.values()] for name in names}
+    boolean = month.model("1").scores(columns)
+    goal = boolean * 100 if kind is LabelKind.NUMERIC else np.where(boolean > 0.5, "gone", "stays")
+    model = TrainedModel("m", "7", names, fit_pipeline(columns, goal, month.inputs, 0, kind), kind)
+    client = serve(Versions({"7": model}, "7"))
+    users = month.users[:30]
+    batch = client.post("/predict/batch", json={"user_ids": users}, headers={"X-Request-ID": f"kind-{kind}"})
+    answers = batch.json()["predictions"]
+    scores = model.scores({name: values[:30] for name, values in columns.items()})
+    if kind is LabelKind.NUMERIC:
+        assert [item["prediction"] for item in answers] == scores.tolist()
+        assert list(answers[0]) == ["user_id", "prediction", "model_version", "features_used"]
+    else:
+        assert [item["prediction"] for item in answers] == [model.classes[at] for at in scores.argmax(axis=1).tolist()]
+        assert [item["probability"] for item in answers] == scores.max(axis=1).tolist()
+    alone = client.post("/predict", json={"user_id": users[0]}).json()
+    assert alone == answers[0]
+    counted = "number" if kind is LabelKind.NUMERIC else "gone"
+    assert f'api_predictions_total{{model_version="7",prediction="{counted}"}}' in client.get("/metrics").text
+    deadline = time.monotonic() + 60
+    while len(rows := logged(month.engine, request_id=f"kind-{kind}")) < 30:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    kept = {row["entity_key"]: row["predicted_value"] or row["predicted_class"] for row in rows}
+    assert kept == {item["user_id"]: item["prediction"] for item in answers}
+    assert {row["prediction"] for row in rows} == {None}
+    assert {row["probability"] for row in rows} == {item.get("probability") for item in answers}
 
 
 def test_many_at_once_each_get_their_own(client: httpx.Client, month: Month) -> None:

@@ -79,7 +79,7 @@ def test_a_model_comes_back_as_it_was_registered(
 ) -> None:
     model = registry.load("1")
     assert (model.name, model.version, model.features) == (NAME, "1", ("tickets", "paperless", "service"))
-    assert np.array_equal(model.probabilities(columns), pipeline.predict_proba(columns)[:, 1])
+    assert np.array_equal(model.scores(columns), pipeline.predict_proba(columns)[:, 1])
     info = registry.version_info("1")
     wanted = training(seed=1)
     assert {name: getattr(info, name) for name in vars(wanted)} == vars(wanted)
@@ -359,7 +359,7 @@ from driftgate.training.registry.models import ModelRegistry
 parameters, artifacts = pickle.load(sys.stdin.buffer)
 registry = ModelRegistry(parameters, artifacts, "streamflow_churn")
 model = registry.load(registry.require_champion())
-assert 0 <= model.probabilities({name: [None] for name in model.features})[0] <= 1
+assert 0 <= model.scores({name: [None] for name in model.features})[0] <= 1
 print("mlflow" in sys.modules)
 """
     sent = pickle.dumps((registry.parameters, registry.artifacts))

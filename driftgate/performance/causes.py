@@ -1,0 +1,217 @@
+"""Why a model is worse: other entities (X), or the same entities with other answers (Y given X).
+
+Both months are weighted towards the entities that they have in common, by the probability that an entity with such
+features is of the current month. What the model loses on those is what the features mean now; the rest is the
+entities. Source: Cai, Namkoong & Yadlowsky, "Diagnosing Model Performance Under Distribution Shift", 2023, section 2,
+for any measure that takes weights.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy import stats
+
+from driftgate.drift.comparison import Side
+from driftgate.drift.ledger import Ledger, read_table
+from driftgate.errors import DataError
+from driftgate.measures import Drop, Floats, measures_of
+from driftgate.monitors import Monitor
+from driftgate.performance.bootstrap import Scored, resampling_weights
+from driftgate.performance.evaluation_model import EvaluationModel, challenger_inputs, labelled, texts
+from driftgate.performance.result import Causes, Interval, NoCauses, Performance
+from driftgate.performance.scoring import Scoring
+from driftgate.training.dataset import input_columns
+from driftgate.training.features import ModelFeature
+from driftgate.training.split import validation_mask
+
+# Each fits the trees twice. So many give a standard error to a seventh.
+_REPLICATES = 24
+_FOLD = 0.5
+
+Probabilities = Callable[[Floats, Floats], tuple[Floats, Floats]]
+"""Weights of n and m entities in; how likely each is of the current month, between 0 and 1, out."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled entities of one month that the model has not seen in training.
+
+    Attributes:
+        scored: n entities with their labels and the model's scores.
+        table: their features, in the same order.
+    """
+
+    scored: Scored
+    table: pa.Table
+
+
+def causes_of(
+    scoring: Scoring, performance: Performance, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger
+) -> Causes:
+    """Split the drop of the measured model between the two months.
+
+    It is asked only where there surely is a drop, so that calm months cost nothing. The reference side is the
+    model's own validation where it was trained on the reference month, else the entities of that month that it has not
+    seen.
+
+    Args:
+        scoring: the model and its scores.
+        performance: what was measured of it.
+        monitor: gives the join key, the entities that are needed, and the seed.
+        ref, cur: features and labels of both months.
+        ledger: its comparable features say which entities are alike.
+    """
+    if not performance.measured:
+        return Causes(code=NoCauses.NOT_MEASURED, reason="the performance was not measured")
+    if not performance.drop_interval[0] > 0.0:
+        return Causes(code=NoCauses.NO_DROP, reason="there is no sure drop")
+    assert scoring.evaluation is not None
+    assert scoring.cur is not None
+    key = monitor.entity.feast_key
+    old = _reference_rows(scoring, ref, key)
+    if old is None:
+        return Causes(code=NoCauses.NO_REFERENCE, reason=f"no labelled entity of {ref.size.as_of} has a score")
+    table, keys, labels = labelled(cur.features, cur.labels, key)
+    new = _unseen(scoring.evaluation, table, keys, labels, scoring.cur.of(keys))
+    if min(len(old.scored.keys), len(new.scored.keys)) < monitor.min_rows:
+        return Causes(code=NoCauses.TOO_FEW, reason=f"fewer than {monitor.min_rows} entities in one of the months")
+    try:
+        inputs = challenger_inputs(cur.features, [column.name for column in ledger.comparable])
+        probabilities = month_probabilities(old, new, inputs, monitor.sample_seed)
+        return split_drop(old.scored, new.scored, probabilities, monitor.min_rows, monitor.sample_seed)
+    except DataError as error:
+        return Causes(code=NoCauses.NOT_MEASURED, reason=f"the months cannot be told from each other: {error.received}")
+
+
+def month_probabilities(ref: Rows, cur: Rows, features: tuple[ModelFeature, ...], seed: int = 0) -> Probabilities:
+    """Return the function that says how likely an entity with such features is of the current month.
+
+    It is fitted on half of the entities and asked for the other half, in turn. Both rows of an entity are in the same
+    half, because trees would know it again. Both months weigh the same.
+
+    Args:
+        ref, cur: n and m entities.
+        features: columns of both tables.
+        seed: of the halves and the trees.
+
+    Raises:
+        DataError: a feature holds values of another type in one of the months.
+    """
+    from driftgate.training.pipeline import WeightedClassifier
+
+    names = [item.name for item in features]
+    try:
+        table = pa.concat_tables([side.table.select(names) for side in (ref, cur)], promote_options="permissive")
+    except (pa.ArrowException, KeyError) as error:
+        raise DataError(f"features of another type: {str(error)[:200]}", remedy="correct the month") from error
+    rows = len(ref.scored.keys)
+    current = np.repeat([0.0, 1.0], [rows, len(cur.scored.keys)])
+    classifier = WeightedClassifier(input_columns(table, features), current, features, seed)
+    half = validation_mask([*ref.scored.keys.tolist(), *cur.scored.keys.tolist()], seed, _FOLD)
+
+    def probabilities(ref_weights: Floats, cur_weights: Floats) -> tuple[Floats, Floats]:
+        # Of equal size, so that the probability does not say how many entities a month has.
+        weights = np.concatenate([ref_weights / ref_weights.sum(), cur_weights / cur_weights.sum()]) * rows
+        found = np.empty(len(weights))
+        for fitted in (half, ~half):
+            found[~fitted] = classifier.probabilities(fitted, ~fitted, weights)
+        return found[:rows], found[rows:]
+
+    return probabilities
+
+
+def split_drop(
+    ref: Scored,
+    cur: Scored,
+    probabilities: Probabilities,
+    min_alike: int = 2,
+    seed: int = 0,
+    replicates: int = _REPLICATES,
+) -> Causes:
+    """Split the drop from `ref` to `cur` in the measure that decides.
+
+    The weights of the common entities are the probability of the other month. The parts add up to the drop between the
+    two sides. The intervals are those of Student's t over resampled entities, for which the probabilities are fitted
+    again: they hold the chance of both.
+
+    Args:
+        ref, cur: n and m entities; the labels differ on both sides.
+        probabilities: how likely each entity is of the current month.
+        min_alike: entities that the months must have in common.
+        seed: the same seed and entities give the same split.
+        replicates: number of resampled sets.
+    """
+    ones = np.ones(len(ref.keys)), np.ones(len(cur.keys))
+    found = probabilities(*ones)
+    # 2pq / (p + q), added up over one of the months: all entities where the months are alike, none where they differ.
+    alike = int(min(2 * found[0].sum(), 2 * (1 - found[1]).sum()))
+    if alike < min_alike:
+        reason = f"the months have too little in common: {alike} entities alike, {min_alike} are needed"
+        return Causes(alike=alike, code=NoCauses.TOO_DIFFERENT, reason=reason)
+    parts = _parts_of(ref, cur)
+    plain = parts(*ones, *found)
+    drawn = np.array([parts(*weights, *probabilities(*weights)) for weights in _resampled(ref, cur, replicates, seed)])
+    if not (np.isfinite(plain).all() and np.isfinite(drawn).all()):
+        return Causes(alike=alike, code=NoCauses.TOO_DIFFERENT, reason="the entities alike have all the same label")
+    margins = stats.t.ppf(0.975, replicates - 1) * drawn.std(axis=0, ddof=1)
+    entities, meaning = (
+        Interval(float(value), float(value - margin), float(value + margin))
+        for value, margin in zip(plain, margins, strict=True)
+    )
+    return Causes(entities, meaning, alike)
+
+
+def _parts_of(ref: Scored, cur: Scored) -> Callable[[Floats, Floats, Floats, Floats], tuple[float, float]]:
+    """The function of weights and probabilities of both sides that gives what the entities and the meaning cost."""
+    measure = measures_of(ref.kind)[0]
+    old, new = measure.prepare(ref.labels, ref.scores), measure.prepare(cur.labels, cur.scores)
+
+    def parts(
+        ref_weights: Floats, cur_weights: Floats, ref_probability: Floats, cur_probability: Floats
+    ) -> tuple[float, float]:
+        whole = old(ref_weights[None, :]), new(cur_weights[None, :])
+        common = old((ref_weights * ref_probability)[None, :]), new((cur_weights * (1 - cur_probability))[None, :])
+        total, meaning = float((whole[0] - whole[1])[0]), float((common[0] - common[1])[0])
+        if measure.drop is Drop.RELATIVE:
+            reference = float(whole[0][0])
+            total, meaning = -total / reference, -meaning / reference
+        return total - meaning, meaning
+
+    return parts
+
+
+def _resampled(ref: Scored, cur: Scored, replicates: int, seed: int) -> Iterator[tuple[Floats, Floats]]:
+    """Weights of both sides, the same for an entity that is in both."""
+    entities = np.unique(np.concatenate([ref.keys, cur.keys]))
+    at = [np.searchsorted(entities, side.keys) for side in (ref, cur)]
+    for weights in resampling_weights(len(entities), replicates, seed):
+        for each in weights:
+            yield each[at[0]], each[at[1]]
+
+
+def _reference_rows(scoring: Scoring, ref: Side, key: str) -> Rows | None:
+    evaluation = scoring.evaluation
+    assert evaluation is not None
+    if evaluation.trained_on == ref.size.as_of:
+        table = read_table(ref.features)
+        keys = texts(table.column(key))
+        order = np.argsort(keys)
+        at = np.searchsorted(keys, evaluation.validation.keys, sorter=order).clip(0, max(len(keys) - 1, 0))
+        rows = order[at] if len(keys) else at
+        there = keys[rows] == evaluation.validation.keys if len(keys) else np.zeros(len(at), np.bool_)
+        return Rows(evaluation.validation.part(there), table.take(pa.array(rows[there])))
+    if scoring.ref is None or ref.labels.path is None:
+        return None
+    table, keys, labels = labelled(ref.features, ref.labels, key)
+    found = _unseen(evaluation, table, keys, labels, scoring.ref.of(keys))
+    return found if found.scored.varied else None
+
+
+def _unseen(
+    evaluation: EvaluationModel, table: pa.Table, keys: NDArray[np.str_], labels: Floats, scores: Floats
+) -> Rows:
+    unseen = ~np.isin(keys, evaluation.seen)
+    return Rows(evaluation.scored(keys, labels, scores).part(unseen), table.filter(pa.array(unseen)))

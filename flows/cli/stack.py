@@ -1,0 +1,148 @@
+"""Commands of what runs beside them: up, status, down."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from driftgate.errors import DriftgateError
+from driftgate.process import become
+from driftgate.scratch import scratch_folder
+from driftgate.settings import Settings
+
+if TYPE_CHECKING:
+    from driftgate.supervision.state import PartStatus, UpStatus
+
+commands = typer.Typer()
+
+_POLL_SECONDS = 0.25
+_DOWN_SECONDS = 60.0
+_ALL = "pages,prefect,worker,api,evidently,mlflow"
+
+
+@commands.command()
+def up(
+    only: Annotated[str, typer.Option(help="The parts to run, with commas between them; by default all")] = _ALL,
+    detach: Annotated[bool, typer.Option("--detach", help="Return once all is up; `driftgate down` ends it")] = False,
+) -> None:
+    """Run Prefect with its schedules, the pages, the prediction service, Evidently and MLflow, until Ctrl-C."""
+    from flows.runtime.parts import choose_parts
+    from flows.runtime.up import require_down
+
+    names = choose_parts(only.split(","))
+    home = Settings.load().driftgate_home
+    require_down(home)
+    # -P, because a folder `flows` where the command is called is not meant.
+    program = ["-P", "-m", "flows.runtime.up", *names]
+    if not detach:
+        become(program)
+    # Makes the folder, with an error of its own where that fails.
+    scratch_folder(home)
+    _up_detached(home, program)
+
+
+@commands.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the table")] = False,
+) -> None:
+    """Say what `driftgate up` runs: each part, its state, how often it was started again, its address."""
+    from driftgate.supervision.state import read_status
+    from driftgate.supervision.text import status_lines
+
+    found = read_status(Settings.load().driftgate_home)
+    if as_json:
+        content = found.content() if found else {"parts": []}
+        typer.echo(json.dumps({"up": found is not None, **content}, indent=2))
+        return
+    for line in status_lines(found):
+        typer.echo(line)
+
+
+@commands.command()
+def down() -> None:
+    """End what `driftgate up` runs, and wait until it has ended."""
+    from driftgate.supervision.state import is_process, read_status
+
+    found = read_status(Settings.load().driftgate_home)
+    if found is None:
+        typer.echo("[Down] nothing runs here")
+        return
+    deadline = time.monotonic() + _DOWN_SECONDS
+    number = signal.SIGTERM
+    while is_process(found.pid, found.process_started):
+        if number:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found.pid, number)
+        # Once. After the last signal its guard ends what it leaves.
+        number = signal.SIGKILL if time.monotonic() > deadline else 0  # type: ignore[assignment]
+        time.sleep(_POLL_SECONDS)
+    typer.echo(f"[Down] ended: {', '.join(part.name for part in found.parts)}")
+
+
+def _up_detached(home: Path, program: Sequence[str]) -> None:
+    """Run the parts in a process that outlives this one, and wait until all have started.
+
+    Raises:
+        DriftgateError: it ended.
+    """
+    from driftgate.supervision.logs import open_log
+    from driftgate.supervision.text import address_lines
+
+    log = home / "log" / "up.log"
+    with open_log(log) as file:
+        begin = file.seek(0, os.SEEK_END)
+        process = subprocess.Popen(
+            [sys.executable, *program],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        found = _wait_for_start(home, process, log, begin)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        raise
+    for line in address_lines(found):
+        typer.echo(line)
+
+
+def _wait_for_start(home: Path, process: "subprocess.Popen[bytes]", log: Path, begin: int) -> "UpStatus":
+    from driftgate.supervision.state import read_status
+    from flows.runtime.up import say
+
+    known: dict[str, PartStatus] = {}
+    while process.poll() is None:
+        found = read_status(home)
+        if found is not None and found.pid == process.pid:
+            for part in found.parts:
+                if part.name not in known or part.state is not known[part.name].state:
+                    say(part)
+                known[part.name] = part
+            if not found.starting:
+                return found
+        time.sleep(_POLL_SECONDS)
+    raise _ended(process.returncode, log, begin)
+
+
+def _ended(status: int, log: Path, begin: int) -> DriftgateError:
+    """The error with which the process ended, as its log has it."""
+    from driftgate import errors
+    from driftgate.supervision.logs import last_words
+
+    said = last_words(log, begin)
+    kind = getattr(errors, said.partition(":")[0], None)
+    if isinstance(kind, type) and issubclass(kind, DriftgateError):
+        found = kind(said.partition(": ")[2], remedy=f"see {log}")
+        assert isinstance(found, DriftgateError)
+        return found
+    return DriftgateError(f"what `driftgate up` started ended with status {status}: {said}", remedy=f"see {log}")

@@ -1,0 +1,1 @@
+"""Driftgate's own pages over HTTP."""

@@ -1,0 +1,328 @@
+"""`driftgate up`, `status` and `down` as a user meets them, with real parts on free ports."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from driftgate.database import ConnectionParameters
+from driftgate.errors import ConfigurationError, UsageError
+from driftgate.settings import PortSettings, Settings
+from driftgate.supervision.state import read_status
+from flows.runtime.local_server import free_port
+from flows.runtime.parts import NAMES, choose_parts, make_parts, require_ports, why_no_champion
+from tests.conftest import new_database, user_environment
+from tests.receiver import receiving
+
+PARTS = "pages,worker,api"
+PORTS = ("UI", "API", "MLFLOW", "EVIDENTLY", "PAGES")
+
+
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A user's settings, and what they see."""
+
+    environment: dict[str, str]
+    home: Path
+
+    def call(self, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of driftgate."""
+        return self.python("-m", "flows.cli", *arguments, **more)
+
+    def python(self, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        """Run Python with these settings."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env={**self.environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def status(self) -> dict[str, Any]:
+        """The document of `driftgate status --json`."""
+        done = self.call("status", "--json")
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def part(self, name: str) -> dict[str, Any]:
+        """One part, from the file, which is quicker."""
+        found = read_status(self.home)
+        assert found is not None
+        return next(part for part in found.content()["parts"] if part["name"] == name)
+
+
+@pytest.fixture(scope="module")
+def place(server: ConnectionParameters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("up")
+    with new_database(server) as parameters:
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+            **user_environment(parameters, folder),
+            **{f"DRIFTGATE_{name}_PORT": str(free_port()) for name in PORTS},
+        }
+        yield Place(environment, folder / "home")
+
+
+@pytest.fixture(scope="module")
+def running(place: Place) -> Iterator["subprocess.CompletedProcess[str]"]:
+    """What `up --detach` said."""
+    assert place.call("status").stdout.startswith("Nothing runs here.")
+    assert place.status() == {"up": False, "parts": []}
+    yield place.call("up", "--detach", "--only", PARTS)
+    place.call("down")
+
+
+def family(place: Place) -> list[psutil.Process]:
+    found = read_status(place.home)
+    assert found is not None
+    supervisor = psutil.Process(found.pid)
+    return [supervisor, *supervisor.children(recursive=True)]
+
+
+def gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_it_prints_one_page_of_addresses_and_progress_before(
+    running: "subprocess.CompletedProcess[str]", place: Place
+) -> None:
+    assert running.returncode == 0, running.stderr
+    lines = running.stdout.splitlines()
+    assert lines[0] == "Driftgate is up. Nothing listens beyond 127.0.0.1."
+    for title, port in (("Driftgate", "PAGES"), ("Prefect", "UI"), ("Predictions", "API")):
+        (line,) = [line for line in lines if line.startswith(f"{title}  ")]
+        assert f"http://127.0.0.1:{place.environment[f'DRIFTGATE_{port}_PORT']}" in line
+    assert "[Up] Prefect: running" in running.stderr.splitlines()
+
+
+def test_status_is_a_table_and_a_document(running: object, place: Place) -> None:
+    found = place.status()
+    assert found["up"] is True
+    assert not found["starting"]
+    states = {part["name"]: part["state"] for part in found["parts"]}
+    # The worker brings the server that it needs.
+    assert states == {"pages": "running", "prefect": "running", "worker": "running", "api": "waiting"}
+    (api,) = [part for part in found["parts"] if part["name"] == "api"]
+    assert api["message"] == "there is no champion; `driftgate train` makes the first"
+    table = place.call("status").stdout
+    assert all(part["name"] in table and part["state"] in table for part in found["parts"])
+
+
+def test_what_it_writes_is_private(running: object, place: Place) -> None:
+    for path in (place.home / "up.json", *(place.home / "log").iterdir()):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_nothing_listens_beyond_this_machine(running: object, place: Place) -> None:
+    heard = {
+        item.laddr.ip
+        for process in family(place)
+        for item in process.net_connections("inet")
+        if item.status == psutil.CONN_LISTEN
+    }
+    assert heard == {"127.0.0.1"}
+
+
+def test_the_schedules_are_there(running: object, place: Place) -> None:
+    url = f"{place.status()['prefect_api']}/deployments/filter"
+    request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        names = {item["name"] for item in json.load(answer) if item["schedules"]}
+    assert names == {"monthly"}
+
+
+def test_the_ui_asks_its_own_server(running: object, place: Place) -> None:
+    ui = f"http://127.0.0.1:{place.environment['DRIFTGATE_UI_PORT']}"
+    with urllib.request.urlopen(f"{ui}/ui-settings", timeout=30) as answer:
+        assert json.load(answer)["api_url"] == "/api"
+
+
+def test_other_commands_use_its_server(running: object, place: Place) -> None:
+    code = (
+        "import os; from flows.runtime.local_server import start_prefect; start_prefect()();"
+        "print(os.environ['PREFECT_API_URL'], os.environ['PREFECT_UI_URL'])"
+    )
+    done = place.python("-c", code)
+    api = place.status()["prefect_api"]
+    assert done.stdout.split() == [api, api.removesuffix("/api")], done.stderr
+    # Whoever names a server means that one.
+    done = place.python("-c", code, PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api" in done.stderr
+
+
+def test_a_second_one_is_refused(running: object, place: Place) -> None:
+    done = place.call("up")
+    assert done.returncode == 2
+    assert "`driftgate up` runs here already, as process" in done.stderr
+
+
+def test_a_part_that_dies_is_started_again_and_shown(running: object, place: Place) -> None:
+    os.kill(place.part("pages")["pid"], signal.SIGKILL)
+    until(lambda: place.part("pages")["restarts"] == 1 and place.part("pages")["state"] == "running")
+    assert place.part("pages")["message"] == "ended with status -9"
+    assert "ended with status -9" in place.call("status").stdout
+
+
+def test_down_ends_all_of_it(running: object, place: Place) -> None:
+    processes = family(place)
+    done = place.call("down")
+    assert done.returncode == 0
+    assert done.stdout == "[Down] ended: pages, prefect, worker, api\n"
+    assert all(gone(process) for process in processes)
+    assert not (place.home / "up.json").exists()
+    assert place.call("down").stdout == "[Down] nothing runs here\n"
+
+
+def test_killed_it_leaves_nothing_running_and_may_be_started_again(place: Place) -> None:
+    assert place.call("up", "--detach", "--only", "pages,prefect").returncode == 0
+    processes = family(place)
+    assert len(processes) >= 5
+    processes[0].kill()
+    until(lambda: all(gone(process) for process in processes), 30)
+    assert place.status() == {"up": False, "parts": []}
+    again = place.call("up", "--detach", "--only", "pages")
+    assert again.returncode == 0, again.stderr
+    assert place.call("down").returncode == 0
+
+
+def test_in_the_foreground_it_ends_by_ctrl_c(place: Place) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "up", "--only", "pages"],
+        env=place.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until(lambda: (found := read_status(place.home)) is not None and not found.starting)
+    processes = family(place)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert out.startswith("Driftgate is up.")
+    assert all(gone(item) for item in processes)
+
+
+@pytest.mark.parametrize("more", [(), ("--detach",)])
+def test_a_port_that_is_taken_is_named_with_its_part_and_its_setting(place: Place, more: tuple[str, ...]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = place.call("up", "--only", "prefect,pages", *more, DRIFTGATE_UI_PORT=str(port))
+    assert done.returncode == 3
+    assert f"port {port} of 127.0.0.1 is taken, and Prefect needs it" in done.stderr
+    if not more:
+        assert "set another port by DRIFTGATE_UI_PORT" in done.stderr
+    assert place.call("status").stdout.startswith("Nothing runs here.")
+
+
+# ---- which parts
+
+
+def test_a_worker_brings_its_server_unless_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert choose_parts(["worker"]) == ("prefect", "worker")
+    assert choose_parts([" mlflow", "pages"]) == ("pages", "mlflow")
+    assert choose_parts() == NAMES
+    monkeypatch.setenv("PREFECT_API_URL", "http://prefect:4200/api")
+    assert choose_parts(["worker"]) == ("worker",)
+    with pytest.raises(UsageError, match="there is no part grafana"):
+        choose_parts(["pages", "grafana"])
+    with pytest.raises(UsageError, match="no part is named"):
+        choose_parts([""])
+
+
+def test_two_parts_on_one_port_are_refused(environment: object, loaded: ConnectionParameters) -> None:
+    port = free_port()
+    ports = PortSettings(api_port=port, ui_port=port, pages_port=free_port())
+    parts = make_parts(Settings.load(), ports, loaded)
+    with pytest.raises(ConfigurationError, match=f"Prefect and Predictions both have port {port}"):
+        require_ports([parts["prefect"], parts["api"], parts["pages"]])
+
+
+def test_a_port_out_of_range_is_an_error_that_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTGATE_UI_PORT", "99999")
+    with pytest.raises(ConfigurationError, match="DRIFTGATE_UI_PORT"):
+        PortSettings.load()
+
+
+def test_a_worker_is_there_once_the_server_has_heard_of_it_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "me:secret")
+    nowhere = ConnectionParameters("", 0, "", "", "")
+    with receiving() as server:
+        ports = PortSettings(ui_port=server.port)
+        worker = make_parts(Settings.load(), ports, nowhere)["worker"]
+        server.answer = b"[]"
+        assert not worker.ready()
+        for seconds, there in ((60, False), (1, True)):
+            heard = datetime.now(UTC) - timedelta(seconds=seconds)
+            server.answer = json.dumps([{"last_heartbeat_time": heard.isoformat()}]).encode()
+            assert worker.ready() == there
+        server.status = 401
+        assert not worker.ready()
+        # A server may ask for a login.
+        assert set(server.logins) == {"Basic bWU6c2VjcmV0"}
+        assert set(server.paths) == {"/api/work_pools/driftgate/workers/filter"}
+
+
+# ---- when the prediction service starts
+
+
+def test_the_service_waits_for_a_champion(
+    environment: dict[str, str], loaded: ConnectionParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from driftgate.database import connect
+
+    monkeypatch.delenv("API_MONITOR", raising=False)
+    settings = Settings.load()
+    assert why_no_champion(settings, loaded).startswith("there is no champion")
+    with connect(loaded).begin() as connection:
+        # As MLflow keeps an alias.
+        connection.exec_driver_sql("CREATE SCHEMA mlflow")
+        connection.exec_driver_sql(
+            "CREATE TABLE mlflow.registered_model_aliases AS SELECT 'default' AS workspace, "
+            "'streamflow_churn' AS name, 'champion' AS alias, 1 AS version"
+        )
+    assert why_no_champion(settings, loaded) == ""
+    monkeypatch.setenv("API_MONITOR", "other")
+    assert why_no_champion(settings, loaded) == "there is no monitor 'other' with a model"
+
+
+def test_of_several_models_one_must_be_named(
+    environment: object, loaded: ConnectionParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("API_MONITOR", raising=False)
+    one = '[{0}]\nfeature_service = "s"\nmodel = "{0}"\n[{0}.entity]\nsource = "e"\nkey = "k"\n'
+    path = tmp_path / "monitors.toml"
+    path.write_text(one.format("one") + one.format("two"))
+    settings = Settings.load().model_copy(update={"driftgate_monitors": path})
+    assert why_no_champion(settings, loaded) == "API_MONITOR does not say which to serve: one, two"
+    path.write_text(one.format("one").replace('model = "one"', ""))
+    assert why_no_champion(settings, loaded) == "no monitor has a model"

@@ -1,0 +1,140 @@
+"""Why a model is worse, on data whose answer is known: other entities, another meaning, both, or neither."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftgate.drift.comparison import Side
+from driftgate.features.entities import MonthSize
+from driftgate.measures import LabelKind
+from driftgate.performance.bootstrap import Scored
+from driftgate.performance.causes import Rows, causes_of, month_probabilities, split_drop
+from driftgate.performance.result import Causes, NoCauses, Performance
+from driftgate.performance.scoring import measure, score_months
+from driftgate.training.features import InputKind, ModelFeature
+from tests.drift.months import ledger_of, profile_of
+from tests.performance.months import FEB, JAN, monitor
+from tests.performance.months import month as month_files
+
+# Fewer than a run draws, because each fits trees twice.
+REPLICATES = 8
+FEATURES = (
+    ModelFeature("value", "v", "FLOAT64", InputKind.NUMBER),
+    ModelFeature("group", "v", "STRING", InputKind.CATEGORY),
+)
+
+
+def rows(seed: int, loud: float, strength: float, users: int = 2000, numeric: bool = False) -> Rows:
+    """A month of two groups. The model reads the value, which says much of the loud group's label and little of others.
+
+    Args:
+        loud: share of the loud group; less of it makes the model worse by its entities alone.
+        strength: how the label follows the value in the loud group; less of it is another meaning.
+        numeric: whether the label is a number.
+    """
+    random = np.random.default_rng(seed)
+    value, is_loud = random.normal(size=users), random.random(users) < loud
+    slope = np.where(is_loud, strength, 0.2)
+    keys = np.array([f"u{n}" for n in range(users)])
+    table = pa.table({"value": value, "group": np.where(is_loud, "loud", "quiet").tolist()})
+    if numeric:
+        labels = slope * value + random.normal(size=users) * np.where(is_loud, 0.3, 2.0)
+        return Rows(Scored(keys, labels, np.where(is_loud, 3.0, 0.2) * value, LabelKind.NUMERIC), table)
+    labels = (random.random(users) < 1 / (1 + np.exp(-slope * value))).astype(float)
+    return Rows(Scored(keys, labels, 1 / (1 + np.exp(-value))), table)
+
+
+def causes(ref: Rows, cur: Rows, seed: int = 0) -> Causes:
+    return split_drop(ref.scored, cur.scored, month_probabilities(ref, cur, FEATURES, seed), 100, seed, REPLICATES)
+
+
+def test_other_entities_alone() -> None:
+    found = causes(rows(1, 0.8, 3.0), rows(2, 0.2, 3.0))
+    assert found.entities.low > 0.05 and found.meaning.low < 0.0 < found.meaning.high
+    assert found.entities.value > 4 * abs(found.meaning.value)
+
+
+def test_another_meaning_alone() -> None:
+    found = causes(rows(1, 0.8, 3.0), rows(2, 0.8, -1.0))
+    assert found.meaning.low > 0.2 and abs(found.entities.value) < 0.1 * found.meaning.value
+
+
+def test_both() -> None:
+    found = causes(rows(1, 0.8, 3.0), rows(2, 0.4, 1.0))
+    assert found.meaning.low > 0.02 and found.entities.low > 0.02
+
+
+def test_an_error_of_numbers_is_split_in_parts_of_its_reference() -> None:
+    entities = causes(rows(1, 0.8, 3.0, numeric=True), rows(2, 0.2, 3.0, numeric=True))
+    assert entities.entities.low > 0.3 and abs(entities.meaning.value) < 0.15
+    meaning = causes(rows(1, 0.8, 3.0, numeric=True), rows(2, 0.8, 1.0, numeric=True))
+    assert meaning.meaning.low > 0.3 and abs(meaning.entities.value) < 0.15
+
+
+def test_where_nothing_changed_the_intervals_hold_zero() -> None:
+    """8 pairs of months of one distribution, seeds 0 to 15; three misses of a 95% interval have a chance of 0.6%."""
+    missed = {"meaning": 0, "entities": 0}
+    for seed in range(0, 16, 2):
+        found = causes(rows(seed, 0.5, 2.0, 800), rows(seed + 1, 0.5, 2.0, 800), seed)
+        missed["meaning"] += not found.meaning.low <= 0.0 <= found.meaning.high
+        missed["entities"] += not found.entities.low <= 0.0 <= found.entities.high
+    assert max(missed.values()) <= 2
+
+
+@given(st.integers(0, 1000), st.floats(-0.4, 0.4))
+def test_the_parts_add_up_to_the_drop_and_equal_probabilities_leave_no_part_for_the_entities(
+    seed: int, tilt: float
+) -> None:
+    ref, cur = rows(seed, 0.5, 2.0, 300).scored, rows(seed + 1, 0.5, 0.5, 300).scored
+    half = np.full(300, 0.5)
+    plain = split_drop(ref, cur, lambda *_: (half, half), replicates=2)
+    assert abs(plain.entities.value) < 1e-12 and plain.alike == 300
+    leaning = np.clip(0.5 + tilt * np.sin(np.arange(300)), 0.05, 0.95)
+    split = split_drop(ref, cur, lambda *_: (leaning, leaning[::-1]), replicates=2)
+    assert split.entities.value + split.meaning.value == pytest.approx(plain.meaning.value, abs=1e-12)
+
+
+def test_months_without_a_common_entity_are_not_split() -> None:
+    found = causes(rows(1, 1.0, 3.0, 1000), rows(2, 0.0, 3.0, 1000))
+    assert found.code is NoCauses.TOO_DIFFERENT and "too little in common" in found.reason
+    assert found.alike < 100 and not found.split
+
+
+def test_an_entity_is_not_known_again_by_the_model_that_tells_the_months_apart() -> None:
+    ref = rows(1, 0.5, 2.0, 1000)
+    old, new = month_probabilities(ref, ref, FEATURES)(np.ones(1000), np.ones(1000))
+    assert np.abs(np.concatenate([old, new]) - 0.5).max() < 0.2
+
+
+@pytest.mark.parametrize(("strength", "meaning"), [(-2.0, True), (2.0, False)])
+def test_months_from_files_say_why_or_why_not(tmp_path: Path, strength: float, meaning: bool) -> None:
+    performance, found = asked(tmp_path, strength)
+    assert performance.measured
+    if meaning:
+        assert found.split and found.meaning.low > 0.2 > abs(found.entities.value)
+    else:
+        assert found.code is NoCauses.NO_DROP
+
+
+def test_a_probe_of_another_month_needs_scores_of_the_reference(tmp_path: Path) -> None:
+    _, found = asked(tmp_path, -2.0, trained_elsewhere=True)
+    assert found.code is NoCauses.NO_REFERENCE and str(JAN) in found.reason
+
+
+def asked(folder: Path, strength: float, trained_elsewhere: bool = False) -> tuple[Performance, Causes]:
+    """Two months whose label follows a value by 2, then by `strength`; a probe is measured."""
+    made = month_files(folder, JAN, 3000, 1), month_files(folder, FEB, 3000, 2, strength)
+    ref, cur = (Side(MonthSize(item[0].as_of, 3000, 3000), *item, profile_of(item[0])) for item in made)
+    rules = monitor()
+    ledger = ledger_of(ref.features, cur.features, rules)
+    scoring = score_months(None, rules, ref, cur, ledger, folder)
+    performance = measure(scoring, rules, ref, cur)
+    if trained_elsewhere:
+        assert scoring.evaluation is not None
+        scoring = replace(scoring, evaluation=replace(scoring.evaluation, trained_on=FEB))
+    return performance, causes_of(scoring, performance, rules, ref, cur, ledger)
