@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 
 from driftgate.decision import Policy
@@ -11,6 +12,14 @@ from driftgate.monitors import Monitor, require_share
 from driftgate.pairs import require_order
 from driftgate.reports.paths import report_paths
 from driftgate.run import ReportPaths
+
+
+class Reports(StrEnum):
+    """Of which decisions Evidently's report is drawn."""
+
+    ALL = "all"
+    TRIGGERED = "triggered"
+    NONE = "none"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class Run:
     """One finished run: what was compared, what came out, where it lies.
 
     Attributes:
+        drawn: whether there is an Evidently report of it.
         earlier: other decisions of the same pair before this one, oldest first; known once the run is kept.
     """
 
@@ -36,6 +37,7 @@ class Run:
     decided_at: datetime
     performance: Performance = field(default_factory=lambda: not_measured(PerformanceState.OFF, ""))
     earlier: tuple[PastDecision, ...] = ()
+    drawn: bool = True
 
     @property
     def pending(self) -> bool:

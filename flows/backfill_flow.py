@@ -1,6 +1,7 @@
 """Many months judged in one process: a whole history, or what a schedule has missed."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,15 +11,18 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.errors import DataError, DriftgateError, NoVerdictError
+from driftgate.features.state import MonthState
 from driftgate.monitors import Monitor, read_monitor
 from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
+from driftgate.planning import Plan, Reports, make_plan
 from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.store.history import past_runs
-from flows.monitor import monitor_month
+from flows.monitor import monitor_month, monitor_planned
 from flows.notification import failures_told
+from flows.planning import prepare
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
-from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.environment import Runtime, feature_worker, known_states
 from flows.runtime.progress import tracked
 from flows.runtime.pushing import failures_pushed
 from flows.runtime.steps import DATABASE_RETRIES, STEP
@@ -55,6 +59,29 @@ def choose_step(
     return [pair for pair in pairs if pair not in done], months[-1]
 
 
+@task(name="states", **STEP, **DATABASE_RETRIES)
+def states_step(
+    runtime: Runtime, monitor: Monitor, pairs: list[Pair]
+) -> tuple[dict[date, MonthState], dict[Pair, Plan]]:
+    """What the sources of the months of these pairs hold, asked once for all of them, and the plans of the pairs.
+
+    Where one of them cannot be read there is neither, and each pair finds out for itself.
+    """
+    repo, worker = runtime.repository(monitor), feature_worker(runtime.parameters)
+    months = runtime.months(monitor)
+    try:
+        states = worker.month_states(repo, monitor, sorted({month for pair in pairs for month in pair}))
+    except DataError as error:
+        get_run_logger().warning("each pair looks at its months by itself: %s", error)
+        return {}, {}
+    plans = {
+        (ref, cur): make_plan(monitor, repo, months, states[ref].size, states[cur].size, runtime.settings.report_dir)
+        for ref, cur in pairs
+    }
+    prepare(runtime, plans[pairs[0]])
+    return states, plans
+
+
 @task(name="choose-due-pairs", **STEP, **DATABASE_RETRIES)
 def due_step(runtime: Runtime, monitor: Monitor, folder: Path) -> list[Pair]:
     """The pairs that a schedule has to judge: new months, and those whose labels have come since."""
@@ -85,6 +112,7 @@ def backfill_months(
     monitor: str | None = None,
     again: bool = False,
     print_lines: bool = False,
+    reports: Reports = Reports.TRIGGERED,
 ) -> list[PairOutcome]:
     """Judge every pair of loaded months that has no verdict yet, oldest first; started again, it goes on.
 
@@ -97,6 +125,7 @@ def backfill_months(
         monitor: a heading of monitors.toml; by default the only one.
         again: also those that have a verdict.
         print_lines: whether to print each outcome as soon as it is known, whatever the flow ends in.
+        reports: all, triggered or none: of which decisions Evidently's report is drawn.
 
     Raises:
         DriftgateError: the first of the pairs without a verdict, once all others are judged; or what would stop any.
@@ -104,7 +133,11 @@ def backfill_months(
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     pairs, newest = choose_step(runtime, chosen, start, end, reference, again)
-    return _run_pairs([(pair, pair[1] == newest) for pair in pairs], chosen.name, print_lines)
+    if not pairs:
+        return []
+    states, plans = states_step(runtime, chosen, pairs)
+    with known_states(chosen.name, states):
+        return _run_pairs([(pair, pair[1] == newest) for pair in pairs], chosen.name, reports, plans, print_lines)
 
 
 @flow(name="monitor_new_months", persist_result=False)
@@ -127,14 +160,20 @@ def monitor_new_months(monitor: str | None = None) -> list[PairOutcome]:
         pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")
-    return _run_pairs([(pair, True) for pair in pairs], monitor)
+    return _run_pairs([(pair, True) for pair in pairs], monitor, Reports.ALL, {})
 
 
-def _run_pairs(pairs: list[tuple[Pair, bool]], monitor: str, print_lines: bool = False) -> list[PairOutcome]:
+def _run_pairs(
+    pairs: list[tuple[Pair, bool]],
+    monitor: str,
+    reports: Reports,
+    plans: Mapping[Pair, Plan],
+    print_lines: bool = False,
+) -> list[PairOutcome]:
     """Judge each pair, and tell the listeners of those that are marked so."""
     outcomes = []
     for pair, notify in tracked(pairs, "judging", _name_pair, get_run_logger()):
-        outcome = _outcome(pair, monitor, notify)
+        outcome = _outcome(pair, monitor, notify, reports, plans.get(pair))
         outcomes.append(outcome)
         if print_lines:
             sys.stdout.write(f"{describe(outcome)}\n")
@@ -162,10 +201,13 @@ def _name_pair(item: tuple[Pair, bool]) -> str:
     return f"{ref} vs {cur}"
 
 
-def _outcome(pair: Pair, monitor: str, notify: bool) -> PairOutcome:
+def _outcome(pair: Pair, monitor: str, notify: bool, reports: Reports, plan: Plan | None) -> PairOutcome:
     ref, cur = pair
     try:
-        run = monitor_month(ref, cur, None, monitor, notify)
+        if plan is not None:
+            run = monitor_planned(plan, notify, reports)
+        else:
+            run = monitor_month(ref, cur, None, monitor, notify, reports)
     except (NoVerdictError, DataError) as error:
         # This pair's data; the next pair may be sound.
         return PairOutcome(ref, cur, "no verdict", str(error), error)

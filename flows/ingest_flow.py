@@ -8,7 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from driftgate.errors import UsageError
+from driftgate.errors import DatabaseUnavailableError, DriftgateError, UsageError
 from driftgate.features.applying import ensure_applied
 from driftgate.features.online import OnlineMonth, materialize_month
 from driftgate.monitors import Monitor, read_monitors
@@ -52,6 +52,23 @@ def materialize_step(runtime: Runtime) -> list[OnlineMonth]:
     ]
 
 
+@task(name="profiles", **STEP, **DATABASE_RETRIES)
+def profiles_step(runtime: Runtime, months: list[date]) -> None:
+    """Measure the months for every monitor that has them, and keep what was measured; the monitor will read that."""
+    log = get_run_logger()
+    for monitor in read_monitors(runtime.settings.driftgate_monitors).values():
+        try:
+            there = set(runtime.months(monitor))
+            landing = runtime.landing(monitor, log.info)
+            again = "it was loaded" if _of_these_tables(runtime, monitor) else ""
+            landing.land([month for month in months if month in there], again)
+        except DatabaseUnavailableError:
+            raise
+        except DriftgateError as error:
+            # The month is loaded all the same.
+            log.warning("%s: not measured, which the monitor will try again: %s", monitor.name, error)
+
+
 def _of_these_tables(runtime: Runtime, monitor: Monitor) -> bool:
     """Whether the entities are in a table that is loaded here; a source is looked up in the repository applied here."""
     table, repo = monitor.entity.table, runtime.repository(monitor)
@@ -93,6 +110,7 @@ def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[
     apply_step(runtime)
     if reports:
         materialize_step(runtime)
+        profiles_step(runtime, [report.as_of for report in reports])
     return reports
 
 

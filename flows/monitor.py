@@ -8,14 +8,12 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from driftgate.drift.comparison import Comparison, Side
-from driftgate.drift.result import TargetDrift
+from driftgate.drift.comparison import Side, checked_against
+from driftgate.drift.report import DrawnReport
 from driftgate.errors import DataError, NoVerdictError
 from driftgate.features.labels import LabelMonth
-from driftgate.features.types import FeatureMonth
 from driftgate.notification import require_addresses
-from driftgate.performance.result import Performance
-from driftgate.planning import Plan, Request
+from driftgate.planning import Plan, Reports, Request
 from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.reports.text import decision_line
 from driftgate.run import Run
@@ -25,7 +23,6 @@ from flows.monitor_steps import (
     decide_step,
     delete_step,
     drift_step,
-    features_step,
     gain_step,
     history_step,
     labels_step,
@@ -33,7 +30,9 @@ from flows.monitor_steps import (
     performance_step,
     plan_step,
     prepare_step,
+    profiles_step,
     publish_step,
+    report_step,
     score_step,
     target_step,
     workspace_step,
@@ -60,6 +59,7 @@ def monitor_month(
     threshold: float | None = None,
     monitor: str | None = None,
     notify: bool = True,
+    reports: Reports = Reports.ALL,
 ) -> Run:
     """Has the data under the model moved, and must it be retrained?
 
@@ -70,6 +70,7 @@ def monitor_month(
         monitor: a heading of monitors.toml; by default the only one.
         notify: whether an event, a retraining, messages and metrics follow the decision. Otherwise it is recorded,
             and that is all.
+        reports: all, triggered or none: whether Evidently's report is drawn.
 
     Returns:
         What was compared, what came out, and where the reports are.
@@ -79,14 +80,14 @@ def monitor_month(
     """
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
-    start_workers(runtime.parameters)
+    start_workers(runtime, draw=reports is Reports.ALL)
     with (
         failures_told(runtime.settings, monitor, notify=notify),
         failures_pushed(runtime, MONITOR_FLOW, monitor) as clock,
     ):
         plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))
         prepare_step(runtime, plan)
-        return _run(runtime, plan, notify, clock)
+        return _run(runtime, plan, notify, reports, clock)
 
 
 # Of the same name, because in Prefect it is the same job: it was only planned before.
@@ -95,23 +96,23 @@ def monitor_month(
     flow_run_name="{plan.monitor.name}: {plan.ref.as_of} vs {plan.cur.as_of}",
     persist_result=False,
 )
-def monitor_planned(plan: Plan, notify: bool = True) -> Run:
+def monitor_planned(plan: Plan, notify: bool = True, reports: Reports = Reports.ALL) -> Run:
     """`monitor_month` for a request that is resolved already.
 
     Args:
         plan: by `flows.planning.resolve_plan`, with its places made by `flows.planning.prepare`.
-        notify: as for `monitor_month`.
+        notify, reports: as for `monitor_month`.
     """
     runtime = Runtime.from_environment()
-    start_workers(runtime.parameters)
+    start_workers(runtime, draw=reports is Reports.ALL)
     with (
         failures_told(runtime.settings, plan.monitor.name, notify=notify),
         failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock,
     ):
-        return _run(runtime, plan, notify, clock)
+        return _run(runtime, plan, notify, reports, clock)
 
 
-def _run(runtime: Runtime, plan: Plan, notify: bool, clock: Clock) -> Run:
+def _run(runtime: Runtime, plan: Plan, notify: bool, reports: Reports, clock: Clock) -> Run:
     clock.current = plan.newest
     log = get_run_logger()
     log.info(
@@ -124,9 +125,9 @@ def _run(runtime: Runtime, plan: Plan, notify: bool, clock: Clock) -> Run:
     )
     require_retraining(plan.monitor)
     require_addresses(plan.monitor)
-    run, comparison = _decided(runtime, plan)
-    run = publish_step(runtime, run, comparison)
-    shown = workspace_step(runtime, run, comparison, return_state=True)
+    run, report = _decided(runtime, plan, reports)
+    run = publish_step(runtime, run, report)
+    shown = workspace_step(runtime, run, report, return_state=True)
     if not shown.is_completed():
         log.warning("the Evidently UI does not show this run; the verdict stands: %s", shown.message)
     if notify:
@@ -137,42 +138,45 @@ def _run(runtime: Runtime, plan: Plan, notify: bool, clock: Clock) -> Run:
     return run
 
 
-def _decided(runtime: Runtime, plan: Plan) -> tuple[Run, Comparison]:
+def _decided(runtime: Runtime, plan: Plan, reports: Reports) -> tuple[Run, DrawnReport | None]:
     """The run with its decision; where there can be none, what an earlier run of the pair left is deleted."""
     try:
-        comparison, target, performance = _measure(runtime, plan)
-        history = history_step(runtime, plan)
-        decision = decide_step(plan, comparison.drift, target, performance, history)
+        with runtime.scratch() as folder:
+            return _judged(runtime, plan, reports, folder)
     except (NoVerdictError, DataError):
         delete_step(runtime, plan)
         raise
-    run = Run(plan.monitor, comparison.drift, target, decision, plan.paths, datetime.now(UTC), performance)
-    return run, comparison
 
 
-def _measure(runtime: Runtime, plan: Plan) -> tuple[Comparison, TargetDrift, Performance]:
-    with runtime.scratch() as folder:
-        ref, cur = _read_both(runtime, plan, folder)
-        ledger = ledger_step(plan, ref.features, cur.features)
-        target = target_step(ref.labels, cur.labels)
-        scoring = score_step(runtime, plan, ref, cur, ledger, folder)
-        # Beside each other: the report is made in a process of its own.
-        drift: PrefectFuture[Comparison] = drift_step.submit(plan, ref, cur, ledger, scoring)
-        performance = performance_step(plan, scoring, ref, cur)
-        performance = gain_step(plan, scoring, performance, cur, ledger)
-        performance = causes_step(plan, scoring, performance, ref, cur, ledger)
-        return drift.result(), target, performance
+def _judged(runtime: Runtime, plan: Plan, reports: Reports, folder: Path) -> tuple[Run, DrawnReport | None]:
+    ref, cur = _read_both(runtime, plan, folder)
+    ledger = ledger_step(plan, ref, cur)
+    target = target_step(ref.labels, cur.labels)
+    scoring = score_step(runtime, plan, ref, cur, ledger, folder)
+    report: PrefectFuture[DrawnReport] | None = None
+    if reports is Reports.ALL:
+        # Beside each other: the report is drawn in a process of its own.
+        report = report_step.submit(plan, ref, cur, ledger, scoring)
+    drift = drift_step(plan, ref, cur, ledger, scoring)
+    performance = gain_step(plan, scoring, performance_step(plan, scoring, ref, cur), cur, ledger)
+    performance = causes_step(plan, scoring, performance, ref, cur, ledger)
+    decision = decide_step(plan, drift, target, performance, history_step(runtime, plan))
+    if reports is Reports.TRIGGERED and decision.triggered:
+        report = report_step.submit(plan, ref, cur, ledger, scoring)
+    drawn = report.result() if report else None
+    if drawn:
+        drift = checked_against(drift, drawn, ref, cur)
+    now = datetime.now(UTC)
+    return Run(plan.monitor, drift, target, decision, plan.paths, now, performance, drawn=drawn is not None), drawn
 
 
 def _read_both(runtime: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:
-    """Features and labels of both months, read beside each other."""
-    months = [(plan.ref, None), (plan.cur, plan.before_cur)]
-    features: list[PrefectFuture[FeatureMonth]] = [
-        features_step.submit(runtime, plan, size, previous, folder) for size, previous in months
-    ]
-    labels: list[PrefectFuture[LabelMonth]] = [labels_step.submit(runtime, plan, size, folder) for size, _ in months]
+    """What is kept of both months, and their labels, which may have come later."""
+    sizes = (plan.ref, plan.cur)
+    labels: list[PrefectFuture[LabelMonth]] = [labels_step.submit(runtime, plan, size, folder) for size in sizes]
+    months = profiles_step(runtime, plan, folder)
     sides = [
-        Side(size, feature.result(), label.result())
-        for (size, _), feature, label in zip(months, features, labels, strict=True)
+        Side(size, features, label.result(), profile)
+        for size, (features, profile), label in zip(sizes, months, labels, strict=True)
     ]
     return sides[0], sides[1]

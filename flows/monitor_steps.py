@@ -1,7 +1,6 @@
 """The steps of the monitor, each a Prefect task. They hand files and small records to each other, never frames."""
 
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 from prefect import task
@@ -9,22 +8,23 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.decision import Decision, History, decide
-from driftgate.drift.comparison import Comparison, Side, target_drift
+from driftgate.drift.comparison import Side, compare, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
+from driftgate.drift.report import DrawnReport
 from driftgate.drift.result import DriftResult, TargetDrift
-from driftgate.features.entities import MonthSize
+from driftgate.features.entities import MonthSize, require_unchanged
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
-from driftgate.features.worker import read_features
 from driftgate.files import write_atomic
 from driftgate.performance.causes import causes_of
 from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
 from driftgate.planning import Plan, Request, policy_of
+from driftgate.profiles.profile import Profile
 from driftgate.reports.banner import with_banner
 from driftgate.reports.index import write_index, write_verdict
-from driftgate.reports.paths import delete_reports
+from driftgate.reports.paths import delete_drawn, delete_reports
 from driftgate.reports.text import causes_text, column_rows, gain_line, performance_line, target_line, verdict_markdown
 from driftgate.reports.workspace import add_snapshot, delete_snapshot
 from driftgate.run import Run
@@ -50,13 +50,16 @@ def prepare_step(runtime: Runtime, plan: Plan) -> None:
     prepare(runtime, plan)
 
 
-@task(name="features", task_run_name="features-{size.as_of}", **STEP, **DATABASE_RETRIES)
-def features_step(runtime: Runtime, plan: Plan, size: MonthSize, previous: date | None, folder: Path) -> FeatureMonth:
-    """Point-in-time features of one month's entities, into an Arrow file."""
-    worker, out = feature_worker(runtime.parameters), folder / f"features_{size.as_of}.arrow"
-    month = read_features(worker, plan.monitor, plan.repo, size, previous, out)
-    get_run_logger().info("%s: %s rows of %d declared features", size.as_of, f"{month.rows:,}", len(month.declared))
-    return month
+@task(name="profiles", **STEP, **DATABASE_RETRIES)
+def profiles_step(runtime: Runtime, plan: Plan, folder: Path) -> list[tuple[FeatureMonth, Profile]]:
+    """What is kept of both months, measured now where it is missing or no longer holds: a sample, and the profile."""
+    landed = runtime.landing(plan.monitor, get_run_logger().info).land([plan.ref.as_of, plan.cur.as_of])
+    found = []
+    for size, previous in ((plan.ref, None), (plan.cur, plan.before_cur)):
+        month = landed[size.as_of]
+        require_unchanged(size.as_of, size.entities, month.state.size.entities)
+        found.append((month.features(previous, folder / f"features_{size.as_of}.arrow"), month.profile))
+    return found
 
 
 @task(name="labels", task_run_name="labels-{size.as_of}", **STEP, **DATABASE_RETRIES)
@@ -67,9 +70,10 @@ def labels_step(runtime: Runtime, plan: Plan, size: MonthSize, folder: Path) -> 
 
 
 @task(name="ledger", **STEP)
-def ledger_step(plan: Plan, ref: FeatureMonth, cur: FeatureMonth) -> Ledger:
+def ledger_step(plan: Plan, ref: Side, cur: Side) -> Ledger:
     """Account for every declared feature, and refuse what cannot be compared."""
-    ledger = build_ledger(ref, cur, plan.monitor)
+    months = cur.features
+    ledger = build_ledger((ref.profile, cur.profile), months.declared, plan.monitor, months.stale_views)
     require_comparable(ledger, plan.monitor)
     return ledger
 
@@ -109,9 +113,15 @@ def causes_step(
 
 
 @task(name="drift", **STEP)
-def drift_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger, scoring: Scoring) -> Comparison:
+def drift_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger, scoring: Scoring) -> DriftResult:
+    """The scores of both profiles, and what chance explains of them."""
+    return compare(ref, cur, ledger, plan.monitor, scoring.champion_paths)
+
+
+@task(name="report", **STEP)
+def report_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger, scoring: Scoring) -> DrawnReport:
     """The Evidently report and its scores."""
-    return drift_worker().compare(ref, cur, ledger, plan.monitor, scoring.champion_paths)
+    return drift_worker().draw(ref, cur, ledger, plan.monitor, scoring.champion_paths)
 
 
 @task(name="target-drift", **STEP)
@@ -143,15 +153,14 @@ def decide_step(
 
 
 @task(name="publish", **STEP, **DATABASE_RETRIES)
-def publish_step(runtime: Runtime, run: Run, comparison: Comparison) -> Run:
+def publish_step(runtime: Runtime, run: Run, report: DrawnReport | None) -> Run:
     """Report files, record, tables and artifacts, of the run with the earlier decisions of its pair, which is returned.
 
     Nothing of an earlier run is touched before there is a decision.
     """
     with pair_lock(runtime.engine, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur):
         run = replace(run, earlier=earlier_decisions(runtime.engine, run))
-        write_atomic(run.paths.html, with_banner(comparison.html, run))
-        write_atomic(run.paths.json, comparison.json)
+        _write_report(run, report)
         write_atomic(run.paths.record, record_text(run))
         write_verdict(runtime.settings.report_dir, run.paths.record)
         save_run(runtime.engine, run)
@@ -166,10 +175,23 @@ def publish_step(runtime: Runtime, run: Run, comparison: Comparison) -> Run:
     return run
 
 
+def _write_report(run: Run, report: DrawnReport | None) -> None:
+    if report is None:
+        # One of an earlier run would be about other data.
+        delete_drawn(run.paths)
+        return
+    write_atomic(run.paths.html, with_banner(report.html, run))
+    write_atomic(run.paths.json, report.json)
+
+
 @task(name="workspace", **STEP)
-def workspace_step(runtime: Runtime, run: Run, comparison: Comparison) -> None:
+def workspace_step(runtime: Runtime, run: Run, report: DrawnReport | None) -> None:
     """The run in the Evidently workspace, beside the verdict, which does not hang on it."""
-    add_snapshot(runtime.settings.evidently_workspace, run, comparison.snapshot)
+    workspace = runtime.settings.evidently_workspace
+    if report is None:
+        delete_snapshot(workspace, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur)
+    else:
+        add_snapshot(workspace, run, report.snapshot)
 
 
 @task(name="delete", **STEP, **DATABASE_RETRIES)

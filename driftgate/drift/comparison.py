@@ -1,19 +1,20 @@
 """The comparison of two months: it puts ledger, scores and the share of missing values together in one result.
 
-Scores come from what was counted of each column. Evidently draws the report, and its own scores must be equal.
+Scores come from what was counted of each column. Where Evidently drew a report of the same rows, its own scores must
+be equal.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from driftgate.drift.ledger import Ledger, read_table
+from driftgate.drift.ledger import Ledger
 from driftgate.drift.methods import choose_method
+from driftgate.drift.report import LARGEST_DRAWN, DrawnReport, predicted, prediction_kind, prediction_name
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift, is_p_value
 from driftgate.drift.significance import (
     column_level,
@@ -30,109 +31,111 @@ from driftgate.features.types import FeatureMonth, Kind
 from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import count_column
+from driftgate.profiles.cells import count_distinct
 from driftgate.profiles.grid import Form
-from driftgate.profiles.profile import Column, NumberColumn
+from driftgate.profiles.profile import Column, NumberColumn, Profile
 from driftgate.profiles.scores import score
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from driftgate.drift.evidently_adapter import ColumnTest
-
-# Evidently sums and squares what it is given: beyond this its plots overflow.
-_LARGEST_DRAWN = 1e100
 # How far Evidently's score of the same values may be from ours, in parts of the score.
 _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The result, and Evidently's report of it.
+class Side:
+    """One month of a comparison.
 
     Attributes:
-        html, json: the report as a page and as a document.
-        snapshot: what an Evidently workspace keeps.
+        features: rows of the month, or of a sample of a large month.
+        profile: what was counted of the whole month.
     """
-
-    drift: DriftResult
-    html: str
-    json: str
-    snapshot: str
-
-
-@dataclass(frozen=True)
-class Side:
-    """One month of a comparison."""
 
     size: MonthSize
     features: FeatureMonth
     labels: LabelMonth
+    profile: Profile
 
 
 def compare(
     ref: Side, cur: Side, ledger: Ledger, monitor: Monitor, scores: tuple[Path, Path] | None = None
-) -> Comparison:
-    """Compare every comparable feature, the label where both periods have one, and the model's scores where given.
+) -> DriftResult:
+    """Compare every comparable feature, and the model's scores where they are given.
 
     Args:
         ref, cur: both months.
         ledger: what can be compared, and how.
         monitor: thresholds.
         scores: for each month an Arrow IPC file with a column `score`.
-
-    Raises:
-        MissingSignalError: Evidently gives no usable score for a column.
     """
-    from driftgate.drift.evidently_adapter import ColumnTest, run_report
-
-    tests = [ColumnTest(item.name, ledger.kinds[item.name], item.method, item.threshold) for item in ledger.comparable]
-    tables = [read_table(side.features) for side in (ref, cur)]
-    frames = [_frame(table, tests) for table in tables]
-    label, prediction = _add_label(frames, ref.labels, cur.labels, monitor), _add_scores(frames, scores)
-    extra_columns = [test for test in (label, prediction) if test]
-    report = run_report(frames[0], frames[1], tests, extra_columns, monitor.threshold)
     pair = f"{ref.size.as_of} {cur.size.as_of}"
-    drift = DriftResult(
+    return DriftResult(
         as_of_ref=ref.size.as_of,
         as_of_cur=cur.size.as_of,
         rows_ref=ref.size.entities,
         rows_cur=cur.size.entities,
-        compared_rows_ref=ref.features.rows,
-        compared_rows_cur=cur.features.rows,
-        columns=compare_columns((tables[0], tables[1]), ledger, monitor, pair, report.scores),
+        compared_rows_ref=ref.profile.rows,
+        compared_rows_cur=cur.profile.rows,
+        columns=compare_columns((ref.profile, cur.profile), ledger, monitor, pair),
         excluded=ledger.excluded,
-        prediction=_decide_prediction(prediction, report.scores, scores, monitor, pair),
+        prediction=_compare_scores(scores, ledger, monitor, pair) if scores else None,
         level=level_of(ledger, monitor),
+        sample_rows_ref=ref.features.rows if ref.size.sampled else 0,
+        sample_rows_cur=cur.features.rows if cur.size.sampled else 0,
     )
-    return Comparison(drift, report.html, report.json, report.snapshot)
 
 
-def compare_columns(
-    tables: tuple[pa.Table, pa.Table],
-    ledger: Ledger,
-    monitor: Monitor,
-    pair: str,
-    drawn: Mapping[str, float] | None = None,
-) -> tuple[ColumnResult, ...]:
-    """Score every comparable column of two tables and say which drift, in the order of the ledger.
+def checked_against(drift: DriftResult, report: DrawnReport, ref: Side, cur: Side) -> DriftResult:
+    """Check the scores against those of the report, where that is of the whole months: they must be equal.
 
-    Args:
-        tables: reference and current rows, as `read_table` gives them.
-        ledger: what can be compared, and how.
-        monitor: thresholds.
-        pair: what is compared; the permutations of the same pair are the same.
-        drawn: Evidently's score of each comparable column, which must be ours; None where it drew no report.
+    Returns:
+        The result, which says of a column what the report shows otherwise.
 
     Raises:
         MissingSignalError: a score of Evidently is another than that of the counts.
     """
+    if not (ref.profile.exact and cur.profile.exact):
+        return drift
+    pairs = {
+        item.name: (ref.profile.columns[item.name], cur.profile.columns[item.name])
+        for item in drift.columns
+        if item.state is ColumnState.COMPARED
+    }
+    columns = tuple(
+        _drawn_alike(item, report.scores[item.name], pairs[item.name]) if item.name in pairs else item
+        for item in drift.columns
+    )
+    if drift.prediction is not None:
+        _drawn_alike(drift.prediction, report.scores[drift.prediction.name], ())
+    return replace(drift, columns=columns)
+
+
+def _drawn_alike(item: ColumnResult, drawn: float, pair: Sequence[Column]) -> ColumnResult:
+    if any(_is_clipped(column) for column in pair):
+        return replace(item, detail=f"Evidently's report shows values beyond {LARGEST_DRAWN:g} as {LARGEST_DRAWN:g}")
+    if not math.isclose(item.score, drawn, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+        raise MissingSignalError(
+            f"Evidently's {item.method} of {item.name} is {drawn!r}, and the same from the counts is {item.score!r}",
+            allowed=f"scores that are equal to {_TOLERANCE:g}",
+            remedy="this Evidently release may compute it in another way; install the versions in requirements.lock",
+        )
+    return item
+
+
+def compare_columns(
+    profiles: tuple[Profile, Profile], ledger: Ledger, monitor: Monitor, pair: str
+) -> tuple[ColumnResult, ...]:
+    """Score every comparable column of two months and say which drift, in the order of the ledger.
+
+    Args:
+        profiles: of the reference and of the current month.
+        ledger: what can be compared, and how.
+        monitor: thresholds.
+        pair: what is compared; the permutations of the same pair are the same.
+    """
     level, columns = level_of(ledger, monitor), []
     for item in ledger.columns:
         if item.state is ColumnState.COMPARED:
-            counted = [_counted(table.column(item.name), ledger.kinds[item.name], item.name) for table in tables]
-            seed = seed_of(monitor.name, pair, item.name)
-            score_drawn = drawn[item.name] if drawn is not None else None
-            columns.append(_decide_column(item, counted, score_drawn, monitor, level, seed))
+            counted = [profile.columns[item.name] for profile in profiles]
+            columns.append(_decide_column(item, counted, monitor, level, seed_of(monitor.name, pair, item.name)))
         else:
             columns.append(replace(item, drifted=True, drifted_by="not comparable"))
     return tuple(columns)
@@ -184,48 +187,37 @@ def _label_p_value(ref: LabelMonth, cur: LabelMonth) -> float:
     return math.erfc(abs(cur.mean - ref.mean) / error / math.sqrt(2))
 
 
-def _decide_prediction(
-    test: "ColumnTest | None",
-    drawn: dict[str, float],
-    scores: tuple[Path, Path] | None,
-    monitor: Monitor,
-    pair: str,
-) -> ColumnResult | None:
-    if test is None or scores is None:
-        return None
-    counted = [_counted(_predicted(path), test.kind, test.name) for path in scores]
+def _compare_scores(scores: tuple[Path, Path], ledger: Ledger, monitor: Monitor, pair: str) -> ColumnResult:
+    columns = [predicted(path) for path in scores]
+    kind = prediction_kind(columns)
+    form = Form.NUMBER if kind is Kind.NUMERIC else Form.CATEGORY
+    ref, cur = (count_column(column, form, date.min) for column in columns)
+    assert ref is not None
+    assert cur is not None
+    name = prediction_name(ledger, monitor)
+    method, threshold = choose_method(name, kind, count_distinct(ref, cur), None)
     item = ColumnResult(
-        name=test.name,
+        name=name,
         view="",
-        dtype="FLOAT64" if test.kind is Kind.NUMERIC else "STRING",
+        dtype="FLOAT64" if kind is Kind.NUMERIC else "STRING",
         state=ColumnState.COMPARED,
-        values_ref=counted[0].count,
-        values_cur=counted[1].count,
+        values_ref=ref.count,
+        values_cur=cur.count,
         missing_ref=0.0,
         missing_cur=0.0,
-        method=test.method,
-        threshold=test.threshold,
+        method=method,
+        threshold=threshold,
     )
-    seed = seed_of(monitor.name, pair, test.name)
-    return _decide_column(item, counted, drawn[test.name], monitor, monitor.signal_level, seed)
-
-
-def _counted(column: pa.ChunkedArray, kind: Kind, name: str) -> Column:
-    """Count the values of a column that the ledger has found comparable."""
-    # Timestamps, whose ages depend on the month, are numbers by now.
-    counted = count_column(column, Form.NUMBER if kind is Kind.NUMERIC else Form.CATEGORY, date.min)
-    assert counted is not None, name
-    return counted
+    return _decide_column(item, [ref, cur], monitor, monitor.signal_level, seed_of(monitor.name, pair, name))
 
 
 def _decide_column(
-    item: ColumnResult, counted: list[Column], drawn: float | None, monitor: Monitor, level: float, seed: int
+    item: ColumnResult, counted: list[Column], monitor: Monitor, level: float, seed: int
 ) -> ColumnResult:
     """Return the column with its score, and whether it drifts: beyond its threshold, and by more than chance explains.
 
     Args:
         counted: the column in the reference and in the current month.
-        drawn: Evidently's score of it; None where it drew no report.
         level: of the column's tests together.
         seed: of the permutations.
     """
@@ -233,7 +225,7 @@ def _decide_column(
     rows = [column.missing + column.count for column in counted]
     # Two questions share the level; without a missing value there is one.
     level = level / 2 if any(missing) else level
-    item = _score_column(item, counted, drawn, level, seed)
+    item = _score_column(item, counted, level, seed)
     by = []
     reached = is_drift(item.method, item.met_score, item.threshold)
     if reached and (is_p_value(item.method) or item.p_value <= level):
@@ -245,20 +237,9 @@ def _decide_column(
     return replace(item, drifted=bool(by), drifted_by=" and ".join(by))
 
 
-def _score_column(
-    item: ColumnResult, counted: list[Column], drawn: float | None, level: float, seed: int
-) -> ColumnResult:
+def _score_column(item: ColumnResult, counted: list[Column], level: float, seed: int) -> ColumnResult:
     ref, cur = counted
     found = score(item.method, ref, cur)
-    clipped = any(_is_clipped(column) for column in counted)
-    if drawn is not None and clipped:
-        item = replace(item, detail=f"Evidently's report shows values beyond {_LARGEST_DRAWN:g} as {_LARGEST_DRAWN:g}")
-    elif drawn is not None and not math.isclose(found.value, drawn, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
-        raise MissingSignalError(
-            f"Evidently's {item.method} of {item.name} is {drawn!r}, and the same from the counts is {found.value!r}",
-            allowed=f"scores that are equal to {_TOLERANCE:g}",
-            remedy="this Evidently release may compute it in another way; install the versions in requirements.lock",
-        )
     item = replace(item, score=found.value, corrected_score=found.corrected)
     if is_p_value(item.method):
         return item
@@ -270,75 +251,4 @@ def _score_column(
 def _is_clipped(column: Column) -> bool:
     if not isinstance(column, NumberColumn) or column.count == 0:
         return False
-    return bool(max(abs(column.least), abs(column.most)) > _LARGEST_DRAWN)
-
-
-def _frame(table: pa.Table, tests: "list[ColumnTest]") -> "pd.DataFrame":
-    """Return the tested columns as Evidently compares them: float64 numbers, str categories, missing as NaN or None.
-
-    Evidently skips pandas extension types without a warning, so nullable integers and booleans are converted.
-    """
-    import pandas as pd
-
-    return pd.DataFrame({test.name: _values(table.column(test.name), test.kind) for test in tests})
-
-
-def _values(column: pa.ChunkedArray, kind: Kind) -> Any:
-    if kind is Kind.NUMERIC:
-        # Integers beyond 2^53 are rounded, which changes no score visibly; a safe cast would refuse them.
-        values = column.cast(pa.float64(), safe=False).to_numpy()
-        return _drawable(values)
-    if pa.types.is_boolean(column.type):
-        column = pa.compute.if_else(column, "True", "False")
-    return column.to_pandas().astype(object)
-
-
-def _drawable(values: Any) -> Any:
-    import numpy as np
-
-    return np.clip(np.where(np.isfinite(values), values, math.nan), -_LARGEST_DRAWN, _LARGEST_DRAWN)
-
-
-def _add_label(frames: "list[pd.DataFrame]", ref: LabelMonth, cur: LabelMonth, monitor: Monitor) -> "ColumnTest | None":
-    """Add the label to both frames as a column; return None where either period has no labels."""
-    import pandas as pd
-
-    from driftgate.drift.evidently_adapter import ColumnTest
-
-    if ref.path is None or cur.path is None or monitor.label is None:
-        return None
-    kind = Kind.NUMERIC if LabelKind.NUMERIC in (ref.kind, cur.kind) else Kind.CATEGORICAL
-    columns = [read_file(path).column(LABEL_COLUMN) for path in (ref.path, cur.path)]
-    if min(map(len, columns)) < 2:
-        return None
-    distinct = pa.compute.count_distinct(pa.chunked_array([*columns[0].chunks, *columns[1].chunks])).as_py()
-    method, threshold = choose_method("label", kind, distinct, None)
-    name = monitor.label.column
-    for position, column in enumerate(columns):
-        labels = pd.Series(_values(column, kind)).reindex(range(len(frames[position])))
-        frames[position] = frames[position].assign(**{name: labels})
-    return ColumnTest(name, kind, method, threshold)
-
-
-def _add_scores(frames: "list[pd.DataFrame]", scores: tuple[Path, Path] | None) -> "ColumnTest | None":
-    """Add the model's scores, or its classes, to both frames as a column with a name that no feature has."""
-    from driftgate.drift.evidently_adapter import ColumnTest
-
-    if scores is None:
-        return None
-    name = "prediction"
-    while name in frames[0].columns:
-        name += "_"
-    columns = [_predicted(path) for path in scores]
-    kind = Kind.CATEGORICAL if pa.types.is_string(columns[0].type) else Kind.NUMERIC
-    for position, column in enumerate(columns):
-        frames[position] = frames[position].assign(**{name: _values(column, kind)})
-    distinct = pa.compute.count_distinct(pa.chunked_array([*columns[0].chunks, *columns[1].chunks])).as_py()
-    method, threshold = choose_method(name, kind, distinct, None)
-    return ColumnTest(name, kind, method, threshold)
-
-
-def _predicted(path: Path) -> pa.ChunkedArray:
-    """The scores in a file, or the classes where there are such."""
-    table = read_file(path)
-    return table.column("class" if "class" in table.column_names else "score")
+    return bool(max(abs(column.least), abs(column.most)) > LARGEST_DRAWN)

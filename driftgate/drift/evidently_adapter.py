@@ -5,12 +5,12 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from driftgate.drift.report import ColumnTest, DrawnReport
 from driftgate.errors import MissingSignalError, bounded
 from driftgate.features.types import Kind
 from driftgate.methods import METHODS
@@ -38,33 +38,13 @@ with _quiet():
     from evidently.presets import DataDriftPreset, DataSummaryPreset
 
 
-@dataclass(frozen=True)
-class ColumnTest:
-    """How one column is compared."""
-
-    name: str
-    kind: Kind
-    method: str
-    threshold: float
-
-
-@dataclass(frozen=True)
-class EvidentlyReport:
-    """Drift scores by column, and the report as text; `snapshot` is what an Evidently workspace keeps."""
-
-    scores: dict[str, float]
-    html: str
-    json: str
-    snapshot: str
-
-
 def run_report(
     ref: pd.DataFrame,
     cur: pd.DataFrame,
     features: Sequence[ColumnTest],
     uncounted: Sequence[ColumnTest],
     drift_share: float = 0.5,
-) -> EvidentlyReport:
+) -> DrawnReport:
     """Run the presets over the features, and a drift metric for each column that is no feature.
 
     Args:
@@ -98,7 +78,7 @@ def run_report(
         )
         scores = read_scores(snapshot.metric_results.values(), tests)
         html = _with_safe_scripts(snapshot.get_html_str(as_iframe=False))
-        return EvidentlyReport(scores, html, snapshot.json(), snapshot.dumps())
+        return DrawnReport(scores, html, snapshot.json(), snapshot.dumps())
 
 
 def _with_safe_scripts(html: str) -> str:

@@ -1,12 +1,9 @@
 """The column ledger: every declared feature is compared, or has a state that says why not."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from driftgate.drift.methods import choose_method
 from driftgate.drift.result import ColumnResult, ColumnState
@@ -15,6 +12,8 @@ from driftgate.features.files import read_file
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import numbers_of
+from driftgate.profiles.cells import count_distinct
+from driftgate.profiles.profile import Column, Profile
 
 # A text with nearly as many values as rows identifies its row, and a comparison of frequencies has no meaning.
 _IDENTIFIER_SHARE = 0.5
@@ -55,41 +54,32 @@ def read_table(month: FeatureMonth) -> pa.Table:
 
     An array is compared by its Euclidean norm, a timestamp by its age in seconds at the month, a date by days.
     """
-    return in_numbers(read_file(month.path), month.declared, month.as_of)
-
-
-def in_numbers(table: pa.Table, declared: Sequence[DeclaredFeature], as_of: date) -> pa.Table:
-    """Return a table with its arrays, dates and timestamps as the numbers that they are compared by."""
-    for item in declared:
+    table = read_file(month.path)
+    for item in month.declared:
         if item.kind in _AS_NUMBERS and item.name in table.column_names:
-            numbers = numbers_of(table.column(item.name), as_of)
+            numbers = numbers_of(table.column(item.name), month.as_of)
             if numbers is not None:
                 table = table.set_column(table.column_names.index(item.name), item.name, numbers)
     return table
 
 
-def build_ledger(ref: FeatureMonth, cur: FeatureMonth, monitor: Monitor) -> Ledger:
-    """Give every declared feature of the two months a state.
+def build_ledger(
+    profiles: tuple[Profile, Profile],
+    declared: Sequence[DeclaredFeature],
+    monitor: Monitor,
+    stale: Collection[str] = (),
+) -> Ledger:
+    """Give every declared feature of two months a state.
+
+    Args:
+        profiles: of the reference and of the current month.
+        declared: the features, and fields that are none.
+        monitor: rules for single columns, and how many rows are enough.
+        stale: views without a row of the current month.
 
     Raises:
         NoVerdictError: the feature service declares no feature.
         ConfigurationError: monitors.toml has a rule for a feature that is not declared, or one that does not fit.
-    """
-    return ledger_of((read_table(ref), read_table(cur)), cur.declared, monitor, frozenset(cur.stale_views))
-
-
-def ledger_of(
-    tables: tuple[pa.Table, pa.Table],
-    declared: Sequence[DeclaredFeature],
-    monitor: Monitor,
-    stale: frozenset[str] = frozenset(),
-) -> Ledger:
-    """Give every declared feature of two tables a state; see `build_ledger`.
-
-    Args:
-        tables: reference and current rows, as `read_table` gives them.
-        declared: the features, and fields that are none.
-        stale: views without a row of the current month.
     """
     excluded = tuple(excluded_fields(declared, monitor))
     names = {name for name, _ in excluded}
@@ -103,7 +93,7 @@ def ledger_of(
         )
     if not features:
         raise NoVerdictError(f"the feature service {monitor.feature_service!r} declares no feature to compare")
-    columns = tuple(_entry(item, tables, monitor, item.view in stale) for item in features)
+    columns = tuple(_entry(item, profiles, monitor, item.view in stale) for item in features)
     return Ledger(columns, {item.name: _compared_as(item) for item in features}, excluded)
 
 
@@ -142,30 +132,29 @@ def excluded_fields(declared: Sequence[DeclaredFeature], monitor: Monitor) -> li
     return reasons
 
 
-def _entry(item: DeclaredFeature, tables: tuple[pa.Table, pa.Table], monitor: Monitor, stale: bool) -> ColumnResult:
+def _entry(item: DeclaredFeature, profiles: tuple[Profile, Profile], monitor: Monitor, stale: bool) -> ColumnResult:
     blank = ColumnResult(item.name, item.view, item.dtype, ColumnState.COMPARED, detail=_AS_NUMBERS.get(item.kind, ""))
     if item.kind is Kind.UNSUPPORTED:
         return _refuse(blank, ColumnState.UNSUPPORTED, f"Feast type {item.dtype} is neither number nor category")
-    for table, when in zip(tables, ("reference", "current"), strict=True):
-        if item.name not in table.column_names:
+    for profile, when in zip(profiles, ("reference", "current"), strict=True):
+        if item.name not in profile.columns and not profile.unmeasured.get(item.name):
             return _refuse(blank, ColumnState.MISSING, f"the source of {item.view} has no such column ({when} month)")
-    pair = [table.column(item.name) for table in tables]
-    for column in pair:
-        if not _fits(item, column.type):
-            return _refuse(blank, ColumnState.RETYPED, f"declared {item.dtype}, the source gives {column.type}")
-    pair = [_without_missing(column) for column in pair]
+    for profile in profiles:
+        if found := profile.unmeasured.get(item.name):
+            return _refuse(blank, ColumnState.RETYPED, f"declared {item.dtype}, the source gives {found}")
+    ref, cur = (profile.columns[item.name] for profile in profiles)
     entry = replace(
         blank,
-        values_ref=len(pair[0]),
-        values_cur=len(pair[1]),
-        missing_ref=(tables[0].num_rows - len(pair[0])) / tables[0].num_rows,
-        missing_cur=(tables[1].num_rows - len(pair[1])) / tables[1].num_rows,
+        values_ref=ref.count,
+        values_cur=cur.count,
+        missing_ref=ref.missing_share,
+        missing_cur=cur.missing_share,
     )
-    return _with_test(entry, item, pair, monitor, stale)
+    return _with_test(entry, item, (ref, cur), monitor, stale)
 
 
 def _with_test(
-    entry: ColumnResult, item: DeclaredFeature, pair: list[pa.ChunkedArray], monitor: Monitor, stale: bool
+    entry: ColumnResult, item: DeclaredFeature, pair: tuple[Column, Column], monitor: Monitor, stale: bool
 ) -> ColumnResult:
     for values, when in ((entry.values_ref, "reference"), (entry.values_cur, "current")):
         if values == 0:
@@ -175,11 +164,7 @@ def _with_test(
     fewest = min(entry.values_ref, entry.values_cur)
     if fewest < monitor.min_rows:
         return _refuse(entry, ColumnState.NOT_ENOUGH_ROWS, f"{fewest} values, {monitor.min_rows} needed")
-    if pair[0].type != pair[1].type:
-        # An on-demand view gives int64 in a month without NULLs and double in a month with NULLs.
-        common = pa.float64() if _compared_as(item) is Kind.NUMERIC else pa.string()
-        pair = [column.cast(common, safe=False) for column in pair]
-    distinct = pc.count_distinct(pa.chunked_array([*pair[0].chunks, *pair[1].chunks])).as_py()
+    distinct = count_distinct(*pair)
     if item.kind is Kind.CATEGORICAL and distinct > max(_IDENTIFIER_VALUES, _IDENTIFIER_SHARE * fewest):
         return _refuse(entry, ColumnState.UNSUPPORTED, f"{distinct} distinct values: an identifier, not a category")
     method, threshold = choose_method(item.name, _compared_as(item), distinct, monitor.columns.get(item.name))
@@ -192,23 +177,3 @@ def _compared_as(item: DeclaredFeature) -> Kind:
 
 def _refuse(entry: ColumnResult, state: ColumnState, detail: str) -> ColumnResult:
     return replace(entry, state=state, detail=detail)
-
-
-def _fits(item: DeclaredFeature, actual: Any) -> bool:
-    if pa.types.is_null(actual):
-        return True  # the column has no value, so none of a wrong type; its state is "all null"
-    if item.kind in _AS_NUMBERS:
-        return bool(pa.types.is_float64(actual))
-    if item.kind is Kind.NUMERIC:
-        return bool(pa.types.is_integer(actual) or pa.types.is_floating(actual) or pa.types.is_decimal(actual))
-    if item.dtype == "BOOL":
-        return bool(pa.types.is_boolean(actual))
-    return bool(pa.types.is_string(actual) or pa.types.is_large_string(actual))
-
-
-def _without_missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the values without NULL, NaN and infinities, which count as missing."""
-    column = column.drop_null()
-    if pa.types.is_floating(column.type):
-        column = column.filter(pc.is_finite(column))
-    return column

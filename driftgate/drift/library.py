@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from driftgate.drift.comparison import compare_columns, level_of
-from driftgate.drift.ledger import in_numbers, ledger_of
+from driftgate.drift.ledger import build_ledger
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, finite
 from driftgate.errors import DataError, UsageError, bounded
 from driftgate.features.types import DeclaredFeature, Kind
 from driftgate.monitors import require_share, usable_monitor
+from driftgate.profiles.build import measure_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,16 +154,16 @@ def compare(
         },
         "the arguments of the comparison are not usable",
     )
-    ref, cur = (in_numbers(table, declared, day) for table, day in zip(tables, days, strict=True))
-    ledger = ledger_of((ref, cur), declared, monitor)
+    ref, cur = (measure_features(table, declared, day) for table, day in zip(tables, days, strict=True))
+    ledger = build_ledger((ref, cur), declared, monitor)
     columns = compare_columns((ref, cur), ledger, monitor, "reference current")
     drift = DriftResult(
         as_of_ref=days[0],
         as_of_cur=days[1],
-        rows_ref=ref.num_rows,
-        rows_cur=cur.num_rows,
-        compared_rows_ref=ref.num_rows,
-        compared_rows_cur=cur.num_rows,
+        rows_ref=ref.rows,
+        rows_cur=cur.rows,
+        compared_rows_ref=ref.rows,
+        compared_rows_cur=cur.rows,
         columns=columns,
         level=level_of(ledger, monitor),
     )

@@ -133,6 +133,11 @@ class DriftResult:
     level: float = math.nan
     """The level at which each column was tested; a column with missing values divides it between its two questions."""
 
+    sample_rows_ref: int = 0
+    """Rows of the sample that the report and the performance are of; 0 where they are of the month itself."""
+    sample_rows_cur: int = 0
+    """The same of the current month."""
+
     @property
     def drifted(self) -> tuple[ColumnResult, ...]:
         """The columns that count as drifted."""
@@ -145,8 +150,8 @@ class DriftResult:
 
     @property
     def sampled(self) -> bool:
-        """Whether a sample of either month was compared."""
-        return self.compared_rows_ref < self.rows_ref or self.compared_rows_cur < self.rows_cur
+        """Whether the report and the performance are of a sample of either month."""
+        return bool(self.sample_rows_ref or self.sample_rows_cur)
 
     @property
     def worst_first(self) -> tuple[ColumnResult, ...]:

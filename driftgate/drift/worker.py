@@ -1,24 +1,26 @@
-"""The process that imports Evidently and compares months."""
+"""The process that imports Evidently and draws its reports."""
 
 from pathlib import Path
 
-from driftgate.drift.comparison import Comparison, Side
+from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger
+from driftgate.drift.report import DrawnReport
 from driftgate.monitors import Monitor
 from driftgate.worker import Worker
 
 
 class DriftWorker(Worker):
-    """A process that compares months."""
+    """A process that draws reports."""
 
     def __init__(self) -> None:
         """Start the process and return at once, while it imports Evidently."""
         super().__init__("driftgate.drift.evidently_adapter")
 
-    def compare(
+    def draw(
         self, ref: Side, cur: Side, ledger: Ledger, monitor: Monitor, scores: tuple[Path, Path] | None = None
-    ) -> Comparison:
-        """Compare two months; see `comparison.compare` for what is raised."""
-        comparison = self.call("driftgate.drift.comparison:compare", ref, cur, ledger, monitor, scores)
-        assert isinstance(comparison, Comparison)
-        return comparison
+    ) -> DrawnReport:
+        """Draw the report of two months; see `report.draw` for what is raised."""
+        features, labels = (ref.features, cur.features), (ref.labels, cur.labels)
+        report = self.call("driftgate.drift.report:draw", features, labels, ledger, monitor, scores)
+        assert isinstance(report, DrawnReport)
+        return report

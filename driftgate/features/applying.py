@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from driftgate.database import ConnectionParameters, database_errors, metadata, prepare_database
 from driftgate.database.locks import Lock, session_lock
 from driftgate.errors import FeastRepositoryError
-from driftgate.features.repository import require_repository, without_input
+from driftgate.features.repository import project_of, require_repository, without_input
 from driftgate.features.types import feast_environment
 
 _log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ def ensure_applied(engine: Engine, parameters: ConnectionParameters, repo: Path,
         DatabaseError: the database refuses or cannot be reached.
     """
     fingerprint = repository_fingerprint(repo)
-    project = _project(repo)
+    project = project_of(repo)
     prepare_database(engine)
     # Of two processes that apply at the same time, both create the registry's tables, and one fails.
     with database_errors("applying the Feast repository"), session_lock(engine, Lock.FEAST_APPLY) as connection:
@@ -116,12 +115,6 @@ def run_feast(
         timeout=_APPLY_TIMEOUT_SECONDS if capture else None,
         check=False,
     )
-
-
-def _project(repo: Path) -> str:
-    """Return the Feast project. Applying any folder of a project replaces the definitions of that project."""
-    found = re.search(r"^project:\s*[\"']?([\w-]+)", (repo / "feature_store.yaml").read_text(), re.MULTILINE)
-    return found[1] if found else str(repo)
 
 
 def _last_lines(text: str) -> list[str]:

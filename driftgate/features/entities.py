@@ -1,5 +1,8 @@
 """The entities of a month, as expressions: the offline store runs them, and this process reads none of the rows."""
 
+import hashlib
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +20,7 @@ EVENT_TIMESTAMP = "event_timestamp"
 
 @dataclass(frozen=True)
 class MonthSize:
-    """How many entities a month has, and how many of them are compared."""
+    """How many entities a month has, and how many of them are in its sample: all of a month that is small enough."""
 
     as_of: date
     entities: int
@@ -25,7 +28,7 @@ class MonthSize:
 
     @property
     def sampled(self) -> bool:
-        """Whether the comparison uses a sample."""
+        """Whether the sample is less than the month."""
         return self.compared < self.entities
 
 
@@ -90,16 +93,55 @@ def month_entities(engine: Engine, monitor: Monitor, size: MonthSize) -> "ir.Tab
     The sample takes the first entities in the order of a hash of key and seed. So it has the same entities in both
     months, in every order of rows, and on every engine.
     """
-    entity = monitor.entity
-    rows = engine.rows(entity)
-    key, moment = rows.column(entity.key), moment_of(rows)
-    month = rows.table.filter(in_days(moment, size.as_of, size.as_of)).select(
-        **{entity.feast_key: key, EVENT_TIMESTAMP: moment.cast("timestamp('UTC')")}
-    )
+    month = _entities(engine, monitor, size.as_of)
     if not size.sampled:
         return month
-    drawn = month[entity.feast_key]
+    drawn = month[monitor.entity.feast_key]
     return month.order_by([_digest(drawn, monitor.sample_seed), drawn]).limit(size.compared)
+
+
+def digest_borders(engine: Engine, monitor: Monitor, size: MonthSize, rows: int) -> list[str]:
+    """Return the digest of every so manieth entity of a month in the order of the digests, without the last.
+
+    So the entities up to the first border are so many, and so are those between two borders.
+    """
+    month = _entities(engine, monitor, size.as_of)
+    digests = month.select(digest=_digest(month[monitor.entity.feast_key], monitor.sample_seed))
+    ranked = digests.mutate(rank=_row_number(digests.digest))
+    borders = ranked.filter((ranked["rank"] % rows == 0) & (ranked["rank"] < size.entities))
+    return list(engine.arrow(borders.order_by("rank").select("digest")).column("digest").to_pylist())
+
+
+def entity_slices(engine: Engine, monitor: Monitor, size: MonthSize, rows: int | None) -> "Iterator[ir.Table]":
+    """Yield the entities of a month in parts of at most so many rows; in one part where no number is given."""
+    month = _entities(engine, monitor, size.as_of)
+    if rows is None or size.entities <= rows:
+        yield month
+        return
+    digest = _digest(month[monitor.entity.feast_key], monitor.sample_seed)
+    borders: list[str | None] = [None, *digest_borders(engine, monitor, size, rows), None]
+    for above, upto in itertools.pairwise(borders):
+        part = month.filter(digest > above) if above is not None else month
+        yield part.filter(digest <= upto) if upto is not None else part
+
+
+def key_digest(key: object, seed: int) -> str:
+    """Return the digest that the engines compute of a key, a text or a whole number."""
+    return hashlib.md5(f"{seed}:{key}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _entities(engine: Engine, monitor: Monitor, as_of: date) -> "ir.Table":
+    rows = engine.rows(monitor.entity)
+    key, moment = rows.column(monitor.entity.key), moment_of(rows)
+    return rows.table.filter(in_days(moment, as_of, as_of)).select(
+        **{monitor.entity.feast_key: key, EVENT_TIMESTAMP: moment.cast("timestamp('UTC')")}
+    )
+
+
+def _row_number(order: "ir.Column") -> "ir.Column":
+    import ibis
+
+    return ibis.row_number().over(ibis.window(order_by=order)) + 1
 
 
 def moment_of(rows: Rows) -> "ir.Column":

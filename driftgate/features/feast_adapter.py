@@ -1,13 +1,13 @@
 """Open a Feast repository, and read a month of features from it."""
 
+import hashlib
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,21 @@ from sqlalchemy.exc import DBAPIError
 
 from driftgate.database.engine import translate
 from driftgate.errors import ConfigurationError, DataError, DriftgateError, FeastRepositoryError, OutputError, bounded
+from driftgate.features.description import RepositoryDescription, ServiceDescription, ViewDescription
 from driftgate.features.engines import ENGINES, Engine, open_engine
-from driftgate.features.engines.engine import Rows
-from driftgate.features.entities import EVENT_TIMESTAMP, in_days, moment_of, month_entities
+from driftgate.features.entities import (
+    EVENT_TIMESTAMP,
+    digest_borders,
+    entity_slices,
+    in_days,
+    key_digest,
+    moment_of,
+    month_entities,
+)
 from driftgate.features.files import write_file
 from driftgate.features.repository import offline_store, without_input
 from driftgate.features.sources import Source
+from driftgate.features.state import View, absent_columns, open_views
 from driftgate.features.types import DeclaredFeature, FeatureMonth, FeatureRequest, Kind
 
 _KINDS = {
@@ -40,6 +49,8 @@ _NUMBER_ARRAY = re.compile(r"Array\((Int|Float)\d+\)", re.IGNORECASE)
 
 # A view without a ttl looks back as far as its rows go.
 _WHOLE_LIFE = timedelta(days=365 * 50)
+# Of a large month; each part is counted by itself.
+_ROWS_AT_ONCE = 100_000
 
 
 def open_store(repo: Path) -> FeatureStore:
@@ -87,6 +98,62 @@ def describe_source(repo: Path, name: str) -> Source:
         return _described(known[name])
 
 
+def describe_service(repo: Path, name: str) -> ServiceDescription:
+    """Return what a feature service declares and reads.
+
+    Raises:
+        FeastRepositoryError: there is no such service, or it or a source of it cannot be read.
+    """
+    store = _store(repo)
+    with feast_errors(f"looking up the feature service {name}"):
+        return describe(store, _service(store, repo, name))
+
+
+def describe_repository(repo: Path) -> RepositoryDescription:
+    """Return the data sources and services of a repository that Driftgate can read."""
+    store = _store(repo)
+    sources: dict[str, Source] = {}
+    services: dict[str, ServiceDescription] = {}
+    with feast_errors(f"reading the registry of {repo}"):
+        for source in store.list_data_sources():
+            with suppress(FeastRepositoryError):
+                sources[source.name] = _described(source)
+        for service in store.list_feature_services():
+            # What is wrong with one is told to whoever asks for it.
+            with suppress(FeastRepositoryError):
+                services[service.name] = describe(store, service)
+    return RepositoryDescription(sources, services)
+
+
+def describe(store: FeatureStore, service: FeatureService) -> ServiceDescription:
+    """Return what a feature service declares, and the sources of its views."""
+    plain: dict[str, FeatureView] = {view.name: view for view in store.list_feature_views()}
+    views, computed = [], []
+    for projection in service.feature_view_projections:
+        if view := plain.get(projection.name):
+            keys = tuple(projection.join_key_map.get(key, key) for key in view.join_keys if key != DUMMY_ENTITY_ID)
+            life = view.ttl or _WHOLE_LIFE
+            views.append(ViewDescription(projection.name_to_use(), keys, life, _described(view.batch_source)))
+        else:
+            computed.append(projection.name)
+    return ServiceDescription(
+        declared_features(service), _needs_prefixes(service), tuple(views), _computed(store, computed)
+    )
+
+
+def _computed(store: FeatureStore, names: Sequence[str]) -> str:
+    """Return the digest of the views that compute features; their meta says when, and is left out."""
+    if not names:
+        return ""
+    digest = hashlib.sha256()
+    found = {view.name: view for view in store.list_on_demand_feature_views()}
+    for name in sorted(names):
+        digest.update(name.encode())
+        if name in found:
+            digest.update(found[name].to_proto().spec.SerializeToString(deterministic=True))
+    return digest.hexdigest()
+
+
 def _described(source: DataSource) -> Source:
     batch = getattr(source, "batch_source", None) or source
     given = {
@@ -130,24 +197,64 @@ def read_month(store: FeatureStore, engine: Engine, request: FeatureRequest) -> 
     what = f"reading the features of {request.as_of}"
     with feast_errors(what), engine.errors(what):
         service = _service(store, request.repo, request.service)
-        declared = declared_features(service)
-        views = _views(store, engine, service)
+        described = describe(store, service)
+        views = open_views(engine, described)
         _require_key(views, request)
-        absent = _absent_columns(views, service, declared)
+        absent = absent_columns(views, described)
         if engine.picks_one_of_repeated:
             _require_unrepeated(views, engine, request)
-        table = _retrieve(store, engine, service, [item for item in declared if item.name not in absent], request)
+        present = [item for item in described.declared if item.name not in absent]
+        if not present:
+            raise FeastRepositoryError(
+                f"no source of {request.service!r} has any of its declared columns",
+                remedy="correct the sources of the Feast repository",
+            )
         stale = tuple(_stale_views(views, engine, request)) if request.previous else ()
-    _check_rows(table, request)
-    # In one order on every engine: a sum of the same values in another order is another double.
-    table = table.drop_columns([EVENT_TIMESTAMP]).sort_by(request.key)
+        join = partial(_job, store, engine, described, present)
+        if request.whole and request.size.sampled:
+            rows, parts = _write_parts(engine, join, request)
+        else:
+            entities = month_entities(engine, request.monitor, request.size)
+            table = _plain(engine.read(join(entities)))
+            _check_rows(table, request)
+            _write(request.out, table, request.key)
+            rows, parts = table.num_rows, ()
+    return FeatureMonth(request.as_of, request.out, rows, described.declared, absent, stale, parts)
+
+
+def _write_parts(engine: Engine, join: Callable[[Any], Any], request: FeatureRequest) -> tuple[int, tuple[Path, ...]]:
+    """Write a large month part by part as the join gives it, and its sample; return the sample's rows and the parts."""
+    monitor, size = request.monitor, request.size
+    border = digest_borders(engine, monitor, size, size.compared)[0]
+    parts: list[Path] = []
+    sample: list[pa.Table] = []
+    for entities in entity_slices(engine, monitor, size, engine.entities_at_once):
+        for batch in engine.batches(join(entities), _ROWS_AT_ONCE):
+            table = _plain(batch)
+            drawn = [key_digest(key, monitor.sample_seed) <= border for key in table.column(request.key).to_pylist()]
+            sample.append(table.filter(pa.array(drawn, pa.bool_())))
+            parts.append(request.out.with_suffix(f".{len(parts)}.arrow"))
+            _write(parts[-1], table, request.key)
+    whole = pa.concat_tables(sample, promote_options="permissive")
+    _check_rows(whole, request)
+    _write(request.out, whole, request.key)
+    return whole.num_rows, tuple(parts)
+
+
+def _write(path: Path, table: pa.Table, key: str) -> None:
     try:
-        write_file(request.out, table)
+        # In one order on every engine: a sum of the same values in another order is another double.
+        write_file(path, table.drop_columns([EVENT_TIMESTAMP]).sort_by(key))
     except OSError as error:
         raise OutputError(
-            f"{request.out} cannot be written: {error}", remedy="make room, or set DRIFTGATE_HOME to another folder"
+            f"{path} cannot be written: {error}", remedy="make room, or set DRIFTGATE_HOME to another folder"
         ) from error
-    return FeatureMonth(request.as_of, request.out, table.num_rows, declared, absent, stale)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Return the table with exact decimals as floats, which are what PostgreSQL's come as."""
+    types = [pa.float64() if pa.types.is_decimal(field.type) else field.type for field in table.schema]
+    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
 
 
 def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:
@@ -182,11 +289,6 @@ def _needs_prefixes(service: FeatureService) -> bool:
     return any(count > 1 for count in names.values())
 
 
-def _plain(item: DeclaredFeature, service: FeatureService) -> str:
-    """Return the name in its view, without a prefix of the join; the name itself may begin with its view and `__`."""
-    return item.name.removeprefix(f"{item.view}__") if _needs_prefixes(service) else item.name
-
-
 def _kind(name: str) -> Kind:
     # Feast writes the type of an array of numbers as Array(Float32), for example.
     return Kind.ARRAY if _NUMBER_ARRAY.match(name) else _KINDS.get(name, Kind.UNSUPPORTED)
@@ -208,85 +310,42 @@ def _service(store: FeatureStore, repo: Path, name: str) -> FeatureService:
         ) from error
 
 
-def _retrieve(
+def _job(
     store: FeatureStore,
     engine: Engine,
-    service: FeatureService,
+    service: ServiceDescription,
     present: Sequence[DeclaredFeature],
-    request: FeatureRequest,
-) -> pa.Table:
-    if not present:
-        raise FeastRepositoryError(
-            f"no source of {service.name!r} has any of its declared columns",
-            remedy="correct the sources of the Feast repository",
-        )
+    entities: Any,
+) -> Any:
+    """Return Feast's point-in-time join of these entities, which has not run."""
     with warnings.catch_warnings():
         # Feast reads the entity query's columns with pandas on a driver connection, which pandas warns about.
         warnings.filterwarnings("ignore", message="pandas only supports SQLAlchemy connectable")
-        job = store.get_historical_features(
-            entity_df=engine.entities(month_entities(engine, request.monitor, request.size)),
-            features=[f"{item.view}:{_plain(item, service)}" for item in present],
-            full_feature_names=_needs_prefixes(service),
+        return store.get_historical_features(
+            entity_df=engine.entities(entities),
+            features=[f"{item.view}:{service.plain(item)}" for item in present],
+            full_feature_names=service.prefixed,
         )
-        table = engine.read(job)
-    # Exact decimals are compared as the floats that PostgreSQL's come as.
-    types = [pa.float64() if pa.types.is_decimal(field.type) else field.type for field in table.schema]
-    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
 
 
-@dataclass(frozen=True)
-class _View:
-    """A view of a service that reads a source; `name` is what the service calls it."""
-
-    name: str
-    keys: list[str]
-    life: timedelta
-    source: Source
-    rows: Rows
-
-
-def _views(store: FeatureStore, engine: Engine, service: FeatureService) -> list[_View]:
-    """Return the views of a service that read a table, query or file.
-
-    Raises:
-        FeastRepositoryError: a source cannot be read.
-    """
-    plain: dict[str, FeatureView] = {view.name: view for view in store.list_feature_views()}
-    views = []
-    for projection in service.feature_view_projections:
-        if view := plain.get(projection.name):
-            source = _described(view.batch_source)
-            try:
-                rows = engine.source_rows(source)
-            except ConfigurationError as error:
-                raise FeastRepositoryError(
-                    f"the source of the feature view {view.name!r}: {error.received}",
-                    remedy="correct the sources of the Feast repository, then `driftgate apply`",
-                ) from error
-            keys = [projection.join_key_map.get(key, key) for key in view.join_keys if key != DUMMY_ENTITY_ID]
-            views.append(_View(projection.name_to_use(), keys, view.ttl or _WHOLE_LIFE, source, rows))
-    return views
-
-
-def _require_key(views: Sequence[_View], request: FeatureRequest) -> None:
+def _require_key(views: Sequence[View], request: FeatureRequest) -> None:
     for view in views:
-        if set(view.keys) - {request.key}:
+        keys = view.described.keys
+        if set(keys) - {request.key}:
             raise FeastRepositoryError(
-                f"the feature view {view.name!r} is joined by {bounded(view.keys)}, the entities by {request.key!r}",
+                f"the feature view {view.name!r} is joined by {bounded(keys)}, the entities by {request.key!r}",
                 allowed="one join key, the same for every view of the service",
                 remedy="set entity.key or entity.join_key in monitors.toml to it",
             )
 
 
-def _require_unrepeated(views: Sequence[_View], engine: Engine, request: FeatureRequest) -> None:
+def _require_unrepeated(views: Sequence[View], engine: Engine, request: FeatureRequest) -> None:
     """Check that no feature row is there twice, where the join would silently keep either."""
     for view in views:
-        table, moment = view.rows.table, moment_of(view.rows)
-        named = [view.rows.column(key) for key in view.keys if key in table.columns]
-        written = [table[view.source.created]] if view.source.created in table.columns else []
-        alike = table.filter(in_days(moment, request.as_of - view.life, request.as_of)).group_by(
-            [*named, moment, *written]
-        )
+        table, moment, created = view.rows.table, moment_of(view.rows), view.described.source.created
+        named = [view.rows.column(key) for key in view.described.keys if key in table.columns]
+        written = [table[created]] if created in table.columns else []
+        alike = view.month(request.as_of).group_by([*named, moment, *written])
         repeated = alike.aggregate(times=lambda rows: rows.count()).filter(lambda rows: rows.times > 1)
         surplus = engine.arrow(repeated.aggregate(surplus=(repeated.times - 1).sum())).column(0)[0].as_py()
         if surplus:
@@ -297,16 +356,7 @@ def _require_unrepeated(views: Sequence[_View], engine: Engine, request: Feature
             )
 
 
-def _absent_columns(
-    views: Sequence[_View], service: FeatureService, declared: Sequence[DeclaredFeature]
-) -> tuple[str, ...]:
-    columns = {view.name: set(view.rows.table.columns) for view in views}
-    return tuple(
-        item.name for item in declared if item.view in columns and _plain(item, service) not in columns[item.view]
-    )
-
-
-def _stale_views(views: Sequence[_View], engine: Engine, request: FeatureRequest) -> Iterator[str]:
+def _stale_views(views: Sequence[View], engine: Engine, request: FeatureRequest) -> Iterator[str]:
     """Return the views without a row in the days (previous, as_of]: all their values are older than the month."""
     assert request.previous is not None
     for view in views:

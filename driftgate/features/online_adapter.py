@@ -24,7 +24,7 @@ from psycopg import sql
 from driftgate.database.locks import Lock
 from driftgate.errors import FeastRepositoryError
 from driftgate.features.engines.postgres import connection_arguments
-from driftgate.features.feast_adapter import _plain, _service, answer, declared_features, feast_errors, open_store
+from driftgate.features.feast_adapter import _service, answer, describe, feast_errors, open_store
 from driftgate.features.online import OnlineMonth, OnlineRequest, online_views, require_whole
 from driftgate.features.online_store import (
     MONTH,
@@ -157,7 +157,8 @@ def _layout(repo: Path, service_name: str, key: str) -> tuple[Layout, dict[str, 
         kind = getattr(config.online_store, "type", None)
         if kind != "postgres":
             raise _not_servable(service_name, f"its online store is {kind!r}")
-        declared = declared_features(service)
+        described = describe(store, service)
+        declared = described.declared
         known = {view.name: view for view in store.list_feature_views()}
         views: list[StoredView] = []
         types: dict[str, ValueType] = {}
@@ -167,7 +168,7 @@ def _layout(repo: Path, service_name: str, key: str) -> tuple[Layout, dict[str, 
             if view is None or view.join_keys != [key] or projection.join_key_map:
                 raise _not_servable(service_name, f"{projection.name} is not a plain view keyed by {key!r}")
             key_types.update(column.dtype.to_value_type() for column in view.entity_columns)
-            plain = {_plain(item, service): item.name for item in declared if item.view == projection.name_to_use()}
+            plain = {described.plain(item): item.name for item in declared if item.view == projection.name_to_use()}
             types.update({plain[field.name]: field.dtype.to_value_type() for field in projection.features})
             table = compute_table_id(config.project, view, config.registry.enable_online_feature_view_versioning)
             views.append(StoredView(view.name, table, plain))

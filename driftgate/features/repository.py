@@ -38,16 +38,37 @@ def require_repository(repo: Path) -> None:
 
 
 def offline_store(repo: Path) -> OfflineStore:
-    """Return the offline store that feature_store.yaml names, read as Feast reads it, without importing Feast.
+    """Return the offline store that feature_store.yaml names.
 
     Raises:
         FeastRepositoryError: the file is missing, or does not say it.
     """
+    settings = _section(repo, "offline_store", _DEFAULT_OFFLINE_STORE, "type")
+    return OfflineStore(repo, str(settings.get("type", _DEFAULT_OFFLINE_STORE)), settings)
+
+
+def registry_settings(repo: Path) -> Mapping[str, Any]:
+    """Return what feature_store.yaml says of the registry: a path, and for others than files a `registry_type`.
+
+    Raises:
+        FeastRepositoryError: the file is missing or unreadable.
+    """
+    return _section(repo, "registry", "", "path")
+
+
+def project_of(repo: Path) -> str:
+    """Return the Feast project. Applying any folder of a project replaces the definitions of that project."""
+    found = re.search(r"^project:\s*[\"']?([\w-]+)", (repo / "feature_store.yaml").read_text(), re.MULTILINE)
+    return found[1] if found else str(repo)
+
+
+def _section(repo: Path, name: str, default: str, key: str) -> dict[str, Any]:
+    """Return a section of feature_store.yaml, read as Feast reads it, without importing Feast; a text is its `key`."""
     require_repository(repo)
     try:
         content = yaml.safe_load(os.path.expandvars((repo / "feature_store.yaml").read_text(encoding="utf-8")))
-        found = content.get("offline_store") or _DEFAULT_OFFLINE_STORE
-        settings = {"type": found} if isinstance(found, str) else dict(found)
+        found = content.get(name) or default
+        return {key: found} if isinstance(found, str) else dict(found)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
         # YAML's own message quotes the line, which may hold a password.
         raise FeastRepositoryError(
@@ -55,7 +76,6 @@ def offline_store(repo: Path) -> OfflineStore:
             allowed="the YAML of Feast, with an offline_store and its type",
             remedy="correct the file; `driftgate feast plan` shows Feast's own message",
         ) from None
-    return OfflineStore(repo, str(settings.get("type", _DEFAULT_OFFLINE_STORE)), settings)
 
 
 def without_input(message: str) -> str:

@@ -1,5 +1,6 @@
 """The process that imports feast and ibis, and asks the offline store."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from driftgate.database import ConnectionParameters
 from driftgate.features.entities import MonthSize, require_unchanged
 from driftgate.features.labels import LabelMonth
 from driftgate.features.proposal import RepositoryOffer
+from driftgate.features.state import MonthState
 from driftgate.features.types import FeatureMonth, FeatureRequest, feast_environment
 from driftgate.monitors import Monitor
 from driftgate.worker import Worker
@@ -17,9 +19,15 @@ _ANSWERS = "driftgate.features.answers"
 class FeatureWorker(Worker):
     """A feature process for one database of results; the offline store is what each repository says."""
 
-    def __init__(self, parameters: ConnectionParameters) -> None:
-        """Start the process and return at once, while it imports feast."""
-        super().__init__("driftgate.features.feast_adapter", feast_environment(parameters))
+    def __init__(self, parameters: ConnectionParameters, joins: bool = True) -> None:
+        """Start the process and return at once, while it imports what it needs.
+
+        Args:
+            parameters: database of the results.
+            joins: whether a join is to come, so that it imports feast now; otherwise it does so when it is asked for
+                one.
+        """
+        super().__init__("driftgate.features.feast_adapter" if joins else _ANSWERS, feast_environment(parameters))
 
     def loaded_months(self, repo: Path, monitor: Monitor) -> list[date]:
         """Return the distinct dates of the entity rows, oldest first; see `entities.loaded_months`."""
@@ -33,7 +41,11 @@ class FeatureWorker(Worker):
 
     def table_of(self, repo: Path, source: str) -> str:
         """Return the table, or the query in parentheses, that a data source reads; empty where it reads files."""
-        return str(self.call("driftgate.features.feast_adapter:describe_source", repo, source).sql)
+        return str(self.call(f"{_ANSWERS}:describe_source", repo, source).sql)
+
+    def month_states(self, repo: Path, monitor: Monitor, months: Sequence[date]) -> dict[date, MonthState]:
+        """Return what the sources of some months hold now; see `state.read_states`."""
+        return dict(self.call(f"{_ANSWERS}:month_states", repo, monitor, list(months)))
 
     def read_labels(self, repo: Path, monitor: Monitor, size: MonthSize, out: Path) -> LabelMonth:
         """Read the labels of a period; see `labels.read_labels`."""
@@ -58,9 +70,15 @@ class FeatureWorker(Worker):
 
 
 def read_features(
-    worker: FeatureWorker, monitor: Monitor, repo: Path, size: MonthSize, previous: date | None, out: Path
+    worker: FeatureWorker,
+    monitor: Monitor,
+    repo: Path,
+    size: MonthSize,
+    previous: date | None,
+    out: Path,
+    whole: bool = False,
 ) -> FeatureMonth:
-    """Read the point-in-time features of the entities of a month that are compared, and write them to `out`.
+    """Read the point-in-time features of the entities of a month, or of its sample, and write them to `out`.
 
     Args:
         worker: the feature process.
@@ -69,12 +87,13 @@ def read_features(
         size: of the month, as it was counted.
         previous: the loaded month before, exclusive start of what counts as news; None skips that question.
         out: Arrow IPC file to write.
+        whole: whether the other rows of a month with a sample are wanted too.
 
     Raises:
         FeastRepositoryError: the feature service or a source does not exist.
         DataError: the month changed since it was counted.
         DatabaseError: the offline store fails.
     """
-    month = worker.read_month(FeatureRequest(repo, monitor, size, previous, out))
+    month = worker.read_month(FeatureRequest(repo, monitor, size, previous, out, whole))
     require_unchanged(size.as_of, size.compared, month.rows)
     return month

@@ -1,6 +1,7 @@
 """From the rows of a month to its profile and grid: Arrow tables in, whole numbers out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftgate.features.types import DeclaredFeature, Kind
 from driftgate.profiles.grid import (
     MOST_OUTSIDE,
     CategoryGrid,
@@ -51,11 +53,48 @@ def measure(table: pa.Table, columns: Mapping[str, Form], as_of: date, grid: Gri
             continue
         column = count_column(table.column(name), form, as_of, grid.columns.get(name) if grid else None)
         if column is None:
-            unmeasured[name] = str(table.column(name).type).replace("large_", "")
+            unmeasured[name] = _told(table.column(name).type)
         else:
             counted[name] = column
     profile = Profile(table.num_rows, counted, unmeasured, grid.digest if grid else "")
     return profile.on(grid) if grid else profile
+
+
+def measure_features(
+    table: pa.Table, declared: Sequence[DeclaredFeature], as_of: date, grid: Grid | None = None
+) -> Profile:
+    """The profile of the declared features; see `measure`.
+
+    A column of another type than declared is named with its type instead of counted, one that Driftgate cannot
+    compare at all is left out.
+    """
+    wanted = [item for item in declared if item.kind is not Kind.UNSUPPORTED]
+    types = {item.name: table.column(item.name).type for item in wanted if item.name in table.column_names}
+    wrong = {item.name for item in wanted if item.name in types and not _fits(item, types[item.name])}
+    found = measure(table, {item.name: form_of(item) for item in wanted if item.name not in wrong}, as_of, grid)
+    return replace(found, unmeasured={**found.unmeasured, **{name: _told(types[name]) for name in sorted(wrong)}})
+
+
+def form_of(item: DeclaredFeature) -> Form:
+    """How a feature is counted."""
+    return Form.CATEGORY if item.kind is Kind.CATEGORICAL else Form.NUMBER
+
+
+def _fits(item: DeclaredFeature, actual: Any) -> bool:
+    types = pa.types
+    if types.is_null(actual):
+        return True  # the column has no value, so none of a wrong type
+    if item.kind in (Kind.ARRAY, Kind.TIMESTAMP):
+        return _converter(actual) is not None
+    if item.kind is Kind.NUMERIC:
+        return bool(types.is_integer(actual) or types.is_floating(actual) or types.is_decimal(actual))
+    if item.dtype == "BOOL":
+        return bool(types.is_boolean(actual))
+    return bool(types.is_string(actual) or types.is_large_string(actual))
+
+
+def _told(kind: Any) -> str:
+    return str(kind).replace("large_", "")
 
 
 def count_column(column: pa.ChunkedArray, form: Form, as_of: date, grid: ColumnGrid | None = None) -> Column | None:
@@ -99,7 +138,7 @@ def numbers_of(column: pa.ChunkedArray, as_of: date) -> pa.ChunkedArray | None:
     return pa.chunked_array([pa.array(values, mask=missing)])
 
 
-def make_grid(profile: Profile, version: int) -> Grid:
+def make_grid(profile: Profile, version: int, sampled: bool = False) -> Grid:
     """The grid of a monitor from the exact profile of its first month, or of a sample of that month.
 
     Raises:
@@ -110,7 +149,7 @@ def make_grid(profile: Profile, version: int) -> Grid:
         if not column.exact:
             raise ValueError("a grid is made from exact counts")
         if isinstance(column, NumberColumn):
-            columns[name] = number_grid(column.values, column.counts)
+            columns[name] = number_grid(column.values, column.counts, sampled)
         else:
             columns[name] = category_grid(column.names, column.counts)
     return Grid(version, columns)

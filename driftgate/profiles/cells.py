@@ -93,6 +93,14 @@ def lay_side_by_side(ref: NumberColumn, cur: NumberColumn) -> Cells:
     return Cells(lower, upper, left.astype(np.int64), right.astype(np.int64), mean_ref, mean_cur, blur_ref, blur_cur)
 
 
+def count_distinct(ref: Column, cur: Column) -> int:
+    """Distinct values of both months together: of numbers on a grid at least so many, of categories at most."""
+    if isinstance(ref, NumberColumn) and isinstance(cur, NumberColumn):
+        return len(lay_side_by_side(ref, cur).lower)
+    assert isinstance(ref, CategoryColumn) and isinstance(cur, CategoryColumn)
+    return len({*ref.names, *cur.names}) + max(ref.other, cur.other)
+
+
 def bins_of_values(ref: Column, cur: Column) -> Bins:
     """A bin for each distinct value or category; "other" and whatever shares a cell have a bin together.
 

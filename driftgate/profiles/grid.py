@@ -33,6 +33,7 @@ OFFSETS = 65536
 MOST_OUTSIDE = 0.05
 """Share of a column's values that may lie outside its grid; beyond that the grid must be renewed."""
 
+_MOST_UNSEEN = 0.01
 _MIDDLE_SHARES = 400
 _TAIL_RATIO = 2**0.25
 # Where there are edges beyond the middle 98% of the first month, and beyond its range, in lengths of either.
@@ -201,17 +202,22 @@ class Grid:
         return cls(document["version"], columns)
 
 
-def number_grid(values: ArrayLike, counts: ArrayLike) -> NumberGrid:
+def number_grid(values: ArrayLike, counts: ArrayLike, sampled: bool = False) -> NumberGrid:
     """The grid of a column of numbers from the values of its first month.
 
     Args:
         values: distinct, finite and ascending, shape (k,).
         counts: how often each occurs, shape (k,).
+        sampled: whether these are the values of a sample of the month. Then the share of values that occur once
+            estimates how much of the month has other values (Good 1953, Biometrika 40, 237), and where that is more
+            than one in a hundred the values are not all there are.
     """
     distinct, often = np.asarray(values, dtype=np.float64), np.asarray(counts, dtype=np.int64)
     if len(distinct) == 0:
         return NumberGrid(np.zeros(1), 0.0, 0.0, exact=False)
     exact = len(distinct) <= MOST_VALUES
+    if sampled and np.count_nonzero(often == 1) > often.sum() * _MOST_UNSEEN:
+        exact = False
     total = np.cumsum(often)
     core = distinct if exact else _quantiles(distinct, often)
     low, high = float(distinct[0]), float(distinct[-1])

@@ -5,8 +5,6 @@ the order of the rows or on how they were divided. Mean and variance are compute
 for, always over the same values in ascending order, and so they cannot differ either.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from driftgate.errors import DataError
-from driftgate.profiles.grid import OFFSETS, CategoryGrid, Floats, Form, Grid, Ints, NumberGrid
+from driftgate.profiles.grid import OFFSETS, CategoryGrid, Floats, Grid, Ints, NumberGrid
 
-FORMAT = 1
-_MARK = b"driftgate profile\n"
 _CHUNK = 1 << 20
 # Below that of every number but zero.
 _LEAST_EXPONENT = -1100
@@ -330,63 +325,6 @@ class Profile:
         columns = {name: _sum(column, other.columns[name]) for name, column in self.columns.items()}
         return Profile(self.rows + other.rows, columns, self.unmeasured, self.grid)
 
-    def to_bytes(self) -> bytes:
-        """The profile as bytes: a line of JSON, then the whole numbers and values, little endian.
-
-        The same month gives the same bytes, however its rows were ordered, divided or joined.
-        """
-        described, arrays = [], []
-        for name in sorted(self.columns):
-            facts, parts = _described(self.columns[name])
-            described.append({"name": name, **facts})
-            arrays += parts
-        head = {
-            "format": FORMAT,
-            "rows": self.rows,
-            "grid": self.grid,
-            "columns": described,
-            "unmeasured": dict(self.unmeasured),
-        }
-        line = json.dumps(head, sort_keys=True, separators=(",", ":")) + "\n"
-        return b"".join(
-            [_MARK, line.encode(), *(part.astype(part.dtype.newbyteorder("<")).tobytes() for part in arrays)]
-        )
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the bytes, in hexadecimal."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()
-
-    @classmethod
-    def from_bytes(cls, data: bytes, grid: Grid | None = None) -> "Profile":
-        """Read what `to_bytes` wrote.
-
-        Args:
-            data: the bytes.
-            grid: the grid that the profile was counted on, if it was.
-
-        Raises:
-            DataError: these are no bytes of a profile, or the grid is another one.
-        """
-        line, _, body = data.removeprefix(_MARK).partition(b"\n")
-        head = json.loads(line) if data.startswith(_MARK) else {}
-        if head.get("format") != FORMAT:
-            raise DataError(
-                f"a stored profile has the format {head.get('format')!r}",
-                allowed=str(FORMAT),
-                remedy="measure the month again: `driftgate profile AS_OF --again`",
-            )
-        if head["grid"] != (grid.digest if grid and head["grid"] else ""):
-            raise DataError(
-                "a stored profile was counted on another grid than the one at hand",
-                remedy="measure the month again: `driftgate profile AS_OF --again`",
-            )
-        columns, place = {}, 0
-        for facts in head["columns"]:
-            numbers = grid.columns[facts["name"]] if grid and head["grid"] else None
-            columns[facts["name"]], place = _read_column(facts, body, place, numbers)
-        return cls(head["rows"], columns, head["unmeasured"], head["grid"])
-
 
 def number_column(
     values: ArrayLike,
@@ -481,44 +419,3 @@ def _added(left: Any, right: Any, mine: Sequence[Ints], theirs: Sequence[Ints]) 
         np.add.at(total, inverse, np.concatenate([one, other]))
         totals.append(total)
     return keys, totals
-
-
-def _described(column: Column) -> tuple[dict[str, Any], list[Any]]:
-    if isinstance(column, CategoryColumn):
-        facts = {"form": str(Form.CATEGORY), "names": column.names, "other": column.other, "nulls": column.nulls}
-        return facts, [column.counts]
-    facts = {
-        "form": str(Form.NUMBER),
-        "size": len(column.counts),
-        "nulls": column.nulls,
-        "nans": column.nans,
-        "above": column.above,
-        "below": column.below,
-        "least": column.least.hex(),
-        "most": column.most.hex(),
-    }
-    if column.grid is None:
-        return facts, [column.values, column.counts]
-    return facts, [column.cells, column.counts, column.sums, column.squares]
-
-
-def _read_column(
-    facts: Mapping[str, Any], body: bytes, place: int, grid: NumberGrid | CategoryGrid | None
-) -> tuple[Column, int]:
-    category = facts["form"] == Form.CATEGORY
-    size = len(facts["names"]) if category else facts["size"]
-    kinds = ["<i8"] if category else ["<f8", "<i8"] if grid is None else ["<i8"] * 4
-    parts: list[Any] = []
-    for kind in kinds:
-        native = np.float64 if kind == "<f8" else np.int64
-        parts.append(np.frombuffer(body, dtype=kind, count=size, offset=place).astype(native))
-        place += 8 * size
-    if category:
-        return CategoryColumn(tuple(facts["names"]), parts[0], facts["other"], facts["nulls"]), place
-    rest: dict[str, Any] = {name: facts[name] for name in ("nulls", "nans", "above", "below")}
-    rest |= {name: float.fromhex(facts[name]) for name in ("least", "most")}
-    if grid is None:
-        return NumberColumn(parts[1], values=parts[0], **rest), place
-    assert isinstance(grid, NumberGrid)
-    cells, counts, sums, squares = parts
-    return NumberColumn(counts, grid=grid, cells=cells, sums=sums, squares=squares, **rest), place

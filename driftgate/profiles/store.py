@@ -5,11 +5,11 @@ digest whoever measured it, and a row that was damaged is an error when it is re
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import (
@@ -24,6 +24,8 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    func,
+    inspect,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -31,6 +33,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from driftgate.database import create_tables, database_errors, metadata
 from driftgate.database.locks import session_lock
 from driftgate.errors import DataError
+from driftgate.features.state import MeasuredFrom
+from driftgate.profiles.encoding import profile_from_bytes, profile_to_bytes
 from driftgate.profiles.grid import Grid
 from driftgate.profiles.profile import Profile
 from driftgate.profiles.sample import sample_from_bytes, sample_to_bytes
@@ -61,76 +65,6 @@ month_profiles = Table(
 
 
 @dataclass(frozen=True)
-class ViewState:
-    """What a feature view's source held when a month was measured.
-
-    Attributes:
-        rows: that the month could read.
-        newest_event: timestamp of the newest of them; None where there is none.
-        newest_created: the same of the column that says when a row was written, where the source has one.
-    """
-
-    rows: int
-    newest_event: datetime | None = None
-    newest_created: datetime | None = None
-
-
-@dataclass(frozen=True)
-class MeasuredFrom:
-    """What a profile was measured from; it is used again while this holds.
-
-    Attributes:
-        entities: rows of the entity source in the month.
-        views: by name.
-        schema: type of each declared feature, by name.
-        versions: whatever else the figures depend on, such as those of Driftgate and of the monitor's settings.
-    """
-
-    entities: int
-    views: Mapping[str, ViewState] = field(default_factory=dict)
-    schema: Mapping[str, str] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-    def differences(self, now: "MeasuredFrom") -> list[str]:
-        """What is no longer as it was, in words; empty where the profile still holds."""
-        found = [f"{now.entities} entities instead of {self.entities}"] if now.entities != self.entities else []
-        for what, then, later in (
-            ("view", self.views, now.views),
-            ("feature", self.schema, now.schema),
-            ("version of", self.versions, now.versions),
-        ):
-            names = sorted(name for name in then.keys() | later.keys() if then.get(name) != later.get(name))
-            found += [f"{what} {name} has changed" for name in names]
-        return found
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same in JSON's types."""
-        views = {
-            name: {
-                "rows": view.rows,
-                "newest_event": view.newest_event and view.newest_event.isoformat(),
-                "newest_created": view.newest_created and view.newest_created.isoformat(),
-            }
-            for name, view in self.views.items()
-        }
-        return {
-            "entities": self.entities,
-            "views": views,
-            "schema": dict(self.schema),
-            "versions": dict(self.versions),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave."""
-        views = {
-            name: ViewState(view["rows"], _moment(view["newest_event"]), _moment(view["newest_created"]))
-            for name, view in data["views"].items()
-        }
-        return cls(data["entities"], views, data["schema"], data["versions"])
-
-
-@dataclass(frozen=True)
 class MonthProfile:
     """A measured month, as it is kept.
 
@@ -156,6 +90,18 @@ def create_profile_tables(engine: Engine) -> None:
         DatabaseError: the role may not, or the database cannot be reached.
     """
     create_tables(engine, [profile_grids, month_profiles])
+
+
+def has_profiles(engine: Engine) -> bool:
+    """Whether any month was ever kept here.
+
+    Raises:
+        DatabaseError: the database cannot be reached.
+    """
+    with database_errors("looking for profiles"), engine.connect() as connection:
+        if not inspect(connection).has_table(month_profiles.name):
+            return False
+        return connection.execute(select(month_profiles.c.as_of).limit(1)).first() is not None
 
 
 @contextmanager
@@ -222,7 +168,7 @@ def read_month(engine: Engine, monitor: str, as_of: date, *, with_sample: bool =
         monitor=monitor,
         as_of=as_of,
         measured_from=MeasuredFrom.from_dict(row.measured_from),
-        profile=Profile.from_bytes(_checked(row.profile, row.profile_digest, what), grid),
+        profile=profile_from_bytes(_checked(row.profile, row.profile_digest, what), grid),
         measured_at=row.measured_at,
         sample=sample,
         grid_version=row.grid_version,
@@ -256,6 +202,18 @@ def newest_grid(engine: Engine, monitor: str) -> Grid | None:
     return _grid(row.grid, row.digest, f"the grid of {monitor}") if row else None
 
 
+def newest_version(engine: Engine, monitor: str) -> int | None:
+    """The highest version of the monitor's grids, or None where it has none.
+
+    Raises:
+        DatabaseError: the query fails.
+    """
+    query = select(func.max(profile_grids.c.version)).where(profile_grids.c.monitor == monitor)
+    with database_errors(f"looking for the grid of {monitor}"), engine.connect() as connection:
+        found: int | None = connection.execute(query).scalar_one()
+    return found
+
+
 def _save_grid(connection: Connection, monitor: str, grid: Grid) -> None:
     values = {"monitor": monitor, "version": grid.version, "grid": grid.to_json(), "digest": grid.digest}
     connection.execute(insert(profile_grids).values(values).on_conflict_do_nothing())
@@ -270,7 +228,7 @@ def _save_grid(connection: Connection, monitor: str, grid: Grid) -> None:
 
 def _row(month: MonthProfile) -> dict[str, Any]:
     assert month.sample is not None, "a month is saved with its sample"
-    profile, sample = month.profile.to_bytes(), sample_to_bytes(month.sample)
+    profile, sample = profile_to_bytes(month.profile), sample_to_bytes(month.sample)
     return {
         "monitor": month.monitor,
         "as_of": month.as_of,
@@ -314,7 +272,3 @@ def _damaged(what: str) -> DataError:
         f"{what} is not as it was written: its digest is another",
         remedy="measure the months again: `driftgate profile --all --again`",
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text is not None else None

@@ -23,3 +23,9 @@ def delete_reports(paths: ReportPaths) -> None:
     """Remove the files of an earlier run of the pair; none may be there."""
     for path in (paths.record, paths.json, paths.html, paths.page):
         path.unlink(missing_ok=True)
+
+
+def delete_drawn(paths: ReportPaths) -> None:
+    """Remove what Evidently drew of a pair, where something is there."""
+    for path in (paths.json, paths.html):
+        path.unlink(missing_ok=True)

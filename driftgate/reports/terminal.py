@@ -52,7 +52,7 @@ def run_lines(record: RunRecord) -> list[str]:
         *_performance_lines(record.performance),
         *_column_lines(record.columns),
         "",
-        f"report: {record.reports.html_file}",
+        f"report: {record.reports.html_file or 'not drawn'}",
     ]
 
 

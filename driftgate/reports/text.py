@@ -78,8 +78,9 @@ def verdict_markdown(run: Run) -> str:
     command = f" `{step.command}`" if step.command else ""
     moved = [item for item in drift.worst_first if item.drifted]
     sample = (
-        f"\n\n_A seeded sample is compared: {drift.compared_rows_ref:,} of {drift.rows_ref:,} and "
-        f"{drift.compared_rows_cur:,} of {drift.rows_cur:,} entities._"
+        "\n\n_Every entity is counted. The report and the performance are of a seeded sample: "
+        f"{drift.sample_rows_ref or drift.rows_ref:,} of {drift.rows_ref:,} and "
+        f"{drift.sample_rows_cur or drift.rows_cur:,} of {drift.rows_cur:,} entities._"
         if drift.sampled
         else ""
     )
@@ -95,7 +96,9 @@ def verdict_markdown(run: Run) -> str:
         + _gain_item(run.performance)
         + _prediction_item(drift.prediction)
         + f"\n- {drift.rows_ref:,} entities then, {drift.rows_cur:,} now"
-        + f"\n- verdict page: `{run.paths.page}`, report: `{run.paths.html}`{sample}\n\n"
+        + f"\n- verdict page: `{run.paths.page}`, report: "
+        + (f"`{run.paths.html}`" if run.drawn else "not drawn")
+        + f"{sample}\n\n"
         + ("\n".join(_markdown_table(moved)) if moved else "No feature drifts.")
         + _relations(run.performance)
     )

@@ -218,8 +218,9 @@ def _fact_items(record: RunRecord) -> Iterator[tuple[str, str]]:
     yield "Decided", moment(record.decided_at)
     yield "Entities", f"{inputs.rows_ref:,} then, {inputs.rows_cur:,} now, of {escape(inputs.entity_table)}"
     if inputs.sample_seed is not None:
-        compared = f"{inputs.compared_rows_ref:,} then, {inputs.compared_rows_cur:,} now"
-        yield "A seeded sample", f"{compared}, the same entities in both months (seed {inputs.sample_seed})"
+        counted = f"{inputs.compared_rows_ref:,} entities then and {inputs.compared_rows_cur:,} now are compared"
+        of = f"the report and the performance are of the same entities in both months (seed {inputs.sample_seed})"
+        yield "A seeded sample", f"{counted}; {of}"
     yield "Features", f"{record.declared_features} of the feature service {escape(inputs.feature_service)}"
     if record.target.labelled_share_cur is not None:
         yield "Labelled", f"{record.target.labelled_share_cur:.0%} of the current month"

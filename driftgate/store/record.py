@@ -151,7 +151,9 @@ class RunRecord(Part):
             inputs=InputsRecord.of(drift, monitor),
             columns=tuple(map(ColumnRecord.of, drift.worst_first)),
             excluded=tuple(ExcludedRecord(name=name, reason=reason) for name, reason in drift.excluded),
-            reports=ReportsRecord(html=str(run.paths.html), json=str(run.paths.json)),
+            reports=ReportsRecord(
+                html=str(run.paths.html) if run.drawn else "", json=str(run.paths.json) if run.drawn else ""
+            ),
             versions={package: version(package) for package in _PACKAGES},
         )
 

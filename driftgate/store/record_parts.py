@@ -348,7 +348,7 @@ class ExcludedRecord(Part):
 
 
 class ReportsRecord(Part):
-    """Where the reports of the run were written."""
+    """Where the reports of the run were written; empty where none was drawn."""
 
     html_file: str = Field(alias="html")
     json_file: str = Field(alias="json")

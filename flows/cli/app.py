@@ -16,6 +16,7 @@ from driftgate.process import leave, limited_memory, noted_signal, require_files
 from driftgate.snapshots.dates import parse_as_of
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
+from flows.cli import profiles as profile_commands
 from flows.cli import retraining as retrain_commands
 from flows.cli import serving as serve_commands
 from flows.cli import stack as stack_commands
@@ -33,7 +34,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for group in (model_commands, retrain_commands, serve_commands, history_commands, stack_commands):
+for group in (
+    model_commands,
+    retrain_commands,
+    serve_commands,
+    history_commands,
+    profile_commands,
+    stack_commands,
+):
     app.add_typer(group.commands)
 
 AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD by default the newest but one")]
@@ -53,7 +61,7 @@ def monitor(
     request = Request(_date(as_of_ref), _date(as_of_cur), threshold, monitor)
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
-    start_workers(runtime.parameters)
+    start_workers(runtime)
     plan = resolve_plan(runtime, request)
     prepare(runtime, plan)
     from flows.monitor import monitor_planned
@@ -128,7 +136,7 @@ def demo() -> None:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
-    start_workers(runtime.parameters)
+    start_workers(runtime)
     from flows.demo import run_demo
 
     wait_for_prefect()

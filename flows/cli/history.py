@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from driftgate.planning import Reports
 from driftgate.snapshots.dates import parse_as_of
 
 commands = typer.Typer()
@@ -22,6 +23,9 @@ def backfill(
     reference: Annotated[str, typer.Option(help="previous, fixed:YYYY-MM-DD or rolling:N")] = "previous",
     monitor: MonitorName = None,
     again: Annotated[bool, typer.Option("--again", help="Judge anew what has a verdict")] = False,
+    reports: Annotated[
+        Reports, typer.Option(help="Of which decisions Evidently's report is drawn")
+    ] = Reports.TRIGGERED,
 ) -> None:
     """Judge every pair of loaded months that has no verdict yet; interrupted, it goes on where it was."""
     from driftgate.monitors import read_monitor
@@ -35,13 +39,13 @@ def backfill(
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
-    start_workers(runtime.parameters)
+    start_workers(runtime, draw=reports is Reports.ALL)
     # Before anything slower.
     history_pairs(runtime.months(chosen), found, *bounds)
     from flows.backfill_flow import backfill_months
 
     wait_for_prefect()
-    outcomes = backfill_months(*bounds, reference, chosen.name, again, print_lines=True)
+    outcomes = backfill_months(*bounds, reference, chosen.name, again, print_lines=True, reports=reports)
     if not outcomes:
         typer.echo("[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them")
 

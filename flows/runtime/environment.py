@@ -2,12 +2,14 @@
 
 import atexit
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Self, TypeVar, cast
 
 from sqlalchemy import Engine
@@ -15,9 +17,12 @@ from sqlalchemy import Engine
 from driftgate.database import ConnectionParameters, connect
 from driftgate.database.configured import connection_parameters
 from driftgate.drift.worker import DriftWorker
-from driftgate.errors import DriftgateError
+from driftgate.errors import DatabaseError, DriftgateError
+from driftgate.features.state import MonthState
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor, monitor_name
+from driftgate.profiles.landing import Landing
+from driftgate.profiles.store import has_profiles
 from driftgate.scratch import scratch_folder
 from driftgate.settings import Settings
 from driftgate.worker import Worker
@@ -26,6 +31,7 @@ W = TypeVar("W", bound=Worker)
 
 _workers: dict[ConnectionParameters | None, Worker] = {}
 _workers_lock = threading.Lock()
+_states: ContextVar[Mapping[str, Mapping[date, MonthState]]] = ContextVar("states", default=MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,27 @@ class Runtime:
         """
         return feature_worker(self.parameters).loaded_months(self.repository(monitor), monitor)
 
+    def landing(self, monitor: Monitor, say: Callable[[str], None]) -> Landing:
+        """Where the months of a monitor are measured and kept; `say` is told of each."""
+        folder = scratch_folder(self.settings.driftgate_home)
+        return Landing(self.engine, feature_worker(self.parameters), monitor, self.repository(monitor), folder, say)
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder for what steps hand to each other; gone afterwards."""
         parent = scratch_folder(self.settings.driftgate_home)
         with TemporaryDirectory(dir=parent, prefix="run-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
+
+
+@contextmanager
+def known_states(monitor: str, states: Mapping[date, MonthState]) -> Iterator[None]:
+    """Within the block nobody asks again what the sources of these months hold."""
+    token = _states.set({monitor: states})
+    try:
+        yield
+    finally:
+        _states.reset(token)
 
 
 def monitor_of_run() -> str:
@@ -92,19 +113,33 @@ def monitor_of_run() -> str:
         return "no monitor"
 
 
-def start_workers(parameters: ConnectionParameters) -> None:
-    """Start the processes that take long to start; returns at once."""
-    drift_worker()
-    feature_worker(parameters)
+def start_workers(runtime: Runtime, draw: bool = True) -> None:
+    """Start the processes that a verdict needs and that take long to start; returns at once.
+
+    Args:
+        runtime: where they work.
+        draw: whether a report is surely drawn.
+    """
+    if draw:
+        drift_worker()
+    # Where months are kept, a join is the exception.
+    kept = False
+    with suppress(DatabaseError):
+        kept = has_profiles(runtime.engine)
+    feature_worker(runtime.parameters, joins=not kept)
 
 
-def feature_worker(parameters: ConnectionParameters) -> FeatureWorker:
-    """The feature process for a database, started at the first call and kept until this process ends."""
-    return _kept(parameters, lambda: FeatureWorker(parameters))
+def feature_worker(parameters: ConnectionParameters, joins: bool = True) -> FeatureWorker:
+    """The feature process for a database, started at the first call and kept until this process ends.
+
+    Args:
+        joins: whether it begins with the import of feast, as joins need it; otherwise the first join does.
+    """
+    return _kept(parameters, lambda: FeatureWorker(parameters, joins))
 
 
 def drift_worker() -> DriftWorker:
-    """The comparing process, started at the first call and kept until this process ends."""
+    """The process that draws reports, started at the first call and kept until this process ends."""
     return _kept(None, DriftWorker)
 
 

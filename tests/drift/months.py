@@ -1,6 +1,7 @@
 """Months made of a few Arrow columns, written where a test says."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from driftgate.drift.comparison import Comparison, Side, compare
-from driftgate.drift.ledger import build_ledger, require_comparable
+from driftgate.drift.comparison import Side, checked_against, compare
+from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
+from driftgate.drift.report import DrawnReport, draw
+from driftgate.drift.result import DriftResult
 from driftgate.features.entities import MonthSize
+from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
+from driftgate.profiles.build import measure_features
+from driftgate.profiles.profile import Profile
 
 JANUARY, FEBRUARY = date(2024, 1, 31), date(2024, 2, 29)
 _KINDS = {
@@ -66,6 +72,24 @@ def month(folder: Path, as_of: date, columns: Columns, types: Types, stale: Sequ
     return FeatureMonth(as_of, path, rows, declare(types), absent, tuple(stale))
 
 
+@dataclass(frozen=True)
+class Compared:
+    """The result of two months, and the report of them."""
+
+    drift: DriftResult
+    report: DrawnReport
+
+    @property
+    def html(self) -> str:
+        """The page."""
+        return self.report.html
+
+    @property
+    def json(self) -> str:
+        """The document."""
+        return self.report.json
+
+
 def pair(folder: Path, ref: Columns, cur: Columns, types: Types) -> tuple[FeatureMonth, FeatureMonth]:
     """Two months of the same declared features."""
     return month(folder, JANUARY, ref, types), month(folder, FEBRUARY, cur, types)
@@ -84,11 +108,22 @@ def no_labels(as_of: date, entities: int, reason: str) -> LabelMonth:
     return LabelMonth(as_of, entities, 0, float("nan"), reason, None, None)
 
 
+def profile_of(features: FeatureMonth) -> Profile:
+    """What is counted of a month."""
+    return measure_features(read_file(features.path), features.declared, features.as_of)
+
+
+def ledger_of(ref: FeatureMonth, cur: FeatureMonth, rules: Monitor) -> Ledger:
+    """The ledger of two months."""
+    return build_ledger((profile_of(ref), profile_of(cur)), cur.declared, rules, cur.stale_views)
+
+
 def side(features: FeatureMonth, label: LabelMonth | None = None, entities: int | None = None) -> Side:
     """One side of a comparison; more entities than rows make it a sample."""
     whole = entities or features.rows
     size = MonthSize(features.as_of, whole, features.rows)
-    return Side(size, features, label or no_labels(features.as_of, whole, "the monitor has no label"))
+    found = label or no_labels(features.as_of, whole, "the monitor has no label")
+    return Side(size, features, found, profile_of(features))
 
 
 def compared(
@@ -99,13 +134,15 @@ def compared(
     label: tuple[LabelMonth, LabelMonth] | None = None,
     entities: int | None = None,
     **overrides: Any,
-) -> Comparison:
+) -> Compared:
     """Two months written and compared; other keywords are the monitor's fields."""
     sides = [
         side(month, label[position] if label else None, entities)
         for position, month in enumerate(pair(folder, ref, cur, types))
     ]
     policy = monitor(**overrides)
-    ledger = build_ledger(sides[0].features, sides[1].features, policy)
+    ledger = ledger_of(sides[0].features, sides[1].features, policy)
     require_comparable(ledger, policy)
-    return compare(*sides, ledger, policy)
+    months, found = (sides[0].features, sides[1].features), (sides[0].labels, sides[1].labels)
+    report = draw(months, found, ledger, policy)
+    return Compared(checked_against(compare(*sides, ledger, policy), report, *sides), report)

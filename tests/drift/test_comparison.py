@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftgate.drift.comparison import Comparison, target_drift
+from driftgate.drift.comparison import checked_against, compare, target_drift
+from driftgate.drift.ledger import build_ledger
+from driftgate.drift.report import draw
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import MissingSignalError
-from tests.drift.months import FEBRUARY, JANUARY, compared, labels, no_labels
+from driftgate.features.entities import MonthSize
+from driftgate.profiles.build import make_grid
+from tests.drift.months import FEBRUARY, JANUARY, Compared, compared, declare, labels, monitor, no_labels, pair, side
 
 ROWS = 200
 NUMBERS = [float(n) for n in range(ROWS)]
@@ -20,7 +24,7 @@ SAME = {"f": NUMBERS}
 NUMERIC = {"f": "FLOAT64"}
 
 
-def only(comparison: Comparison) -> ColumnResult:
+def only(comparison: Compared) -> ColumnResult:
     (column,) = comparison.drift.columns
     return column
 
@@ -132,10 +136,25 @@ def test_the_json_parses_and_names_the_columns(tmp_path: Path) -> None:
     assert {"f", "g"} <= {metric["config"].get("column") for metric in metrics}
 
 
-def test_a_sample_knows_how_much_of_the_month_it_is(tmp_path: Path) -> None:
-    drift = compared(tmp_path, SAME, SAME, NUMERIC, entities=5000, sample_seed=9).drift
-    assert drift.sampled
-    assert (drift.rows_ref, drift.compared_rows_ref) == (5000, ROWS)
+def test_a_large_month_is_counted_whole_and_drawn_from_a_sample(tmp_path: Path) -> None:
+    """The scores are those of every row; Evidently's, of the sample, are others."""
+    every = {"f": [float(n % 997) for n in range(4000)]}
+    moved = {"f": [float(n % 997) + 100 for n in range(4000)]}
+    exact = [side(month) for month in pair(tmp_path, every, moved, NUMERIC)]
+    grid = make_grid(exact[0].profile, 1)
+    small = pair(tmp_path, {"f": every["f"][::20]}, {"f": moved["f"][::20]}, NUMERIC)
+    sides = [
+        replace(whole, size=MonthSize(whole.size.as_of, 4000, 200), features=drawn_from, profile=whole.profile.on(grid))
+        for whole, drawn_from in zip(exact, small, strict=True)
+    ]
+    rules = monitor(max_report_rows=1000)
+    ledger = build_ledger((sides[0].profile, sides[1].profile), declare(NUMERIC), rules)
+    drift = compare(*sides, ledger, rules)
+    assert (drift.rows_ref, drift.compared_rows_ref, drift.sample_rows_ref, drift.sampled) == (4000, 4000, 200, True)
+    months, found = (sides[0].features, sides[1].features), (sides[0].labels, sides[1].labels)
+    report = draw(months, found, ledger, rules)
+    (column,), ours = checked_against(drift, report, *sides).columns, compare(*exact, ledger, rules).columns[0]
+    assert column.score == pytest.approx(ours.score, abs=2e-3) and column.score != report.scores["f"]
 
 
 # The label

@@ -10,18 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
+from driftgate.drift.ledger import Ledger, require_comparable
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import ConfigurationError, IncomparableColumnsError, NoVerdictError
 from driftgate.features.types import Kind
-from tests.drift.months import FEBRUARY, JANUARY, Columns, Types, compared, monitor, month, pair
+from tests.drift.months import FEBRUARY, JANUARY, Columns, Types, compared, ledger_of, monitor, month, pair
 
 ROWS = 200
 NUMBERS = list(range(ROWS))
 
 
 def ledger(folder: Path, ref: Columns, cur: Columns, types: Types, **overrides: Any) -> Ledger:
-    return build_ledger(*pair(folder, ref, cur, types), monitor(**overrides))
+    return ledger_of(*pair(folder, ref, cur, types), monitor(**overrides))
 
 
 def entry(folder: Path, then: Any, now: Any, dtype: str, **overrides: Any) -> ColumnResult:
@@ -150,9 +150,9 @@ def test_a_view_without_news_is_stale_and_no_other_is(tmp_path: Path) -> None:
     columns = {"user_id": NUMBERS, "f": NUMBERS}
     ref = month(tmp_path, JANUARY, columns, {"f": "INT64"}, stale=["view"])
     cur = month(tmp_path, FEBRUARY, columns, {"f": "INT64"})
-    assert build_ledger(ref, cur, monitor()).columns[0].state is ColumnState.COMPARED
+    assert ledger_of(ref, cur, monitor()).columns[0].state is ColumnState.COMPARED
     cur = month(tmp_path, FEBRUARY, columns, {"f": "INT64"}, stale=["view", "another"])
-    (column,) = build_ledger(ref, cur, monitor()).columns
+    (column,) = ledger_of(ref, cur, monitor()).columns
     assert column.state is ColumnState.STALE
     assert column.detail == "view has no row of this month, only earlier ones"
 

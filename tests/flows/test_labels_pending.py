@@ -53,9 +53,10 @@ def test_the_verdict_rests_on_covariates_alone(early: Run) -> None:
     first, *others = early.decision.reasons
     assert first.startswith("drift_share=") and others == [f"auc_drop {PENDING}"]
     assert math.isnan(early.target.cur) and math.isnan(early.target.abs_diff) and early.target.pending
-    target, performance, decision = result_lines(early)
+    target, performance, gain, decision = result_lines(early)
     assert target.endswith(f" cur_rate=nan abs_diff=nan (2024-03-31: {PENDING})")
     assert performance == f"[Performance] {PENDING}"
+    assert gain == f"[Retrain] gain not computable: {PENDING}"
     assert decision.endswith(f"auc_drop {PENDING} (target_drift=nan)")
 
 

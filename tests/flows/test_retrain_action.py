@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from driftgate.decision import Policy, decide
 from driftgate.errors import ConfigurationError
-from driftgate.performance.result import PerformanceState
+from driftgate.performance.result import NoGain, PerformanceState
 from driftgate.reports.text import result_lines
 from driftgate.run import Run
 from driftgate.settings import Settings
@@ -227,7 +227,9 @@ def test_a_champion_of_a_later_month_leaves_the_pair_to_a_probe_and_holds_it_bac
     assert cooling.feb.decision.triggered
     assert run.decision.held_back == "the champion was trained on 2024-03-31 and knows this shift"
     assert run.performance.passed_over is not None
-    assert replace(run.performance, passed_over=None) == cooling.feb.performance
+    assert run.performance.gain.code is NoGain.CHAMPION_KNOWS and cooling.feb.performance.gain.computed
+    known = replace(run.performance, passed_over=None, gain=cooling.feb.performance.gain)
+    assert known == cooling.feb.performance
 
 
 def test_a_champion_is_not_measured_on_the_month_it_was_trained_on(

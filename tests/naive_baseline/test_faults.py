@@ -21,7 +21,7 @@ from driftgate.decision import Policy, Verdict, decide
 from driftgate.drift import evidently_adapter
 from driftgate.drift.comparison import compare, target_drift
 from driftgate.drift.evidently_adapter import ColumnTest, read_scores
-from driftgate.drift.ledger import build_ledger, require_comparable
+from driftgate.drift.ledger import require_comparable
 from driftgate.drift.result import ColumnState, DriftResult, TargetDrift
 from driftgate.errors import IncomparableColumnsError, MissingSignalError
 from driftgate.features.entities import measure_month
@@ -31,7 +31,7 @@ from driftgate.monitors import EntitySource, Label, Monitor, read_monitor
 from driftgate.snapshots import ingest_month, month_tables
 from driftgate.snapshots.folders import month_folders
 from streamflow.source_tables import SOURCE_TABLES
-from tests.drift.months import declare, side
+from tests.drift.months import declare, ledger_of, side
 from tests.features.conftest import offline_on
 from tests.naive_baseline import naive
 
@@ -122,9 +122,9 @@ def drift_of(
     folder: Path, ref: tuple[date, pa.Table], cur: tuple[date, pa.Table], monitor: Monitor = CHURN
 ) -> DriftResult:
     sides = [side(feature_month(folder, *month)) for month in (ref, cur)]
-    ledger = build_ledger(sides[0].features, sides[1].features, monitor)
+    ledger = ledger_of(sides[0].features, sides[1].features, monitor)
     require_comparable(ledger, monitor)
-    return compare(*sides, ledger, monitor).drift
+    return compare(*sides, ledger, monitor)
 
 
 @pytest.fixture(scope="module")

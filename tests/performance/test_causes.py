@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgate.drift.comparison import Side
-from driftgate.drift.ledger import build_ledger
 from driftgate.features.entities import MonthSize
 from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
@@ -18,6 +17,7 @@ from driftgate.performance.causes import Rows, causes_of, month_probabilities, s
 from driftgate.performance.result import Causes, NoCauses, Performance
 from driftgate.performance.scoring import measure, score_months
 from driftgate.training.features import InputKind, ModelFeature
+from tests.drift.months import ledger_of, profile_of
 from tests.performance.months import FEB, JAN, monitor
 from tests.performance.months import month as month_files
 
@@ -129,9 +129,9 @@ def test_a_probe_of_another_month_needs_scores_of_the_reference(tmp_path: Path) 
 def asked(folder: Path, strength: float, trained_elsewhere: bool = False) -> tuple[Performance, Causes]:
     """Two months whose label follows a value by 2, then by `strength`; a probe is measured."""
     made = month_files(folder, JAN, 3000, 1), month_files(folder, FEB, 3000, 2, strength)
-    ref, cur = (Side(MonthSize(item[0].as_of, 3000, 3000), *item) for item in made)
+    ref, cur = (Side(MonthSize(item[0].as_of, 3000, 3000), *item, profile_of(item[0])) for item in made)
     rules = monitor()
-    ledger = build_ledger(ref.features, cur.features, rules)
+    ledger = ledger_of(ref.features, cur.features, rules)
     scoring = score_months(None, rules, ref, cur, ledger, folder)
     performance = measure(scoring, rules, ref, cur)
     if trained_elsewhere:

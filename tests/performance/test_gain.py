@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from driftgate.drift.comparison import Side
-from driftgate.drift.ledger import build_ledger
 from driftgate.features.entities import MonthSize
 from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
@@ -21,6 +20,7 @@ from driftgate.performance.result import Gain, NoGain, PassedOver, Performance, 
 from driftgate.performance.scoring import measure, score_months
 from driftgate.training.dataset import class_numbers, over_classes
 from driftgate.training.features import InputKind, ModelFeature, model_features
+from tests.drift.months import ledger_of, profile_of
 from tests.performance.months import FEB, JAN, KEY, monitor
 from tests.performance.months import month as month_files
 from tests.reports.runs import PENDING, UNMEASURED, measured
@@ -124,14 +124,14 @@ def test_a_feature_that_cannot_be_read_leaves_a_reason(tmp_path: Path) -> None:
 
 def pair(folder: Path, users: int, turned: bool) -> tuple[Side, Side]:
     made = month_files(folder, JAN, users, 1), month_files(folder, FEB, users, 2, -2.0 if turned else 2.0)
-    ref, cur = (Side(MonthSize(item[0].as_of, users, users), *item) for item in made)
+    ref, cur = (Side(MonthSize(item[0].as_of, users, users), *item, profile_of(item[0])) for item in made)
     return ref, cur
 
 
 def measured_gain(folder: Path, ref: Side, cur: Side, fitted: Side | None = None) -> tuple[Performance, Gain]:
     """The performance of a probe, and the gain of a challenger fitted on `fitted`, by default the current month."""
     rules = monitor()
-    ledger = build_ledger(ref.features, cur.features, rules)
+    ledger = ledger_of(ref.features, cur.features, rules)
     scoring = score_months(None, rules, ref, cur, ledger, folder)
     found = measure(scoring, rules, ref, cur)
     return found, gain_of(scoring, found, rules, fitted or cur, ledger)

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from driftgate.database import ConnectionParameters
 from driftgate.drift.comparison import Side
-from driftgate.drift.ledger import build_ledger, read_table
+from driftgate.drift.ledger import read_table
 from driftgate.errors import ConfigurationError
 from driftgate.features.entities import MonthSize
 from driftgate.features.files import write_file
@@ -21,6 +22,7 @@ from driftgate.performance.scoring import Scoring, measure, open_registry, requi
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.split import is_validation
 from tests.conftest import new_database
+from tests.drift.months import ledger_of, profile_of
 from tests.performance.months import DECLARED, FEB, JAN, KEY, monitor, month
 from tests.performance.test_champion import train
 
@@ -31,8 +33,14 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[Side, Side]:
     folder = tmp_path_factory.mktemp("months")
     keys: list[object] = [f"u{n}" for n in range(1000)] + [f"new{n}" for n in range(500)]
     pair = month(folder, JAN, seed=1), month(folder, FEB, seed=2, keys=keys)
-    ref, cur = (Side(MonthSize(item[0].as_of, 1500, 1500), *item) for item in pair)
+    ref, cur = (Side(MonthSize(item[0].as_of, 1500, 1500), *item, profile_of(item[0])) for item in pair)
     return ref, cur
+
+
+def with_features(side: Side, **changed: Any) -> Side:
+    """The side with other features, measured again."""
+    features = replace(side.features, **changed)
+    return replace(side, features=features, profile=profile_of(features))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +60,7 @@ def scored(
 ) -> tuple[Scoring, Performance]:
     rules: Monitor = monitor(on_incomparable="count_as_drift", **overrides)
     ref, cur = pair
-    ledger = build_ledger(ref.features, cur.features, rules)
+    ledger = ledger_of(ref.features, cur.features, rules)
     found = score_months(registry, rules, ref, cur, ledger, folder)
     return found, measure(found, rules, ref, cur)
 
@@ -97,13 +105,13 @@ def without(side: Side, folder: Path) -> Side:
     """The month without one of its columns."""
     path = folder / f"less_{side.size.as_of}.arrow"
     write_file(path, read_table(side.features).drop_columns(["usage"]))
-    return replace(side, features=replace(side.features, path=path, absent=("usage",)))
+    return with_features(side, path=path, absent=("usage",))
 
 
 def undeclared(side: Side, folder: Path) -> Side:
     """The month after the feature left the feature service."""
     less = without(side, folder)
-    return replace(less, features=replace(less.features, declared=DECLARED[1:], absent=()))
+    return with_features(less, declared=DECLARED[1:], absent=())
 
 
 def retyped(side: Side, folder: Path) -> Side:
@@ -112,7 +120,7 @@ def retyped(side: Side, folder: Path) -> Side:
     words = [None if value is None else f"{value} h" for value in table.column("usage").to_pylist()]
     path = folder / f"words_{side.size.as_of}.arrow"
     write_file(path, table.set_column(table.column_names.index("usage"), "usage", pa.array(words)))
-    return replace(side, features=replace(side.features, path=path))
+    return with_features(side, path=path)
 
 
 @pytest.mark.parametrize("lose", [without, undeclared, retyped])
@@ -139,7 +147,7 @@ def test_a_feature_without_a_value_is_what_the_champion_gets_to_see(
     path = tmp_path / "blank.arrow"
     nothing = pa.nulls(table.num_rows, pa.float64())
     write_file(path, table.set_column(table.column_names.index("usage"), "usage", nothing))
-    blank = replace(cur, features=replace(cur.features, path=path))
+    blank = with_features(cur, path=path)
     _, performance = scored(registry, (ref, blank), tmp_path)
     assert performance.measured and performance.drop_interval[0] > 0.1
 

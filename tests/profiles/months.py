@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from driftgate.features.state import MeasuredFrom, ViewState
 from driftgate.profiles.build import measure
 from driftgate.profiles.grid import Form, Grid
 from driftgate.profiles.sample import sample_rows
-from driftgate.profiles.store import MeasuredFrom, MonthProfile, ViewState
+from driftgate.profiles.store import MonthProfile
 
 JANUARY = date(2024, 1, 31)
 FEBRUARY = date(2024, 2, 29)

@@ -1,6 +1,7 @@
 """Finished runs, made without comparing anything."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ def finished(
     policy = monitor(**overrides)
     columns = columns or tuple(column(f"f{n:02d}", 0.5 if n == 3 else 0.01) for n in range(14))
     drift = DriftResult(*months, 7043, 7043, compared, compared, columns, (("user_id", "identifier"),), prediction)
+    if compared < 7043:
+        drift = replace(drift, sample_rows_ref=compared, sample_rows_cur=compared)
     return decided(drift, policy, target, performance, history, decided_at)
 
 

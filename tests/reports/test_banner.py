@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from driftgate.drift.comparison import Comparison
 from driftgate.performance.result import PerformanceState, not_measured
 from driftgate.reports.banner import with_banner
-from tests.drift.months import compared, monitor
+from tests.drift.months import Compared, compared, monitor
 from tests.reports.runs import decided, finished, measured
 
 ROWS = 200
@@ -45,7 +44,7 @@ class Page(HTMLParser):
             self.text += data
 
 
-def finished_page(comparison: Comparison, **overrides: Any) -> str:
+def finished_page(comparison: Compared, **overrides: Any) -> str:
     """The report's page with its banner; keywords are the monitor's fields."""
     return with_banner(comparison.html, decided(comparison.drift, monitor(**overrides)))
 

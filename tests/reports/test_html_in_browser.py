@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from driftgate.database import ConnectionParameters
-from driftgate.drift.comparison import Comparison, Side
+from driftgate.drift.comparison import Side, compare
 from driftgate.drift.ledger import build_ledger
 from driftgate.drift.worker import DriftWorker
 from driftgate.features.types import FeatureRequest
@@ -18,6 +18,7 @@ from driftgate.monitors import Monitor, read_monitor
 from driftgate.reports.banner import with_banner
 from tests.browser import chromium
 from tests.conftest import FEATURE_REPO, ROOT
+from tests.drift.months import Compared, profile_of
 from tests.reports.runs import decided
 
 if TYPE_CHECKING:
@@ -27,21 +28,23 @@ REF, CUR = date(2024, 2, 29), date(2024, 3, 31)
 
 
 @pytest.fixture(scope="module")
-def comparison(_loaded_template: ConnectionParameters, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+def comparison(_loaded_template: ConnectionParameters, tmp_path_factory: pytest.TempPathFactory) -> Compared:
     """The pair of sample months that drifts. Nothing is written to the database."""
     folder = tmp_path_factory.mktemp("comparison")
     monitor = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
     with DriftWorker() as drift, FeatureWorker(_loaded_template) as features:
         sides = [_side(features, monitor, day, folder) for day in (REF, CUR)]
-        ledger = build_ledger(sides[0].features, sides[1].features, monitor)
-        return drift.compare(sides[0], sides[1], ledger, monitor)
+        ledger = build_ledger((sides[0].profile, sides[1].profile), sides[1].features.declared, monitor)
+        report = drift.draw(sides[0], sides[1], ledger, monitor)
+        return Compared(compare(sides[0], sides[1], ledger, monitor), report)
 
 
 def _side(worker: FeatureWorker, monitor: Monitor, day: date, folder: Path) -> Side:
     size = worker.measure_month(FEATURE_REPO, monitor, day)
     request = FeatureRequest(FEATURE_REPO, monitor, size, None, folder / f"features_{day}.arrow")
     labels = worker.read_labels(FEATURE_REPO, monitor, size, folder / f"labels_{day}.arrow")
-    return Side(size, worker.read_month(request), labels)
+    features = worker.read_month(request)
+    return Side(size, features, labels, profile_of(features))
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ return [...document.querySelectorAll('.js-plotly-plot')].map(plot => {
 """
 
 
-def test_the_page_is_complete_without_a_network(browser: "Chrome", comparison: Comparison, tmp_path: Path) -> None:
+def test_the_page_is_complete_without_a_network(browser: "Chrome", comparison: Compared, tmp_path: Path) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -100,7 +103,7 @@ def test_the_page_is_complete_without_a_network(browser: "Chrome", comparison: C
     assert [entry for entry in log if entry["level"] == "SEVERE"] == []
 
 
-def test_the_page_asks_for_nothing_from_elsewhere(comparison: Comparison) -> None:
+def test_the_page_asks_for_nothing_from_elsewhere(comparison: Compared) -> None:
     for tag in ("script", "link", "img", "iframe"):
         for name in ("src", "href"):
             assert not re.search(rf"<{tag}[^>]*\s{name}=[\"']?(https?:)?//", comparison.html)

@@ -75,7 +75,8 @@ def test_what_changed_for_the_model_is_shown_with_how_many_more_there_are() -> N
 
 def test_what_was_compared_and_where_its_files_are_is_said() -> None:
     found = shown(run(compared=1000))
-    assert "1,000 then, 1,000 now, the same entities in both months (seed 0)" in found.text
+    assert "1,000 entities then and 1,000 now are compared; the report and the performance are of" in found.text
+    assert "the same entities in both months (seed 0)" in found.text
     assert "drift_share=0.07 < 0.30" in found.text
     assert found.links == ["index.html", "monitor.html", "drift.html", "drift.json"]
 

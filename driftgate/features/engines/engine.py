@@ -1,6 +1,7 @@
 """What every engine can do. Adding an offline store means writing one more of these."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -46,12 +47,14 @@ class Engine(ABC):
     Attributes:
         kind: name of the engine.
         has_tables: whether monitors.toml may name a table of it.
+        entities_at_once: how many entities of a large month are joined at a time; None where the join streams.
         picks_one_of_repeated: whether Feast's join keeps any one of several feature rows with the same key and time.
     """
 
     kind: ClassVar[str]
     has_tables: ClassVar[bool] = True
     picks_one_of_repeated: ClassVar[bool] = False
+    entities_at_once: ClassVar[int | None] = 1_000_000
 
     def __init__(self, store: OfflineStore) -> None:
         """Keep which store it is."""
@@ -84,9 +87,9 @@ class Engine(ABC):
         Raises:
             ConfigurationError: the registry has no such source.
         """
-        from driftgate.features.feast_adapter import describe_source
+        from driftgate.features.described import source_of
 
-        return describe_source(self.store.repo, name)
+        return source_of(self.store.repo, name)
 
     def source_rows(self, source: Source) -> Rows:
         """Return the rows of a source, its columns called as Feast calls them.
@@ -114,6 +117,10 @@ class Engine(ABC):
         """Return a table or `schema.table` of monitors.toml as SQL."""
 
     @abstractmethod
+    def hashed(self, text: "ir.StringValue") -> "ir.IntegerValue":
+        """Return a hash of a text, the same each time on this store."""
+
+    @abstractmethod
     def entities(self, query: "ir.Table") -> Any:
         """Return what Feast takes as its entity table."""
 
@@ -132,6 +139,12 @@ class Engine(ABC):
     def read(self, job: Any) -> pa.Table:
         """Run Feast's point-in-time join."""
         return self.arrow(self.joined(job))
+
+    def batches(self, job: Any, rows: int) -> Iterator[pa.Table]:
+        """Run Feast's point-in-time join and yield its rows, so many at a time."""
+        table = self.read(job)
+        for start in range(0, table.num_rows, rows):
+            yield table.slice(start, rows)
 
 
 def unreadable(name: str, why: str, allowed: str = "") -> ConfigurationError:

@@ -28,11 +28,16 @@ SELECT CASE WHEN type.typtype = 'e' THEN 'text' WHEN type.typtype = 'd' THEN for
 FROM unnest(%s::oid[]) WITH ORDINALITY AS wanted (oid, position) JOIN pg_type AS type USING (oid) ORDER BY position
 """
 
+_HASH = ibis.udf.scalar.builtin(name="hashtextextended", signature=(("string", "int64"), "int64"))(
+    lambda _text, _seed: 0
+)
+
 
 class PostgresEngine(Engine):
     """Rows and joins in PostgreSQL."""
 
     kind: ClassVar[str] = "postgres"
+    entities_at_once: ClassVar[int | None] = None
 
     def __init__(self, store: OfflineStore, connection: psycopg.Connection[Any]) -> None:
         """Speak through an open connection."""
@@ -67,6 +72,9 @@ class PostgresEngine(Engine):
     def quoted(self, table: str) -> str:
         return ".".join(f'"{part}"' for part in table.split("."))
 
+    def hashed(self, text: "ir.StringValue") -> "ir.IntegerValue":
+        return _HASH(text, 0)
+
     def entities(self, query: "ir.Table") -> str:
         return str(self.ibis.compile(query))
 
@@ -75,6 +83,18 @@ class PostgresEngine(Engine):
 
     def read(self, job: Any) -> pa.Table:
         return job.to_arrow()
+
+    def batches(self, job: Any, rows: int) -> Iterator[pa.Table]:
+        # Whoever has a join has imported feast.
+        from feast.type_map import pg_type_code_to_arrow
+
+        with self.ibis.con.transaction(), self.ibis.con.cursor(name="driftgate_join") as cursor:
+            cursor.execute(job.to_sql())
+            columns = cursor.description or ()
+            # The types of Feast's own `to_arrow`.
+            schema = pa.schema([(column.name, pg_type_code_to_arrow(column.type_code)) for column in columns])
+            while found := cursor.fetchmany(rows):
+                yield pa.Table.from_arrays([pa.array(values) for values in zip(*found, strict=True)], schema=schema)
 
     @contextmanager
     def errors(self, what: str) -> Iterator[None]:

@@ -28,6 +28,8 @@ _DEFAULTS = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false
 # Feast sets it for the session; a quoted name would be a regular expression in what Ibis writes.
 _REGEX_NAMES = "spark.sql.parser.quotedRegexColumnNames"
 
+_HASH = ibis.udf.scalar.builtin(name="xxhash64", signature=(("string",), "int64"))(lambda _text: 0)
+
 
 class SparkEngine(Engine):
     """Rows and joins in a Spark session."""
@@ -64,6 +66,9 @@ class SparkEngine(Engine):
 
     def quoted(self, table: str) -> str:
         return ".".join(f"`{part.replace('`', '``')}`" for part in table.split("."))
+
+    def hashed(self, text: "ir.StringValue") -> "ir.IntegerValue":
+        return _HASH(text)
 
     def entities(self, query: "ir.Table") -> DataFrame:
         # A frame and not its text: Feast would parse and run a text several times.

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,23 @@ import pytest
 from sqlalchemy import Engine as Database
 
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError
+from driftgate.features.description import ServiceDescription, ViewDescription
 from driftgate.features.engines import Engine
-from driftgate.features.entities import MonthSize, loaded_months, measure_month, month_entities
+from driftgate.features.entities import (
+    MonthSize,
+    digest_borders,
+    entity_slices,
+    key_digest,
+    loaded_months,
+    measure_month,
+    month_entities,
+)
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, read_labels
 from driftgate.features.repository import OfflineStore
 from driftgate.features.sources import Source
+from driftgate.features.state import read_states
+from driftgate.features.types import DeclaredFeature, Kind
 from driftgate.measures import LabelKind
 from driftgate.monitors import EntitySource, Label, Monitor
 from tests.features.conftest import offline_on
@@ -155,6 +166,62 @@ def test_every_engine_draws_the_same_sample(kept: Kept, key: Callable[[int], Any
     from hashlib import md5
 
     assert set(drawn[0]) == set(sorted(ids, key=lambda item: md5(f"7:{item}".encode()).hexdigest())[:1000])
+
+
+def test_every_engine_cuts_a_large_month_into_the_same_slices(kept: Kept) -> None:
+    ids = [f"Kündin {n}" for n in range(2500)]
+    kept.keep("things", things(ids, [JAN] * 2500))
+    here = monitor(max_report_rows=1000, sample_seed=7)
+    size = measure_month(kept.engine, here, JAN)
+    slices = [
+        kept.engine.arrow(part).column("thing").to_pylist() for part in entity_slices(kept.engine, here, size, 1000)
+    ]
+    in_order = sorted(ids, key=lambda item: key_digest(item, 7))
+    assert [sorted(part) for part in slices] == [
+        sorted(in_order[:1000]),
+        sorted(in_order[1000:2000]),
+        sorted(in_order[2000:]),
+    ]
+    assert digest_borders(kept.engine, here, size, 1000) == [key_digest(in_order[n], 7) for n in (999, 1999)]
+    (whole,) = entity_slices(kept.engine, here, size, None)
+    assert kept.engine.arrow(whole).num_rows == 2500
+
+
+def test_every_engine_sees_a_change_of_a_value(kept: Kept) -> None:
+    """The order of the rows is none."""
+    ids, at = ["a", "b", "c", "d"], [JAN] * 4
+    values = {
+        "n": [1, 2, None, 4],
+        "x": [0.5, None, -0.0, 1e300],
+        "t": ["", None, "ü", "d"],
+        "b": [True, False, None, True],
+    }
+    service = ServiceDescription(
+        tuple(DeclaredFeature(name, "view", "INT64", Kind.NUMERIC) for name in (*values, "gone")),
+        False,
+        (ViewDescription("view", ("id",), timedelta(days=27), Source("none")),),
+    )
+    kept.keep("things", things(ids, at))
+    found = []
+    for number, (column, place, value) in enumerate(
+        [("n", 0, 1), ("n", 0, 9), ("x", 1, 0.0), ("t", 0, None), ("b", 3, False), (None, None, None)]
+    ):
+        changed = {name: list(items) for name, items in values.items()}
+        if column is not None:
+            changed[column][place] = value
+        table = pa.table({"id": ids, "at": at, **changed})
+        kept.keep(f"rows{number}", table if column is not None else table.take([3, 1, 0, 2]))
+        source = kept.engine.describe(f"rows{number}")
+        view = ViewDescription("view", ("id",), timedelta(days=27), source)
+        described = replace(service, views=(view,))
+        state = read_states(kept.engine, described, monitor(), [JAN])[JAN]
+        assert state.absent == ("gone",) and state.measured_from.views["view"].rows == 4
+        found.append(state.measured_from.views["view"])
+    assert found[0] == found[-1]
+    assert len({state.content for state in found[:-1]}) == len(found) - 1
+    assert {(state.newest_event, state.newest_created) for state in found} == {
+        (datetime(2024, 1, 31, tzinfo=UTC), None)
+    }
 
 
 @pytest.mark.parametrize(
