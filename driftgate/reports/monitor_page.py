@@ -12,8 +12,9 @@ from html import escape
 from driftgate.pairs import Pair
 from driftgate.reports import charts
 from driftgate.reports.layout import link, name_html, page, tone_label
-from driftgate.reports.sentences import action, headline, month_name, tone
+from driftgate.reports.sentences import action, headline, tone
 from driftgate.reports.series import Series, series_of
+from driftgate.reports.words import month_name
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 

@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime
 from html import escape
 
 from driftgate.reports import charts
+from driftgate.reports.figures import figures
 from driftgate.reports.layout import link, moment, page, verdict_badge
-from driftgate.reports.sentences import Tone, explanation, figures, headline, month_name, next_step, tone
+from driftgate.reports.sentences import Tone, explanation, headline, next_step, tone
 from driftgate.reports.series import chain
+from driftgate.reports.words import month_name
 from driftgate.store.record import RunRecord
 
 

@@ -4,21 +4,18 @@ Pages, artifacts and messages take their sentences from here, so that they say t
 What a reader needs first comes first: an action, then the reason, each in a sentence of its own.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from driftgate.decision import PERFORMANCE_KEY, HeldBack
+from driftgate.decision import HeldBack
 from driftgate.performance.result import Gain, PerformanceState
+from driftgate.reports.figures import features_needed
+from driftgate.reports.words import amount, is_rate, label_kind, label_name, month_name, percent
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import PerformanceRecord
 
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 # A feature that lost less says about the label what it said.
 _LOST = 0.05
 # A part of the drop that is less is not named in a sentence.
@@ -48,38 +45,6 @@ class Step:
 
     text: str
     command: str = ""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One signal for people.
-
-    Attributes:
-        signal: its name in the record; of the model the key of its threshold, whatever the measure.
-        title: what it is about.
-        now: the figure; words where there is none.
-        then: the figure it is held against, or empty.
-        text: what it means, with its interval.
-        reached: whether it is beyond its threshold.
-    """
-
-    signal: str
-    title: str
-    now: str
-    then: str
-    text: str
-    reached: bool
-
-
-def month_name(day: date) -> str:
-    """The month in words; a day that is not the last of its month is named too.
-
-    >>> month_name(date(2024, 2, 29)), month_name(date(2024, 2, 15))
-    ('February 2024', '15 February 2024')
-    """
-    name = f"{_MONTHS[day.month - 1]} {day.year}"
-    last = day == date.max or date.fromordinal(day.toordinal() + 1).month != day.month
-    return name if last else f"{day.day} {name}"
 
 
 def tone(record: RunRecord) -> Tone:
@@ -191,19 +156,6 @@ def model_note(record: RunRecord) -> str:
     return ""
 
 
-def figures(record: RunRecord) -> list[Figure]:
-    """The three figures: the model, the features, the label."""
-    return [_model_figure(record), _features_figure(record), _label_figure(record)]
-
-
-def features_needed(record: RunRecord) -> int:
-    """The least number of drifted features that reaches the threshold of the drift share.
-
-    Of 14 features and a threshold of 0.3 it is 5.
-    """
-    return math.ceil(record.threshold * record.declared_features - 1e-9)
-
-
 def since(record: RunRecord, earlier: Sequence[RunRecord]) -> date:
     """The month from which on the model is worse without a break, this one included."""
     first = record.inputs.as_of_cur
@@ -213,22 +165,6 @@ def since(record: RunRecord, earlier: Sequence[RunRecord]) -> date:
             break
         first = item.inputs.as_of_cur
     return first
-
-
-def once_in(p_value: float) -> str:
-    """How often chance gives as much.
-
-    >>> once_in(0.0001), once_in(0.004), once_in(0.3)
-    ('less than once in 1,000 times', 'about once in 250 times', 'about 30 times in 100')
-    """
-    if p_value < 0.001:
-        return "less than once in 1,000 times"
-    return f"about once in {1 / p_value:,.0f} times" if p_value <= 0.05 else f"about {p_value * 100:.0f} times in 100"
-
-
-def label_name(record: RunRecord) -> str:
-    """The column of the label, or "the label" where the monitor has none."""
-    return record.inputs.label.column if record.inputs.label else "the label"
 
 
 def _reasons(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
@@ -269,9 +205,9 @@ def _gain_clause(record: RunRecord) -> str:
         return ""
     rule = record.performance.rule if record.performance else None
     if rule is not None and rule.lower_is_better:
-        between = f"between {_percent(gain.low)} and {_percent(gain.high)}"
+        between = f"between {percent(gain.low)} and {percent(gain.high)}"
         if gain.surely_positive:
-            return f"a model trained on {month} would err {_percent(gain.value)} less ({between})"
+            return f"a model trained on {month} would err {percent(gain.value)} less ({between})"
         return f"a model trained on {month} would not surely err less (part of the {rule.short} saved {between})"
     short, between = rule.short if rule else "AUC", f"between {gain.low:z.2f} and {gain.high:z.2f}"
     if gain.surely_positive:
@@ -302,7 +238,7 @@ def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
     if "drift_share" in reached:
         clauses.append(_moved(record))
     if "target_drift" in reached:
-        clauses.append(f"the {_kind(record)} of {label_name(record)} {_went(record)}")
+        clauses.append(f"the {label_kind(record)} of {label_name(record)} {_went(record)}")
     if not record.signals and record.triggered:
         # A record of the first release.
         clauses.append(_moved(record))
@@ -409,110 +345,8 @@ def _labelled(record: RunRecord, reason: str) -> str:
     return reason if share is None else f"{share:.0%} of {month_name(record.inputs.as_of_cur)} has a label now"
 
 
-def _model_figure(record: RunRecord) -> Figure:
-    found, title = record.performance, "The model"
-    if found is None or found.change is None or found.drop is None:
-        return Figure(PERFORMANCE_KEY, title, *_unmeasured(found), False)
-    rule, change = found.rule, found.change
-    word = f"The {rule.drop_word}" if found.drop >= 0 else "The change"
-    unit = _percent if rule.lower_is_better else _points
-    ends = " and ".join("unknown" if end is None else unit(end) for end in (found.drop_low, found.drop_high))
-    size = f"{word} is {unit(found.drop)}, with 95% certainty between {ends}."
-    text = f"{_meaning(record, found)} {size} Retraining is due above {unit(found.threshold)}."
-    now, then = f"{rule.short} {rule.text(change.cur)}", rule.text(change.ref)
-    if not rule.lower_is_better:
-        now, then = f"{change.cur * 100:.0f} of 100", f"{change.ref * 100:.0f}"
-    return Figure(PERFORMANCE_KEY, title, now, then, text, record.model_dropped)
-
-
-def _meaning(record: RunRecord, found: PerformanceRecord) -> str:
-    """What the measure says, in words."""
-    label = label_name(record)
-    if found.rule.lower_is_better:
-        return f"{found.rule.description[:1].upper()}{found.rule.description[1:]}; in units of {label}."
-    if found.measure == "auc":
-        pairs = f"Of two entities, one with {label} and one without, so often the model puts the right one first."
-    else:
-        pairs = f"Of two entities of different classes of {label}, so often the model tells which is which."
-    return f"{pairs} A coin gives 50."
-
-
-def _unmeasured(found: PerformanceRecord | None) -> tuple[str, str, str]:
-    """The figure, what it is held against, and the reason, where the model was not measured."""
-    if found is None:
-        return "not recorded", "", "An earlier release wrote this record; it measured no model."
-    if found.state is PerformanceState.PENDING:
-        text = f"The labels of the month are not all there: {found.reason}. The schedule judges the pair again then."
-        return "pending", "", text
-    if found.state is PerformanceState.OFF:
-        return "off", "", 'This monitor does not measure a model: performance = "off".'
-    return "not known", "", f"It was not computable: {found.reason}."
-
-
-def _features_figure(record: RunRecord) -> Figure:
-    needed, rate = features_needed(record), record.inputs.false_alarm_rate
-    text = (
-        f"features have moved since {month_name(record.inputs.as_of_ref)} by more than their own threshold and by more "
-        f"than chance. Retraining is due from {needed} on."
-    )
-    if rate:
-        text += f" A month without change starts a retraining at most {_rarely(rate)}."
-    now = f"{record.drifted_features} of {record.declared_features}"
-    reached = record.drift_share >= record.threshold
-    return Figure("drift_share", "The features", now, "", text[:1].upper() + text[1:], reached)
-
-
-def _rarely(rate: float) -> str:
-    return f"once in {1 / rate:.0f} months" if rate <= 0.1 else f"{rate:.0%} of the time"
-
-
-def _label_figure(record: RunRecord) -> Figure:
-    target, label = record.target, label_name(record)
-    title = f"The label, {label}" if record.inputs.label else "The label"
-    if target.abs_diff is None or target.cur is None or target.ref is None:
-        now = "pending" if target.pending else "not known"
-        return Figure("target_drift", title, now, "", f"{target.reason or 'It was not computable'}.", False)
-    rate = _is_rate(record)
-    text = f"{_kind(record).capitalize()} of {label} over all labelled entities of the month."
-    if target.p_value is not None:
-        text += f" Chance alone gives such a difference {once_in(target.p_value)}."
-    if target.in_spreads is not None:
-        text += f" The difference is {target.in_spreads:.2f} standard deviations of the month it is held against."
-    if target.threshold is None:
-        text += " It has no threshold in this monitor, so it does not decide."
-    else:
-        text += f" Retraining is due from a difference of {_amount(target.threshold, rate, change=True)} on."
-    reached = any(signal.name == "target_drift" and signal.reached for signal in record.signals)
-    return Figure("target_drift", title, _amount(target.cur, rate), _amount(target.ref, rate), text, reached)
-
-
 def _went(record: RunRecord) -> str:
-    target, rate = record.target, _is_rate(record)
+    target, rate = record.target, is_rate(record)
     if target.ref is None or target.cur is None:
         return "has changed"
-    return f"went from {_amount(target.ref, rate)} to {_amount(target.cur, rate)}"
-
-
-def _kind(record: RunRecord) -> str:
-    return "rate" if _is_rate(record) else "mean"
-
-
-def _is_rate(record: RunRecord) -> bool:
-    """Whether the label is shown in percent: both figures are shares."""
-    values = (record.target.ref, record.target.cur)
-    return all(value is not None and 0.0 <= value <= 1.0 for value in values)
-
-
-def _amount(value: float, rate: bool, *, change: bool = False) -> str:
-    if not rate:
-        return f"{value:,.4g}"
-    return f"{value * 100:.1f}{' points' if change else '%'}"
-
-
-def _percent(value: float) -> str:
-    return f"{value * 100:z.0f}%"
-
-
-def _points(value: float) -> str:
-    """A difference of AUCs in hundredths, without a negative zero."""
-    return f"{value * 100:z.0f}"
+    return f"went from {amount(target.ref, rate)} to {amount(target.cur, rate)}"

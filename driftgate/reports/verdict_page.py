@@ -8,18 +8,10 @@ from html import escape
 
 from driftgate.measures import MEASURES
 from driftgate.reports import charts
+from driftgate.reports.figures import Figure, figures
 from driftgate.reports.layout import link, moment, name_html, page, verdict_badge
-from driftgate.reports.sentences import (
-    Figure,
-    explanation,
-    figures,
-    headline,
-    label_name,
-    month_name,
-    next_step,
-    start_note,
-    tone,
-)
+from driftgate.reports.sentences import explanation, headline, next_step, start_note, tone
+from driftgate.reports.words import label_name, month_name
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 

@@ -21,7 +21,9 @@ from driftgate.performance.result import (
     not_measured,
 )
 from driftgate.reports import sentences
-from driftgate.reports.sentences import Figure, Tone
+from driftgate.reports.figures import Figure, features_needed
+from driftgate.reports.figures import figures as figures_of
+from driftgate.reports.sentences import Tone
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
 from tests.reports.runs import (
@@ -275,7 +277,7 @@ def test_a_record_that_lacks_the_code_says_what_it_has() -> None:
 def test_a_record_of_the_first_release_has_an_answer() -> None:
     old = record().model_copy(update={"signals": (), "signalled": None, "performance": None})
     assert sentences.headline(old) == "Retrain: 8 of 14 features have moved since January 2024."
-    assert sentences.figures(old)[0].now == "not recorded"
+    assert figures_of(old)[0].now == "not recorded"
     calm = record(*CALM).model_copy(update={"signals": (), "performance": None})
     assert sentences.headline(calm) == "Nothing to do: none of 14 features has moved since January 2024."
 
@@ -335,7 +337,7 @@ def test_what_a_trigger_started_is_explained(retrain: str, begins: str) -> None:
 
 
 def figure(run: Run, number: int) -> Figure:
-    return sentences.figures(RunRecord.of(run))[number]
+    return figures_of(RunRecord.of(run))[number]
 
 
 def test_the_figure_of_the_model_is_of_pairs_with_the_interval_of_its_fall() -> None:
@@ -391,7 +393,7 @@ def test_the_figure_of_the_features_says_how_many_are_needed_and_what_chance_doe
 @pytest.mark.parametrize(("declared", "threshold", "needed"), [(14, 0.3, 5), (10, 0.3, 3), (1, 0.3, 1), (3, 0.0, 0)])
 def test_the_features_needed_are_the_fewest_that_reach_the_share(declared: int, threshold: float, needed: int) -> None:
     found = record(*(column(f"f{n}") for n in range(declared)), threshold=threshold)
-    assert sentences.features_needed(found) == needed
+    assert features_needed(found) == needed
     assert needed / declared >= threshold > (needed - 1) / declared or threshold == 0.0
 
 
@@ -420,5 +422,5 @@ def test_any_record_has_words(state: str, threshold: float, drifted: int, reason
     changes = {"threshold": threshold, "drifted_features": drifted, "held_back": reason, "verdict": reason}
     found = STATES[state][0].model_copy(update=changes)
     assert sentences.headline(found).startswith(sentences.action(found))
-    assert len(sentences.figures(found)) == 3
+    assert len(figures_of(found)) == 3
     assert "None " not in sentences.answer(found).replace("None of", "") and "nan" not in sentences.answer(found)

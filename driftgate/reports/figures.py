@@ -1,0 +1,127 @@
+"""The three figures of a decision record for people: the model, the features, the label. Pure, nothing escaped."""
+
+import math
+from dataclasses import dataclass
+
+from driftgate.decision import PERFORMANCE_KEY
+from driftgate.performance.result import PerformanceState
+from driftgate.reports.words import (
+    amount,
+    is_rate,
+    label_kind,
+    label_name,
+    month_name,
+    once_in,
+    percent,
+    points,
+    rarely,
+)
+from driftgate.store.record import RunRecord
+from driftgate.store.record_parts import PerformanceRecord
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One signal for people.
+
+    Attributes:
+        signal: its name in the record; of the model the key of its threshold, whatever the measure.
+        title: what it is about.
+        now: the figure; words where there is none.
+        then: the figure it is held against, or empty.
+        text: what it means, with its interval.
+        reached: whether it is beyond its threshold.
+    """
+
+    signal: str
+    title: str
+    now: str
+    then: str
+    text: str
+    reached: bool
+
+
+def figures(record: RunRecord) -> list[Figure]:
+    """The three figures: the model, the features, the label."""
+    return [_model_figure(record), _features_figure(record), _label_figure(record)]
+
+
+def features_needed(record: RunRecord) -> int:
+    """The least number of drifted features that reaches the threshold of the drift share.
+
+    Of 14 features and a threshold of 0.3 it is 5.
+    """
+    return math.ceil(record.threshold * record.declared_features - 1e-9)
+
+
+def _model_figure(record: RunRecord) -> Figure:
+    found, title = record.performance, "The model"
+    if found is None or found.change is None or found.drop is None:
+        return Figure(PERFORMANCE_KEY, title, *_unmeasured(found), False)
+    rule, change = found.rule, found.change
+    word = f"The {rule.drop_word}" if found.drop >= 0 else "The change"
+    unit = percent if rule.lower_is_better else points
+    ends = " and ".join("unknown" if end is None else unit(end) for end in (found.drop_low, found.drop_high))
+    size = f"{word} is {unit(found.drop)}, with 95% certainty between {ends}."
+    text = f"{_meaning(record, found)} {size} Retraining is due above {unit(found.threshold)}."
+    now, then = f"{rule.short} {rule.text(change.cur)}", rule.text(change.ref)
+    if not rule.lower_is_better:
+        now, then = f"{change.cur * 100:.0f} of 100", f"{change.ref * 100:.0f}"
+    return Figure(PERFORMANCE_KEY, title, now, then, text, record.model_dropped)
+
+
+def _meaning(record: RunRecord, found: PerformanceRecord) -> str:
+    """What the measure says, in words."""
+    label = label_name(record)
+    if found.rule.lower_is_better:
+        return f"{found.rule.description[:1].upper()}{found.rule.description[1:]}; in units of {label}."
+    if found.measure == "auc":
+        pairs = f"Of two entities, one with {label} and one without, so often the model puts the right one first."
+    else:
+        pairs = f"Of two entities of different classes of {label}, so often the model tells which is which."
+    return f"{pairs} A coin gives 50."
+
+
+def _unmeasured(found: PerformanceRecord | None) -> tuple[str, str, str]:
+    """The figure, what it is held against, and the reason, where the model was not measured."""
+    if found is None:
+        return "not recorded", "", "An earlier release wrote this record; it measured no model."
+    if found.state is PerformanceState.PENDING:
+        text = f"The labels of the month are not all there: {found.reason}. The schedule judges the pair again then."
+        return "pending", "", text
+    if found.state is PerformanceState.OFF:
+        return "off", "", 'This monitor does not measure a model: performance = "off".'
+    return "not known", "", f"It was not computable: {found.reason}."
+
+
+def _features_figure(record: RunRecord) -> Figure:
+    needed, rate = features_needed(record), record.inputs.false_alarm_rate
+    text = (
+        f"features have moved since {month_name(record.inputs.as_of_ref)} by more than their own threshold and by more "
+        f"than chance. Retraining is due from {needed} on."
+    )
+    if rate:
+        text += f" A month without change starts a retraining at most {rarely(rate)}."
+    now = f"{record.drifted_features} of {record.declared_features}"
+    reached = record.drift_share >= record.threshold
+    return Figure("drift_share", "The features", now, "", text[:1].upper() + text[1:], reached)
+
+
+def _label_figure(record: RunRecord) -> Figure:
+    target, label = record.target, label_name(record)
+    title = f"The label, {label}" if record.inputs.label else "The label"
+    if target.abs_diff is None or target.cur is None or target.ref is None:
+        now = "pending" if target.pending else "not known"
+        return Figure("target_drift", title, now, "", f"{target.reason or 'It was not computable'}.", False)
+    rate = is_rate(record)
+    text = f"{label_kind(record).capitalize()} of {label} over all labelled entities of the month."
+    if target.p_value is not None:
+        text += f" Chance alone gives such a difference {once_in(target.p_value)}."
+    if target.in_spreads is not None:
+        text += f" The difference is {target.in_spreads:.2f} standard deviations of the month it is held against."
+    if target.threshold is None:
+        text += " It has no threshold in this monitor, so it does not decide."
+    else:
+        text += f" Retraining is due from a difference of {amount(target.threshold, rate, change=True)} on."
+    reached = any(signal.name == "target_drift" and signal.reached for signal in record.signals)
+    return Figure("target_drift", title, amount(target.cur, rate), amount(target.ref, rate), text, reached)

@@ -1,0 +1,70 @@
+"""Numbers, months and names as words, the same on every page. Pure."""
+
+from datetime import date
+
+from driftgate.store.record import RunRecord
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def month_name(day: date) -> str:
+    """The month in words; a day that is not the last of its month is named too.
+
+    >>> month_name(date(2024, 2, 29)), month_name(date(2024, 2, 15))
+    ('February 2024', '15 February 2024')
+    """
+    name = f"{_MONTHS[day.month - 1]} {day.year}"
+    last = day == date.max or date.fromordinal(day.toordinal() + 1).month != day.month
+    return name if last else f"{day.day} {name}"
+
+
+def label_name(record: RunRecord) -> str:
+    """The column of the label, or "the label" where the monitor has none."""
+    return record.inputs.label.column if record.inputs.label else "the label"
+
+
+def once_in(p_value: float) -> str:
+    """How often chance gives as much.
+
+    >>> once_in(0.0001), once_in(0.004), once_in(0.3)
+    ('less than once in 1,000 times', 'about once in 250 times', 'about 30 times in 100')
+    """
+    if p_value < 0.001:
+        return "less than once in 1,000 times"
+    return f"about once in {1 / p_value:,.0f} times" if p_value <= 0.05 else f"about {p_value * 100:.0f} times in 100"
+
+
+def label_kind(record: RunRecord) -> str:
+    """What the label's figure is: a rate or a mean."""
+    return "rate" if is_rate(record) else "mean"
+
+
+def is_rate(record: RunRecord) -> bool:
+    """Whether the label is shown in percent: both figures are shares."""
+    values = (record.target.ref, record.target.cur)
+    return all(value is not None and 0.0 <= value <= 1.0 for value in values)
+
+
+def amount(value: float, rate: bool, *, change: bool = False) -> str:
+    """A value of the label: four digits, or percent; a change of a rate in points."""
+    if not rate:
+        return f"{value:,.4g}"
+    return f"{value * 100:.1f}{' points' if change else '%'}"
+
+
+def percent(value: float) -> str:
+    """A part in percent, without a negative zero."""
+    return f"{value * 100:z.0f}%"
+
+
+def points(value: float) -> str:
+    """A difference of AUCs in hundredths, without a negative zero."""
+    return f"{value * 100:z.0f}"
+
+
+def rarely(rate: float) -> str:
+    """How often that is, for a reader who counts months."""
+    return f"once in {1 / rate:.0f} months" if rate <= 0.1 else f"{rate:.0%} of the time"
