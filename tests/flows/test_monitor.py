@@ -219,8 +219,8 @@ def test_labels_that_are_not_keyed_by_period_give_no_number(label: Path, workpla
 def test_a_wrong_configuration_is_not_tried_again(label: Path, workplace: Workplace) -> None:
     from flows.monitor import monitor_month
 
-    label.write_text(CHURN + 'table = "users"\ncolumn = "user_gender"\nkey = "user_id"\ntimestamp = "signup_date"\n')
-    with pytest.raises(ConfigurationError, match="user_gender is of type string"):
+    label.write_text(CHURN + 'table = "users"\ncolumn = "signup_date"\nkey = "user_id"\ntimestamp = "signup_date"\n')
+    with pytest.raises(ConfigurationError, match="signup_date is of type date"):
         monitor_month(MONTHS[0], MONTHS[1])
     flow_run = workplace.flow_run("churn: 2024-01-31 vs 2024-02-29")
     assert flow_run["state_type"] == "FAILED"
