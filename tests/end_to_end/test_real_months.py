@@ -83,8 +83,8 @@ def test_the_known_numbers(runs: tuple[Run, Run], which: int) -> None:
     # The features hardly moved, and what they mean has: a model of January knows nothing of February.
     assert run.decision.label == "RETRAINING_TRIGGERED (SIMULATED)"
     assert [signal.name for signal in run.decision.signals if signal.reached] == ["auc_drop"]
-    assert run.performance.auc.ref == pytest.approx(0.85, abs=0.03)
-    assert run.performance.auc.cur == pytest.approx(0.50, abs=0.03)
+    assert run.performance.measures["auc"].ref == pytest.approx(0.85, abs=0.03)
+    assert run.performance.measures["auc"].cur == pytest.approx(0.50, abs=0.03)
     assert (run.drift.rows_ref, run.drift.rows_cur) == (7043, 7043)
 
 

@@ -100,7 +100,7 @@ def test_every_step_of_a_good_run_is_in_prefect(runs: dict[str, Run], workplace:
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"]["as_of_ref"] == "2024-01-31"
     steps = workplace.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
-    assert len(steps) == 18
+    assert len(steps) == 21
     assert {step["run_count"] for step in steps} == {1}
     log = workplace.logs(run, until="[Evidently] report_html=")
     assert target_line(runs["calm"].target) in log
@@ -219,8 +219,8 @@ def test_labels_that_are_not_keyed_by_period_give_no_number(label: Path, workpla
 def test_a_wrong_configuration_is_not_tried_again(label: Path, workplace: Workplace) -> None:
     from flows.monitor import monitor_month
 
-    label.write_text(CHURN + 'table = "users"\ncolumn = "user_gender"\nkey = "user_id"\ntimestamp = "signup_date"\n')
-    with pytest.raises(ConfigurationError, match="user_gender is of type string"):
+    label.write_text(CHURN + 'table = "users"\ncolumn = "signup_date"\nkey = "user_id"\ntimestamp = "signup_date"\n')
+    with pytest.raises(ConfigurationError, match="signup_date is of type date"):
         monitor_month(MONTHS[0], MONTHS[1])
     flow_run = workplace.flow_run("churn: 2024-01-31 vs 2024-02-29")
     assert flow_run["state_type"] == "FAILED"
