@@ -242,15 +242,16 @@ def test_what_is_wrong_leaves_nothing_behind(answers: dict[str, Future[Result]],
     } | {"index.html", "monitor.html"}
 
 
-def test_the_script_ends_in_three_lines(answers: dict[str, Future[Result]], workplace: Workplace) -> None:
+def test_the_script_ends_in_four_lines(answers: dict[str, Future[Result]], workplace: Workplace) -> None:
     answer = answers["script"].result()
     assert answer.returncode == 0, answer.stderr
     assert "Traceback" not in answer.stderr
-    *_, target, performance, decision = answer.stdout.splitlines()
+    *_, target, performance, gain, decision = answer.stdout.splitlines()
     number, short = r"\d\.\d{4}", r"\d\.\d\d"
     figures = rf"ref_auc={short} cur_auc={short} drop=({short} \[{short}, {short}\])"
     judged = re.fullmatch(rf"\[Performance\] champion=none \(probe\) {figures}", performance)
     assert judged, performance
+    assert re.fullmatch(rf"\[Retrain\] gain={short} \[{short}, {short}\]", gain), gain
     assert re.fullmatch(rf"\[Target drift\] ref_rate={number} cur_rate={number} abs_diff={number}", target)
     html = re.escape(str(workplace.reports / "drift_2024-02-29_vs_2024-03-31.html"))
     found = re.fullmatch(
