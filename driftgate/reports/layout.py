@@ -60,6 +60,5 @@ def tone_label(record: RunRecord) -> str:
 
 def moment(when: datetime) -> str:
     """A time in UTC."""
-    # A record that was written by hand may lack the zone.
-    when = when.astimezone(UTC) if when.tzinfo else when
+    when = when.astimezone(UTC)
     return f"<time datetime='{when.isoformat()}'>{when:%Y-%m-%d %H:%M} UTC</time>"

@@ -56,7 +56,7 @@ def render(entries: Sequence[Entry], broken: Sequence[Unreadable]) -> str:
     for entry in entries:
         monitors.setdefault(entry.record.monitor, []).append(entry)
     count = f"{len(entries)} {'pair' if len(entries) == 1 else 'pairs'} of months judged"
-    last = max((entry.record.decided_at for entry in entries), key=lambda when: when.timestamp(), default=None)
+    last = max((entry.record.decided_at for entry in entries), default=None)
     when = f", the last on {moment(last)}" if last else ""
     parts = [
         f"<header style='margin-bottom:1.3rem'><h1>Driftgate</h1><p class='soft'>{count}{when}.</p></header>",

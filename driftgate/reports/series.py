@@ -81,5 +81,5 @@ def _rolling(records: Sequence[RunRecord]) -> list[Series]:
 
 def _by_month(records: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
     """One record for each current month, oldest first; of several the last decided."""
-    by_month = {item.inputs.as_of_cur: item for item in sorted(records, key=lambda item: item.decided_at.timestamp())}
+    by_month = {item.inputs.as_of_cur: item for item in sorted(records, key=lambda item: item.decided_at)}
     return tuple(by_month[month] for month in sorted(by_month))

@@ -8,7 +8,7 @@ import math
 from datetime import UTC, date, datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from driftgate.decision import PastDecision, Signal
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
@@ -19,7 +19,12 @@ from driftgate.performance.result import Causes, Gain, NoCauses, NoGain, Perform
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # None where it is not computable.
 Figure = Annotated[float | None, BeforeValidator(finite)]
-Moment = Annotated[datetime, PlainSerializer(datetime.isoformat, return_type=str, when_used="json")]
+Moment = Annotated[
+    datetime,
+    # A record that was written by hand may lack the zone.
+    AfterValidator(lambda when: when if when.tzinfo else when.replace(tzinfo=UTC)),
+    PlainSerializer(datetime.isoformat, return_type=str, when_used="json"),
+]
 
 
 class Part(BaseModel):

@@ -51,4 +51,3 @@ def test_times_are_shown_in_utc() -> None:
     when = datetime(2024, 4, 1, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
     assert moment(when) == "<time datetime='2024-04-02T04:30:00+00:00'>2024-04-02 04:30 UTC</time>"
     assert moment(when) == moment(when.astimezone(UTC))
-    assert "2024-04-01 23:30 UTC" in moment(when.replace(tzinfo=None))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
@@ -10,6 +11,7 @@ from driftgate.decision import Signal
 from driftgate.performance.result import Change, PerformanceState, not_measured
 from driftgate.store.record_parts import (
     ColumnRecord,
+    EarlierRecord,
     MeasureRecord,
     PerformanceRecord,
     ReportsRecord,
@@ -72,3 +74,10 @@ def test_the_files_are_called_as_in_the_json() -> None:
     reports = ReportsRecord.model_validate({"html": "a.html", "json": "a.json"})
     assert (reports.html_file, reports.json_file) == ("a.html", "a.json")
     assert reports.model_dump(by_alias=True) == {"html": "a.html", "json": "a.json"}
+
+
+def test_a_time_without_a_zone_is_of_utc() -> None:
+    early = EarlierRecord.model_validate(
+        {"decided_at": "0001-01-01T00:00:00", "verdict": "", "champion": None, "reason_codes": (), "withdrawn": False}
+    )
+    assert early.decided_at == datetime.min.replace(tzinfo=UTC)
