@@ -186,10 +186,12 @@ def test_a_file_that_cannot_be_written_ends_nothing_and_is_written_later(
 
 SUPERVISED = textwrap.dedent(
     """
-    import sys
+    import signal, sys
     from pathlib import Path
     from driftgate.supervision.part import Part
     from driftgate.supervision.supervisor import Supervisor
+    # Tests that run under nohup hand on that it is ignored.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     stubborn = "import signal, subprocess, sys, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
     parent = (
         "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
