@@ -258,7 +258,11 @@ def test_a_worker_brings_its_server_unless_there_is_another(monkeypatch: pytest.
         choose_parts([""])
 
 
-def test_two_parts_on_one_port_are_refused(environment: object, loaded: ConnectionParameters) -> None:
+def test_two_parts_on_one_port_are_refused(
+    environment: object, loaded: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A server of other tests, whose address would leave none to start.
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     port = free_port()
     ports = PortSettings(api_port=port, ui_port=port, pages_port=free_port())
     parts = make_parts(Settings.load(), ports, loaded)
