@@ -77,13 +77,13 @@ def test_an_error_of_numbers_is_split_in_parts_of_its_reference() -> None:
 
 
 def test_where_nothing_changed_the_intervals_hold_zero() -> None:
-    """8 pairs of months of one distribution, seeds 0 to 15; three misses of a 95% interval have a chance of 0.6%."""
+    """5 pairs of months of one distribution, seeds 0 to 9; two misses of a 95% interval have a chance of 2%."""
     missed = {"meaning": 0, "entities": 0}
-    for seed in range(0, 16, 2):
+    for seed in range(0, 10, 2):
         found = causes(rows(seed, 0.5, 2.0, 800), rows(seed + 1, 0.5, 2.0, 800), seed)
         missed["meaning"] += not found.meaning.low <= 0.0 <= found.meaning.high
         missed["entities"] += not found.entities.low <= 0.0 <= found.entities.high
-    assert max(missed.values()) <= 2
+    assert max(missed.values()) <= 1
 
 
 @given(st.integers(0, 1000), st.floats(-0.4, 0.4))
