@@ -22,7 +22,7 @@ from flows.notification import failures_told
 from flows.planning import prepare
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
-from flows.runtime.environment import Runtime, feature_worker, known_states
+from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.progress import tracked
 from flows.runtime.pushing import failures_pushed
 from flows.runtime.steps import DATABASE_RETRIES, STEP
@@ -50,25 +50,24 @@ class PairOutcome:
 @task(name="choose-pairs", **STEP, **DATABASE_RETRIES)
 def choose_step(
     runtime: Runtime, monitor: Monitor, start: date | None, end: date | None, reference: str, again: bool
-) -> tuple[list[Pair], date]:
-    """The pairs of a history, less those that have a verdict unless they are wanted again; and the newest month."""
+) -> tuple[list[Pair], list[date]]:
+    """The pairs of a history, less those that have a verdict unless they are wanted again; and all loaded months."""
     months = runtime.months(monitor)
     pairs = history_pairs(months, parse_reference(reference), start, end)
     done = set() if again else {run.pair for run in past_runs(runtime.engine, monitor.name)}
     get_run_logger().info("%d pairs, %d of them judged before", len(pairs), len(done.intersection(pairs)))
-    return [pair for pair in pairs if pair not in done], months[-1]
+    return [pair for pair in pairs if pair not in done], months
 
 
 @task(name="states", **STEP, **DATABASE_RETRIES)
 def states_step(
-    runtime: Runtime, monitor: Monitor, pairs: list[Pair]
+    runtime: Runtime, monitor: Monitor, months: list[date], pairs: list[Pair]
 ) -> tuple[dict[date, MonthState], dict[Pair, Plan]]:
     """What the sources of the months of these pairs hold, asked once for all of them, and the plans of the pairs.
 
     Where one of them cannot be read there is neither, and each pair finds out for itself.
     """
     repo, worker = runtime.repository(monitor), feature_worker(runtime.parameters)
-    months = runtime.months(monitor)
     try:
         states = worker.month_states(repo, monitor, sorted({month for pair in pairs for month in pair}))
     except DataError as error:
@@ -132,12 +131,12 @@ def backfill_months(
     """
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
-    pairs, newest = choose_step(runtime, chosen, start, end, reference, again)
+    pairs, months = choose_step(runtime, chosen, start, end, reference, again)
     if not pairs:
         return []
-    states, plans = states_step(runtime, chosen, pairs)
-    with known_states(chosen.name, states):
-        return _run_pairs([(pair, pair[1] == newest) for pair in pairs], chosen.name, reports, plans, print_lines)
+    states, plans = states_step(runtime, chosen, months, pairs)
+    marked = [(pair, pair[1] == months[-1]) for pair in pairs]
+    return _run_pairs(marked, chosen.name, reports, plans, states, print_lines)
 
 
 @flow(name="monitor_new_months", persist_result=False)
@@ -160,7 +159,7 @@ def monitor_new_months(monitor: str | None = None) -> list[PairOutcome]:
         pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")
-    return _run_pairs([(pair, True) for pair in pairs], monitor, Reports.ALL, {})
+    return _run_pairs([(pair, True) for pair in pairs], monitor, Reports.ALL, {}, {})
 
 
 def _run_pairs(
@@ -168,12 +167,14 @@ def _run_pairs(
     monitor: str,
     reports: Reports,
     plans: Mapping[Pair, Plan],
+    states: Mapping[date, MonthState],
     print_lines: bool = False,
 ) -> list[PairOutcome]:
     """Judge each pair, and tell the listeners of those that are marked so."""
     outcomes = []
     for pair, notify in tracked(pairs, "judging", _name_pair, get_run_logger()):
-        outcome = _outcome(pair, monitor, notify, reports, plans.get(pair))
+        known = {month: states[month] for month in pair if month in states}
+        outcome = _outcome(pair, monitor, notify, reports, plans.get(pair), known)
         outcomes.append(outcome)
         if print_lines:
             sys.stdout.write(f"{describe(outcome)}\n")
@@ -201,11 +202,13 @@ def _name_pair(item: tuple[Pair, bool]) -> str:
     return f"{ref} vs {cur}"
 
 
-def _outcome(pair: Pair, monitor: str, notify: bool, reports: Reports, plan: Plan | None) -> PairOutcome:
+def _outcome(
+    pair: Pair, monitor: str, notify: bool, reports: Reports, plan: Plan | None, known: dict[date, MonthState]
+) -> PairOutcome:
     ref, cur = pair
     try:
         if plan is not None:
-            run = monitor_planned(plan, notify, reports)
+            run = monitor_planned(plan, notify, reports, known)
         else:
             run = monitor_month(ref, cur, None, monitor, notify, reports)
     except (NoVerdictError, DataError) as error:

@@ -1,5 +1,6 @@
 """The main job: two months in, one retrain decision out."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from driftgate.drift.comparison import Side, checked_against
 from driftgate.drift.report import DrawnReport
 from driftgate.errors import DataError, NoVerdictError
 from driftgate.features.labels import LabelMonth
+from driftgate.features.state import MonthState
 from driftgate.notification import require_addresses
 from driftgate.planning import Plan, Reports, Request
 from driftgate.pushgateway import MONITOR_FLOW
@@ -87,7 +89,7 @@ def monitor_month(
     ):
         plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))
         prepare_step(runtime, plan)
-        return _run(runtime, plan, notify, reports, clock)
+        return _run(runtime, plan, notify, reports, clock, {})
 
 
 # Of the same name, because in Prefect it is the same job: it was only planned before.
@@ -96,12 +98,15 @@ def monitor_month(
     flow_run_name="{plan.monitor.name}: {plan.ref.as_of} vs {plan.cur.as_of}",
     persist_result=False,
 )
-def monitor_planned(plan: Plan, notify: bool = True, reports: Reports = Reports.ALL) -> Run:
+def monitor_planned(
+    plan: Plan, notify: bool = True, reports: Reports = Reports.ALL, known: dict[date, MonthState] | None = None
+) -> Run:
     """`monitor_month` for a request that is resolved already.
 
     Args:
         plan: by `flows.planning.resolve_plan`, with its places made by `flows.planning.prepare`.
         notify, reports: as for `monitor_month`.
+        known: what the sources of the months hold, where that was asked before; by default it is asked now.
     """
     runtime = Runtime.from_environment()
     start_workers(runtime, draw=reports is Reports.ALL)
@@ -109,10 +114,12 @@ def monitor_planned(plan: Plan, notify: bool = True, reports: Reports = Reports.
         failures_told(runtime.settings, plan.monitor.name, notify=notify),
         failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock,
     ):
-        return _run(runtime, plan, notify, reports, clock)
+        return _run(runtime, plan, notify, reports, clock, known or {})
 
 
-def _run(runtime: Runtime, plan: Plan, notify: bool, reports: Reports, clock: Clock) -> Run:
+def _run(
+    runtime: Runtime, plan: Plan, notify: bool, reports: Reports, clock: Clock, known: Mapping[date, MonthState]
+) -> Run:
     clock.current = plan.newest
     log = get_run_logger()
     log.info(
@@ -125,7 +132,7 @@ def _run(runtime: Runtime, plan: Plan, notify: bool, reports: Reports, clock: Cl
     )
     require_retraining(plan.monitor)
     require_addresses(plan.monitor)
-    run, report = _decided(runtime, plan, reports)
+    run, report = _decided(runtime, plan, reports, known)
     run = publish_step(runtime, run, report)
     shown = workspace_step(runtime, run, report, return_state=True)
     if not shown.is_completed():
@@ -138,18 +145,22 @@ def _run(runtime: Runtime, plan: Plan, notify: bool, reports: Reports, clock: Cl
     return run
 
 
-def _decided(runtime: Runtime, plan: Plan, reports: Reports) -> tuple[Run, DrawnReport | None]:
+def _decided(
+    runtime: Runtime, plan: Plan, reports: Reports, known: Mapping[date, MonthState]
+) -> tuple[Run, DrawnReport | None]:
     """The run with its decision; where there can be none, what an earlier run of the pair left is deleted."""
     try:
         with runtime.scratch() as folder:
-            return _judged(runtime, plan, reports, folder)
+            return _judged(runtime, plan, reports, folder, known)
     except (NoVerdictError, DataError):
         delete_step(runtime, plan)
         raise
 
 
-def _judged(runtime: Runtime, plan: Plan, reports: Reports, folder: Path) -> tuple[Run, DrawnReport | None]:
-    ref, cur = _read_both(runtime, plan, folder)
+def _judged(
+    runtime: Runtime, plan: Plan, reports: Reports, folder: Path, known: Mapping[date, MonthState]
+) -> tuple[Run, DrawnReport | None]:
+    ref, cur = _read_both(runtime, plan, folder, known)
     ledger = ledger_step(plan, ref, cur)
     target = target_step(ref.labels, cur.labels)
     scoring = score_step(runtime, plan, ref, cur, ledger, folder)
@@ -170,11 +181,11 @@ def _judged(runtime: Runtime, plan: Plan, reports: Reports, folder: Path) -> tup
     return Run(plan.monitor, drift, target, decision, plan.paths, now, performance, drawn=drawn is not None), drawn
 
 
-def _read_both(runtime: Runtime, plan: Plan, folder: Path) -> tuple[Side, Side]:
+def _read_both(runtime: Runtime, plan: Plan, folder: Path, known: Mapping[date, MonthState]) -> tuple[Side, Side]:
     """What is kept of both months, and their labels, which may have come later."""
     sizes = (plan.ref, plan.cur)
     labels: list[PrefectFuture[LabelMonth]] = [labels_step.submit(runtime, plan, size, folder) for size in sizes]
-    months = profiles_step(runtime, plan, folder)
+    months = profiles_step(runtime, plan, folder, known)
     sides = [
         Side(size, features, label.result(), profile)
         for size, (features, profile), label in zip(sizes, months, labels, strict=True)

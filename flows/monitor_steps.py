@@ -1,6 +1,8 @@
 """The steps of the monitor, each a Prefect task. They hand files and small records to each other, never frames."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from prefect import task
@@ -14,6 +16,7 @@ from driftgate.drift.report import DrawnReport
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.features.entities import MonthSize, require_unchanged
 from driftgate.features.labels import LabelMonth
+from driftgate.features.state import MonthState
 from driftgate.features.types import FeatureMonth
 from driftgate.files import write_atomic
 from driftgate.performance.causes import causes_of
@@ -51,9 +54,12 @@ def prepare_step(runtime: Runtime, plan: Plan) -> None:
 
 
 @task(name="profiles", **STEP, **DATABASE_RETRIES)
-def profiles_step(runtime: Runtime, plan: Plan, folder: Path) -> list[tuple[FeatureMonth, Profile]]:
+def profiles_step(
+    runtime: Runtime, plan: Plan, folder: Path, known: Mapping[date, MonthState]
+) -> list[tuple[FeatureMonth, Profile]]:
     """What is kept of both months, measured now where it is missing or no longer holds: a sample, and the profile."""
-    landed = runtime.landing(plan.monitor, get_run_logger().info).land([plan.ref.as_of, plan.cur.as_of])
+    landing = runtime.landing(plan.monitor, get_run_logger().info, known)
+    landed = landing.land([plan.ref.as_of, plan.cur.as_of])
     found = []
     for size, previous in ((plan.ref, None), (plan.cur, plan.before_cur)):
         month = landed[size.as_of]

@@ -4,12 +4,10 @@ import atexit
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import Self, TypeVar, cast
 
 from sqlalchemy import Engine
@@ -31,7 +29,6 @@ W = TypeVar("W", bound=Worker)
 
 _workers: dict[ConnectionParameters | None, Worker] = {}
 _workers_lock = threading.Lock()
-_states: ContextVar[Mapping[str, Mapping[date, MonthState]]] = ContextVar("states", default=MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -78,10 +75,19 @@ class Runtime:
         """
         return feature_worker(self.parameters).loaded_months(self.repository(monitor), monitor)
 
-    def landing(self, monitor: Monitor, say: Callable[[str], None]) -> Landing:
-        """Where the months of a monitor are measured and kept; `say` is told of each."""
+    def landing(
+        self, monitor: Monitor, say: Callable[[str], None], known: Mapping[date, MonthState] | None = None
+    ) -> Landing:
+        """Where the months of a monitor are measured and kept.
+
+        Args:
+            monitor: whose months.
+            say: is told of each.
+            known: what the sources of some months hold, where that was asked before.
+        """
         folder = scratch_folder(self.settings.driftgate_home)
-        return Landing(self.engine, feature_worker(self.parameters), monitor, self.repository(monitor), folder, say)
+        worker, repo = feature_worker(self.parameters), self.repository(monitor)
+        return Landing(self.engine, worker, monitor, repo, folder, say, known or {})
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -89,16 +95,6 @@ class Runtime:
         parent = scratch_folder(self.settings.driftgate_home)
         with TemporaryDirectory(dir=parent, prefix="run-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
-
-
-@contextmanager
-def known_states(monitor: str, states: Mapping[date, MonthState]) -> Iterator[None]:
-    """Within the block nobody asks again what the sources of these months hold."""
-    token = _states.set({monitor: states})
-    try:
-        yield
-    finally:
-        _states.reset(token)
 
 
 def monitor_of_run() -> str:

@@ -1,14 +1,18 @@
 """A history judged in one process: in order, each pair once, going on where it was cut off."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from driftgate.errors import IncomparableColumnsError, UnknownMonthError, UsageError
+from driftgate.features.state import MonthState
+from driftgate.features.worker import FeatureWorker
+from driftgate.monitors import Monitor
 from flows import cli
 from tests.workplace import Workplace
 
@@ -65,7 +69,17 @@ def judged(workplace: Workplace) -> dict[tuple[date, date], dict[str, Any]]:
     """The rows after the first backfill."""
     from flows.backfill_flow import backfill_months
 
-    outcomes = backfill_months()
+    asked: list[Sequence[date]] = []
+    ask = FeatureWorker.month_states
+
+    def counted(worker: FeatureWorker, repo: Path, monitor: Monitor, months: Sequence[date]) -> dict[date, MonthState]:
+        asked.append(months)
+        return ask(worker, repo, monitor, months)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeatureWorker, "month_states", counted)
+        outcomes = backfill_months()
+    assert asked == [[JAN, FEB, MAR]], "once for all pairs"
     assert [(item.as_of_ref, item.as_of_cur) for item in outcomes] == [(JAN, FEB), (FEB, MAR)]
     assert [item.verdict for item in outcomes] == ["NO_ACTION", "RETRAINING_TRIGGERED (SIMULATED)"]
     assert outcomes[0].detail.startswith("drift_share=0.07 < 0.30; auc_drop=")
