@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from driftgate.errors import DriftgateError
+from driftgate.measures import MEASURES
 from driftgate.performance.promotion import ModelComparison
 from driftgate.reports.sentences import explanation, headline, next_step, start_note
 from driftgate.reports.words import month_name
@@ -60,7 +61,10 @@ def promotion_message(monitor: str, as_of: date, comparison: ModelComparison) ->
 
 
 def _figures(comparison: ModelComparison) -> str:
-    auc = comparison.measures.get("auc")
-    if auc is None:
+    if not comparison.measures:
         return ""
-    return f"On {comparison.entities:,} entities that neither has seen its AUC is {auc.cur:.2f}, and was {auc.ref:.2f}."
+    # The first one decides.
+    name, change = next(iter(comparison.measures.items()))
+    rule = MEASURES[name]
+    figures = f"its {rule.short} is {rule.text(change.cur)}, and was {rule.text(change.ref)}"
+    return f"On {comparison.entities:,} entities that neither has seen {figures}."

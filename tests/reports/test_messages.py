@@ -44,3 +44,9 @@ def test_a_promotion_names_both_versions_their_figures_and_the_way_back() -> Non
     ]
     first = promotion_message("churn", MARCH, ModelComparison(None, "1", 0, True, "there was no champion"))
     assert first.text == "The first model serves: version 1, trained on March 2024."
+
+
+def test_a_promotion_of_a_model_of_numbers_has_its_error() -> None:
+    measures = {"rmse": Change(5.2, 3.1, -2.4, -1.8, 0.001), "mae": Change(4.0, 2.2, -2.0, -1.6, 0.001)}
+    message = promotion_message("trips", MARCH, ModelComparison("1", "2", 700, True, "", measures))
+    assert "On 700 entities that neither has seen its RMSE is 3.1, and was 5.2." in message.text
