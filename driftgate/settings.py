@@ -1,7 +1,7 @@
 """Settings from the environment. Only flows and services build them; library functions receive values."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from driftgate.errors import ConfigurationError
 
 _MARKER = Path("flows/monitors.toml")
+
+S = TypeVar("S", bound=BaseSettings)
 
 
 class DatabaseSettings(BaseSettings):
@@ -61,14 +63,7 @@ class PortSettings(BaseSettings):
         Raises:
             ConfigurationError: a variable has a value that is not allowed; every such variable is named.
         """
-        try:
-            return cls()
-        except ValidationError as error:
-            faults = "; ".join(f"DRIFTGATE_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
-            raise ConfigurationError(
-                f"ports from the environment are not usable: {faults}",
-                remedy="correct or unset these environment variables; docs/reference/settings.md lists them",
-            ) from error
+        return from_environment(cls, "ports from the environment")
 
 
 class Settings(BaseSettings):
@@ -115,13 +110,7 @@ class Settings(BaseSettings):
         Raises:
             ConfigurationError: a variable has a value that is not allowed; every such variable is named.
         """
-        try:
-            settings = cls()
-        except ValidationError as error:
-            raise ConfigurationError(
-                "settings from the environment are not usable: " + _explain(error),
-                remedy="correct or unset these environment variables; docs/reference/settings.md lists them",
-            ) from error
+        settings = from_environment(cls, "settings from the environment")
         root = project_root(Path.cwd())
         paths = {
             name: (root / Path(getattr(settings, name)).expanduser()).resolve()
@@ -129,6 +118,25 @@ class Settings(BaseSettings):
             if field.annotation is Path
         }
         return settings.model_copy(update=paths)
+
+
+def from_environment(kind: type[S], what: str) -> S:
+    """Read settings of one kind from the environment.
+
+    Args:
+        kind: class of the settings.
+        what: they are called in the error.
+
+    Raises:
+        ConfigurationError: a variable has a value that is not allowed; every such variable is named.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{what} are not usable: {_explain(kind, error)}",
+            remedy="correct or unset these environment variables; docs/reference/settings.md lists them",
+        ) from error
 
 
 def project_root(start: Path) -> Path:
@@ -143,12 +151,12 @@ def project_root(start: Path) -> Path:
     return checkout if (checkout / "pyproject.toml").is_file() else start
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(kind: type[BaseSettings], error: ValidationError) -> str:
+    # Settings make those of the database, which have a prefix of their own.
+    owner = DatabaseSettings if error.title == DatabaseSettings.__name__ else kind
+    prefix = owner.model_config.get("env_prefix", "")
     # What is wrong with several variables together has no place of its own, and its text names them.
     return "; ".join(
-        f"{_variable(str(item['loc'][0]))}: {item['msg']}" if item["loc"] else item["msg"] for item in error.errors()
+        f"{prefix}{str(item['loc'][0]).upper()}: {item['msg']}" if item["loc"] else item["msg"]
+        for item in error.errors()
     )
-
-
-def _variable(field: str) -> str:
-    return f"{'POSTGRES_' if field in DatabaseSettings.model_fields else ''}{field}".upper()

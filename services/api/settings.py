@@ -2,10 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from driftgate.errors import ConfigurationError
+from driftgate.settings import from_environment
 
 MAX_BATCH = 1000
 """User ids in one request, and keys that are read and scored at once."""
@@ -44,11 +44,4 @@ class ApiSettings(BaseSettings):
         Raises:
             ConfigurationError: a variable has a value that is not allowed; every such variable is named.
         """
-        try:
-            return cls()
-        except ValidationError as error:
-            faults = "; ".join(f"API_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
-            raise ConfigurationError(
-                f"settings of the API are not usable: {faults}",
-                remedy="correct or unset these environment variables; docs/reference/settings.md lists them",
-            ) from error
+        return from_environment(cls, "settings of the API")
