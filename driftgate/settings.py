@@ -152,11 +152,14 @@ def project_root(start: Path) -> Path:
 
 
 def _explain(kind: type[BaseSettings], error: ValidationError) -> str:
-    # Settings make those of the database, which have a prefix of their own.
-    owner = DatabaseSettings if error.title == DatabaseSettings.__name__ else kind
-    prefix = owner.model_config.get("env_prefix", "")
     # What is wrong with several variables together has no place of its own, and its text names them.
     return "; ".join(
-        f"{prefix}{str(item['loc'][0]).upper()}: {item['msg']}" if item["loc"] else item["msg"]
+        f"{_variable(kind, str(item['loc'][0]))}: {item['msg']}" if item["loc"] else item["msg"]
         for item in error.errors()
     )
+
+
+def _variable(kind: type[BaseSettings], field: str) -> str:
+    # `Settings` make those of the database, and are told of their faults.
+    owner = kind if field in kind.model_fields else DatabaseSettings
+    return f"{owner.model_config.get('env_prefix', '')}{field}".upper()
