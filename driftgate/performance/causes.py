@@ -17,10 +17,10 @@ from scipy import stats
 from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger, read_table
 from driftgate.errors import DataError
-from driftgate.measures import Drop, Floats, measures_of
+from driftgate.measures import Floats, measures_of
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, resampling_weights
-from driftgate.performance.evaluation_model import EvaluationModel, challenger_inputs, labelled, texts
+from driftgate.performance.evaluation_model import EvaluationModel, challenger_inputs, find_rows, labelled, texts
 from driftgate.performance.result import Causes, Interval, NoCauses, Performance
 from driftgate.performance.scoring import Scoring
 from driftgate.training.dataset import input_columns
@@ -174,11 +174,10 @@ def _parts_of(ref: Scored, cur: Scored) -> Callable[[Floats, Floats, Floats, Flo
     ) -> tuple[float, float]:
         whole = old(ref_weights[None, :]), new(cur_weights[None, :])
         common = old((ref_weights * ref_probability)[None, :]), new((cur_weights * (1 - cur_probability))[None, :])
-        total, meaning = float((whole[0] - whole[1])[0]), float((common[0] - common[1])[0])
-        if measure.drop is Drop.RELATIVE:
-            reference = float(whole[0][0])
-            total, meaning = -total / reference, -meaning / reference
-        return total - meaning, meaning
+        # The part of the same reference: otherwise two relative drops would not add up.
+        meaning = measure.drop_of(whole[0], whole[0] - common[0] + common[1])
+        total = measure.drop_of(*whole)
+        return float((total - meaning)[0]), float(meaning[0])
 
     return parts
 
@@ -197,11 +196,7 @@ def _reference_rows(scoring: Scoring, ref: Side, key: str) -> Rows | None:
     assert evaluation is not None
     if evaluation.trained_on == ref.size.as_of:
         table = read_table(ref.features)
-        keys = texts(table.column(key))
-        order = np.argsort(keys)
-        at = np.searchsorted(keys, evaluation.validation.keys, sorter=order).clip(0, max(len(keys) - 1, 0))
-        rows = order[at] if len(keys) else at
-        there = keys[rows] == evaluation.validation.keys if len(keys) else np.zeros(len(at), np.bool_)
+        rows, there = find_rows(texts(table.column(key)), evaluation.validation.keys)
         return Rows(evaluation.validation.part(there), table.take(pa.array(rows[there])))
     if scoring.ref is None or ref.labels.path is None:
         return None

@@ -94,8 +94,7 @@ class ScoredMonth:
     def of(self, keys: NDArray[np.str_]) -> NDArray[np.float64]:
         """Return the scores of these entities, in their order; each must be in the file."""
         scored_keys, scored = self.read()
-        order = np.argsort(scored_keys)
-        return scored[order][np.searchsorted(scored_keys, keys, sorter=order)]
+        return scored[find_rows(scored_keys, keys)[0]]
 
 
 def score_with(
@@ -121,13 +120,24 @@ def labelled(month: FeatureMonth, labels: LabelMonth, key: str) -> tuple[pa.Tabl
     assert labels.path is not None
     table, found = read_table(month), read_file(labels.path)
     keys, label_keys = texts(table.column(key)), texts(found.column(key))
-    order = np.argsort(label_keys)
-    at = np.searchsorted(label_keys, keys, sorter=order).clip(0, len(label_keys) - 1)
-    has = label_keys[order][at] == keys
+    rows, has = find_rows(label_keys, keys)
     column = found.column(LABEL_COLUMN)
     values: NDArray[Any] = texts(column) if pa.types.is_string(column.type) else column.cast(pa.float64()).to_numpy()
-    values = values[order][at]
-    return table.filter(pa.array(has)), keys[has], values[has]
+    return table.filter(pa.array(has)), keys[has], values[rows[has]]
+
+
+def find_rows(keys: NDArray[np.str_], wanted: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the row of each wanted key, and whether it is there; the row of one that is not means nothing.
+
+    Args:
+        keys: n of them, without repetition.
+        wanted: m of them.
+    """
+    if not len(keys):
+        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
+    order = np.argsort(keys)
+    rows = order[np.searchsorted(keys, wanted, sorter=order).clip(0, len(keys) - 1)]
+    return rows, keys[rows] == wanted
 
 
 def fit_probe(
@@ -148,19 +158,37 @@ def fit_probe(
     Raises:
         DataError: a feature holds values of another type.
     """
-    from driftgate.training.pipeline import fit_pipeline
     from driftgate.training.split import validation_mask
 
     table, keys, values = labelled(month, labels, key)
     inputs = challenger_inputs(month, features)
     held_out = validation_mask(keys.tolist(), _PROBE_SEED)
-    columns = input_columns(table.filter(pa.array(~held_out)), inputs)
-    pipeline = fit_pipeline(columns, values[~held_out], inputs, _PROBE_SEED, kind)
-    model = TrainedModel("probe", "", tuple(item.name for item in inputs), pipeline, kind)
+    model = fit_model(table.filter(pa.array(~held_out)), values[~held_out], inputs, kind, _PROBE_SEED)
     scores = model.scores(input_columns(table.filter(pa.array(held_out)), inputs))
     known = class_numbers(values, model.classes) if model.classes else values.astype(np.float64)
     validation = Scored(keys[held_out], known[held_out], scores, kind)
     return EvaluationModel(None, month.as_of, inputs, keys[~held_out], validation, model.classes), model
+
+
+def fit_model(
+    table: pa.Table, labels: NDArray[Any], inputs: tuple[ModelFeature, ...], kind: LabelKind, seed: int
+) -> TrainedModel:
+    """Fit a model within a run, as a training does; it has no version.
+
+    Args:
+        table: features of n entities.
+        labels: of the same, as `labelled` gives them.
+        inputs: columns that it reads.
+        kind: of the label.
+        seed: of the trees.
+
+    Raises:
+        DataError: a feature has no value, or one of another type.
+    """
+    from driftgate.training.pipeline import fit_pipeline
+
+    pipeline = fit_pipeline(input_columns(table, inputs), labels, inputs, seed, kind)
+    return TrainedModel("unregistered", "", tuple(item.name for item in inputs), pipeline, kind)
 
 
 def challenger_inputs(month: FeatureMonth, comparable: Collection[str]) -> tuple[ModelFeature, ...]:

@@ -6,6 +6,7 @@ of the entities and the chance of the halves.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,11 @@ from driftgate.errors import DataError
 from driftgate.measures import Floats, LabelKind
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, drop_differences
-from driftgate.performance.evaluation_model import challenger_inputs, labelled
+from driftgate.performance.evaluation_model import challenger_inputs, fit_model, labelled
 from driftgate.performance.result import Gain, NoGain, Performance, PerformanceState
 from driftgate.performance.scoring import Scoring
 from driftgate.training.dataset import input_columns, over_classes
 from driftgate.training.features import ModelFeature
-from driftgate.training.model import TrainedModel
 from driftgate.training.split import validation_mask
 
 SPLITS = 3
@@ -91,14 +91,14 @@ def measure_gain(
     for split in range(seed, seed + SPLITS):
         fitted = validation_mask(present.keys.tolist(), split, _HALF)
         scored = ~fitted & ~seen
-        ref = _part(present, scored, present.scores[scored])
+        ref = present.part(scored)
         fewest = min(fewest, int(fitted.sum()), int(scored.sum()))
         alike = not ref.varied or len(np.unique(present.labels[fitted])) < 2
         if fewest < min_rows or alike:
             labels = "both classes" if present.kind is LabelKind.BOOLEAN else "labels that differ"
             reason = f"{fewest} entities in a half; {min_rows} in each, and {labels}, are needed"
             return Gain(code=NoGain.TOO_FEW, reason=reason)
-        cur = _part(present, scored, fit_and_score(fitted, scored))
+        cur = replace(ref, scores=fit_and_score(fitted, scored))
         difference, resampled = drop_differences(ref, cur, _REPLICATES, split)
         plain.append(0.0 - difference)
         drawn.append(0.0 - resampled)
@@ -124,17 +124,10 @@ def challenger_of(
         classes: those that the scores are for, where it is categorical.
         seed: of the trees.
     """
-    from driftgate.training.pipeline import fit_pipeline
 
     def fit_and_score(fitted: NDArray[np.bool_], scored: NDArray[np.bool_]) -> Floats:
-        columns = input_columns(table.filter(pa.array(fitted)), features)
-        pipeline = fit_pipeline(columns, labels[fitted], features, seed, kind)
-        model = TrainedModel("challenger", "", tuple(item.name for item in features), pipeline, kind)
+        model = fit_model(table.filter(pa.array(fitted)), labels[fitted], features, kind, seed)
         scores = model.scores(input_columns(table.filter(pa.array(scored)), features))
         return over_classes(scores, model.classes, classes) if classes else scores
 
     return fit_and_score
-
-
-def _part(present: Scored, rows: NDArray[np.bool_], scores: Floats) -> Scored:
-    return Scored(present.keys[rows], present.labels[rows], scores, present.kind)

@@ -15,7 +15,7 @@ from driftgate.measures import Drop, LabelKind, Measure, measures_of
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, compare_scores
 from driftgate.performance.champion import load_evaluation_model
-from driftgate.performance.evaluation_model import texts
+from driftgate.performance.evaluation_model import find_rows, texts
 from driftgate.performance.result import Change, drop_interval
 from driftgate.training.dataset import input_columns
 from driftgate.training.model import TrainedModel
@@ -152,17 +152,13 @@ def _scores_of(
 ) -> NDArray[np.float64]:
     """Score some entities of a month, in the order in which they are wanted."""
     table = read_table(month)
-    table = table.take(pa.array(np.flatnonzero(np.isin(texts(table.column(key)), wanted))))
-    keys = texts(table.column(key))
-    if not np.isin(wanted, keys).all():
+    rows, there = find_rows(texts(table.column(key)), wanted)
+    if not there.all():
         raise DataError(
             f"the month {month.as_of} lacks entities that the challenger of {info.label} was trained on",
             remedy="run again once the load that is under way has ended",
         )
-    scores = model.scores(input_columns(table, info.features))
-    order = np.argsort(keys)
-    found: NDArray[np.float64] = scores[order][np.searchsorted(keys, wanted, sorter=order)]
-    return found
+    return model.scores(input_columns(table.take(pa.array(rows)), info.features))
 
 
 def compare_models(

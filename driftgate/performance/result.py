@@ -82,6 +82,21 @@ class PassedOver:
         return f"v{self.version} not measured: the champion was trained on {when}"
 
 
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95% interval; NaN where there is none."""
+
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+
+    @property
+    def text(self) -> str:
+        """In hundredths, such as `0.16 [0.12, 0.20]`."""
+        # z: a small negative number is not printed as minus zero.
+        return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
+
+
 class NoGain(StrEnum):
     """Why a gain is not computable."""
 
@@ -93,7 +108,7 @@ class NoGain(StrEnum):
 
 
 @dataclass(frozen=True)
-class Gain:
+class Gain(Interval):
     """What retraining would bring, or why that is not computable.
 
     Attributes:
@@ -104,9 +119,6 @@ class Gain:
         code, reason: why there is none; None and empty where there is one.
     """
 
-    value: float = float("nan")
-    low: float = float("nan")
-    high: float = float("nan")
     entities: int = 0
     code: NoGain | None = None
     reason: str = ""
@@ -126,20 +138,10 @@ class Gain:
         """The figure with its interval, such as `0.16 [0.12, 0.20]`; the reason where there is none."""
         if not self.computed:
             return f"not computable: {self.reason}"
-        # z: a small negative number is not printed as minus zero.
-        return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
+        return super().text
 
 
 _NOT_ASKED = Gain(code=NoGain.OFF, reason="nobody asked for it")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its 95% interval."""
-
-    value: float = float("nan")
-    low: float = float("nan")
-    high: float = float("nan")
 
 
 class NoCauses(StrEnum):

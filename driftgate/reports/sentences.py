@@ -268,12 +268,12 @@ def _because(record: RunRecord) -> str:
             (Part.MEANING, f"what predicts {label_name(record)} has changed"),
             (Part.ENTITIES, "other entities are there"),
         )
-        if part in sure_parts(record)
+        if part in _sure_parts(record)
     ]
     return f", because {' and '.join(words)}" if words else ""
 
 
-def sure_parts(record: RunRecord) -> tuple[Part, ...]:
+def _sure_parts(record: RunRecord) -> tuple[Part, ...]:
     """The parts of the drop that are surely there and at least a fifth of it; empty where it was not split."""
     found = record.performance.causes if record.performance else None
     if found is None or found.code is not None:

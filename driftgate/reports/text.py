@@ -44,10 +44,7 @@ def gain_line(gain: Gain) -> str:
 
 def causes_text(found: Causes) -> str:
     """What other entities and what another meaning of the features cost, with their 95% intervals."""
-    entities, meaning = (
-        f"{part.value:z.2f} [{part.low:z.2f}, {part.high:z.2f}]" for part in (found.entities, found.meaning)
-    )
-    return f"{entities} is of other entities, {meaning} of what the features mean"
+    return f"{found.entities.text} is of other entities, {found.meaning.text} of what the features mean"
 
 
 def figure_lines(run: Run) -> list[str]:

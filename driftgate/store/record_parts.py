@@ -131,12 +131,17 @@ class PassedOverRecord(Part):
     trained_on: date
 
 
-class GainRecord(Part):
-    """What retraining would bring, as in `driftgate.performance.result.Gain`; `code` says why there is no figure."""
+class IntervalRecord(Part):
+    """A figure with its 95% interval; None where there is none."""
 
     value: Figure
     low: Figure
     high: Figure
+
+
+class GainRecord(IntervalRecord):
+    """What retraining would bring, as in `driftgate.performance.result.Gain`; `code` says why there is no figure."""
+
     entities: int
     code: NoGain | None
     reason: str
@@ -146,14 +151,6 @@ class GainRecord(Part):
         """The gain as it was measured."""
         numbers = [math.nan if item is None else item for item in (self.value, self.low, self.high)]
         return Gain(numbers[0], numbers[1], numbers[2], self.entities, self.code, self.reason)
-
-
-class IntervalRecord(Part):
-    """A figure with its 95% interval; None where there is none."""
-
-    value: Figure
-    low: Figure
-    high: Figure
 
 
 class CausesRecord(Part):
