@@ -1,4 +1,4 @@
-"""Files that people read, written whole or not at all."""
+"""Files that others read, written whole or not at all."""
 
 import os
 import stat
@@ -30,9 +30,26 @@ def write_atomic(path: Path, text: str) -> None:
     Raises:
         OutputError: the folder is not writable or the disk is full; the old file is untouched.
     """
-    temporary: Path | None = None
     try:
         _make_folder(path.parent)
+        replace_file(path, text, 0o644)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}", remedy=_REMEDY) from error
+
+
+def replace_file(path: Path, text: str, mode: int) -> None:
+    """Write a file in a folder that is there, so that a reader sees the old one or the new one, never a part.
+
+    Args:
+        path: the file.
+        text: what it holds then.
+        mode: its permissions; before it is complete it is private.
+
+    Raises:
+        OSError: the folder is absent or not writable, or the disk is full; the old file is untouched.
+    """
+    temporary: Path | None = None
+    try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
         ) as handle:
@@ -40,10 +57,8 @@ def write_atomic(path: Path, text: str) -> None:
             handle.write(text)
             handle.flush()
             os.fsync(handle.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", remedy=_REMEDY) from error
     finally:
         # Gone already where it became the file.
         if temporary is not None:

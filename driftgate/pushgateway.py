@@ -9,12 +9,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Gauge, push_to_gateway, pushadd_to_gateway
 
-from driftgate.decision import Decision, HeldBack, Verdict
+from driftgate.decision import HeldBack, Verdict
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult
 from driftgate.run import Run
 
@@ -155,9 +156,9 @@ def monitor_samples(run: Run) -> list[Sample]:
         Sample("driftgate_performance_threshold", monitor.performance_drop),
         Sample("driftgate_retrain_gain", run.performance.gain.value),
         Sample("driftgate_retrain_gain_low", run.performance.gain.low),
-        *_held_back(run.decision),
+        *_one_of("driftgate_held_back", "code", HeldBack, run.decision.held_back_code),
         *_rows(drift),
-        *_verdicts(run.decision),
+        *_one_of("driftgate_decision", "verdict", Verdict, run.decision.verdict),
         *(sample for column in drift.columns for sample in _column(column)),
     ]
     return _finite(samples)
@@ -186,14 +187,10 @@ def _rows(drift: DriftResult) -> Iterator[Sample]:
         yield Sample("driftgate_rows_compared", rows, {"month": month})
 
 
-def _verdicts(decision: Decision) -> Iterator[Sample]:
-    for verdict in Verdict:
-        yield Sample("driftgate_decision", verdict is decision.verdict, {"verdict": str(verdict)})
-
-
-def _held_back(decision: Decision) -> Iterator[Sample]:
-    for code in HeldBack:
-        yield Sample("driftgate_held_back", code is decision.held_back_code, {"code": str(code)})
+def _one_of(name: str, label: str, kinds: type[StrEnum], found: str | None, **others: str) -> Iterator[Sample]:
+    """1 for the kind that was found, 0 for the others."""
+    for each in kinds:
+        yield Sample(name, each == found, {**others, label: str(each)})
 
 
 def _column(column: ColumnResult) -> Iterator[Sample]:
@@ -205,8 +202,7 @@ def _column(column: ColumnResult) -> Iterator[Sample]:
 
 
 def _states(column: str, state: str) -> Iterator[Sample]:
-    for each in ColumnState:
-        yield Sample("driftgate_column_state", each == state, {"column": column, "state": str(each)})
+    return _one_of("driftgate_column_state", "state", ColumnState, state, column=column)
 
 
 def _finite(samples: Iterable[Sample]) -> list[Sample]:

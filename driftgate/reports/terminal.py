@@ -1,6 +1,9 @@
-"""Past runs as lines on a terminal."""
+"""What commands print: lines for people, and a JSON document for programs, which docs/reference/json.md describes."""
 
+import json
 from collections.abc import Sequence
+from datetime import date
+from typing import Any
 
 from driftgate.decision import Decision, flips
 from driftgate.measures import MEASURES
@@ -54,6 +57,22 @@ def run_lines(record: RunRecord) -> list[str]:
         "",
         f"report: {record.reports.html_file or 'not drawn'}",
     ]
+
+
+def runs_document(monitor: str, runs: Sequence[RunRecord]) -> str:
+    """The runs of a monitor in the order given, each as its record, without the features."""
+    records = [{name: value for name, value in run.content.items() if name != "columns"} for run in runs]
+    return _text({"monitor": monitor, "runs": records})
+
+
+def run_document(record: RunRecord) -> str:
+    """One run as its record."""
+    return _text(record.content)
+
+
+def months_document(monitor: str, months: Sequence[date]) -> str:
+    """The loaded months of a monitor in the order given."""
+    return _text({"monitor": monitor, "months": [month.isoformat() for month in months]})
 
 
 def _flip_lines(decision: Decision) -> list[str]:
@@ -126,3 +145,7 @@ def _number(value: float | None) -> str:
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2, allow_nan=False)

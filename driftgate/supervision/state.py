@@ -8,13 +8,13 @@ import contextlib
 import json
 import os
 import stat
-import tempfile
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
 from driftgate.errors import OutputError
+from driftgate.files import replace_file
 
 _FILE = "up.json"
 # Linux tells when it was booted in whole seconds, which may change by one when the clock is set.
@@ -119,11 +119,7 @@ def write_status(home: Path, status: UpStatus) -> None:
     """
     path = status_file(home)
     try:
-        # Made with mode 0600.
-        handle, name = tempfile.mkstemp(dir=home, prefix=f".{_FILE}-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(status.content(), file, indent=2)
-        Path(name).replace(path)
+        replace_file(path, json.dumps(status.content(), indent=2), 0o600)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror}", remedy="set DRIFTGATE_HOME to a folder that is writable"

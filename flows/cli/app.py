@@ -172,7 +172,7 @@ def months(
 ) -> None:
     """List the months that are loaded, oldest first."""
     from driftgate.monitors import read_monitor
-    from driftgate.reports.documents import months_document
+    from driftgate.reports.terminal import months_document
 
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)

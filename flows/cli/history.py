@@ -58,8 +58,7 @@ def runs(
 ) -> None:
     """List the runs of a monitor, newest month last."""
     from driftgate.monitors import read_monitor
-    from driftgate.reports.documents import runs_document
-    from driftgate.reports.terminal import runs_table
+    from driftgate.reports.terminal import runs_document, runs_table
     from driftgate.store.history import past_runs
     from flows.runtime.environment import Runtime
 
@@ -79,8 +78,7 @@ def show(
 ) -> None:
     """Show one run: its reasons, its columns, and what it would take to flip it."""
     from driftgate.monitors import read_monitor
-    from driftgate.reports.documents import run_document
-    from driftgate.reports.terminal import run_lines
+    from driftgate.reports.terminal import run_document, run_lines
     from driftgate.store.history import past_record
     from flows.runtime.environment import Runtime
 

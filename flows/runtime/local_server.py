@@ -61,16 +61,15 @@ class LocalServer:
         Raises:
             DriftgateError: it ended, or did not answer in three minutes.
         """
+        from driftgate.supervision.part import answers
+
         deadline = time.monotonic() + _STARTUP_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise _failed(f"ended with status {self._process.returncode}")
-            try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
-                    if answer.status == 200:
-                        return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
+            if answers(f"{self.url}/health") is not None:
+                return
+            time.sleep(0.1)
         raise _failed(f"did not answer within {_STARTUP_SECONDS} s")
 
     def close(self) -> None:

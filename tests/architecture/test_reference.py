@@ -23,7 +23,7 @@ from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
 from driftgate.performance.result import FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
-from driftgate.reports.documents import months_document, runs_document
+from driftgate.reports.terminal import months_document, runs_document
 from driftgate.settings import DatabaseSettings, PortSettings, Settings
 from driftgate.store.decisions import monitor_decisions
 from driftgate.store.record import RunRecord, record_text
