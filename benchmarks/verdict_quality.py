@@ -25,8 +25,8 @@ from driftgate.drift.significance import (
     seed_of,
 )
 from driftgate.methods import METHODS
+from driftgate.profiles.columns import Column, NumberColumn, category_column, number_column
 from driftgate.profiles.grid import number_grid
-from driftgate.profiles.profile import Column, NumberColumn, category_column, number_column
 from driftgate.profiles.scores import score
 
 RATE = 0.01

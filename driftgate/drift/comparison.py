@@ -32,8 +32,9 @@ from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import count_column
 from driftgate.profiles.cells import count_distinct
+from driftgate.profiles.columns import Column, NumberColumn
 from driftgate.profiles.grid import Form
-from driftgate.profiles.profile import Column, NumberColumn, Profile
+from driftgate.profiles.profile import Profile
 from driftgate.profiles.scores import score
 
 # How far Evidently's score of the same values may be from ours, in parts of the score.

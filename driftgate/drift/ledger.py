@@ -13,7 +13,8 @@ from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import numbers_of
 from driftgate.profiles.cells import count_distinct
-from driftgate.profiles.profile import Column, Profile
+from driftgate.profiles.columns import Column
+from driftgate.profiles.profile import Profile
 
 # A text with nearly as many values as rows identifies its row, and a comparison of frequencies has no meaning.
 _IDENTIFIER_SHARE = 0.5

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from driftgate.profiles import distances
 from driftgate.profiles.cells import lay_side_by_side
+from driftgate.profiles.columns import Column, NumberColumn
 from driftgate.profiles.grid import Floats, Ints
-from driftgate.profiles.profile import Column, NumberColumn
 from driftgate.profiles.scores import DISTANCES, bins_of, floor_spread
 
 __all__ = [

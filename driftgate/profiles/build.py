@@ -10,6 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftgate.features.types import DeclaredFeature, Kind
+from driftgate.profiles.columns import (
+    CategoryColumn,
+    Column,
+    NumberColumn,
+    category_column,
+    number_column,
+    number_column_on,
+)
 from driftgate.profiles.grid import (
     MOST_OUTSIDE,
     CategoryGrid,
@@ -21,15 +29,7 @@ from driftgate.profiles.grid import (
     category_grid,
     number_grid,
 )
-from driftgate.profiles.profile import (
-    CategoryColumn,
-    Column,
-    NumberColumn,
-    Profile,
-    category_column,
-    number_column,
-    number_column_on,
-)
+from driftgate.profiles.profile import Profile
 
 _MICROSECONDS = 1_000_000
 

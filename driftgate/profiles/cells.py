@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgate.profiles.columns import CategoryColumn, Column, NumberColumn
 from driftgate.profiles.grid import Floats, Ints
-from driftgate.profiles.profile import CategoryColumn, Column, NumberColumn
 
 FEW_DISTINCT = 20
 """Evidently compares numbers with more distinct reference values than this in bins, see its `get_binned_data`."""

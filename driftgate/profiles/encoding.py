@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from driftgate.errors import DataError
+from driftgate.profiles.columns import CategoryColumn, Column, NumberColumn
 from driftgate.profiles.grid import CategoryGrid, Form, Grid, NumberGrid
-from driftgate.profiles.profile import CategoryColumn, Column, NumberColumn, Profile
+from driftgate.profiles.profile import Profile
 
 FORMAT = 1
 _MARK = b"driftgate profile\n"

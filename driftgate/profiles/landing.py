@@ -18,9 +18,10 @@ from driftgate.features.types import FeatureMonth, Kind
 from driftgate.features.worker import FeatureWorker, read_features
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import make_grid, measure_features, must_renew
+from driftgate.profiles.columns import NumberColumn
 from driftgate.profiles.encoding import FORMAT
 from driftgate.profiles.grid import Form, Grid
-from driftgate.profiles.profile import NumberColumn, Profile
+from driftgate.profiles.profile import Profile
 from driftgate.profiles.sample import sample_rows
 from driftgate.profiles.store import (
     MonthProfile,

@@ -16,8 +16,8 @@ import numpy as np
 
 from driftgate.profiles import distances
 from driftgate.profiles.cells import FEW_DISTINCT, Bins, Cells, bins_of_range, bins_of_values, lay_side_by_side
+from driftgate.profiles.columns import Column, NumberColumn
 from driftgate.profiles.grid import Floats
-from driftgate.profiles.profile import Column, NumberColumn
 
 # Fewer expected rows than this in a cell, and the chi-square approximation does not hold (Cochran 1954).
 _LEAST_EXPECTED = 5

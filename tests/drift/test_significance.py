@@ -17,8 +17,8 @@ from driftgate.drift.significance import (
     proportions_p_value,
     seed_of,
 )
+from driftgate.profiles.columns import NumberColumn, category_column, number_column
 from driftgate.profiles.grid import number_grid
-from driftgate.profiles.profile import NumberColumn, category_column, number_column
 from driftgate.profiles.scores import score, without_bias
 
 SAMPLES = {

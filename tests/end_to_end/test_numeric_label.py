@@ -28,9 +28,8 @@ from driftgate.reports.text import performance_line, result_lines, verdict_markd
 from driftgate.run import Run
 from driftgate.store.history import past_record
 from driftgate.training.text import training_line
-from tests.conftest import new_database
-from tests.end_to_end.test_second_monitor import STORE
-from tests.workplace import Workplace, workplace_on
+from tests.end_to_end.own_repo import own_repo
+from tests.workplace import Workplace
 
 DEFINITIONS = """
 from datetime import timedelta
@@ -95,18 +94,7 @@ def place(
     server: ConnectionParameters, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workplace]:
     folder = tmp_path_factory.mktemp("trips")
-    repo = folder / "trips"
-    repo.mkdir()
-    (repo / "feature_store.yaml").write_text(STORE.replace("project: parcels", "project: trips"))
-    (repo / "definitions.py").write_text(DEFINITIONS)
-    (folder / "monitors.toml").write_text(MONITORS)
-    with (
-        new_database(server) as parameters,
-        workplace_on(parameters, prefect_api, folder) as here,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv("DRIFTGATE_MONITORS", str(folder / "monitors.toml"))
-        patch.delenv("FEAST_REPO")
+    with own_repo(server, prefect_api, folder, "trips", DEFINITIONS, MONITORS) as here:
         columns = "trip_id text, at timestamptz, rain double precision, wind double precision, line text"
         with here.engine.begin() as connection:
             connection.exec_driver_sql(f"CREATE TABLE weather ({columns})")
@@ -117,7 +105,7 @@ def place(
                 month = rows(number)
                 connection.execute(text("INSERT INTO weather VALUES (:trip_id, :at, :rain, :wind, :line)"), month)
                 connection.execute(text("INSERT INTO outcomes VALUES (:trip_id, :at, :minutes_late, :how)"), month)
-        ensure_applied(here.engine, parameters, repo)
+        ensure_applied(here.engine, here.parameters, folder / "trips")
         yield here
 
 

@@ -12,26 +12,8 @@ from driftgate.drift.result import ColumnState
 from driftgate.features.applying import ensure_applied
 from driftgate.reports.text import target_line
 from driftgate.run import Run
-from tests.conftest import new_database
-from tests.workplace import Workplace, workplace_on
-
-STORE = """
-project: parcels
-provider: local
-registry:
-  registry_type: sql
-  path: ${FEAST_REGISTRY_URL}
-offline_store:
-  type: postgres
-  entity_select_mode: embed_query
-  host: ${POSTGRES_HOST}
-  port: ${POSTGRES_PORT}
-  database: ${POSTGRES_DB}
-  user: ${POSTGRES_USER}
-  password: "${POSTGRES_PASSWORD}"
-  sslmode: ${POSTGRES_SSLMODE}
-entity_key_serialization_version: 3
-"""
+from tests.end_to_end.own_repo import own_repo
+from tests.workplace import Workplace
 
 DEFINITIONS = """
 from datetime import timedelta
@@ -106,21 +88,10 @@ def place(
     server: ConnectionParameters, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workplace]:
     folder = tmp_path_factory.mktemp("parcels")
-    repo = folder / "parcels"
-    repo.mkdir()
-    (repo / "feature_store.yaml").write_text(STORE)
-    (repo / "definitions.py").write_text(DEFINITIONS)
-    (folder / "monitors.toml").write_text(MONITORS)
-    with (
-        new_database(server) as parameters,
-        workplace_on(parameters, prefect_api, folder) as here,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv("DRIFTGATE_MONITORS", str(folder / "monitors.toml"))
-        patch.delenv("FEAST_REPO")
+    with own_repo(server, prefect_api, folder, "parcels", DEFINITIONS, MONITORS) as here:
         with here.engine.begin() as connection:
             connection.exec_driver_sql(TABLES.replace("%", "%%"))
-        ensure_applied(here.engine, parameters, repo)
+        ensure_applied(here.engine, here.parameters, folder / "parcels")
         yield here
 
 

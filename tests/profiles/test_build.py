@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from driftgate.profiles.build import count_column, measure
+from driftgate.profiles.columns import CategoryColumn, NumberColumn
 from driftgate.profiles.grid import Form
-from driftgate.profiles.profile import CategoryColumn, NumberColumn
 from tests.profiles.months import JANUARY
 
 NOON = datetime(2024, 1, 30, 12, tzinfo=UTC)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from driftgate.errors import DataError
 from driftgate.profiles.build import make_grid, measure, must_renew
+from driftgate.profiles.columns import category_column, number_column
 from driftgate.profiles.grid import MOST_VALUES, OFFSETS, CategoryGrid, Form, Grid, NumberGrid, number_grid
-from driftgate.profiles.profile import Profile, category_column, number_column
+from driftgate.profiles.profile import Profile
 from tests.profiles.months import FORMS, JANUARY, SHAPES, month
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 # Imports evidently without its warnings, and registers our own methods with it.
 from driftgate.drift.evidently_adapter import ColumnType
 from driftgate.methods import METHODS
+from driftgate.profiles.columns import CategoryColumn, NumberColumn, category_column, number_column
 from driftgate.profiles.grid import category_grid, number_grid
-from driftgate.profiles.profile import CategoryColumn, NumberColumn, category_column, number_column
 from driftgate.profiles.scores import score, without_bias
 from tests.profiles.months import SHAPES
 
