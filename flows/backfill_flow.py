@@ -15,16 +15,14 @@ from driftgate.features.state import MonthState
 from driftgate.monitors import Monitor, read_monitor
 from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
 from driftgate.planning import Plan, Reports, make_plan
-from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.store.history import past_runs
 from flows.monitor import monitor_month, monitor_planned
-from flows.notification import failures_told
+from flows.notification import failures_reported
 from flows.planning import prepare
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
 from flows.runtime.progress import tracked
-from flows.runtime.pushing import failures_pushed
 from flows.runtime.steps import DATABASE_RETRIES, STEP
 
 plain_errors.install()
@@ -151,11 +149,7 @@ def monitor_new_months(monitor: str | None = None) -> list[PairOutcome]:
     """
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
-    with (
-        failures_told(runtime.settings, monitor),
-        failures_pushed(runtime, MONITOR_FLOW, monitor),
-        runtime.scratch() as folder,
-    ):
+    with failures_reported(runtime, monitor), runtime.scratch() as folder:
         pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")

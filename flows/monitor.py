@@ -39,11 +39,11 @@ from flows.monitor_steps import (
     target_step,
     workspace_step,
 )
-from flows.notification import failures_told
+from flows.notification import failures_reported
 from flows.retrain_action import require_retraining
 from flows.runtime import plain_errors
 from flows.runtime.environment import Runtime, monitor_of_run, start_workers
-from flows.runtime.pushing import Clock, failures_pushed
+from flows.runtime.pushing import Clock
 
 plain_errors.install()
 
@@ -83,10 +83,7 @@ def monitor_month(
     runtime = Runtime.from_environment()
     monitor = runtime.monitor_name(monitor)
     start_workers(runtime, draw=reports is Reports.ALL)
-    with (
-        failures_told(runtime.settings, monitor, notify=notify),
-        failures_pushed(runtime, MONITOR_FLOW, monitor) as clock,
-    ):
+    with failures_reported(runtime, monitor, notify=notify) as clock:
         plan = plan_step(runtime, Request(as_of_ref, as_of_cur, threshold, monitor))
         prepare_step(runtime, plan)
         return _run(runtime, plan, notify, reports, clock, {})
@@ -110,10 +107,7 @@ def monitor_planned(
     """
     runtime = Runtime.from_environment()
     start_workers(runtime, draw=reports is Reports.ALL)
-    with (
-        failures_told(runtime.settings, plan.monitor.name, notify=notify),
-        failures_pushed(runtime, MONITOR_FLOW, plan.monitor.name) as clock,
-    ):
+    with failures_reported(runtime, plan.monitor.name, notify=notify) as clock:
         return _run(runtime, plan, notify, reports, clock, known or {})
 
 

@@ -18,12 +18,15 @@ from driftgate.errors import UsageError
 from driftgate.monitors import Monitor, read_monitor
 from driftgate.notification import send
 from driftgate.performance.promotion import ModelComparison
+from driftgate.pushgateway import MONITOR_FLOW
 from driftgate.reports.index import records_of_page
 from driftgate.reports.messages import Message, decision_message, failure_message, promotion_message
 from driftgate.run import Run
 from driftgate.settings import Settings
 from driftgate.store.decisions import is_news
 from driftgate.supervision.state import read_status
+from flows.runtime.environment import Runtime
+from flows.runtime.pushing import Clock, failures_pushed
 from flows.runtime.steps import STEP
 
 
@@ -68,6 +71,16 @@ def failures_told(settings: Settings, monitor: str, *, notify: bool = True) -> I
         if notify:
             _try_to_send(settings, monitor, failure_message(monitor, error))
         raise
+
+
+@contextmanager
+def failures_reported(runtime: Runtime, monitor: str, *, notify: bool = True) -> Iterator[Clock]:
+    """Tell of a failure of a run of the monitor, and push it."""
+    with (
+        failures_told(runtime.settings, monitor, notify=notify),
+        failures_pushed(runtime, MONITOR_FLOW, monitor) as clock,
+    ):
+        yield clock
 
 
 @task(name="notification", **STEP)

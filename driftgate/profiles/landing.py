@@ -102,15 +102,14 @@ class Landing:
         """
         create_profile_tables(self.engine)
         states = self._states(months)
-        kept = {} if again else self._kept(states)
-        missing = [month for month in months if month not in kept]
-        if missing:
+        kept, why = self._look(states, again)
+        if why:
             with profile_lock(self.engine, self.monitor.name):
                 # Another process may have measured them while this one waited for the lock.
-                kept |= {} if again else self._kept({month: states[month] for month in missing})
-                for month in missing:
-                    if month not in kept:
-                        kept[month] = self._measure(states[month], again or self._why(states[month]))
+                measured, why = self._look({month: states[month] for month in why}, again)
+                kept |= measured
+                for month, reason in why.items():
+                    kept[month] = self._measure(states[month], reason)
         for month in months:
             found = kept[month]
             how = f"measured now: {found.why}" if found.why else "its profile is kept and holds"
@@ -123,15 +122,21 @@ class Landing:
         states = {month: asked.get(month) or self.known[month] for month in months}
         return {month: replace(state, measured_from=_by_this_release(state)) for month, state in states.items()}
 
-    def _kept(self, states: Mapping[date, MonthState]) -> dict[date, LandedMonth]:
-        """Return those of the months that are kept and still hold."""
-        found = {}
+    def _look(self, states: Mapping[date, MonthState], again: str) -> tuple[dict[date, LandedMonth], dict[date, str]]:
+        """Return those of the months that are kept and still hold, and why each other one is to be measured."""
+        if again:
+            return {}, dict.fromkeys(states, again)
+        found, why = {}, {}
         for month, state in states.items():
             kept = self._read(month)
-            if kept is not None and not self._differences(kept, state):
+            if kept is None:
+                why[month] = "nothing was kept of it"
+            elif changes := self._differences(kept, state):
+                why[month] = f"its sources have changed: {'; '.join(changes)}"
+            else:
                 assert kept.sample is not None
                 found[month] = LandedMonth(state, kept.profile, kept.sample)
-        return found
+        return found, why
 
     def _differences(self, kept: MonthProfile, state: MonthState) -> list[str]:
         found = kept.measured_from.differences(state.measured_from)
@@ -146,12 +151,6 @@ class Landing:
         except DataError as error:
             self.say(f"{self.monitor.name}: {month}: {error.received}; it is measured anew")
             return None
-
-    def _why(self, state: MonthState) -> str:
-        before = self._read(state.size.as_of)
-        if before is None:
-            return "nothing was kept of it"
-        return "its sources have changed: " + "; ".join(self._differences(before, state))
 
     def _measure(self, state: MonthState, why: str) -> LandedMonth:
         as_of = state.size.as_of
