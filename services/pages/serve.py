@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
+from driftgate.errors import UsageError
 from driftgate.process import end_on_signals, leave
 
 _LOCAL = {"127.0.0.1", "localhost", "[::1]"}
@@ -96,9 +97,11 @@ def main() -> NoReturn:
     try:
         with make_server(folder, given.host, given.port) as server:
             server.serve_forever()
-    except OSError as error:
-        print(f"nothing can listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
-        leave(2)
+    except (OSError, OverflowError) as error:
+        reason = f"nothing can listen on {given.host}:{given.port}: {getattr(error, 'strerror', None) or error}"
+        found = UsageError(reason, remedy="choose another --port or --host, or end what listens there")
+        print(f"{type(found).__name__}: {found}", file=sys.stderr)
+        leave(found.exit_code)
     except SystemExit as end:
         leave(end.code if isinstance(end.code, int) else 1)
     leave(0)

@@ -1,6 +1,8 @@
 """The pages over HTTP: what is in the folder and nothing else, to who asks this machine by its name."""
 
 import http.client
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +69,13 @@ def test_nobody_changes_anything(port: int, method: str) -> None:
 
 def test_a_page_elsewhere_cannot_ask_by_a_name_of_its_own(port: int) -> None:
     assert ask(port, "/", host="rebound.example")[0] == 421
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_port_that_cannot_be_had_is_plain_words_with_what_to_do(port: int, folder: Path, taken: bool) -> None:
+    asked = port if taken else 99999
+    line = [sys.executable, "-m", "services.pages.serve", "--port", str(asked), "--folder", str(folder)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    first, second = done.stderr.splitlines()
+    assert done.returncode == 2 and done.stdout == ""
+    assert first.startswith(f"UsageError: nothing can listen on 127.0.0.1:{asked}: ") and "--port" in second
