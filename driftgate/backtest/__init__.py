@@ -1,0 +1,1 @@
+"""Policies of retraining replayed over past months, and what each would have cost."""

@@ -1,0 +1,195 @@
+"""What the policies see: one model fitted on each month and scored on every later one, and the monitor's own results.
+
+What takes long is kept in files, so that a replay that was cut short goes on where it was.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from driftgate.backtest.kept import Kept
+from driftgate.backtest.replay import Scores
+from driftgate.decision import Decision, History, Policy, decide
+from driftgate.drift.comparison import Side, compare, target_drift
+from driftgate.drift.ledger import Ledger, build_ledger, excluded_fields, require_comparable
+from driftgate.drift.result import DriftResult, TargetDrift
+from driftgate.errors import DataError
+from driftgate.features.files import read_file
+from driftgate.measures import LabelKind, measures_of
+from driftgate.monitors import Monitor
+from driftgate.performance.evaluate import common_kind, evaluate
+from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, fit_probe, labelled, score_with
+from driftgate.performance.gain import gain_of
+from driftgate.performance.result import Gain, Performance
+from driftgate.performance.scoring import Scoring
+from driftgate.training.dataset import fingerprint, input_columns
+from driftgate.training.model import TrainedModel
+
+Track = Callable[[Sequence[int]], Iterator[int]]
+"""Yields what it is given, and shows how far that is."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What the monitor says of a month beside the model."""
+
+    drift: DriftResult
+    target: TargetDrift
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The months of a replay, oldest first, with labels.
+
+    Attributes:
+        monitor: whose decisions are replayed.
+        policy: when it wants a retraining.
+        sides: features, labels and profile of each month.
+        folder: for temporary files.
+        kept: files of what was found before.
+    """
+
+    monitor: Monitor
+    policy: Policy
+    sides: tuple[Side, ...]
+    folder: Path
+    kept: Kept
+    _models: dict[int, tuple[EvaluationModel, TrainedModel]] = field(default_factory=dict)
+
+    def scores(self, track: Track) -> Scores:
+        """Measure the model of each month on every later month.
+
+        Every model is measured on the same entities of a month: those that none of them has seen in training.
+
+        Raises:
+            DataError: a month has too few of them, or a model cannot be fitted or cannot read a month.
+        """
+        months = len(self.sides)
+        values = np.full((months, months), np.nan)
+        for month in track(range(1, months)):
+            name = self._name("scores", *range(month + 1))
+            values[:month, month] = self.kept.get(name, list[float], lambda month=month: self._column(month))
+        rule = measures_of(self._kind)[0]
+        days = tuple(side.size.as_of for side in self.sides)
+        return Scores(days, tuple(side.size.entities for side in self.sides), rule, values)
+
+    def decide(self, trained: int, month: int, history: History | None) -> Decision:
+        """Return the monitor's decision, see `driftgate.backtest.policies.Decide`."""
+        moved = self.kept.get(self._name("moved", month - 1, month), Moved, lambda: self._moved(month))
+        performance = self.kept.get(
+            self._name("performance", trained, month - 1, month), Performance, lambda: self._performance(trained, month)
+        )
+        found = decide(moved.drift, moved.target, self.policy, performance, history)
+        if history is None or not (found.signalled and self.policy.require_gain):
+            # A gain would change nothing.
+            return found
+        gain = self.kept.get(
+            self._name("gain", trained, month - 1, month), Gain, lambda: self._gain(trained, month, performance)
+        )
+        return decide(moved.drift, moved.target, self.policy, replace(performance, gain=gain), history)
+
+    def _column(self, month: int) -> list[float]:
+        """The deciding measure of every earlier model in a month."""
+        side = self.sides[month]
+        table, keys, labels = labelled(side.features, side.labels, self._key)
+        models = [self._model(trained) for trained in range(month)]
+        unseen = ~np.logical_or.reduce([np.isin(keys, evaluation.seen) for evaluation, _ in models])
+        part = table.filter(pa.array(unseen))
+        found = []
+        for evaluation, model in models:
+            scores = model.scores(input_columns(part, evaluation.inputs))
+            scored = evaluation.scored(keys[unseen], labels[unseen], scores)
+            if len(scored.labels) < self.monitor.min_rows or not scored.varied:
+                raise DataError(
+                    f"{side.size.as_of} has {len(scored.labels)} labelled entities that no earlier model was trained on",
+                    allowed=f"at least {self.monitor.min_rows}, whose labels differ",
+                    remedy="take other months by --from and --to, or set min_rows lower",
+                )
+            measure = measures_of(self._kind)[0].prepare(scored.labels, scored.scores)
+            found.append(float(measure(np.ones((1, len(scored.labels))))[0]))
+        return found
+
+    def _moved(self, month: int) -> Moved:
+        ref, cur = self.sides[month - 1], self.sides[month]
+        ledger = self._ledger(month)
+        return Moved(compare(ref, cur, ledger, self.monitor), target_drift(ref.labels, cur.labels))
+
+    def _performance(self, trained: int, month: int) -> Performance:
+        ref, cur = self.sides[month - 1], self.sides[month]
+        months = (ref.features, ref.labels), (cur.features, cur.labels)
+        scoring = self._scoring(trained, month)
+        assert scoring.evaluation is not None
+        assert scoring.cur is not None
+        return evaluate(scoring.evaluation, scoring.cur, *months, self.monitor)
+
+    def _gain(self, trained: int, month: int, performance: Performance) -> Gain:
+        scoring = self._scoring(trained, month)
+        return gain_of(scoring, performance, self.monitor, self.sides[month], self._ledger(month))
+
+    def _scoring(self, trained: int, month: int) -> Scoring:
+        evaluation, model = self._model(trained)
+        out = self.folder / f"scores_{trained}_{month}.arrow"
+        cur = ScoredMonth(out)
+        if not out.exists():
+            cur = score_with(evaluation, model, self.sides[month].features, self._key, out)
+        return Scoring(evaluation, cur, None, None)
+
+    def _ledger(self, month: int) -> Ledger:
+        """As the monitor accounts for the features of two months."""
+        ref, cur = self.sides[month - 1], self.sides[month]
+        ledger = build_ledger(
+            (ref.profile, cur.profile), cur.features.declared, self.monitor, cur.features.stale_views
+        )
+        require_comparable(ledger, self.monitor)
+        return ledger
+
+    def _model(self, trained: int) -> tuple[EvaluationModel, TrainedModel]:
+        """The model of a month, fitted as a training does."""
+        if trained not in self._models:
+            side = self.sides[trained]
+            excluded = {name for name, _ in excluded_fields(side.features.declared, self.monitor)}
+            names = tuple(item.name for item in side.features.declared if item.name not in excluded)
+            self._models[trained] = fit_probe(side.features, side.labels, self._key, names, self._kind)
+        return self._models[trained]
+
+    @property
+    def _key(self) -> str:
+        return self.monitor.entity.feast_key
+
+    @cached_property
+    def _kind(self) -> LabelKind:
+        """Of the label in all months."""
+        kind = common_kind(self.sides[0].labels, max((side.labels for side in self.sides), key=_is_number))
+        if kind is None or any(common_kind(self.sides[0].labels, side.labels) is None for side in self.sides):
+            raise DataError(
+                "the label has classes in some of the months and numbers in others",
+                allowed="months whose labels are of one kind",
+                remedy="take other months by --from and --to",
+            )
+        return kind
+
+    @cached_property
+    def _digests(self) -> tuple[str, ...]:
+        return tuple(_digest_of(side, self._key) for side in self.sides)
+
+    def _name(self, what: str, *months: int) -> str:
+        """A name that changes with whatever the result hangs on."""
+        settings = self.monitor.model_dump_json(exclude={"notify", "retrain", "report_folder", "feast_repo"})
+        parts = [settings, version("driftgate"), version("scikit-learn"), str(months[0]), *(self._digests[month] for month in months)]
+        return f"{what}_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:32]}"
+
+
+def _is_number(labels: object) -> bool:
+    return getattr(labels, "kind", None) is LabelKind.NUMERIC
+
+
+def _digest_of(side: Side, key: str) -> str:
+    assert side.labels.path is not None
+    tables = [read_file(path).sort_by(key) for path in (side.features.path, side.labels.path)]
+    return "|".join([side.size.as_of.isoformat(), str(side.size.entities), side.profile.grid, *map(fingerprint, tables)])

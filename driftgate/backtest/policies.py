@@ -1,0 +1,75 @@
+"""The policies that are replayed. What they see is what the monitor sees: its own `decide` says what is a signal."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from driftgate.backtest.replay import Policy, Prices, Scores, best_in_hindsight, replay
+from driftgate.decision import PERFORMANCE_KEY, Decision, Earlier, History
+
+Decide = Callable[[int, int, History | None], Decision]
+"""The monitor's decision on a month: the month of the serving model, the present month, and what was decided before;
+None where only the signals are asked for, and not whether one of them triggers."""
+
+
+class PolicyName(StrEnum):
+    """Names of the policies, in the order in which they are shown."""
+
+    NEVER = "never"
+    EVERY_MONTH = "every month"
+    DRIFT_SHARE = "drift share alone"
+    PERFORMANCE = "performance alone"
+    DRIFTGATE = "driftgate"
+    HINDSIGHT = "best in hindsight"
+
+
+@dataclass
+class Monitored:
+    """The monitor's own policy, which remembers what it decided before.
+
+    Attributes:
+        decide: the monitor's decision.
+        months: all that are replayed.
+        earlier: its decisions so far, newest first.
+    """
+
+    decide: Decide
+    months: Sequence[date]
+    earlier: list[Earlier] = field(default_factory=list)
+
+    def __call__(self, trained: int, month: int) -> bool:
+        """Decide as the monitor does, and remember it."""
+        history = History(tuple(self.earlier), self.months[trained])
+        found = self.decide(trained, month, history)
+        self.earlier.insert(0, Earlier(self.months[month], found.signalled, found.triggered))
+        return found.triggered
+
+
+def by_signal(decide: Decide, key: str) -> Policy:
+    """Return the policy that trains again whenever one signal is reached, and heeds nothing else.
+
+    Args:
+        decide: the monitor's decision.
+        key: of the signal's threshold.
+    """
+
+    def policy(trained: int, month: int) -> bool:
+        signals = decide(trained, month, None).signals
+        return any(signal.reached for signal in signals if signal.key == key)
+
+    return policy
+
+
+def retrainings(scores: Scores, prices: Prices, decide: Decide) -> dict[str, tuple[int, ...]]:
+    """Return for each policy the months that it trains on again."""
+    months = scores.months
+    policies: dict[str, Policy] = {
+        PolicyName.NEVER: lambda _trained, _month: False,
+        PolicyName.EVERY_MONTH: lambda _trained, _month: True,
+        PolicyName.DRIFT_SHARE: by_signal(decide, "threshold"),
+        PolicyName.PERFORMANCE: by_signal(decide, PERFORMANCE_KEY),
+        PolicyName.DRIFTGATE: Monitored(decide, months),
+    }
+    found = {name: replay(policy, len(months)) for name, policy in policies.items()}
+    return {**found, PolicyName.HINDSIGHT: best_in_hindsight(scores, prices)}
