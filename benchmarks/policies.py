@@ -7,7 +7,7 @@ those of the monitor, with `require_gain = true`.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from driftgate.backtest.evidence import Evidence
 from driftgate.backtest.kept import Kept
-from driftgate.backtest.policies import PolicyName, retrainings
-from driftgate.backtest.replay import Outcome, Prices, outcomes
+from driftgate.backtest.policies import PolicyName
+from driftgate.backtest.result import MULTIPLES, Backtest, backtest
 from driftgate.drift.comparison import Side
 from driftgate.features.entities import MonthSize
 from driftgate.features.files import write_file
@@ -40,18 +40,17 @@ MONITOR = Monitor.model_validate(
         "require_gain": True,
     }
 )
-MULTIPLES = (0.5, 1.0, 2.0, 4.0)
 
 _THEN = np.array([1.2, 0.9, 0.6, 0.0, 0.0, 0.0])
 _LATER = np.array([0.0, 0.0, 0.6, 0.9, 1.2, 0.0])
 
 Weights = np.ndarray
 Year = Callable[[int], tuple[Weights, float]]
-"""Takes the number of a month; returns what each feature says of the label, and where the features' means are."""
+"""Takes the number of a month; returns what each feature says of the label, and the season, from -1 to 1."""
 
 
 def _season(month: int) -> float:
-    return 0.8 * float(np.sin(2 * np.pi * month / 12))
+    return float(np.sin(2 * np.pi * month / 12))
 
 
 def _mixed(share: float) -> Weights:
@@ -59,22 +58,24 @@ def _mixed(share: float) -> Weights:
 
 
 YEARS: dict[str, Year] = {
-    "calm": lambda month: (_THEN, 0.0),
+    "calm": lambda _month: (_THEN, 0.0),
     "seasonal": lambda month: (_THEN, _season(month)),
     "sudden": lambda month: (_mixed(float(month >= 12)), 0.0),
     "gradual": lambda month: (_mixed(min(max((month - 6) / 12, 0.0), 1.0)), 0.0),
     "recurring": lambda month: (_mixed(float(month // 6 % 2)), 0.0),
 }
-"""Calm: nothing changes. Seasonal: the features move with the season, and mean the same. Sudden: what they mean changes
-in month 12, for good. Gradual: it changes from month 6 to month 18. Recurring: it changes every six months, and back."""
+"""Calm: nothing changes. Seasonal: the features move with the season, and mean the same; when they are close together
+the label is hard to tell, which no training mends. Sudden: what they mean changes in month 12, for good. Gradual: it
+changes from month 6 to month 18. Recurring: it changes every six months, and back."""
 
 
 def month_of(year: Year, month: int, rows: int, seed: int, folder: Path) -> Side:
     """A month of a year as the monitor reads it."""
     random = np.random.default_rng([seed, month])
-    weights, mean = year(month)
+    weights, season = year(month)
     values = random.normal(size=(rows, FEATURES))
-    values[:, :3] += mean
+    values *= 1 + 0.4 * season
+    values[:, :3] += 0.8 * season
     labels = random.random(rows) < 1 / (1 + np.exp(-(values @ weights - 1)))
     as_of, keys = date(2024 + month // 12, month % 12 + 1, 28), [f"{month}-{row}" for row in range(rows)]
     table = pa.table({"id": keys} | {item.name: values[:, at] for at, item in enumerate(DECLARED)})
@@ -86,17 +87,28 @@ def month_of(year: Year, month: int, rows: int, seed: int, folder: Path) -> Side
     return Side(MonthSize(as_of, rows, rows), features, label, measure_features(table, DECLARED, as_of))
 
 
-def backtest(year: Year, months: int, rows: int, seed: int) -> dict[float, list[Outcome]]:
-    """What each policy costs in a year, by how many times the usual price a retraining costs."""
+def replayed(year: Year, months: int, rows: int, seed: int) -> Backtest:
+    """Every policy over a year."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         sides = tuple(month_of(year, month, rows, seed, folder) for month in range(months))
         evidence = Evidence(MONITOR, policy_of(MONITOR), sides, folder, Kept(folder / "kept"))
-        scores, found = evidence.scores(iter), {}
-        for multiple in MULTIPLES:
-            prices = Prices(multiple * MONITOR.performance_drop, np.ones(months))
-            found[multiple] = outcomes(scores, prices, retrainings(scores, prices, evidence.decide))
-        return found
+        return backtest(MONITOR, evidence.scores(), evidence.decide)
+
+
+def table(found: Sequence[Backtest]) -> list[str]:
+    """A row for each policy: means over the years."""
+    lines = []
+    for policy in PolicyName:
+        items = [each.outcome(policy) for each in found]
+        means = [np.mean([each.regrets[multiple][policy] for each in found]) for multiple in MULTIPLES]
+        cells = [
+            f"{np.mean([len(item.retrained) for item in items]):.1f}",
+            f"{np.mean([item.performance for item in items]):.3f}",
+            *(f"{mean:.2f}" for mean in means),
+        ]
+        lines.append(f"| {policy} | {' | '.join(cells)} |")
+    return lines
 
 
 def main() -> None:
@@ -104,19 +116,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="years of each kind")
     parser.add_argument("--rows", type=int, default=2000, help="entities of a month")
     parser.add_argument("--months", type=int, default=24)
+    parser.add_argument("--years", nargs="*", default=list(YEARS), choices=list(YEARS))
     arguments = parser.parse_args()
     begun = time.monotonic()
-    for name, year in YEARS.items():
-        found = [backtest(year, arguments.months, arguments.rows, seed) for seed in range(arguments.seeds)]
-        print(f"\n{name}")
-        for policy in PolicyName:
-            rows = [[next(item for item in by[multiple] if item.policy == policy) for by in found] for multiple in MULTIPLES]
-            print(
-                f"| {policy} | {np.mean([len(item.retrained) for item in rows[1]]):.1f} "
-                f"| {np.mean([item.performance for item in rows[1]]):.3f} | "
-                + " | ".join(f"{np.mean([item.regret for item in row]):.2f}" for row in rows) + " |", flush=True
-            )
-    print(f"{time.monotonic() - begun:.0f} s")
+    for name in arguments.years:
+        numbers = (arguments.months, arguments.rows)
+        found = [replayed(YEARS[name], *numbers, seed) for seed in range(arguments.seeds)]
+        heads = [f"regret at {multiple:g}x" for multiple in MULTIPLES]
+        print(f"\n| {name} | retrainings | mean AUC | {' | '.join(heads)} |\n{'| --- ' * (3 + len(heads))}|")
+        print(*table(found), sep="\n", flush=True)
+    print(f"\n{arguments.seeds} years of each kind, {time.monotonic() - begun:.0f} s")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ What takes long is kept in files, so that a replay that was cut short goes on wh
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from driftgate.backtest.kept import Kept
-from driftgate.backtest.replay import Scores
+from driftgate.backtest.replay import Scores, Track, untracked
 from driftgate.decision import Decision, History, Policy, decide
 from driftgate.drift.comparison import Side, compare, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, excluded_fields, require_comparable
@@ -23,16 +22,13 @@ from driftgate.errors import DataError
 from driftgate.features.files import read_file
 from driftgate.measures import LabelKind, measures_of
 from driftgate.monitors import Monitor
-from driftgate.performance.evaluate import common_kind, evaluate
+from driftgate.performance.evaluate import evaluate
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, fit_probe, labelled, score_with
 from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Gain, Performance
 from driftgate.performance.scoring import Scoring
 from driftgate.training.dataset import fingerprint, input_columns
 from driftgate.training.model import TrainedModel
-
-Track = Callable[[Sequence[int]], Iterator[int]]
-"""Yields what it is given, and shows how far that is."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Evidence:
     kept: Kept
     _models: dict[int, tuple[EvaluationModel, TrainedModel]] = field(default_factory=dict)
 
-    def scores(self, track: Track) -> Scores:
+    def scores(self, track: Track = untracked) -> Scores:
         """Measure the model of each month on every later month.
 
         Every model is measured on the same entities of a month: those that none of them has seen in training.
@@ -70,28 +66,25 @@ class Evidence:
         Raises:
             DataError: a month has too few of them, or a model cannot be fitted or cannot read a month.
         """
-        months = len(self.sides)
-        values = np.full((months, months), np.nan)
-        for month in track(range(1, months)):
-            name = self._name("scores", *range(month + 1))
-            values[:month, month] = self.kept.get(name, list[float], lambda month=month: self._column(month))
-        rule = measures_of(self._kind)[0]
         days = tuple(side.size.as_of for side in self.sides)
-        return Scores(days, tuple(side.size.entities for side in self.sides), rule, values)
+        values = np.full((len(days), len(days)), np.nan)
+        for month, _ in enumerate(track(days[1:], "scoring"), 1):
+            name = self._name("scores", *range(month + 1))
+            values[:month, month] = self.kept.get(name, list[float], partial(self._column, month))
+        entities = tuple(side.size.entities for side in self.sides)
+        return Scores(days, entities, measures_of(self._kind)[0], values)
 
     def decide(self, trained: int, month: int, history: History | None) -> Decision:
         """Return the monitor's decision, see `driftgate.backtest.policies.Decide`."""
-        moved = self.kept.get(self._name("moved", month - 1, month), Moved, lambda: self._moved(month))
-        performance = self.kept.get(
-            self._name("performance", trained, month - 1, month), Performance, lambda: self._performance(trained, month)
-        )
+        pair = (trained, month - 1, month)
+        moved = self.kept.get(self._name("moved", *pair[1:]), Moved, partial(self._moved, month))
+        name = self._name("performance", *pair)
+        performance = self.kept.get(name, Performance, partial(self._performance, trained, month))
         found = decide(moved.drift, moved.target, self.policy, performance, history)
         if history is None or not (found.signalled and self.policy.require_gain):
             # A gain would change nothing.
             return found
-        gain = self.kept.get(
-            self._name("gain", trained, month - 1, month), Gain, lambda: self._gain(trained, month, performance)
-        )
+        gain = self.kept.get(self._name("gain", *pair), Gain, partial(self._gain, trained, month, performance))
         return decide(moved.drift, moved.target, self.policy, replace(performance, gain=gain), history)
 
     def _column(self, month: int) -> list[float]:
@@ -107,7 +100,7 @@ class Evidence:
             scored = evaluation.scored(keys[unseen], labels[unseen], scores)
             if len(scored.labels) < self.monitor.min_rows or not scored.varied:
                 raise DataError(
-                    f"{side.size.as_of} has {len(scored.labels)} labelled entities that no earlier model was trained on",
+                    f"{side.size.as_of} has {len(scored.labels)} labelled entities that no earlier model has seen",
                     allowed=f"at least {self.monitor.min_rows}, whose labels differ",
                     remedy="take other months by --from and --to, or set min_rows lower",
                 )
@@ -143,9 +136,7 @@ class Evidence:
     def _ledger(self, month: int) -> Ledger:
         """As the monitor accounts for the features of two months."""
         ref, cur = self.sides[month - 1], self.sides[month]
-        ledger = build_ledger(
-            (ref.profile, cur.profile), cur.features.declared, self.monitor, cur.features.stale_views
-        )
+        ledger = build_ledger((ref.profile, cur.profile), cur.features.declared, self.monitor, cur.features.stale_views)
         require_comparable(ledger, self.monitor)
         return ledger
 
@@ -162,17 +153,19 @@ class Evidence:
     def _key(self) -> str:
         return self.monitor.entity.feast_key
 
-    @cached_property
+    @property
     def _kind(self) -> LabelKind:
-        """Of the label in all months."""
-        kind = common_kind(self.sides[0].labels, max((side.labels for side in self.sides), key=_is_number))
-        if kind is None or any(common_kind(self.sides[0].labels, side.labels) is None for side in self.sides):
+        """Of the label in all months: 0 and 1 in some of them and other numbers in others are numbers."""
+        kinds = {side.labels.kind for side in self.sides} - {None}
+        if len(kinds) == 1:
+            return kinds.pop() or LabelKind.BOOLEAN
+        if LabelKind.CATEGORICAL in kinds:
             raise DataError(
                 "the label has classes in some of the months and numbers in others",
                 allowed="months whose labels are of one kind",
                 remedy="take other months by --from and --to",
             )
-        return kind
+        return LabelKind.NUMERIC
 
     @cached_property
     def _digests(self) -> tuple[str, ...]:
@@ -181,15 +174,13 @@ class Evidence:
     def _name(self, what: str, *months: int) -> str:
         """A name that changes with whatever the result hangs on."""
         settings = self.monitor.model_dump_json(exclude={"notify", "retrain", "report_folder", "feast_repo"})
-        parts = [settings, version("driftgate"), version("scikit-learn"), str(months[0]), *(self._digests[month] for month in months)]
+        versions = version("driftgate"), version("scikit-learn")
+        parts = [settings, *versions, *(self._digests[month] for month in months)]
         return f"{what}_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:32]}"
-
-
-def _is_number(labels: object) -> bool:
-    return getattr(labels, "kind", None) is LabelKind.NUMERIC
 
 
 def _digest_of(side: Side, key: str) -> str:
     assert side.labels.path is not None
     tables = [read_file(path).sort_by(key) for path in (side.features.path, side.labels.path)]
-    return "|".join([side.size.as_of.isoformat(), str(side.size.entities), side.profile.grid, *map(fingerprint, tables)])
+    what = (side.size.as_of, side.size.entities, side.profile.grid, *map(fingerprint, tables))
+    return "|".join(map(str, what))

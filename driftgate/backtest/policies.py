@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from driftgate.backtest.replay import Policy, Prices, Scores, best_in_hindsight, replay
+from driftgate.backtest.replay import Policy, Track, replay, untracked
 from driftgate.decision import PERFORMANCE_KEY, Decision, Earlier, History
 
 Decide = Callable[[int, int, History | None], Decision]
@@ -61,9 +61,8 @@ def by_signal(decide: Decide, key: str) -> Policy:
     return policy
 
 
-def retrainings(scores: Scores, prices: Prices, decide: Decide) -> dict[str, tuple[int, ...]]:
-    """Return for each policy the months that it trains on again."""
-    months = scores.months
+def retrainings(months: Sequence[date], decide: Decide, track: Track = untracked) -> dict[str, tuple[int, ...]]:
+    """Return for each policy but the best in hindsight the months that it trains on again."""
     policies: dict[str, Policy] = {
         PolicyName.NEVER: lambda _trained, _month: False,
         PolicyName.EVERY_MONTH: lambda _trained, _month: True,
@@ -71,5 +70,4 @@ def retrainings(scores: Scores, prices: Prices, decide: Decide) -> dict[str, tup
         PolicyName.PERFORMANCE: by_signal(decide, PERFORMANCE_KEY),
         PolicyName.DRIFTGATE: Monitored(decide, months),
     }
-    found = {name: replay(policy, len(months)) for name, policy in policies.items()}
-    return {**found, PolicyName.HINDSIGHT: best_in_hindsight(scores, prices)}
+    return {name: replay(policies[name], len(months)) for name in track(list(policies), "replaying")}

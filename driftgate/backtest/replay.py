@@ -5,9 +5,10 @@ on. In month j a policy sees that month with its labels, and says whether to tra
 no longer decided upon: the model that it would give serves no month that is known.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,15 @@ from driftgate.measures import Floats, Measure
 
 Policy = Callable[[int, int], bool]
 """Takes the month that the serving model was trained on and the present one; returns whether to train on the latter."""
+
+
+Track = Callable[[Sequence[Any], str], Iterator[Any]]
+"""Yields the items of a long job, and shows how far it is; the text says what is done with them."""
+
+
+def untracked(items: Sequence[Any], what: str) -> Iterator[Any]:  # noqa: ARG001
+    """Yield the items, and show nothing."""
+    yield from items
 
 
 @dataclass(frozen=True)

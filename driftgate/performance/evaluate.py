@@ -37,11 +37,11 @@ def why_not(ref: LabelMonth, cur: LabelMonth, monitor: Monitor, champion: bool) 
     needed = [cur] if champion else [ref, cur]
     if cur.pending and (champion or not ref.reason):
         return not_measured(PerformanceState.PENDING, cur.reason)
-    reason = next(filter(None, map(_unusable, needed)), "")
+    reason = next(filter(None, map(why_unusable, needed)), "")
     return _not_computable(reason) if reason else None
 
 
-def _unusable(month: LabelMonth) -> str:
+def why_unusable(month: LabelMonth) -> str:
     """Why a month's labels cannot be measured against; empty where they can."""
     if month.reason:
         return f"{month.as_of}: {month.reason}"

@@ -75,12 +75,17 @@ def _values(record: RunRecord, signal: str, measure: str) -> tuple[float | None,
     return (found.drop if found and found.measure == measure else None), (found.threshold if found else None)
 
 
-def trend(shown: Sequence[Point], name: str) -> str:
+def trend(shown: Sequence[Point], name: str, most: float = 0.0) -> str:
     """A signal by month as a line, its threshold as a dashed one, a dot for each month; filled where it is reached.
 
     The months share the width evenly and stand in the middle of their part.
+
+    Args:
+        shown: the months from left to right.
+        name: of the signal.
+        most: a value that is to have its place on the scale, so that several plots have the same one.
     """
-    bottom, top = _range(shown)
+    bottom, top = _range(shown, most)
     across = [(number + 0.5) / len(shown) * 100 for number in range(len(shown))]
     placed = list(zip(across, shown, strict=True))
     lines = "".join(
@@ -114,9 +119,9 @@ def _limit_label(shown: Sequence[Point], bottom: float, top: float) -> str:
     return f"<em style='top:{_down(last, bottom, top):.2f}%'>threshold {last:.2f}</em>"
 
 
-def _range(shown: Sequence[Point]) -> tuple[float, float]:
+def _range(shown: Sequence[Point], most: float) -> tuple[float, float]:
     """The ends of the scale: it holds zero, every value and every threshold, with room above."""
-    values = [value for point in shown for value in (point.value, point.threshold) if value is not None]
+    values = [value for point in shown for value in (point.value, point.threshold) if value is not None] + [most]
     bottom, top = min(0.0, *values, 0.0), max(0.02, *values, 0.02)
     return bottom, top + (top - bottom) * 0.25
 

@@ -6,7 +6,6 @@ The switch between references is a group of radio buttons, which needs no script
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date
 from html import escape
 
 from driftgate.pairs import Pair
@@ -14,7 +13,7 @@ from driftgate.reports import charts
 from driftgate.reports.layout import link, name_html, page, tone_label
 from driftgate.reports.sentences import action, headline, tone
 from driftgate.reports.series import Series, series_of
-from driftgate.reports.words import month_name
+from driftgate.reports.words import month_name, short_month
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
@@ -66,7 +65,7 @@ def _choice(number: int, series: Series, pages: Mapping[Pair, str]) -> str:
 
 def _months(series: Series, pages: Mapping[Pair, str]) -> str:
     shown = series.records[-_MOST_MONTHS:]
-    heads = "".join(f"<th scope='col'>{_short(record.inputs.as_of_cur)}</th>" for record in shown)
+    heads = "".join(f"<th scope='col'>{short_month(record.inputs.as_of_cur)}</th>" for record in shown)
     answers = "".join(f"<td>{_answer(record, pages)}</td>" for record in shown)
     older = len(series.records) - len(shown)
     note = f"<p class='small soft'>{older} older months are in the overview.</p>" if older else ""
@@ -76,12 +75,6 @@ def _months(series: Series, pages: Mapping[Pair, str]) -> str:
         f"<thead><tr><th scope='row'>Month</th>{heads}</tr></thead><tbody><tr><th scope='row'>Answer</th>{answers}</tr>"
         f"{_signals(shown)}{_heat(shown)}</tbody></table></div>{note}"
     )
-
-
-def _short(day: date) -> str:
-    """A month for the head of a narrow column; the day too where it is not the last of its month."""
-    words = month_name(day).split()
-    return f"{' '.join([*words[:-2], words[-2][:3]])}<br>{words[-1]}"
 
 
 def _answer(record: RunRecord, pages: Mapping[Pair, str]) -> str:

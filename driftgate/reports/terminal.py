@@ -20,7 +20,7 @@ def runs_table(runs: Sequence[RunRecord]) -> list[str]:
     rows: list[tuple[str, ...]] = [(*head, "so far"), *map(_run_row, runs)]
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _run_row(run: RunRecord) -> tuple[str, ...]:
@@ -62,17 +62,17 @@ def run_lines(record: RunRecord) -> list[str]:
 def runs_document(monitor: str, runs: Sequence[RunRecord]) -> str:
     """The runs of a monitor in the order given, each as its record, without the features."""
     records = [{name: value for name, value in run.content.items() if name != "columns"} for run in runs]
-    return _text({"monitor": monitor, "runs": records})
+    return json_text({"monitor": monitor, "runs": records})
 
 
 def run_document(record: RunRecord) -> str:
     """One run as its record."""
-    return _text(record.content)
+    return json_text(record.content)
 
 
 def months_document(monitor: str, months: Sequence[date]) -> str:
     """The loaded months of a monitor in the order given."""
-    return _text({"monitor": monitor, "months": [month.isoformat() for month in months]})
+    return json_text({"monitor": monitor, "months": [month.isoformat() for month in months]})
 
 
 def _flip_lines(decision: Decision) -> list[str]:
@@ -117,7 +117,7 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
     relations = [f"what single features say about the label (AUC) changed most in: {changed}"] if changed else []
     head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} users it has not seen:"
     gain = [f"gain in {found.rule.unit} of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
-    return [head, *_aligned(rows), *relations, *gain, ""]
+    return [head, *aligned(rows), *relations, *gain, ""]
 
 
 def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:
@@ -135,17 +135,19 @@ def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:
         )
         for item in columns
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of cells as lines whose columns stand below each other."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _text(content: dict[str, Any]) -> str:
+def json_text(content: dict[str, Any]) -> str:
+    """A document of a command."""
     return json.dumps(content, indent=2, allow_nan=False)

@@ -21,6 +21,16 @@ def month_name(day: date) -> str:
     return name if last else f"{day.day} {name}"
 
 
+def short_month(day: date) -> str:
+    """A month for the head of a narrow column, as HTML; the day too where it is not the last of its month.
+
+    >>> short_month(date(2024, 2, 29))
+    'Feb<br>2024'
+    """
+    words = month_name(day).split()
+    return f"{' '.join([*words[:-2], words[-2][:3]])}<br>{words[-1]}"
+
+
 def label_name(record: RunRecord) -> str:
     """The column of the label, or "the label" where the monitor has none."""
     return record.inputs.label.column if record.inputs.label else "the label"

@@ -14,6 +14,7 @@ from driftgate.errors import DriftgateError, UsageError
 from driftgate.planning import Request
 from driftgate.process import leave, limited_memory, noted_signal, require_files
 from driftgate.snapshots.dates import parse_as_of
+from flows.cli import backtest as backtest_commands
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
 from flows.cli import profiles as profile_commands
@@ -39,6 +40,7 @@ for group in (
     retrain_commands,
     serve_commands,
     history_commands,
+    backtest_commands,
     profile_commands,
     stack_commands,
 ):

@@ -1,0 +1,120 @@
+"""The page of a backtest: what each policy costs, and what it loses in which month. Pure, from result to HTML."""
+
+from collections.abc import Sequence
+from html import escape
+
+from driftgate.backtest.policies import PolicyName
+from driftgate.backtest.replay import Outcome
+from driftgate.backtest.result import MULTIPLES, Backtest
+from driftgate.reports import charts
+from driftgate.reports.backtest_text import amount_text, cost_text, mean_text, unit_text
+from driftgate.reports.layout import page
+from driftgate.reports.words import month_name, short_month
+
+_ABOUT = {
+    PolicyName.NEVER: "the first model serves throughout",
+    PolicyName.EVERY_MONTH: "each month is trained on",
+    PolicyName.DRIFT_SHARE: "whenever enough features have moved",
+    PolicyName.PERFORMANCE: "whenever the model is surely worse by enough",
+    PolicyName.DRIFTGATE: "what this monitor decides",
+    PolicyName.HINDSIGHT: "the least cost, known only afterwards",
+}
+
+
+def render(found: Backtest) -> str:
+    """The page as HTML."""
+    main = f"{_hero(found)}\n{_costs(found)}\n{_months(found)}\n{_how(found)}"
+    return page(f"{found.monitor}: backtest", [(found.monitor, "monitor.html"), ("Backtest", "")], main)
+
+
+def _hero(found: Backtest) -> str:
+    months, best, own = found.scores.months, found.best, found.outcome(PolicyName.DRIFTGATE)
+    span = f"{month_name(months[0])} to {month_name(months[-1])}, {len(months)} months"
+    if best.policy == PolicyName.DRIFTGATE:
+        tone, title = "calm", "No other policy would have cost less than this monitor's decisions"
+    else:
+        tone, title = "wait", f"“{best.policy.capitalize()}” would have cost less than this monitor's decisions"
+    number = len(own.retrained)
+    times = "once" if number == 1 else f"{number} times" if number else "never"
+    more = (
+        f"It would have trained again {times}, and cost {cost_text(found, own.regret)} more than the best in hindsight"
+        + (f"; {best.policy} would have cost {cost_text(found, best.regret)} more." if best is not own else ".")
+    )
+    return (
+        f"<div class='hero {tone}'><p class='soft small'>{escape(found.monitor)}, {span}</p><h1>{title}</h1>"
+        f"<p class='more'>{escape(more)}</p></div>"
+    )
+
+
+def _costs(found: Backtest) -> str:
+    measure = found.scores.measure
+    others = [multiple for multiple in MULTIPLES if multiple != 1.0]
+    heads = ["Policy", "Retrainings", f"Mean {measure.short}", "Cost", "Cost beyond the best in hindsight"]
+    heads += [f"The same at {multiple:g}&#160;&#215;" for multiple in others]
+    most = max(item.regret for item in found.outcomes) or 1.0
+    rows = "".join(_cost_row(found, item, most, others) for item in found.outcomes)
+    return (
+        f"<section><h2>What each policy costs</h2><p class='soft'>In {escape(unit_text(found))}. A retraining costs "
+        f"{escape(cost_text(found, found.prices.retraining))}; the last columns say what follows where it costs half, "
+        "twice or four times as much.</p>"
+        "<div class='scroll' tabindex='0' role='region' aria-label='What each policy costs'>"
+        "<table class='ledger stack'><thead><tr>"
+        + "".join(f"<th scope='col'>{head}</th>" for head in heads)
+        + f"</tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _cost_row(found: Backtest, item: Outcome, most: float, others: Sequence[float]) -> str:
+    width = item.regret / most * 100
+    bar = (
+        f"<div class='far'><div class='bar' aria-hidden='true'><i style='width:{width:.2f}%'></i></div>"
+        f"<span class='number'>{amount_text(found, item.regret)}</span></div>"
+    )
+    cells = [
+        ("retrainings", "number", str(len(item.retrained))),
+        ("mean", "number", mean_text(found, item)),
+        ("cost", "number", amount_text(found, item.cost)),
+        ("beyond the best", "away", bar),
+    ]
+    regrets = [(multiple, found.regrets[multiple][item.policy]) for multiple in others]
+    cells += [(f"at {multiple:g} x", "number", amount_text(found, regret)) for multiple, regret in regrets]
+    shown = "".join(f"<td class='{kind}' data-name='{name}'>{cell}</td>" for name, kind, cell in cells)
+    about = f"<br><small class='soft'>{_ABOUT[PolicyName(item.policy)]}</small>"
+    return f"<tr><th scope='row'>{escape(item.policy.capitalize())}{about}</th>{shown}</tr>"
+
+
+def _months(found: Backtest) -> str:
+    served = found.scores.months[1:]
+    heads = "".join(f"<th scope='col'>{short_month(month)}</th>" for month in served)
+    top = max(max(item.lost) for item in found.outcomes)
+    rows = "".join(_month_row(found, item, top) for item in found.outcomes)
+    return (
+        "<section><h2>What each policy loses month by month</h2><p class='soft'>How much worse the model is than "
+        f"the best of all earlier ones, in {escape(found.scores.measure.unit)}, on one scale. A filled dot: the policy "
+        "trains on that month, and the new model serves from the next one on.</p>"
+        "<div class='scroll' tabindex='0' role='region' aria-label='Losses by month'>"
+        f"<table class='months' style='--count:{len(served)}'><colgroup><col class='gutter'></colgroup>"
+        f"<thead><tr><th scope='row'>Month</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _month_row(found: Backtest, item: Outcome, top: float) -> str:
+    days = found.scores.months
+    shown = [charts.Point(days[month], lost, None, month in item.retrained) for month, lost in enumerate(item.lost, 1)]
+    name = item.policy.capitalize()
+    total = f"{sum(item.lost):.3f} lost in all"
+    return (
+        f"<tr class='signal'><th scope='row'>{escape(name)}<small>{total}</small></th>"
+        f"<td colspan='{len(shown)}'>{charts.trend(shown, f'Lost by {item.policy}', top)}</td></tr>"
+    )
+
+
+def _how(found: Backtest) -> str:
+    left_out = "".join(f"<li>{month}: {escape(reason)}</li>" for month, reason in found.left_out.items())
+    more = f"<p style='margin-top:.8rem'>Months left out:</p><ul>{left_out}</ul>" if left_out else ""
+    return (
+        "<section><h2>How it is replayed</h2><p class='soft'>One model is trained on each month. The first serves from "
+        "the second month on. In each month a policy sees that month with its labels, and what it did before; a model "
+        "trained then serves from the next month on. A model is measured only on later months, and on entities that no "
+        f"model was trained on.</p>{more}</section>"
+    )
