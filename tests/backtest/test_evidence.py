@@ -1,0 +1,113 @@
+"""The evidence: honest scores, the monitor's own decision, and what is kept and read again."""
+
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driftgate.backtest.evidence import Evidence
+from driftgate.backtest.kept import Kept
+from driftgate.decision import History
+from driftgate.drift.comparison import Side
+from driftgate.errors import DataError
+from driftgate.measures import LabelKind
+from driftgate.performance.evaluation_model import fit_probe
+from driftgate.planning import policy_of
+from tests.drift.months import side
+from tests.performance.months import monitor
+from tests.performance.months import month as month_files
+
+MONTHS = [date(2024, month, 28) for month in range(1, 5)]
+USERS = 1000
+MONITOR = monitor(min_rows=50, require_gain=True, on_incomparable="count_as_drift")
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[Side, ...]:
+    """Four months of the same users; from the third on the features mean the opposite."""
+    folder = tmp_path_factory.mktemp("months")
+    strengths = (2.0, 2.0, -2.0, -2.0)
+    months = zip(MONTHS, strengths, strict=True)
+    return tuple(side(*month_files(folder, day, USERS, at, strength)) for at, (day, strength) in enumerate(months))
+
+
+@pytest.fixture
+def evidence(sides: tuple[Side, ...], tmp_path: Path) -> Evidence:
+    return Evidence(MONITOR, policy_of(MONITOR), sides, tmp_path, Kept(tmp_path / "kept"))
+
+
+def fits_of(monkeypatch: pytest.MonkeyPatch) -> list[date]:
+    """The months on which a model is fitted from here on."""
+    fitted: list[date] = []
+
+    def counted(month, *arguments):  # type: ignore[no-untyped-def]
+        fitted.append(month.as_of)
+        return fit_probe(month, *arguments)
+
+    monkeypatch.setattr("driftgate.backtest.evidence.fit_probe", counted)
+    return fitted
+
+
+def test_models_are_scored_on_later_months_alone(evidence: Evidence) -> None:
+    scores = evidence.scores()
+    assert scores.months == tuple(MONTHS) and scores.measure.name == "auc"
+    assert np.isnan(scores.values[np.tril_indices(4)]).all()
+    assert scores.values[0, 1] > 0.7 and scores.values[2, 3] > 0.7
+    assert max(scores.values[0, 2], scores.values[0, 3], scores.values[1, 2], scores.values[1, 3]) < 0.4
+
+
+def test_the_monitors_decision_is_made_with_its_gain(evidence: Evidence) -> None:
+    calm, changed = (evidence.decide(0, month, History(champion_trained_on=MONTHS[0])) for month in (1, 2))
+    assert not calm.signalled and changed.triggered
+    assert changed.reason_codes == ("auc_drop",)
+    # The third month's own model has nothing to gain in the fourth.
+    assert not evidence.decide(2, 3, History(champion_trained_on=MONTHS[2])).triggered
+
+
+def test_what_was_cut_short_goes_on_where_it_was(
+    evidence: Evidence, sides: tuple[Side, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = fits_of(monkeypatch)
+
+    def cut(items, what):  # type: ignore[no-untyped-def]
+        yield from items[:2]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evidence.scores(cut)
+    assert fitted == MONTHS[:2]
+    whole = evidence.scores()
+    assert fitted == MONTHS[:3], "each once"
+    decided = evidence.decide(0, 2, History())
+
+    fitted.clear()
+    again = replace(evidence, kept=Kept(evidence.kept.folder), _models={})
+    assert np.array_equal(again.scores().values, whole.values, equal_nan=True)
+    assert again.decide(0, 2, History()) == decided and fitted == []
+
+    other = replace(again, sides=(sides[1], *sides[1:]), _models={})
+    assert not np.array_equal(other.scores().values, whole.values, equal_nan=True)
+    assert fitted == [MONTHS[1], MONTHS[1], MONTHS[2]], "another first month: nothing that hangs on it is read"
+
+
+def test_what_is_kept_and_cannot_be_read_is_computed_again(tmp_path: Path) -> None:
+    kept, path = Kept(tmp_path), tmp_path / "a.json"
+    assert kept.get("a", list[float], lambda: [1.5, float("nan")])[0] == 1.5
+    assert np.isnan(kept.get("a", list[float], lambda: [2.0])[1]), "read, with the NaN that it had"
+    path.write_text(path.read_text()[:3])
+    assert kept.get("a", list[float], lambda: [2.0]) == [2.0]
+    assert json.loads(path.read_text()) == [2.0]
+    Kept(tmp_path).get("b", list[float], lambda: [3.0])
+    kept.delete_others()
+    assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_too_few_entities_and_mixed_labels_are_errors(evidence: Evidence, sides: tuple[Side, ...]) -> None:
+    with pytest.raises(DataError, match=r"2024-02-28 has \d+ labelled entities that no earlier model has seen"):
+        replace(evidence, monitor=monitor(min_rows=500)).scores()
+    classes = replace(sides[1], labels=replace(sides[1].labels, kind=LabelKind.CATEGORICAL))
+    with pytest.raises(DataError, match="classes in some of the months and numbers in others"):
+        replace(evidence, sides=(sides[0], classes, *sides[2:])).scores()
