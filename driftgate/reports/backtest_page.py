@@ -34,16 +34,22 @@ def _hero(found: Backtest) -> str:
         tone, title = "calm", "No other policy would have cost less than this monitor's decisions"
     else:
         tone, title = "wait", f"“{best.policy.capitalize()}” would have cost less than this monitor's decisions"
-    number = len(own.retrained)
-    times = "once" if number == 1 else f"{number} times" if number else "never"
-    more = (
-        f"It would have trained again {times}, and cost {cost_text(found, own.regret)} more than the best in hindsight"
-        + (f"; {best.policy} would have cost {cost_text(found, best.regret)} more." if best is not own else ".")
-    )
+    more = f"It would have trained again {_times(len(own.retrained))}, {_beyond(found, own)}"
+    more += "." if best is own else f"; {best.policy}, {_beyond(found, best)}."
     return (
         f"<div class='hero {tone}'><p class='soft small'>{escape(found.monitor)}, {span}</p><h1>{title}</h1>"
         f"<p class='more'>{escape(more)}</p></div>"
     )
+
+
+def _times(number: int) -> str:
+    return {0: "in no month", 1: "once"}.get(number, f"{number} times")
+
+
+def _beyond(found: Backtest, item: Outcome) -> str:
+    if amount_text(found, item.regret) == amount_text(found, 0.0):
+        return "at the cost of the best in hindsight"
+    return f"at a cost of {cost_text(found, item.regret)} beyond the best in hindsight"
 
 
 def _costs(found: Backtest) -> str:
@@ -58,16 +64,16 @@ def _costs(found: Backtest) -> str:
         f"{escape(cost_text(found, found.prices.retraining))}; the last columns say what follows where it costs half, "
         "twice or four times as much.</p>"
         "<div class='scroll' tabindex='0' role='region' aria-label='What each policy costs'>"
-        "<table class='ledger stack'><thead><tr>"
+        "<table class='ledger policies stack'><thead><tr>"
         + "".join(f"<th scope='col'>{head}</th>" for head in heads)
         + f"</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 
 def _cost_row(found: Backtest, item: Outcome, most: float, others: Sequence[float]) -> str:
-    width = item.regret / most * 100
+    drawn = f"<i style='width:{item.regret / most * 100:.2f}%'></i>" if item.regret else ""
     bar = (
-        f"<div class='far'><div class='bar' aria-hidden='true'><i style='width:{width:.2f}%'></i></div>"
+        f"<div class='far'><div class='bar' aria-hidden='true'>{drawn}</div>"
         f"<span class='number'>{amount_text(found, item.regret)}</span></div>"
     )
     cells = [

@@ -12,7 +12,7 @@ def backtest_lines(found: Backtest) -> list[str]:
     months, rule = found.scores.months, found.scores.measure
     head = (
         f"[Backtest] {found.monitor} months={len(months)} from={months[0]} to={months[-1]} measure={rule.name} "
-        f"retraining={cost_text(found, found.prices.retraining)}"
+        f"retraining_cost={cost_text(found, found.prices.retraining)}"
     )
     names = ("policy", "retrainings", f"mean {rule.name}", "cost", "regret")
     rows = [(*names, *(f"at {multiple:g}x" for multiple in MULTIPLES if multiple != 1.0))]
@@ -43,13 +43,14 @@ def amount_text(found: Backtest, value: float) -> str:
 
 
 def cost_text(found: Backtest, value: float) -> str:
-    """A cost with its unit."""
-    return amount_text(found, value) if found.prices.money else f"{value:g} {unit_text(found)}"
+    """A cost with its unit; money has the unit that the monitor's costs have."""
+    unit = "" if found.prices.money else f" {unit_text(found)}"
+    return f"{amount_text(found, value)}{unit}"
 
 
 def unit_text(found: Backtest) -> str:
     """What a cost is counted in."""
-    return "money" if found.prices.money else f"{found.scores.measure.unit} x months"
+    return "the money of retrain_cost" if found.prices.money else f"{found.scores.measure.unit} times months"
 
 
 def backtest_document(found: Backtest) -> str:
@@ -60,7 +61,7 @@ def backtest_document(found: Backtest) -> str:
             "measure": found.scores.measure.name,
             "months": [month.isoformat() for month in found.scores.months],
             "entities": list(found.scores.entities),
-            "left_out": {month.isoformat(): reason for month, reason in found.left_out.items()},
+            "left_out": [{"month": month.isoformat(), "reason": reason} for month, reason in found.left_out.items()],
             "retraining_cost": found.prices.retraining,
             "unit_cost": found.prices.units.tolist(),
             "in_money": found.prices.money,
@@ -90,5 +91,5 @@ def _policy(found: Backtest, item: Outcome) -> dict[str, Any]:
         "performance": item.performance,
         "cost": item.cost,
         "regret": item.regret,
-        "regret_at": {f"{multiple:g}": found.regrets[multiple][item.policy] for multiple in MULTIPLES},
+        "regrets": [{"multiple": multiple, "regret": found.regrets[multiple][item.policy]} for multiple in MULTIPLES],
     }

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from sqlalchemy import Table
 
 from driftgate import errors
+from driftgate.backtest.policies import PolicyName
 from driftgate.decision import PastDecision
 from driftgate.drift import methods as choosing
 from driftgate.drift.result import ColumnState
@@ -23,6 +24,7 @@ from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
 from driftgate.performance.result import FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
+from driftgate.reports.backtest_text import backtest_document
 from driftgate.reports.terminal import months_document, runs_document
 from driftgate.settings import DatabaseSettings, PortSettings, Settings
 from driftgate.store.decisions import monitor_decisions
@@ -34,6 +36,7 @@ from services.api import schemas
 from services.api.routes import keyed_routes, open_routes
 from services.api.settings import MAX_BATCH, ApiSettings
 from tests.architecture.markdown import ROOT, code_blocks, section, table, text_of
+from tests.reports.backtests import DAYS, replayed
 from tests.reports.runs import column, finished, measured
 
 CHURN = schemas.EntitySchemas.of("user_id")
@@ -231,6 +234,10 @@ def test_every_field_of_what_commands_print_is_there() -> None:
     for name, document in documents.items():
         lists = {f"{path}[]" if isinstance(document[path], list) else path for path in document}
         assert set(table(f"{REFERENCE}/json.md", name)) == lists
+    backtest = json.loads(backtest_document(replayed(left_out={DAYS[-1]: "no labels"})))
+    assert {name.removesuffix("[]") for name in table(f"{REFERENCE}/json.md", "backtest")} == fields(backtest)
+    (names,) = re.findall(r"^\| `policies\[\]\.policy`.*", section(f"{REFERENCE}/json.md", "backtest"), re.MULTILINE)
+    assert set(re.findall(r"`([a-z ]+)`", names)) == set(PolicyName)
     (states,) = re.findall(r"^\| `parts\[\]\.state`.*", section(f"{REFERENCE}/json.md", "status"), re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", states)) == set(PartState)
 
