@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
-from driftgate.performance.result import Gain, Performance, PerformanceState, not_measured
+from driftgate.performance.result import Gain, Interval, Performance, PerformanceState, money, not_measured
 
 PERFORMANCE_KEY = "performance_drop"
 """The key of the threshold of the signal that the model gives; its name says the measure."""
@@ -25,8 +25,31 @@ class HeldBack(StrEnum):
 
     CHAMPION_KNOWS = "champion_knows"
     NO_GAIN = "no_gain"
+    NOT_WORTH_IT = "not_worth_it"
     CONFIRMATIONS = "confirmations"
     COOLDOWN = "cooldown"
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a retraining costs, and what it costs not to retrain, in the same money.
+
+    Attributes:
+        retraining: of one.
+        error: of one unit of the measure that decides, lost for one entity in one month.
+        payback_months: a retraining is worth it where the upper end of its gain may pay for it in so many months.
+    """
+
+    retraining: float
+    error: float
+    payback_months: int = 12
+
+    def of_waiting(self, gain: Gain, entities: int) -> Interval | None:
+        """What one month without the gain costs: gain times error cost times entities; None without a gain."""
+        if not gain.computed:
+            return None
+        value, low, high = (end * self.error * entities for end in (gain.value, gain.low, gain.high))
+        return Interval(value, low, high)
 
 
 @dataclass(frozen=True)
@@ -41,7 +64,9 @@ class Policy:
         confirmations, window: so many of the last so many runs, this one included, must signal.
         cooldown_days: days of data after a trigger in which there is no other.
         signal_level: a drop or a target drift triggers where chance gives one as large at most this often.
-        require_gain: whether a measured gain of retraining that is not surely positive keeps a signal from triggering.
+        require_gain: whether a measured gain of retraining that is not surely positive, or does not pay for the
+            retraining, keeps a signal from triggering.
+        costs: None where they are not known.
     """
 
     drift_share: float
@@ -53,6 +78,7 @@ class Policy:
     cooldown_days: int = 0
     signal_level: float = 0.005
     require_gain: bool = False
+    costs: Costs | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +154,7 @@ class Decision:
         held_back_code: the rule that `held_back` puts into words; None where there is none.
         champion_trained_on: month of the champion that the decision knew of, or None.
         champion: that champion's version, or None.
+        waiting: what a month without a retraining costs; None where costs or gain are not known.
     """
 
     verdict: Verdict
@@ -137,6 +164,7 @@ class Decision:
     held_back_code: HeldBack | None = None
     champion_trained_on: date | None = None
     champion: str | None = None
+    waiting: Interval | None = None
 
     @property
     def reason_codes(self) -> tuple[str, ...]:
@@ -192,12 +220,14 @@ def decide(
             remedy="load the labels of both periods, or remove target_threshold from the monitor",
         )
     history = history or History()
-    code, held = _held_back(policy, history, drift.as_of_cur, performance.gain) if signalled else (None, "")
+    waiting = policy.costs.of_waiting(performance.gain, drift.rows_cur) if policy.costs else None
+    month = drift.as_of_cur
+    code, held = _held_back(policy, history, month, performance.gain, waiting) if signalled else (None, "")
     verdict = Verdict.RETRAINING_TRIGGERED if signalled and code is None else Verdict.NO_ACTION
     # Stable: among the reached ones the share of features stays first.
     signals.sort(key=lambda signal: not signal.reached)
     champion = history.champion_trained_on, history.champion
-    return Decision(verdict, tuple(signals), held, policy.retrain, code, *champion)
+    return Decision(verdict, tuple(signals), held, policy.retrain, code, *champion, waiting)
 
 
 def _target_signals(target: TargetDrift, policy: Policy) -> list[Signal]:
@@ -235,13 +265,17 @@ def _by_chance(p_value: float, policy: Policy) -> str:
     return f", and chance gives as much with p={p_value:.2g} > {policy.signal_level:.2g}"
 
 
-def _held_back(policy: Policy, history: History, as_of_cur: date, gain: Gain) -> tuple[HeldBack | None, str]:
+def _held_back(
+    policy: Policy, history: History, as_of_cur: date, gain: Gain, waiting: Interval | None
+) -> tuple[HeldBack | None, str]:
     """Why a signal does not become a trigger, also in words; None and empty where it does."""
     trained = history.champion_trained_on
     if trained is not None and trained >= as_of_cur:
         return HeldBack.CHAMPION_KNOWS, f"the champion was trained on {trained} and knows this shift"
     if policy.require_gain and gain.computed and not gain.surely_positive:
         return HeldBack.NO_GAIN, f"a model trained on this month is not surely better: gain {gain.text}"
+    if policy.require_gain and policy.costs and waiting and (words := _too_dear(policy.costs, waiting)):
+        return HeldBack.NOT_WORTH_IT, words
     earlier = history.earlier[: policy.window - 1]
     signals = 1 + sum(run.signalled for run in earlier)
     if signals < policy.confirmations:
@@ -253,6 +287,15 @@ def _held_back(policy: Policy, history: History, as_of_cur: date, gain: Gain) ->
             words = f"{run.as_of_cur} triggered {days} days before, cooldown_days is {policy.cooldown_days}"
             return HeldBack.COOLDOWN, words
     return None, ""
+
+
+def _too_dear(costs: Costs, waiting: Interval) -> str:
+    """Why a retraining would not pay for itself in time, even at the upper end of its gain; empty where it might."""
+    most = waiting.high * costs.payback_months
+    if most >= costs.retraining:
+        return ""
+    saved = f"would save at most {money(most)} in {costs.payback_months} months"
+    return f"a retraining costs {money(costs.retraining)} and {saved}"
 
 
 def _reached_from(name: str, key: str, value: float, threshold: float) -> Signal:

@@ -129,6 +129,15 @@ class Monitor(_Section):
     require_gain: bool = Field(
         False, description="Whether a trigger needs a gain of retraining that is surely positive, where one is measured"
     )
+    retrain_cost: float | None = Field(None, gt=0.0, description="What one retraining costs, in any money")
+    error_cost: float | None = Field(
+        None,
+        gt=0.0,
+        description="In the same money: cost of an AUC lower by 1, or an RMSE twice as high, for one entity and month",
+    )
+    payback_months: int = Field(
+        12, ge=1, description="With both costs and `require_gain`: a gain must be able to pay for a retraining in these"
+    )
     retrain: Literal["simulated", "deployment", "off"] = Field(
         "simulated", description="What a trigger does: a message, a run of train_and_compare, or nothing but an event"
     )
@@ -174,6 +183,13 @@ class Monitor(_Section):
             raise ValueError(
                 f"confirmations {self.confirmations} of confirmation_window {self.confirmation_window} never come true"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _costs_come_together(self) -> Self:
+        if (self.retrain_cost is None) != (self.error_cost is None):
+            given, other = ("retrain_cost", "error_cost") if self.error_cost is None else ("error_cost", "retrain_cost")
+            raise ValueError(f"{given} is given without {other}, and the two are weighed against each other")
         return self
 
     @property

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
-from driftgate.decision import Policy
+from driftgate.decision import Costs, Policy
 from driftgate.features.entities import MonthSize
 from driftgate.monitors import Monitor, require_share
 from driftgate.pairs import require_order
@@ -96,4 +96,11 @@ def policy_of(monitor: Monitor) -> Policy:
         cooldown_days=monitor.cooldown_days,
         signal_level=monitor.signal_level,
         require_gain=monitor.require_gain,
+        costs=_costs_of(monitor),
     )
+
+
+def _costs_of(monitor: Monitor) -> Costs | None:
+    if monitor.retrain_cost is None or monitor.error_cost is None:
+        return None
+    return Costs(monitor.retrain_cost, monitor.error_cost, monitor.payback_months)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from driftgate.decision import Earlier, HeldBack, History, Policy, Verdict, compared, decide, flips
+from driftgate.decision import Costs, Earlier, HeldBack, History, Policy, Verdict, compared, decide, flips
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
-from driftgate.performance.result import Change, Gain, NoGain, Performance, PerformanceState, not_measured
+from driftgate.performance.result import Change, Gain, Interval, NoGain, Performance, PerformanceState, not_measured
 from tests.reports.runs import erring
 
 shares = st.floats(0, 1)
@@ -48,6 +48,38 @@ def test_only_a_measured_gain_that_is_not_surely_positive_holds_back_and_only_wh
     assert decision.signals == without.signals
     if held:
         assert gain.text in decision.held_back and decision.reason_codes[0] == "no_gain"
+
+
+@given(gains, st.booleans(), st.floats(1.0, 1e5), st.floats(0.01, 1e3), st.integers(1, 36))
+def test_a_retraining_that_cannot_pay_for_itself_is_held_back_where_a_gain_is_wanted(
+    gain: Gain, wanted: bool, retraining: float, error: float, months: int
+) -> None:
+    found = Performance(PerformanceState.MEASURED, measures={"auc": Change(0.8, 0.8, -0.01, 0.01, 0.9)}, gain=gain)
+    costs = Costs(retraining, error, months)
+    policy = Policy(0.3, require_gain=wanted, costs=costs)
+    decision = decide(drift(5, 14), target(0.0), policy, found)
+    without = decide(drift(5, 14), target(0.0), replace(policy, costs=None), found)
+    dear = gain.computed and gain.high * error * 10 * months < retraining
+    assert (decision.held_back_code is HeldBack.NOT_WORTH_IT) == (wanted and without.triggered and dear)
+    assert decision.triggered == (without.triggered and not (wanted and dear))
+    if not gain.computed:
+        assert decision.waiting is None
+    else:
+        assert decision.waiting is not None and decision.waiting.value == gain.value * error * 10
+        assert decision.waiting.low <= decision.waiting.value <= decision.waiting.high
+    assert without.waiting is None
+
+
+def test_what_waiting_costs_is_gain_times_error_cost_times_entities() -> None:
+    gain = Gain(0.1, 0.08, 0.12, 700)
+    found = Performance(PerformanceState.MEASURED, measures={"auc": Change(0.8, 0.6, -0.25, -0.15, 0.001)}, gain=gain)
+    dear, cheap = (
+        decide(drift(0, 14), target(0.0), Policy(0.3, require_gain=True, costs=Costs(cost, 50.0, 12)), found)
+        for cost in (721.0, 719.0)
+    )
+    assert cheap.triggered and cheap.waiting == Interval(50.0, 40.0, 60.0)
+    assert not dear.triggered and dear.reason_codes == ("not_worth_it", "auc_drop")
+    assert dear.held_back == "a retraining costs 721 and would save at most 720 in 12 months"
 
 
 def test_a_champion_that_knows_the_month_comes_before_the_gain() -> None:

@@ -89,6 +89,14 @@ def test_a_value_that_is_not_allowed_is_refused(tmp_path: Path, top: str) -> Non
     assert f"- {top.split(maxsplit=1)[0]}: " in refusal(write(tmp_path, top))
 
 
+@pytest.mark.parametrize(("given", "other"), [("retrain_cost", "error_cost"), ("error_cost", "retrain_cost")])
+def test_costs_come_together(tmp_path: Path, given: str, other: str) -> None:
+    assert f"{given} is given without {other}" in refusal(write(tmp_path, f"{given} = 5.0"))
+    assert f"- {given}: " in refusal(write(tmp_path, f"{given} = 0.0"))
+    both = read_monitor(write(tmp_path, f"{given} = 5.0\n{other} = 0.5"), None)
+    assert getattr(both, given) == 5.0 and both.payback_months == 12
+
+
 @pytest.mark.parametrize(
     "rule", ["method = 'chisquare'", "method = 'KS'", "threshold = -0.1", "threshold = nan", "threshold = '0.1'"]
 )

@@ -30,6 +30,9 @@ from driftgate.performance.scoring import Scoring
 from driftgate.training.dataset import fingerprint, input_columns
 from driftgate.training.model import TrainedModel
 
+_WITHOUT_SAY = {"notify", "retrain", "report_folder", "feast_repo", "retrain_cost", "error_cost", "payback_months"}
+"""Keys of a monitor that no kept result hangs on."""
+
 
 @dataclass(frozen=True)
 class Moved:
@@ -173,7 +176,7 @@ class Evidence:
 
     def _name(self, what: str, *months: int) -> str:
         """A name that changes with whatever the result hangs on."""
-        settings = self.monitor.model_dump_json(exclude={"notify", "retrain", "report_folder", "feast_repo"})
+        settings = self.monitor.model_dump_json(exclude=_WITHOUT_SAY)
         versions = version("driftgate"), version("scikit-learn")
         parts = [settings, *versions, *(self._digests[month] for month in months)]
         return f"{what}_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:32]}"

@@ -44,14 +44,17 @@ class Backtest:
 
 
 def prices_of(monitor: Monitor, entities: Sequence[int]) -> Prices:
-    """Return what counts for a monitor: units of the measure.
+    """Return what counts for a monitor: money where it has costs, else units of the measure.
 
-    Without costs of its own a retraining costs as much as a month with a drop of `performance_drop`, from which the
-    monitor wants one.
+    Without costs a retraining costs as much as a month with a drop of `performance_drop`, from which the monitor wants
+    one.
 
     Args:
+        monitor: with its costs.
         entities: of each month.
     """
+    if monitor.retrain_cost is not None and monitor.error_cost is not None:
+        return Prices(monitor.retrain_cost, monitor.error_cost * np.array(entities, dtype=np.float64), money=True)
     return Prices(monitor.performance_drop, np.ones(len(entities)))
 
 

@@ -96,6 +96,20 @@ class Interval:
         # z: a small negative number is not printed as minus zero.
         return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
 
+    @property
+    def money_text(self) -> str:
+        """As money, such as `1,200 [800, 1,500]`."""
+        return f"{money(self.value)} [{money(self.low)}, {money(self.high)}]"
+
+
+def money(value: float) -> str:
+    """Money in whole numbers; what is less than ten in two digits.
+
+    >>> money(1234.5), money(-0.004), money(0.123)
+    ('1,234', '-0.004', '0.12')
+    """
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:z.2g}"
+
 
 class NoGain(StrEnum):
     """Why a gain is not computable."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from driftgate.backtest.replay import Outcome
 from driftgate.backtest.result import MULTIPLES, Backtest
+from driftgate.performance.result import money
 from driftgate.reports.terminal import aligned, json_text
 
 
@@ -38,8 +39,8 @@ def mean_text(found: Backtest, item: Outcome) -> str:
 
 
 def amount_text(found: Backtest, value: float) -> str:
-    """A cost without its unit: money in whole numbers, units of the measure in thousandths."""
-    return f"{value:,.0f}" if found.prices.money else f"{value:.3f}"
+    """A cost without its unit: units of the measure in thousandths."""
+    return money(value) if found.prices.money else f"{value:.3f}"
 
 
 def cost_text(found: Backtest, value: float) -> str:

@@ -81,7 +81,7 @@ def headline(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
 def explanation(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
     """The other reasons, each a sentence; empty where the headline has said all."""
     rest = [f"{text[:1].upper()}{text[1:]}." for text in _reasons(record, earlier)[1:]]
-    return " ".join([*rest, *filter(None, [model_note(record)])])
+    return " ".join([*rest, *filter(None, [waiting_note(record), model_note(record)])])
 
 
 def answer(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
@@ -136,6 +136,14 @@ def _step_of_trigger(record: RunRecord) -> Step:
     better = "errs less" if found is not None and found.rule.lower_is_better else "ranks better"
     text = f"Train a challenger on this month; it takes over only where it surely {better}."
     return Step(text, f"driftgate retrain {of_month}")
+
+
+def waiting_note(record: RunRecord) -> str:
+    """What waiting a month costs; empty where that is not known, or the champion knows the change."""
+    found = record.decision.waiting
+    if found is None or record.held_back_code is HeldBack.CHAMPION_KNOWS:
+        return ""
+    return f"Waiting a month costs about {found.money_text}."
 
 
 def model_note(record: RunRecord) -> str:
@@ -225,6 +233,8 @@ def _held_back(record: RunRecord) -> str:
         return f"there is a signal, and in this monitor {rule}"
     if record.held_back_code is HeldBack.COOLDOWN and inputs.cooldown_days:
         return f"there is a signal, and this monitor rests for {inputs.cooldown_days} days of data after a trigger"
+    if record.held_back_code is HeldBack.NOT_WORTH_IT:
+        return f"there is a signal, and {record.held_back}"
     return f"there is a signal, and it is held back: {record.held_back}"
 
 

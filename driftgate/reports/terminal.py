@@ -8,6 +8,7 @@ from typing import Any
 from driftgate.decision import Decision, flips
 from driftgate.measures import MEASURES
 from driftgate.reports.chain import chain_text
+from driftgate.reports.sentences import waiting_note
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord, PerformanceRecord
 
@@ -50,6 +51,7 @@ def run_lines(record: RunRecord) -> list[str]:
         record.verdict,
         *(f"  {reason}" for reason in record.reasons),
         *_flip_lines(record.decision),
+        *filter(None, [waiting_note(record)]),
         *_chain_lines(record),
         "",
         *_performance_lines(record.performance),

@@ -22,6 +22,7 @@ from driftgate.store.record_parts import (
     EarlierRecord,
     ExcludedRecord,
     InputsRecord,
+    IntervalRecord,
     Moment,
     Part,
     PerformanceRecord,
@@ -105,6 +106,7 @@ class RunRecord(Part):
     reason_codes: tuple[str, ...] = ()
     champion: str | None = None
     champion_trained_on: date | None = None
+    waiting_cost: IntervalRecord | None = None
     earlier: tuple[EarlierRecord, ...] = ()
     pending: bool | None = None
     signals: tuple[SignalRecord, ...] = ()
@@ -137,6 +139,7 @@ class RunRecord(Part):
             reason_codes=decision.reason_codes,
             champion=decision.champion,
             champion_trained_on=decision.champion_trained_on,
+            waiting_cost=IntervalRecord.copied(decision.waiting) if decision.waiting else None,
             earlier=tuple(map(EarlierRecord.of, run.earlier)),
             pending=run.pending,
             signals=tuple(map(SignalRecord.copied, decision.signals)),
@@ -204,6 +207,7 @@ class RunRecord(Part):
             self.held_back_code,
             self.champion_trained_on,
             self.champion,
+            self.waiting_cost.interval if self.waiting_cost else None,
         )
 
     def _figure(self, path: str) -> Any:

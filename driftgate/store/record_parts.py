@@ -14,7 +14,7 @@ from driftgate.decision import PastDecision, Signal
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
 from driftgate.measures import MEASURES, Measure
 from driftgate.monitors import Monitor
-from driftgate.performance.result import Causes, Gain, NoCauses, NoGain, Performance, PerformanceState
+from driftgate.performance.result import Causes, Gain, Interval, NoCauses, NoGain, Performance, PerformanceState
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # None where it is not computable.
@@ -138,6 +138,12 @@ class IntervalRecord(Part):
     low: Figure
     high: Figure
 
+    @property
+    def interval(self) -> Interval:
+        """The figure as it was measured."""
+        numbers = [math.nan if item is None else item for item in (self.value, self.low, self.high)]
+        return Interval(*numbers)
+
 
 class GainRecord(IntervalRecord):
     """What retraining would bring, as in `driftgate.performance.result.Gain`; `code` says why there is no figure."""
@@ -149,8 +155,8 @@ class GainRecord(IntervalRecord):
     @property
     def gain(self) -> Gain:
         """The gain as it was measured."""
-        numbers = [math.nan if item is None else item for item in (self.value, self.low, self.high)]
-        return Gain(numbers[0], numbers[1], numbers[2], self.entities, self.code, self.reason)
+        found = self.interval
+        return Gain(found.value, found.low, found.high, self.entities, self.code, self.reason)
 
 
 class CausesRecord(Part):

@@ -3,6 +3,7 @@
 import json
 
 from driftgate.reports.backtest_text import backtest_document, backtest_lines
+from tests.performance.months import monitor
 from tests.reports.backtests import DAYS, replayed
 
 
@@ -36,6 +37,14 @@ def test_each_policy_has_a_line() -> None:
     # Four months after the change have lost .3 each.
     assert rows[0].split()[1:] == ["0", "0.686", "1.200", "1.150", "1.175", "1.100", "1.000"]
     assert rows[4].split()[1:] == ["1", "0.857", "0.050", "0.000", "0.000", "0.000", "0.000"]
+
+
+def test_a_monitor_with_costs_counts_in_its_money() -> None:
+    costs = monitor(retrain_cost=500.0, error_cost=2.0)
+    head, _, never, *_ = backtest_lines(replayed(rules=costs))
+    assert head.endswith("retraining_cost=500")
+    # Four months after the change lose .3 for 2,000 entities at 2 each; the best waits for none of them.
+    assert never.split()[3:5] == ["4,800", "4,300"]
 
 
 def test_months_that_are_left_out_are_said_with_the_reason() -> None:

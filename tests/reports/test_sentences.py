@@ -100,6 +100,26 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         "Retrain: 8 of 14 features have moved since January 2024.",
         "",
     ),
+    "triggered, with costs": (
+        record(*CALM, performance=replace(LOST, gain=Gain(0.1, 0.08, 0.12, 700)), retrain_cost=500.0, error_cost=1.7),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83).",
+        "A model trained on February 2024 would win back 0.10 AUC (between 0.08 and 0.12). "
+        "Waiting a month costs about 1,197 [958, 1,437].",
+    ),
+    "held back, not worth it": (
+        record(
+            *CALM,
+            performance=replace(LOST, gain=Gain(0.1, 0.08, 0.12, 700)),
+            require_gain=True,
+            retrain_cost=20000.0,
+            error_cost=1.7,
+        ),
+        Tone.WAIT,
+        "Wait: there is a signal, and a retraining costs 20,000 and would save at most 17,241 in 12 months.",
+        "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83). "
+        "Waiting a month costs about 1,197 [958, 1,437].",
+    ),
     "triggered by one feature": (
         record(column("f", 0.5)),
         Tone.ACT,
