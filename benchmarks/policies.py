@@ -41,8 +41,8 @@ MONITOR = Monitor.model_validate(
     }
 )
 
-_THEN = np.array([1.2, 0.9, 0.6, 0.0, 0.0, 0.0])
-_LATER = np.array([0.0, 0.0, 0.6, 0.9, 1.2, 0.0])
+THEN = np.array([1.2, 0.9, 0.6, 0.0, 0.0, 0.0])
+LATER = np.array([0.0, 0.0, 0.6, 0.9, 1.2, 0.0])
 
 Weights = np.ndarray
 Year = Callable[[int], tuple[Weights, float]]
@@ -54,12 +54,12 @@ def _season(month: int) -> float:
 
 
 def _mixed(share: float) -> Weights:
-    return (1 - share) * _THEN + share * _LATER
+    return (1 - share) * THEN + share * LATER
 
 
 YEARS: dict[str, Year] = {
-    "calm": lambda _month: (_THEN, 0.0),
-    "seasonal": lambda month: (_THEN, _season(month)),
+    "calm": lambda _month: (THEN, 0.0),
+    "seasonal": lambda month: (THEN, _season(month)),
     "sudden": lambda month: (_mixed(float(month >= 12)), 0.0),
     "gradual": lambda month: (_mixed(min(max((month - 6) / 12, 0.0), 1.0)), 0.0),
     "recurring": lambda month: (_mixed(float(month // 6 % 2)), 0.0),

@@ -92,6 +92,26 @@ def test_programs_get_one_document(capfd: pytest.CaptureFixture[str], workplace:
 
 
 @pytest.mark.usefixtures("backfilled")
+def test_policies_are_replayed_over_the_loaded_months(
+    capfd: pytest.CaptureFixture[str], workplace: Workplace, tmp_path: Path
+) -> None:
+    answer = call(capfd, "backtest")
+    assert answer.status == 0, answer.err
+    head, *rows, page = answer.out.splitlines()
+    assert head.startswith("[Backtest] churn months=3 from=2024-01-31 to=2024-03-31 measure=auc retraining_cost=0.050 ")
+    assert len(rows) == 7 and page == f"page: {workplace.reports / 'backtest.html'}"
+    assert Path(page.removeprefix("page: ")).is_file()
+    document = json.loads(call(capfd, "backtest", "--out", str(tmp_path), "--json").out)
+    assert document == json.loads((tmp_path / "backtest.json").read_text())
+    assert document == json.loads((workplace.reports / "backtest.json").read_text()), "the same again"
+    always = next(item for item in document["policies"] if item["policy"] == "every month")
+    assert always["retrained"] == ["2024-02-29"]
+    few = call(capfd, "backtest", "--to", "2024-02-29")
+    assert (few.status, few.out) == (UnknownMonthError.exit_code, "")
+    assert "2 months are loaded in that time: 2024-01-31, 2024-02-29" in few.err
+
+
+@pytest.mark.usefixtures("backfilled")
 def test_one_run_is_shown_with_what_would_flip_it(capfd: pytest.CaptureFixture[str]) -> None:
     calm = call(capfd, "show", "2024-02-29")
     assert (calm.status, calm.err) == (0, "")
