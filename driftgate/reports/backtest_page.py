@@ -55,19 +55,28 @@ def _beyond(found: Backtest, item: Outcome) -> str:
 def _costs(found: Backtest) -> str:
     measure = found.scores.measure
     others = [multiple for multiple in MULTIPLES if multiple != 1.0]
-    heads = ["Policy", "Retrainings", f"Mean {measure.short}", "Cost", "Cost beyond the best in hindsight"]
-    heads += [f"The same at {multiple:g}&#160;&#215;" for multiple in others]
+    heads = ["Policy", "Retrainings", f"Mean {measure.short}", "Cost", "Beyond the best"]
+    heads += [f"At {multiple:g}&#160;&#215;" for multiple in others]
     most = max(item.regret for item in found.outcomes) or 1.0
     rows = "".join(_cost_row(found, item, most, others) for item in found.outcomes)
     return (
-        f"<section><h2>What each policy costs</h2><p class='soft'>In {escape(unit_text(found))}. A retraining costs "
-        f"{escape(cost_text(found, found.prices.retraining))}; the last columns say what follows where it costs half, "
-        "twice or four times as much.</p>"
+        f"<section><h2>What each policy costs</h2><p class='soft'>{escape(_counted(found))} What a policy costs beyond "
+        "the best in hindsight is its regret; the last columns have it where a retraining costs half, twice or four times "
+        "as much.</p>"
         "<div class='scroll' tabindex='0' role='region' aria-label='What each policy costs'>"
         "<table class='ledger policies stack'><thead><tr>"
         + "".join(f"<th scope='col'>{head}</th>" for head in heads)
         + f"</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
+
+
+def _counted(found: Backtest) -> str:
+    """What a cost is, in two sentences."""
+    amount = amount_text(found, found.prices.retraining)
+    if found.prices.money:
+        return f"In {unit_text(found)}. A retraining costs {amount}."
+    unit = found.scores.measure.unit
+    return f"In {unit_text(found)}. A retraining counts as much as one month that loses {amount} {unit}."
 
 
 def _cost_row(found: Backtest, item: Outcome, most: float, others: Sequence[float]) -> str:
