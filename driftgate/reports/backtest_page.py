@@ -61,13 +61,18 @@ def _costs(found: Backtest) -> str:
     rows = "".join(_cost_row(found, item, most, others) for item in found.outcomes)
     return (
         f"<section><h2>What each policy costs</h2><p class='soft'>{escape(_counted(found))} What a policy costs beyond "
-        "the best in hindsight is its regret; the last columns have it where a retraining costs half, twice or four times "
-        "as much.</p>"
+        "the best in hindsight is its regret; the last columns have it where a retraining costs half, twice or four "
+        "times as much.</p>"
         "<div class='scroll' tabindex='0' role='region' aria-label='What each policy costs'>"
         "<table class='ledger policies stack'><thead><tr>"
-        + "".join(f"<th scope='col'>{head}</th>" for head in heads)
+        + "".join(f"<th scope='col'{_side_of(head)}>{head}</th>" for head in heads)
         + f"</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
+
+
+def _side_of(head: str) -> str:
+    """Numbers stand below the end of their heading."""
+    return "" if head in ("Policy", "Beyond the best") else " class='number'"
 
 
 def _counted(found: Backtest) -> str:
