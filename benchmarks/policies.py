@@ -113,8 +113,8 @@ def table(found: Sequence[Backtest]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=10, help="years of each kind")
-    parser.add_argument("--rows", type=int, default=2000, help="entities of a month")
+    parser.add_argument("--seeds", type=int, default=4, help="years of each kind")
+    parser.add_argument("--rows", type=int, default=3000, help="entities of a month")
     parser.add_argument("--months", type=int, default=24)
     parser.add_argument("--years", nargs="*", default=list(YEARS), choices=list(YEARS))
     arguments = parser.parse_args()

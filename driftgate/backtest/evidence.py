@@ -25,7 +25,7 @@ from driftgate.monitors import Monitor
 from driftgate.performance.evaluate import evaluate
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, fit_probe, labelled, score_with
 from driftgate.performance.gain import gain_of
-from driftgate.performance.result import Gain, Performance
+from driftgate.performance.result import Gain, Performance, PerformanceState, not_measured
 from driftgate.performance.scoring import Scoring
 from driftgate.training.dataset import fingerprint, input_columns
 from driftgate.training.model import TrainedModel
@@ -117,6 +117,8 @@ class Evidence:
         return Moved(compare(ref, cur, ledger, self.monitor), target_drift(ref.labels, cur.labels))
 
     def _performance(self, trained: int, month: int) -> Performance:
+        if self.monitor.performance == "off":
+            return not_measured(PerformanceState.OFF, "")
         ref, cur = self.sides[month - 1], self.sides[month]
         months = (ref.features, ref.labels), (cur.features, cur.labels)
         scoring = self._scoring(trained, month)

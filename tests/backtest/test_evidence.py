@@ -67,6 +67,12 @@ def test_the_monitors_decision_is_made_with_its_gain(evidence: Evidence) -> None
     assert not evidence.decide(2, 3, History(champion_trained_on=MONTHS[2])).triggered
 
 
+def test_a_monitor_that_measures_no_performance_has_no_such_signal(evidence: Evidence) -> None:
+    off = monitor(min_rows=50, performance="off", on_incomparable="count_as_drift")
+    found = replace(evidence, monitor=off, policy=policy_of(off)).decide(0, 2, None)
+    assert [signal.name for signal in found.signals] == ["drift_share"]
+
+
 def test_what_was_cut_short_goes_on_where_it_was(
     evidence: Evidence, sides: tuple[Side, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
