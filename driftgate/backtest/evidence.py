@@ -99,7 +99,9 @@ class Evidence:
         part = table.filter(pa.array(unseen))
         found = []
         for evaluation, model in models:
-            scores = model.scores(input_columns(part, evaluation.inputs))
+            # The model itself names an absent feature in its error.
+            there = [item for item in evaluation.inputs if item.name in part.column_names]
+            scores = model.scores(input_columns(part, there))
             scored = evaluation.scored(keys[unseen], labels[unseen], scores)
             if len(scored.labels) < self.monitor.min_rows or not scored.varied:
                 raise DataError(
@@ -150,7 +152,8 @@ class Evidence:
         if trained not in self._models:
             side = self.sides[trained]
             excluded = {name for name, _ in excluded_fields(side.features.declared, self.monitor)}
-            names = tuple(item.name for item in side.features.declared if item.name not in excluded)
+            # A column of a wrong type is not kept.
+            names = tuple(set(read_file(side.features.path).column_names) - excluded)
             self._models[trained] = fit_probe(side.features, side.labels, self._key, names, self._kind)
         return self._models[trained]
 

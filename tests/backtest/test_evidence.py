@@ -13,6 +13,7 @@ from driftgate.backtest.kept import Kept
 from driftgate.decision import History
 from driftgate.drift.comparison import Side
 from driftgate.errors import DataError
+from driftgate.features.files import read_file, write_file
 from driftgate.measures import LabelKind
 from driftgate.performance.evaluation_model import fit_probe
 from driftgate.planning import policy_of
@@ -109,6 +110,19 @@ def test_what_is_kept_and_cannot_be_read_is_computed_again(tmp_path: Path) -> No
     Kept(tmp_path).get("b", list[float], lambda: [3.0])
     kept.delete_others()
     assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_feature_that_a_later_month_lacks_is_named(
+    evidence: Evidence, sides: tuple[Side, ...], tmp_path: Path
+) -> None:
+    features = sides[2].features
+    without = tmp_path / "without.arrow"
+    write_file(without, read_file(features.path).drop_columns(["usage"]))
+    lacking = replace(sides[2], features=replace(features, path=without, absent=("usage",)))
+    with pytest.raises(DataError, match="reads features that are absent: usage"):
+        replace(evidence, sides=(*sides[:2], lacking, sides[3])).scores()
+    # A model of that month does without it.
+    assert replace(evidence, sides=(lacking, sides[3])).scores().values[0, 1] < 0.65
 
 
 def test_too_few_entities_and_mixed_labels_are_errors(evidence: Evidence, sides: tuple[Side, ...]) -> None:
