@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +15,11 @@ from driftgate.database import ConnectionParameters
 from driftgate.features.entities import key_digest
 from driftgate.features.files import read_file
 from driftgate.features.types import FeatureRequest
-from driftgate.features.worker import FeatureWorker
+from driftgate.features.worker import FeatureWorker, read_features
 from driftgate.monitors import Monitor, read_monitor
-from driftgate.profiles.build import measure_features
-from driftgate.profiles.encoding import profile_to_bytes
+from driftgate.profiles.build import make_grid, measure_features
+from driftgate.profiles.counting import count_tables
+from driftgate.profiles.encoding import profile_from_bytes, profile_to_bytes
 from driftgate.profiles.landing import Landing
 from driftgate.profiles.sample import sample_rows
 from driftgate.profiles.store import month_profiles, newest_grid
@@ -164,3 +166,36 @@ def test_a_grid_that_no_longer_fits_is_renewed_and_the_months_on_it_with_it(plac
     both = place.landing(LARGE).land([JAN, FEB])
     assert "the grid was renewed (version 1, now 2)" in place.told()[0]
     assert {found.profile.grid for found in both.values()} == {grid.digest}
+
+
+def test_a_month_is_counted_by_one_scan_of_its_join(place: Place, tmp_path: Path) -> None:
+    """As many rows of a table are read as the month has in it, however many columns of it are counted."""
+    size = place.worker.measure_month(FEATURE_REPO, LARGE, FEB)
+    out = tmp_path / "sample.arrow"
+    read = read_features(place.worker, LARGE, FEATURE_REPO, size, None, out)
+    grid = make_grid(measure_features(read_file(out), read.declared, FEB), 1, sampled=True)
+    before = rows_read(place.engine)
+    request = FeatureRequest(FEATURE_REPO, LARGE, size, None, out)
+    (part,) = place.worker.fold_month(request, partial(count_tables, declared=read.declared, as_of=FEB, grid=grid))
+    assert profile_from_bytes(part, grid).rows == 2000
+    after = rows_read(place.engine)
+    assert {table: after[table] - before[table] for table in after} == {
+        # The entities and one of the views are rows of this table.
+        "subscriptions_profile_snapshots": 4000,
+        "usage_agg_30d_snapshots": 2000,
+        "payments_agg_90d_snapshots": 2000,
+        "support_agg_90d_snapshots": 2000,
+    }
+
+
+def rows_read(engine: Engine) -> dict[str, int]:
+    """Rows that scans of the views' tables have read so far, once the sessions that read them have said so."""
+    with engine.connect() as connection:
+        # A session counts when it ends; the worker's have.
+        found = connection.execute(
+            text(
+                "SELECT relname, seq_tup_read + COALESCE(idx_tup_fetch, 0) FROM pg_stat_user_tables "
+                "WHERE relname LIKE '%_snapshots'"
+            )
+        )
+        return {str(name): int(rows) for name, rows in found}
