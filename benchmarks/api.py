@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import temporary_home
 from driftgate.database import ConnectionParameters, connect, prepare_database
 from driftgate.database.embedded import embedded_parameters
 from driftgate.features.applying import ensure_applied
@@ -45,21 +46,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load, after a second to warm up")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="dgapi") as folder:
-        home = Path(folder)
-        home.chmod(0o711)  # for root the embedded server runs as another user, who must get there
-        parameters = embedded_parameters(home / "home", "bench")
-        environment = {**os.environ, **settings(parameters, home), "PYTHONWARNINGS": "ignore"}
-        ids = prepare(parameters, home, environment, options.users)
-        with server(ours(), environment, "/ready") as mine, server(textbook(home), environment, "/health") as theirs:
-            rounds = [
-                {(name, clients): load(port, clients, options.seconds, ids)}
-                for _ in range(options.rounds)
-                for clients in CLIENTS
-                for name, port in (("driftgate", mine), ("textbook", theirs))
-            ]
-        results: dict[str, Any] = {"cores": os.cpu_count(), "users": options.users, "loads": middle(rounds)}
-        results["bare"] = json.loads(run([sys.executable, "-m", "benchmarks.api_bare", str(ids)], environment))
+    home = temporary_home("dgapi")
+    parameters = embedded_parameters(home / "home", "bench")
+    environment = {**os.environ, **settings(parameters, home), "PYTHONWARNINGS": "ignore"}
+    ids = prepare(parameters, home, environment, options.users)
+    with server(ours(), environment, "/ready") as mine, server(textbook(home), environment, "/health") as theirs:
+        rounds = [
+            {(name, clients): load(port, clients, options.seconds, ids)}
+            for _ in range(options.rounds)
+            for clients in CLIENTS
+            for name, port in (("driftgate", mine), ("textbook", theirs))
+        ]
+    results: dict[str, Any] = {"cores": os.cpu_count(), "users": options.users, "loads": middle(rounds)}
+    results["bare"] = json.loads(run([sys.executable, "-m", "benchmarks.api_bare", str(ids)], environment))
     report(results)
     (ROOT / "benchmarks" / "api_results.json").write_text(json.dumps(results, indent=2) + "\n")
 

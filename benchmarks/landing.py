@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from benchmarks.measure import Cost, measure, temporary_folder
+from benchmarks.measure import Cost, measure, temporary_home
 from benchmarks.parquet_months import write_repository
 from benchmarks.run import load, ours, say
 from driftgate.database import ConnectionParameters, connect
@@ -48,7 +48,7 @@ def main() -> None:
     if options.child:
         print(json.dumps({"seconds": {"scan": scan, "land": land}[options.child]()}))
         return
-    folder = temporary_folder()
+    folder = temporary_home("dgbench")
     say(f"{options.users:,} users a month, {options.engine}")
     environment = prepared(folder, options.engine, options.users, options.master)
     for child in ("scan", "land"):

@@ -26,6 +26,15 @@ class Cost:
     memory_mib: float
 
 
+def temporary_home(prefix: str) -> Path:
+    """A folder that is removed at exit, after the embedded server that is started in it has stopped."""
+    home = Path(tempfile.mkdtemp(prefix=prefix))
+    home.chmod(0o711)  # for root the embedded server runs as another user, who must get there
+    # What is registered first runs last: the server stops at exit by a list that it keeps in this folder.
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
+
+
 def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Cost:
     """Run the command to its end. PostgreSQL, which it only talks to, is not counted.
 
@@ -44,16 +53,6 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}; see {log}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, peak.mib)
-
-
-def temporary_folder() -> Path:
-    """A folder that is removed when this process ends, after the embedded server that was started in it has ended."""
-    folder = Path(tempfile.mkdtemp(prefix="dgbench"))
-    # For root the embedded server runs as another user, who must get there.
-    folder.chmod(0o711)
-    # What is registered first is called last.
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 class _Peak(threading.Thread):

@@ -12,14 +12,13 @@ import os
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks.measure import Cost, measure
+from benchmarks.measure import Cost, measure, temporary_home
 from driftgate.database import ConnectionParameters, connect, prepare_database
 from driftgate.database.embedded import embedded_parameters
 from driftgate.features.applying import ensure_applied
@@ -39,12 +38,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3, help="pairs of runs; one pair from 500,000 users on")
     options = parser.parse_args()
     results: dict[str, object] = {"cores": os.cpu_count()}
-    with tempfile.TemporaryDirectory(prefix="dgbench") as folder:
-        home = Path(folder)
-        home.chmod(0o711)  # for root the embedded server runs as another user, who must get there
-        server = embedded_parameters(home / "home")
-        for users in options.users:
-            results[str(users)] = bench_size(home / str(users), server, users, options.pairs)
+    home = temporary_home("dgbench")
+    server = embedded_parameters(home / "home")
+    for users in options.users:
+        results[str(users)] = bench_size(home / str(users), server, users, options.pairs)
     (ROOT / "benchmarks" / "results.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
@@ -59,13 +56,15 @@ def bench_size(folder: Path, server: ConnectionParameters, users: int, pairs: in
         "FEAST_REPO": str(ROOT / "feature_repo"),
         "PYTHONWARNINGS": "ignore",
     }
+    landing = measure([sys.executable, "-m", "flows.cli", "profile", "--all"], environment, folder / "landing.log")
+    say(f"  landing both months: {landing.wall_seconds:.1f} s, the import of Feast included")
     cold = [pair(folder, environment, number) for number in range(pairs)]
     report("cold start", cold)
     with prefect_server(folder) as url:
         warm = [ours(folder, {**environment, "PREFECT_API_URL": url}, f"warm{number}") for number in range(pairs)]
     warm_pairs = [(mine, textbook) for mine, (_, textbook) in zip(warm, cold, strict=True)]
     report("Prefect server already up, textbook as above", warm_pairs)
-    return {"ingest": ingest, "cold": as_rows(cold), "server_up": as_rows(warm_pairs)}
+    return {"ingest": ingest, "landing": asdict(landing), "cold": as_rows(cold), "server_up": as_rows(warm_pairs)}
 
 
 def pair(folder: Path, environment: Mapping[str, str], number: int) -> tuple[Cost, Cost]:

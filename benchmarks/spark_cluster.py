@@ -23,7 +23,7 @@ from typing import IO
 
 import pyspark
 
-from benchmarks.measure import temporary_folder
+from benchmarks.measure import temporary_home
 from benchmarks.parquet_months import write_repository
 from benchmarks.run import say
 from driftgate.database import ConnectionParameters, connect
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=16)
     parser.add_argument("--kill-after", type=float, default=20, help="seconds after the start of the third count")
     options = parser.parse_args()
-    folder = temporary_folder()
+    folder = temporary_home("dgbench")
     parameters = embedded_parameters(folder / "home")
     found: list[bytes] = []
     with cluster(folder) as running:

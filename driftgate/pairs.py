@@ -9,6 +9,29 @@ from driftgate.errors import UnknownMonthError, UsageError, bounded
 
 Pair = tuple[date, date]
 
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def parse_as_of(text: str) -> date:
+    """The day on which a month was taken.
+
+    >>> parse_as_of("2024-01-31")
+    datetime.date(2024, 1, 31)
+
+    Raises:
+        UsageError: the text is not a date of the form YYYY-MM-DD, or there is no such day.
+    """
+    try:
+        if not _ISO_DATE.fullmatch(text):
+            raise ValueError("the form is not YYYY-MM-DD")
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text[:60]!r} is not a date: {error}",
+            allowed="a date as 'YYYY-MM-DD', for example 2024-01-31",
+            remedy="correct the date",
+        ) from error
+
 
 @dataclass(frozen=True)
 class Reference:

@@ -13,19 +13,28 @@ from prefect.logging import get_run_logger
 from driftgate.errors import DataError, DriftgateError, NoVerdictError
 from driftgate.features.state import MonthState
 from driftgate.monitors import Monitor, read_monitor
+from driftgate.notification import require_addresses
 from driftgate.pairs import Pair, due_pairs, history_pairs, parse_reference
-from driftgate.planning import Plan, Reports, make_plan
+from driftgate.planning import Plan, Reports, Request, make_plan
+from driftgate.reports.index import write_index
+from driftgate.run import Run
+from driftgate.shared import Shared
 from driftgate.store.history import past_runs
+from flows.judging import judge
 from flows.monitor import monitor_month, monitor_planned
 from flows.notification import failures_reported
-from flows.planning import prepare
+from flows.planning import prepare, resolve_plan
+from flows.retrain_action import require_retraining
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
-from flows.runtime.environment import Runtime, feature_worker
+from flows.runtime.environment import Runtime, feature_worker, start_workers
 from flows.runtime.progress import tracked
 from flows.runtime.steps import DATABASE_RETRIES, STEP
 
 plain_errors.install()
+
+# So that one that is killed leaves an index that is nearly true.
+_INDEX_EVERY = 12
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,53 @@ def _labels_arrived(runtime: Runtime, monitor: Monitor, month: date, folder: Pat
         return True
 
 
+@task(name="pair", task_run_name="{pair[0]} vs {pair[1]}", **STEP, **DATABASE_RETRIES)
+def pair_step(
+    runtime: Runtime,
+    monitor: str,
+    pair: Pair,
+    plan: Plan | None,
+    reports: Reports,
+    shared: Shared,
+    known: Mapping[date, MonthState],
+) -> Run:
+    """Judge a pair of the past, of which nobody is told."""
+    if plan is None:
+        plan = resolve_plan(runtime, Request(*pair, monitor=monitor))
+        prepare(runtime, plan)
+    return judge(runtime, plan, reports, shared, known)
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """What is the same for all pairs of a backfill.
+
+    Attributes:
+        monitor: its name.
+        past: the pairs of which nobody is told.
+        plans: of the pairs; one that is not there is planned when its turn comes.
+        states: what the sources of the months hold, as far as it was asked.
+        shared: what one pair finds and another one needs.
+    """
+
+    runtime: Runtime
+    monitor: str
+    reports: Reports
+    past: frozenset[Pair]
+    plans: Mapping[Pair, Plan]
+    states: Mapping[date, MonthState]
+    shared: Shared
+
+    def judge(self, pair: Pair) -> Run:
+        """Judge a pair of the past by one task, any other by a flow of its own."""
+        plan, known = self.plans.get(pair), {month: self.states[month] for month in pair if month in self.states}
+        if pair in self.past:
+            return pair_step(self.runtime, self.monitor, pair, plan, self.reports, self.shared, known)
+        if plan is None:
+            return monitor_month(*pair, None, self.monitor, True, self.reports)
+        return monitor_planned(plan, True, self.reports, known)
+
+
 @flow(name="backfill_months", persist_result=False)
 def backfill_months(
     start: date | None = None,
@@ -129,12 +185,19 @@ def backfill_months(
     """
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
+    start_workers(runtime, draw=reports is Reports.ALL)
+    require_retraining(chosen)
+    require_addresses(chosen)
     pairs, months = choose_step(runtime, chosen, start, end, reference, again)
     if not pairs:
+        # One that was killed may have left an older one.
+        write_index(runtime.settings.report_dir)
         return []
     states, plans = states_step(runtime, chosen, months, pairs)
-    marked = [(pair, pair[1] == months[-1]) for pair in pairs]
-    return _run_pairs(marked, chosen.name, reports, plans, states, print_lines)
+    past = [pair for pair in pairs if pair[1] != months[-1]]
+    with runtime.scratch() as folder:
+        backfill = Backfill(runtime, chosen.name, reports, frozenset(past), plans, states, Shared(folder))
+        return _run_pairs(pairs, backfill, print_lines)
 
 
 @flow(name="monitor_new_months", persist_result=False)
@@ -153,62 +216,58 @@ def monitor_new_months(monitor: str | None = None) -> list[PairOutcome]:
         pairs = due_step(runtime, read_monitor(runtime.settings.driftgate_monitors, monitor), folder)
     if not pairs:
         get_run_logger().warning("no month has come since the last verdict; nothing is judged")
-    return _run_pairs([(pair, True) for pair in pairs], monitor, Reports.ALL, {}, {})
+    with runtime.scratch() as folder:
+        return _run_pairs(pairs, Backfill(runtime, monitor, Reports.ALL, frozenset(), {}, {}, Shared(folder)))
 
 
-def _run_pairs(
-    pairs: list[tuple[Pair, bool]],
-    monitor: str,
-    reports: Reports,
-    plans: Mapping[Pair, Plan],
-    states: Mapping[date, MonthState],
-    print_lines: bool = False,
-) -> list[PairOutcome]:
-    """Judge each pair, and tell the listeners of those that are marked so."""
-    outcomes = []
-    for pair, notify in tracked(pairs, "judging", _name_pair, get_run_logger()):
-        known = {month: states[month] for month in pair if month in states}
-        outcome = _outcome(pair, monitor, notify, reports, plans.get(pair), known)
-        outcomes.append(outcome)
-        if print_lines:
-            sys.stdout.write(f"{describe(outcome)}\n")
-            sys.stdout.flush()
+def _run_pairs(pairs: list[Pair], backfill: Backfill, print_lines: bool = False) -> list[PairOutcome]:
+    """Judge each pair, and tell the listeners of those that are not past."""
+    outcomes: list[PairOutcome] = []
+    log, report_dir = get_run_logger(), backfill.runtime.settings.report_dir
+    try:
+        for pair in tracked(pairs, "judging", _name_pair, log):
+            outcomes.append(_outcome(pair, backfill))
+            backfill.shared.keep({month for later in pairs[len(outcomes) :] for month in later})
+            if len(outcomes) % _INDEX_EVERY == 0:
+                write_index(report_dir)
+            if print_lines:
+                sys.stdout.write(f"{describe(outcomes[-1])}\n")
+                sys.stdout.flush()
+    finally:
+        write_index(report_dir)
     if outcomes:
-        rows = [
-            {
-                "reference": str(item.as_of_ref),
-                "current": str(item.as_of_cur),
-                "verdict": item.verdict,
-                "why": item.detail,
-            }
-            for item in outcomes
-        ]
-        create_table_artifact(rows, key=artifact_key("history", monitor), description="Pairs just judged")
+        create_table_artifact(
+            [_row(item) for item in outcomes],
+            key=artifact_key("history", backfill.monitor),
+            description="Pairs just judged",
+        )
     failed = [item.error for item in outcomes if item.error]
     if failed:
-        get_run_logger().error("%d of %d pairs have no verdict", len(failed), len(outcomes))
+        log.error("%d of %d pairs have no verdict", len(failed), len(outcomes))
         raise failed[0]
     return outcomes
 
 
-def _name_pair(item: tuple[Pair, bool]) -> str:
-    (ref, cur), _ = item
-    return f"{ref} vs {cur}"
+def _row(outcome: PairOutcome) -> dict[str, str]:
+    return {
+        "reference": str(outcome.as_of_ref),
+        "current": str(outcome.as_of_cur),
+        "verdict": outcome.verdict,
+        "why": outcome.detail,
+    }
 
 
-def _outcome(
-    pair: Pair, monitor: str, notify: bool, reports: Reports, plan: Plan | None, known: dict[date, MonthState]
-) -> PairOutcome:
-    ref, cur = pair
+def _name_pair(pair: Pair) -> str:
+    return f"{pair[0]} vs {pair[1]}"
+
+
+def _outcome(pair: Pair, backfill: Backfill) -> PairOutcome:
     try:
-        if plan is not None:
-            run = monitor_planned(plan, notify, reports, known)
-        else:
-            run = monitor_month(ref, cur, None, monitor, notify, reports)
+        run = backfill.judge(pair)
     except (NoVerdictError, DataError) as error:
         # This pair's data; the next pair may be sound.
-        return PairOutcome(ref, cur, "no verdict", str(error), error)
-    return PairOutcome(ref, cur, run.decision.label, "; ".join(run.decision.reasons))
+        return PairOutcome(*pair, "no verdict", str(error), error)
+    return PairOutcome(*pair, run.decision.label, "; ".join(run.decision.reasons))
 
 
 def describe(outcome: PairOutcome) -> str:

@@ -1,44 +1,23 @@
 """The main job: two months in, one retrain decision out."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import date
 
 from prefect import flow
-from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from driftgate.drift.comparison import Side, checked_against
-from driftgate.drift.report import DrawnReport
-from driftgate.errors import DataError, NoVerdictError
-from driftgate.features.labels import LabelMonth
 from driftgate.features.state import MonthState
 from driftgate.notification import require_addresses
 from driftgate.planning import Plan, Reports, Request
 from driftgate.pushgateway import MONITOR_FLOW
+from driftgate.reports.index import write_index
 from driftgate.reports.text import decision_line
 from driftgate.run import Run
+from driftgate.shared import Shared
+from flows.judging import judge
 from flows.listeners import Outcome, tell_listeners
-from flows.monitor_steps import (
-    causes_step,
-    decide_step,
-    delete_step,
-    drift_step,
-    gain_step,
-    history_step,
-    labels_step,
-    ledger_step,
-    performance_step,
-    plan_step,
-    prepare_step,
-    profiles_step,
-    publish_step,
-    report_step,
-    score_step,
-    target_step,
-    workspace_step,
-)
+from flows.monitor_steps import plan_step, prepare_step
 from flows.notification import failures_reported
 from flows.retrain_action import require_retraining
 from flows.runtime import plain_errors
@@ -115,73 +94,16 @@ def _run(
     runtime: Runtime, plan: Plan, notify: bool, reports: Reports, clock: Clock, known: Mapping[date, MonthState]
 ) -> Run:
     clock.current = plan.newest
-    log = get_run_logger()
-    log.info(
-        "%s: %s (%s entities) against %s (%s entities)",
-        plan.monitor.name,
-        plan.ref.as_of,
-        f"{plan.ref.entities:,}",
-        plan.cur.as_of,
-        f"{plan.cur.entities:,}",
-    )
     require_retraining(plan.monitor)
     require_addresses(plan.monitor)
-    run, report = _decided(runtime, plan, reports, known)
-    run = publish_step(runtime, run, report)
-    shown = workspace_step(runtime, run, report, return_state=True)
-    if not shown.is_completed():
-        log.warning("the Evidently UI does not show this run; the verdict stands: %s", shown.message)
+    try:
+        with runtime.scratch() as folder:
+            run = judge(runtime, plan, reports, Shared(folder), known)
+    finally:
+        write_index(runtime.settings.report_dir)
     if notify:
         tell_listeners(Outcome(run, runtime.settings, plan.newest, clock.seconds))
     else:
-        log.info("nobody is told of the decision on %s, and nothing is started", plan.cur.as_of)
-    log.info(decision_line(run))
+        get_run_logger().info("nobody is told of the decision on %s, and nothing is started", plan.cur.as_of)
+    get_run_logger().info(decision_line(run))
     return run
-
-
-def _decided(
-    runtime: Runtime, plan: Plan, reports: Reports, known: Mapping[date, MonthState]
-) -> tuple[Run, DrawnReport | None]:
-    """The run with its decision; where there can be none, what an earlier run of the pair left is deleted."""
-    try:
-        with runtime.scratch() as folder:
-            return _judged(runtime, plan, reports, folder, known)
-    except (NoVerdictError, DataError):
-        delete_step(runtime, plan)
-        raise
-
-
-def _judged(
-    runtime: Runtime, plan: Plan, reports: Reports, folder: Path, known: Mapping[date, MonthState]
-) -> tuple[Run, DrawnReport | None]:
-    ref, cur = _read_both(runtime, plan, folder, known)
-    ledger = ledger_step(plan, ref, cur)
-    target = target_step(ref.labels, cur.labels)
-    scoring = score_step(runtime, plan, ref, cur, ledger, folder)
-    report: PrefectFuture[DrawnReport] | None = None
-    if reports is Reports.ALL:
-        # Beside each other: the report is drawn in a process of its own.
-        report = report_step.submit(plan, ref, cur, ledger, scoring)
-    drift = drift_step(plan, ref, cur, ledger, scoring)
-    performance = gain_step(plan, scoring, performance_step(plan, scoring, ref, cur), cur, ledger)
-    performance = causes_step(plan, scoring, performance, ref, cur, ledger)
-    decision = decide_step(plan, drift, target, performance, history_step(runtime, plan))
-    if reports is Reports.TRIGGERED and decision.triggered:
-        report = report_step.submit(plan, ref, cur, ledger, scoring)
-    drawn = report.result() if report else None
-    if drawn:
-        drift = checked_against(drift, drawn, ref, cur)
-    now = datetime.now(UTC)
-    return Run(plan.monitor, drift, target, decision, plan.paths, now, performance, drawn=drawn is not None), drawn
-
-
-def _read_both(runtime: Runtime, plan: Plan, folder: Path, known: Mapping[date, MonthState]) -> tuple[Side, Side]:
-    """What is kept of both months, and their labels, which may have come later."""
-    sizes = (plan.ref, plan.cur)
-    labels: list[PrefectFuture[LabelMonth]] = [labels_step.submit(runtime, plan, size, folder) for size in sizes]
-    months = profiles_step(runtime, plan, folder, known)
-    sides = [
-        Side(size, features, label.result(), profile)
-        for size, (features, profile), label in zip(sizes, months, labels, strict=True)
-    ]
-    return sides[0], sides[1]

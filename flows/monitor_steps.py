@@ -1,11 +1,9 @@
-"""The steps of the monitor, each a Prefect task. They hand files and small records to each other, never frames."""
+"""The steps of the monitor. They hand files and small records to each other, never frames."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
-from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
@@ -24,13 +22,15 @@ from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
 from driftgate.planning import Plan, Request, policy_of
+from driftgate.profiles.landing import LandedMonth
 from driftgate.profiles.profile import Profile
 from driftgate.reports.banner import with_banner
-from driftgate.reports.index import write_index, write_verdict
+from driftgate.reports.index import write_verdict
 from driftgate.reports.paths import delete_drawn, delete_reports
 from driftgate.reports.text import causes_text, column_rows, gain_line, performance_line, target_line, verdict_markdown
 from driftgate.reports.workspace import add_snapshot, delete_snapshot
 from driftgate.run import Run
+from driftgate.shared import Shared
 from driftgate.store.decisions import earlier_decisions
 from driftgate.store.history import earlier_runs
 from driftgate.store.record import record_text
@@ -38,44 +38,50 @@ from driftgate.store.tables import delete_run, pair_lock, save_run
 from flows.planning import prepare, resolve_plan
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, drift_worker, feature_worker
-from flows.runtime.steps import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, step
 
 
-@task(name="plan", **STEP, **DATABASE_RETRIES)
+@step("plan", **DATABASE_RETRIES)
 def plan_step(runtime: Runtime, request: Request) -> Plan:
     """Months and monitor, checked."""
     return resolve_plan(runtime, request)
 
 
-@task(name="prepare", **STEP, **DATABASE_RETRIES)
+@step("prepare", **DATABASE_RETRIES)
 def prepare_step(runtime: Runtime, plan: Plan) -> None:
     """The report folder and the tables, there and writable."""
     prepare(runtime, plan)
 
 
-@task(name="profiles", **STEP, **DATABASE_RETRIES)
+@step("profiles", **DATABASE_RETRIES)
 def profiles_step(
-    runtime: Runtime, plan: Plan, folder: Path, known: Mapping[date, MonthState]
+    runtime: Runtime, plan: Plan, shared: Shared, known: Mapping[date, MonthState]
 ) -> list[tuple[FeatureMonth, Profile]]:
     """What is kept of both months, measured now where it is missing or no longer holds: a sample, and the profile."""
     landing = runtime.landing(plan.monitor, get_run_logger().info, known)
-    landed = landing.land([plan.ref.as_of, plan.cur.as_of])
+    landed = shared.each([plan.ref.as_of, plan.cur.as_of], "landed", landing.land)
     found = []
     for size, previous in ((plan.ref, None), (plan.cur, plan.before_cur)):
         month = landed[size.as_of]
         require_unchanged(size.as_of, size.entities, month.state.size.entities)
-        found.append((month.features(previous, folder / f"features_{size.as_of}.arrow"), month.profile))
+        found.append((_features(month, shared, previous), month.profile))
     return found
 
 
-@task(name="labels", task_run_name="labels-{size.as_of}", **STEP, **DATABASE_RETRIES)
-def labels_step(runtime: Runtime, plan: Plan, size: MonthSize, folder: Path) -> LabelMonth:
+def _features(month: LandedMonth, shared: Shared, previous: date | None) -> FeatureMonth:
+    as_of = month.state.size.as_of
+    written = shared.once(as_of, "features", lambda: month.features(None, shared.file(as_of, "features.arrow")))
+    return replace(written, stale_views=month.state.stale_views(previous))
+
+
+@step("labels", task_run_name="labels-{size.as_of}", **DATABASE_RETRIES)
+def labels_step(runtime: Runtime, plan: Plan, size: MonthSize, shared: Shared) -> LabelMonth:
     """Labels of one period for that month's entities."""
-    out = folder / f"labels_{size.as_of}.arrow"
-    return feature_worker(runtime.parameters).read_labels(plan.repo, plan.monitor, size, out)
+    worker, out = feature_worker(runtime.parameters), shared.file(size.as_of, "labels.arrow")
+    return shared.once(size.as_of, "labels", lambda: worker.read_labels(plan.repo, plan.monitor, size, out))
 
 
-@task(name="ledger", **STEP)
+@step("ledger")
 def ledger_step(plan: Plan, ref: Side, cur: Side) -> Ledger:
     """Account for every declared feature, and refuse what cannot be compared."""
     months = cur.features
@@ -84,14 +90,14 @@ def ledger_step(plan: Plan, ref: Side, cur: Side) -> Ledger:
     return ledger
 
 
-@task(name="score", **STEP, **DATABASE_RETRIES)
-def score_step(runtime: Runtime, plan: Plan, ref: Side, cur: Side, ledger: Ledger, folder: Path) -> Scoring:
+@step("score", **DATABASE_RETRIES)
+def score_step(runtime: Runtime, plan: Plan, ref: Side, cur: Side, ledger: Ledger, shared: Shared) -> Scoring:
     """Score both months with the champion, or train a probe on the reference month."""
     registry = open_registry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.monitor)
-    return score_months(registry, plan.monitor, ref, cur, ledger, folder)
+    return score_months(registry, plan.monitor, ref, cur, ledger, shared)
 
 
-@task(name="performance", **STEP)
+@step("performance")
 def performance_step(plan: Plan, scoring: Scoring, ref: Side, cur: Side) -> Performance:
     """The scores held against the labels, then and now."""
     found = measure(scoring, plan.monitor, ref, cur)
@@ -99,7 +105,7 @@ def performance_step(plan: Plan, scoring: Scoring, ref: Side, cur: Side) -> Perf
     return found
 
 
-@task(name="gain", **STEP)
+@step("gain")
 def gain_step(plan: Plan, scoring: Scoring, performance: Performance, cur: Side, ledger: Ledger) -> Performance:
     """The performance with what retraining on the current month would bring."""
     found = replace(performance, gain=gain_of(scoring, performance, plan.monitor, cur, ledger))
@@ -107,7 +113,7 @@ def gain_step(plan: Plan, scoring: Scoring, performance: Performance, cur: Side,
     return found
 
 
-@task(name="causes", **STEP)
+@step("causes")
 def causes_step(
     plan: Plan, scoring: Scoring, performance: Performance, ref: Side, cur: Side, ledger: Ledger
 ) -> Performance:
@@ -118,19 +124,19 @@ def causes_step(
     return replace(performance, causes=found)
 
 
-@task(name="drift", **STEP)
+@step("drift")
 def drift_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger, scoring: Scoring) -> DriftResult:
     """The scores of both profiles, and what chance explains of them."""
     return compare(ref, cur, ledger, plan.monitor, scoring.champion_paths)
 
 
-@task(name="report", **STEP)
+@step("report")
 def report_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger, scoring: Scoring) -> DrawnReport:
     """The Evidently report and its scores."""
     return drift_worker().draw(ref, cur, ledger, plan.monitor, scoring.champion_paths)
 
 
-@task(name="target-drift", **STEP)
+@step("target-drift")
 def target_step(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
     """The label's rate then and now."""
     target = target_drift(ref, cur)
@@ -138,7 +144,7 @@ def target_step(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
     return target
 
 
-@task(name="history", **STEP, **DATABASE_RETRIES)
+@step("history", **DATABASE_RETRIES)
 def history_step(runtime: Runtime, plan: Plan) -> History:
     """What was decided of earlier months, and which version serves and the month that it was trained on."""
     registry = open_registry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.monitor)
@@ -150,7 +156,7 @@ def history_step(runtime: Runtime, plan: Plan) -> History:
     )
 
 
-@task(name="decide", **STEP)
+@step("decide")
 def decide_step(
     plan: Plan, drift: DriftResult, target: TargetDrift, performance: Performance, history: History
 ) -> Decision:
@@ -158,7 +164,7 @@ def decide_step(
     return decide(drift, target, policy_of(plan.monitor), performance, history)
 
 
-@task(name="publish", **STEP, **DATABASE_RETRIES)
+@step("publish", **DATABASE_RETRIES)
 def publish_step(runtime: Runtime, run: Run, report: DrawnReport | None) -> Run:
     """Report files, record, tables and artifacts, of the run with the earlier decisions of its pair, which is returned.
 
@@ -170,7 +176,6 @@ def publish_step(runtime: Runtime, run: Run, report: DrawnReport | None) -> Run:
         write_atomic(run.paths.record, record_text(run))
         write_verdict(runtime.settings.report_dir, run.paths.record)
         save_run(runtime.engine, run)
-    write_index(runtime.settings.report_dir)
     about = (run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur)
     create_markdown_artifact(verdict_markdown(run), key=artifact_key("verdict", *about), description=run.decision.label)
     create_table_artifact(
@@ -190,7 +195,7 @@ def _write_report(run: Run, report: DrawnReport | None) -> None:
     write_atomic(run.paths.json, report.json)
 
 
-@task(name="workspace", **STEP)
+@step("workspace")
 def workspace_step(runtime: Runtime, run: Run, report: DrawnReport | None) -> None:
     """The run in the Evidently workspace, beside the verdict, which does not hang on it."""
     workspace = runtime.settings.evidently_workspace
@@ -200,12 +205,11 @@ def workspace_step(runtime: Runtime, run: Run, report: DrawnReport | None) -> No
         add_snapshot(workspace, run, report.snapshot)
 
 
-@task(name="delete", **STEP, **DATABASE_RETRIES)
+@step("delete", **DATABASE_RETRIES)
 def delete_step(runtime: Runtime, plan: Plan) -> None:
     """An earlier verdict on data that can no longer be judged must not stay and look current."""
     with pair_lock(runtime.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of):
         delete_run(runtime.engine, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
         delete_reports(plan.paths)
-    write_index(runtime.settings.report_dir)
     delete_snapshot(runtime.settings.evidently_workspace, plan.monitor.name, plan.ref.as_of, plan.cur.as_of)
     get_run_logger().warning("no verdict; what an earlier run of this pair left is removed")

@@ -15,6 +15,7 @@ from driftgate.performance.champion import find_champion, load_evaluation_model
 from driftgate.performance.evaluate import common_kind, evaluate, why_not, why_not_of
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, fit_probe, score_with
 from driftgate.performance.result import PassedOver, Performance, PerformanceState, not_measured
+from driftgate.shared import Shared
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import VersionInfo
 
@@ -68,9 +69,16 @@ def require_registry(parameters: ConnectionParameters, artifacts: Path, monitor:
 
 
 def score_months(
-    registry: ModelRegistry | None, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: Path
+    registry: ModelRegistry | None, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, shared: Shared
 ) -> Scoring:
-    """Score the months and write the scores to files in `folder`.
+    """Score the months and write the scores to files.
+
+    Args:
+        registry: of the monitor's model, where it names one.
+        monitor: says whether performance is wanted, and gives the join key.
+        ref, cur: both months.
+        ledger: its comparable features are a probe's inputs.
+        shared: models and scores of other pairs of the same job.
 
     Raises:
         DataError: a feature holds values of another type than the model was trained on.
@@ -83,9 +91,9 @@ def score_months(
         return Scoring(None, None, None, off)
     info, passed_over = find_champion(registry, cur.size.as_of) if registry else (None, None)
     if registry is None or info is None:
-        scoring = _with_probe(monitor, ref, cur, ledger, folder)
+        scoring = _with_probe(monitor, ref, cur, ledger, shared)
     else:
-        scoring = _with_champion(registry, info, monitor, ref, cur, ledger, folder)
+        scoring = _with_champion(registry, info, monitor, ref, cur, ledger, shared)
     return replace(scoring, passed_over=passed_over)
 
 
@@ -101,7 +109,7 @@ def measure(scoring: Scoring, monitor: Monitor, ref: Side, cur: Side) -> Perform
     return replace(evaluate(scoring.evaluation, scoring.cur, *months, monitor), passed_over=scoring.passed_over)
 
 
-def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: Path) -> Scoring:
+def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, shared: Shared) -> Scoring:
     without = why_not(ref.labels, cur.labels, monitor, champion=False)
     if without is not None:
         return Scoring(None, None, None, without)
@@ -110,24 +118,31 @@ def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: 
     if kind is None:
         return Scoring(None, None, None, why_not_of(ref.labels.kind, "a probe", cur.labels))
     names = tuple(column.name for column in ledger.comparable)
-    evaluation, model = fit_probe(ref.features, ref.labels, key, names, kind)
-    return Scoring(
-        evaluation, score_with(evaluation, model, cur.features, key, folder / "scores_cur.arrow"), None, None
+    month = ref.size.as_of
+    evaluation, model = shared.once(
+        month, ("probe", names, kind), lambda: fit_probe(ref.features, ref.labels, key, names, kind)
     )
+    out = shared.file(cur.size.as_of, f"scores_by_probe_of_{month}.arrow")
+    return Scoring(evaluation, score_with(evaluation, model, cur.features, key, out), None, None)
 
 
 def _with_champion(
-    registry: ModelRegistry, info: VersionInfo, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, folder: Path
+    registry: ModelRegistry, info: VersionInfo, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, shared: Shared
 ) -> Scoring:
     if lost := _lost(info, ref, cur, ledger):
         reason = f"not computable: champion v{info.version} reads features that are absent or retyped: {bounded(lost)}"
         return Scoring(None, None, None, not_measured(PerformanceState.NOT_COMPUTABLE, reason))
-    evaluation, model = load_evaluation_model(registry, info)
-    key = monitor.entity.feast_key
-    scores_cur = score_with(evaluation, model, cur.features, key, folder / "scores_cur.arrow")
-    scores_ref = score_with(evaluation, model, ref.features, key, folder / "scores_ref.arrow")
+    name = f"champion v{info.version}"
+    evaluation, model = shared.once(None, name, lambda: load_evaluation_model(registry, info))
+
+    def scored(side: Side) -> ScoredMonth:
+        month, key = side.size.as_of, monitor.entity.feast_key
+        out = shared.file(month, f"scores_by_v{info.version}.arrow")
+        return shared.once(month, name, lambda: score_with(evaluation, model, side.features, key, out))
+
+    scores_cur, scores_ref = scored(cur), scored(ref)
     without = why_not(ref.labels, cur.labels, monitor, champion=True)
-    without = without or why_not_of(info.label_kind, f"champion v{info.version}", cur.labels)
+    without = without or why_not_of(info.label_kind, name, cur.labels)
     return Scoring(evaluation, scores_cur, scores_ref, without)
 
 

@@ -3,7 +3,6 @@
 Which tables those are is an argument, `SourceTables`; nothing here knows any by name.
 """
 
-from driftgate.snapshots.dates import parse_as_of
 from driftgate.snapshots.ingest import IngestReport, ingest_month
 from driftgate.snapshots.schema import Column, Kind, SourceTable, SourceTables
 from driftgate.snapshots.tables import MonthTables, create_source_tables, month_tables
@@ -18,5 +17,4 @@ __all__ = [
     "create_source_tables",
     "ingest_month",
     "month_tables",
-    "parse_as_of",
 ]

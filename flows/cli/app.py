@@ -1,4 +1,4 @@
-"""The command line. Only light imports at the top: what is slow starts beside each other, see `_prefect`."""
+"""The command line. Only light imports at the top: help is asked for often, and what is slow starts first."""
 
 import logging
 import os
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from driftgate.errors import DriftgateError, UsageError
-from driftgate.planning import Request
+from driftgate.pairs import parse_as_of
 from driftgate.process import leave, limited_memory, noted_signal, require_files
-from driftgate.snapshots.dates import parse_as_of
 from flows.cli import backtest as backtest_commands
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
@@ -21,9 +20,6 @@ from flows.cli import profiles as profile_commands
 from flows.cli import retraining as retrain_commands
 from flows.cli import serving as serve_commands
 from flows.cli import stack as stack_commands
-from flows.planning import prepare, resolve_plan
-from flows.runtime.environment import Runtime, feature_worker, start_workers
-from flows.runtime.local_server import start_prefect
 
 if TYPE_CHECKING:
     from driftgate.snapshots import IngestReport
@@ -60,6 +56,11 @@ def monitor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision record instead of the lines")] = False,
 ) -> None:
     """Compare two months and decide whether to retrain."""
+    from driftgate.planning import Request
+    from flows.planning import prepare, resolve_plan
+    from flows.runtime.environment import Runtime, start_workers
+    from flows.runtime.local_server import start_prefect
+
     request = Request(_date(as_of_ref), _date(as_of_cur), threshold, monitor)
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
@@ -83,6 +84,9 @@ def ingest(
     as_of: Annotated[str, typer.Option(help="Day on which they were taken, YYYY-MM-DD")],
 ) -> None:
     """Load one month of source tables; safe to repeat."""
+    from flows.runtime.environment import Runtime, feature_worker
+    from flows.runtime.local_server import start_prefect
+
     day = parse_as_of(as_of)
     wait_for_prefect = start_prefect()
     feature_worker(Runtime.from_environment().parameters)
@@ -97,6 +101,9 @@ def load(
     folder: Annotated[Path | None, typer.Argument(help="Folder of month folders; by default DRIFTGATE_DATA")] = None,
 ) -> None:
     """Load every month folder that is not loaded yet; named like 2024-01-31 or month_000."""
+    from flows.runtime.environment import Runtime, feature_worker
+    from flows.runtime.local_server import start_prefect
+
     if folder is not None:
         os.environ["DRIFTGATE_DATA"] = str(folder.resolve())
     wait_for_prefect = start_prefect()
@@ -133,6 +140,9 @@ def sample(
 @app.command()
 def demo() -> None:
     """Show the whole path on sample months, in the embedded database; safe to repeat."""
+    from flows.runtime.environment import Runtime, start_workers
+    from flows.runtime.local_server import start_prefect
+
     os.environ.pop("POSTGRES_HOST", None)
     # The story is what is to be read.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
@@ -155,6 +165,7 @@ def init(
     from driftgate.features.repository import require_repository
     from driftgate.features.worker import FeatureWorker
     from driftgate.files import write_atomic
+    from flows.runtime.environment import Runtime
 
     if out.exists():
         raise UsageError(f"{out} is there already", remedy="name another file by --out, or move this one away")
@@ -175,6 +186,7 @@ def months(
     """List the months that are loaded, oldest first."""
     from driftgate.monitors import read_monitor
     from driftgate.reports.terminal import months_document
+    from flows.runtime.environment import Runtime
 
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
@@ -190,6 +202,7 @@ def apply(
     from driftgate.features.applying import ensure_applied
     from driftgate.monitors import read_monitor
     from driftgate.snapshots import create_source_tables
+    from flows.runtime.environment import Runtime
     from flows.worked_case import SOURCE_TABLES
 
     runtime = Runtime.from_environment()
@@ -204,6 +217,7 @@ def apply(
 def feast(context: typer.Context) -> None:
     """Run the feast command on the repository, with its environment set: `driftgate feast feature-views list`."""
     from driftgate.features.applying import run_feast
+    from flows.runtime.environment import Runtime
 
     runtime = Runtime.from_environment()
     raise typer.Exit(run_feast(runtime.parameters, runtime.settings.feast_repo, context.args).returncode)

@@ -3,12 +3,11 @@
 import os
 import sys
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from driftgate.planning import Reports
-from driftgate.snapshots.dates import parse_as_of
+from driftgate.pairs import parse_as_of
 
 commands = typer.Typer()
 
@@ -24,12 +23,13 @@ def backfill(
     monitor: MonitorName = None,
     again: Annotated[bool, typer.Option("--again", help="Judge anew what has a verdict")] = False,
     reports: Annotated[
-        Reports, typer.Option(help="Of which decisions Evidently's report is drawn")
-    ] = Reports.TRIGGERED,
+        Literal["all", "triggered", "none"], typer.Option(help="Of which decisions Evidently's report is drawn")
+    ] = "triggered",
 ) -> None:
     """Judge every pair of loaded months that has no verdict yet; interrupted, it goes on where it was."""
     from driftgate.monitors import read_monitor
     from driftgate.pairs import history_pairs, parse_reference
+    from driftgate.planning import Reports
     from flows.runtime.environment import Runtime, start_workers
     from flows.runtime.local_server import start_prefect
 
@@ -39,13 +39,14 @@ def backfill(
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
-    start_workers(runtime, draw=reports is Reports.ALL)
+    drawn = Reports(reports)
+    start_workers(runtime, draw=drawn is Reports.ALL)
     # Before anything slower.
     history_pairs(runtime.months(chosen), found, *bounds)
     from flows.backfill_flow import backfill_months
 
     wait_for_prefect()
-    outcomes = backfill_months(*bounds, reference, chosen.name, again, print_lines=True, reports=reports)
+    outcomes = backfill_months(*bounds, reference, chosen.name, again, print_lines=True, reports=drawn)
     if not outcomes:
         typer.echo("[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them")
 

@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from driftgate.snapshots.dates import parse_as_of
-from flows.runtime.environment import Runtime, feature_worker
-from flows.runtime.local_server import start_prefect
+from driftgate.pairs import parse_as_of
 
 commands = typer.Typer()
 
@@ -25,6 +23,9 @@ def train(
     monitor: MonitorName = None,
 ) -> None:
     """Train the monitor's model on one month and register it; safe to repeat."""
+    from flows.runtime.environment import Runtime, feature_worker
+    from flows.runtime.local_server import start_prefect
+
     day = parse_as_of(as_of) if as_of is not None else None
     wait_for_prefect = start_prefect()
     feature_worker(Runtime.from_environment().parameters)
@@ -43,6 +44,9 @@ def predict(
     monitor: MonitorName = None,
 ) -> None:
     """Score every entity of a month with the champion, into files and tables."""
+    from flows.runtime.environment import Runtime, feature_worker
+    from flows.runtime.local_server import start_prefect
+
     day = parse_as_of(as_of) if as_of is not None else None
     wait_for_prefect = start_prefect()
     feature_worker(Runtime.from_environment().parameters)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from driftgate.errors import UsageError
-from driftgate.snapshots.dates import parse_as_of
+from driftgate.pairs import parse_as_of
 
 commands = typer.Typer()
 

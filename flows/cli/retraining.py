@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from driftgate.snapshots.dates import parse_as_of
+from driftgate.pairs import parse_as_of
 
 commands = typer.Typer()
 

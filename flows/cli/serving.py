@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
+from driftgate.pairs import parse_as_of
 from driftgate.process import become
-from driftgate.snapshots.dates import parse_as_of
-from flows.runtime.environment import Runtime, feature_worker
 
 commands = typer.Typer()
 
@@ -20,6 +19,8 @@ def materialize(
     monitor: MonitorName = None,
 ) -> None:
     """Put a month into the online store, in place of the one that is there; safe to repeat."""
+    from flows.runtime.environment import Runtime, feature_worker
+
     day = parse_as_of(as_of) if as_of is not None else None
     runtime = Runtime.from_environment()
     worker = feature_worker(runtime.parameters)

@@ -16,7 +16,6 @@ import typer
 from driftgate.errors import DriftgateError
 from driftgate.process import become
 from driftgate.scratch import scratch_folder
-from driftgate.settings import Settings
 
 if TYPE_CHECKING:
     from driftgate.supervision.state import PartStatus, UpStatus
@@ -34,6 +33,7 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return once all is up; `driftgate down` ends it")] = False,
 ) -> None:
     """Run Prefect with its schedules, the pages, the prediction service, Evidently and MLflow, until Ctrl-C."""
+    from driftgate.settings import Settings
     from flows.runtime.parts import choose_parts
     from flows.runtime.up import require_down
 
@@ -54,6 +54,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the table")] = False,
 ) -> None:
     """Say what `driftgate up` runs: each part, its state, how often it was started again, its address."""
+    from driftgate.settings import Settings
     from driftgate.supervision.state import read_status
     from driftgate.supervision.text import status_lines
 
@@ -69,6 +70,7 @@ def status(
 @commands.command()
 def down() -> None:
     """End what `driftgate up` runs, and wait until it has ended."""
+    from driftgate.settings import Settings
     from driftgate.supervision.state import is_process, read_status
 
     found = read_status(Settings.load().driftgate_home)

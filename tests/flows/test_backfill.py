@@ -13,6 +13,7 @@ from driftgate.errors import IncomparableColumnsError, UnknownMonthError, UsageE
 from driftgate.features.state import MonthState
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor
+from driftgate.planning import Reports
 from flows import cli
 from tests.workplace import Workplace
 
@@ -90,9 +91,11 @@ def test_every_pair_is_judged_in_order(judged: dict[tuple[date, date], dict[str,
     assert list(judged) == [(JAN, FEB), (FEB, MAR)], "in the order of their decisions"
     assert [row["verdict"] for row in judged.values()] == ["NO_ACTION", "RETRAINING_TRIGGERED (SIMULATED)"]
     run = newest_run(workplace)
-    (page,) = workplace.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
-    assert page["key"] == "history-churn"
-    assert "2024-02-29" in page["data"] and "RETRAINING_TRIGGERED" in page["data"]
+    found = workplace.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+    pages = {item["key"]: item["data"] for item in found}
+    past = "churn-2024-01-31-2024-02-29"
+    assert set(pages) == {"history-churn", f"verdict-{past}", f"columns-{past}"}
+    assert "2024-02-29" in pages["history-churn"] and "RETRAINING_TRIGGERED" in pages["history-churn"]
 
 
 def test_twice_gives_the_same_rows(
@@ -132,6 +135,18 @@ def test_cut_off_in_the_middle_it_goes_on(
         assert {key: value for key, value in row.items() if key not in times} == {
             key: value for key, value in after[pair].items() if key not in times
         }
+
+
+def test_a_pair_of_the_past_has_the_record_that_its_own_run_gives(
+    judged: dict[tuple[date, date], dict[str, Any]], workplace: Workplace
+) -> None:
+    from flows.monitor import monitor_month
+
+    monitor_month(JAN, FEB, notify=False, reports=Reports.TRIGGERED)
+    records = [{**found[JAN, FEB]["record"]} for found in (judged, rows(workplace))]
+    assert records[0].pop("decided_at") < records[1].pop("decided_at")
+    assert records[0] == records[1]
+    assert records[0]["performance"]["gain"], "also what takes long"
 
 
 def test_the_reference_may_stand_still_or_lie_further_back(
@@ -184,8 +199,8 @@ def test_a_retraining_is_no_matter_of_the_past(workplace: Workplace, monkeypatch
     forget(workplace, MAR)
     backfill_months(end=FEB)
     assert emitted == []
-    past = workplace.task_runs(workplace.flow_run("churn: 2024-01-31 vs 2024-02-29"))
-    assert "workspace" in past and not {"event", "retraining", "metrics"} & set(past)
+    past = workplace.task_runs(newest_run(workplace))
+    assert set(past) == {"choose-pairs", "states", "2024-01-31 vs 2024-02"}, "one task for the pair, and no listener"
     backfill_months()
     assert emitted == ["driftgate.decision.retrain 2024-03-31"]
 

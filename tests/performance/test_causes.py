@@ -16,6 +16,7 @@ from driftgate.performance.bootstrap import Scored
 from driftgate.performance.causes import Rows, causes_of, month_probabilities, split_drop
 from driftgate.performance.result import Causes, NoCauses, Performance
 from driftgate.performance.scoring import measure, score_months
+from driftgate.shared import Shared
 from driftgate.training.features import InputKind, ModelFeature
 from tests.drift.months import ledger_of, profile_of
 from tests.performance.months import FEB, JAN, monitor
@@ -132,7 +133,7 @@ def asked(folder: Path, strength: float, trained_elsewhere: bool = False) -> tup
     ref, cur = (Side(MonthSize(item[0].as_of, 3000, 3000), *item, profile_of(item[0])) for item in made)
     rules = monitor()
     ledger = ledger_of(ref.features, cur.features, rules)
-    scoring = score_months(None, rules, ref, cur, ledger, folder)
+    scoring = score_months(None, rules, ref, cur, ledger, Shared(folder))
     performance = measure(scoring, rules, ref, cur)
     if trained_elsewhere:
         assert scoring.evaluation is not None

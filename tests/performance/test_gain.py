@@ -18,6 +18,7 @@ from driftgate.performance.evaluation_model import labelled
 from driftgate.performance.gain import FitAndScore, challenger_of, gain_of, measure_gain, why_no_gain
 from driftgate.performance.result import Gain, NoGain, PassedOver, Performance, PerformanceState, not_measured
 from driftgate.performance.scoring import measure, score_months
+from driftgate.shared import Shared
 from driftgate.training.dataset import class_numbers, over_classes
 from driftgate.training.features import InputKind, ModelFeature, model_features
 from tests.drift.months import ledger_of, profile_of
@@ -132,7 +133,7 @@ def measured_gain(folder: Path, ref: Side, cur: Side, fitted: Side | None = None
     """The performance of a probe, and the gain of a challenger fitted on `fitted`, by default the current month."""
     rules = monitor()
     ledger = ledger_of(ref.features, cur.features, rules)
-    scoring = score_months(None, rules, ref, cur, ledger, folder)
+    scoring = score_months(None, rules, ref, cur, ledger, Shared(folder))
     found = measure(scoring, rules, ref, cur)
     return found, gain_of(scoring, found, rules, fitted or cur, ledger)
 

@@ -19,6 +19,7 @@ from driftgate.features.files import write_file
 from driftgate.monitors import Monitor
 from driftgate.performance.result import Performance, PerformanceState
 from driftgate.performance.scoring import Scoring, measure, open_registry, require_registry, score_months
+from driftgate.shared import Shared
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.split import is_validation
 from tests.conftest import new_database
@@ -61,7 +62,7 @@ def scored(
     rules: Monitor = monitor(on_incomparable="count_as_drift", **overrides)
     ref, cur = pair
     ledger = ledger_of(ref.features, cur.features, rules)
-    found = score_months(registry, rules, ref, cur, ledger, folder)
+    found = score_months(registry, rules, ref, cur, ledger, Shared(folder))
     return found, measure(found, rules, ref, cur)
 
 

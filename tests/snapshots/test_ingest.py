@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from driftgate.errors import InvalidMonthError, UsageError
-from driftgate.snapshots import ingest_month, parse_as_of
+from driftgate.pairs import parse_as_of
+from driftgate.snapshots import ingest_month
 from streamflow.source_tables import SOURCE_TABLES
 from tests.snapshots.months import contents, csv, write_month_folder
 

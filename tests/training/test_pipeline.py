@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from driftgate.errors import DataError
@@ -16,7 +18,7 @@ from driftgate.training.encoder import FeatureEncoder
 from driftgate.training.features import InputKind, ModelFeature
 from driftgate.training.metrics import auc
 from driftgate.training.model import TrainedModel, positives_of, predictions_of
-from driftgate.training.pipeline import fit_pipeline
+from driftgate.training.pipeline import PARAMETERS, WeightedClassifier, fit_pipeline
 from tests.training.conftest import FEATURES, labels_of, some_columns
 
 Columns = dict[str, Sequence[Any]]
@@ -157,3 +159,28 @@ def test_the_likeliest_class_is_predicted_with_its_probability(columns: Columns)
     assert found.probabilities == scores.max(axis=1).tolist()
     assert (np.array(found.values) == how(unseen)).mean() > 0.8
     assert predictions_of(model.kind, model.scores({name: [] for name in NAMES}), model.classes).values == []
+
+
+def test_weighted_trees_of_a_column_with_few_values_are_those_of_the_column_itself() -> None:
+    random = np.random.default_rng(3)
+    features = tuple(ModelFeature(name, "view", "FLOAT64", InputKind.NUMBER) for name in ("few", "many"))
+    few = random.integers(0, 9, 600).astype(np.float64)
+    few[::7] = np.nan
+    labels = (np.nan_to_num(few) + random.normal(size=600) > 4).astype(np.float64)
+    weights = random.poisson(1.0, 600).astype(np.float64)
+    half = random.random(600) < 0.5
+
+    def answers(second: NDArray[np.float64]) -> NDArray[np.float64]:
+        columns = {"few": few, "many": second}
+        return WeightedClassifier(columns, labels, features, 0).probabilities(half, ~half, weights)
+
+    plain = HistGradientBoostingClassifier(
+        **{**PARAMETERS, "max_iter": 25, "learning_rate": 0.2}, categorical_features=None, random_state=0
+    )
+    fitted = half & (weights > 0)
+    matrix = np.column_stack([few, few])
+    plain.fit(matrix[fitted], labels[fitted], sample_weight=weights[fitted])
+    assert np.array_equal(answers(few), plain.predict_proba(matrix[~half])[:, 1])
+    # Bins of many values know nothing but the order of the values.
+    many = random.normal(size=600) + labels
+    assert np.array_equal(answers(many), answers(np.exp(many)))

@@ -66,6 +66,7 @@ class Engine(ABC):
     def __init__(self, store: OfflineStore) -> None:
         """Keep which store it is."""
         self.store = store
+        self._described: dict[str, Source] = {}
 
     def rows(self, described: EntitySource | Label) -> Rows:
         """Return the rows that a monitor's entity or label names.
@@ -96,7 +97,10 @@ class Engine(ABC):
         """
         from driftgate.features.described import source_of
 
-        return source_of(self.store.repo, name)
+        # Each question makes sure that the registry is as it was; once is enough while this is open.
+        if name not in self._described:
+            self._described[name] = source_of(self.store.repo, name)
+        return self._described[name]
 
     def source_rows(self, source: Source) -> Rows:
         """Return the rows of a source, its columns called as Feast calls them.

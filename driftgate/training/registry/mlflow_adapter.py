@@ -24,7 +24,8 @@ from driftgate.errors import OutputError
 from driftgate.measures import LabelKind
 from driftgate.training.features import InputKind
 from driftgate.training.registry.mlflow_errors import SCHEMA, mlflow_errors
-from driftgate.training.registry.versions import IDENTITY_TAG, TRAINING_TAG, Training, training_text
+from driftgate.training.registry.mlflow_tables import IDENTITY_TAG
+from driftgate.training.registry.versions import TRAINING_TAG, Training, training_text
 
 # mlflow reads these at import. Without them it reports its use to its makers, and warns where git is missing.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

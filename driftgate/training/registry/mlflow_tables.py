@@ -16,7 +16,9 @@ from sqlalchemy.exc import ProgrammingError
 from driftgate.database import ConnectionParameters, connect, database_errors
 from driftgate.database.locks import Lock, session_lock
 from driftgate.database.sqlstates import SqlState, sqlstate
-from driftgate.training.registry.versions import IDENTITY_TAG
+
+# Of a version: what it was trained on and how, as one word.
+IDENTITY_TAG = "driftgate.identity"
 
 _ALIAS = text(
     "SELECT version FROM mlflow.registered_model_aliases "

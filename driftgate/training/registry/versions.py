@@ -13,7 +13,6 @@ from driftgate.training.split import is_validation
 
 # Driftgate's own tags of a model version. Reading them does not depend on what MLflow may change.
 TRAINING_TAG = "driftgate.training"
-IDENTITY_TAG = "driftgate.identity"
 REPLACED_TAG = "driftgate.replaced"
 
 
