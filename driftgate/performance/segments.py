@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from driftgate.measures import Drop, Floats, LabelKind, measures_of
+from driftgate.measures import Floats, LabelKind, measures_of
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.result import Interval, Segment, SegmentDrop, SegmentKind, Segments
 from driftgate.training.features import InputKind, ModelFeature
@@ -206,16 +206,23 @@ class _Sides:
     """Both sides, prepared so that a part of them needs one pass."""
 
     def __init__(self, ref: Scored, cur: Scored, min_rows: int) -> None:
-        self._scored, self._fewest = (ref, cur), max(2, min_rows)
+        self._scored, self._fewest, self._kind = (ref, cur), max(2, min_rows), ref.kind
+        self._measure = measures_of(ref.kind)[0]
         entities, at = np.unique(np.concatenate([ref.keys, cur.keys]), return_inverse=True)
         self._entities, self._at = len(entities), np.split(at, [len(ref.keys)])
-        self._measure = measures_of(ref.kind)[0]
-        classes, codes = np.unique(np.concatenate([ref.labels, cur.labels]), return_inverse=True)
+        labels = np.concatenate([ref.labels, cur.labels])
+        # Numbers are of one class.
+        classes, codes = np.unique(labels if self._kind is not LabelKind.NUMERIC else labels * 0, return_inverse=True)
         self._classes, self._codes = len(classes), np.split(codes, [len(ref.keys)])
+        whole = _Part(np.ones(len(ref.keys), np.bool_), np.ones(len(cur.keys), np.bool_))
+        self._spreads = [
+            np.bincount(codes, influences**2, self._classes) * np.bincount(codes, minlength=self._classes)
+            for codes, (_, influences) in zip(self._codes, self._on_scale(whole), strict=True)
+        ]
 
     def counted(self, *parts: _Part) -> tuple[_Part, ...] | None:
         """The parts without entities of classes that are rare in one of them; None where too little is left."""
-        if self._scored[0].kind is not LabelKind.NUMERIC:
+        if self._kind is not LabelKind.NUMERIC:
             counts = [
                 np.bincount(codes[rows], minlength=self._classes)
                 for part in parts
@@ -230,17 +237,29 @@ class _Sides:
         return parts if min(int(rows.sum()) for part in parts for rows in part) >= self._fewest else None
 
     def drop(self, part: _Part) -> _Estimate:
-        """The drop of a part of the entities: of an error the logarithm of its rise, whose error is symmetric."""
-        (old, old_influences), (new, new_influences) = self._of_both(part)
-        influences = np.zeros(self._entities)
-        if self._measure.drop is Drop.RELATIVE:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                influences[self._at[1][part.cur]] += new_influences / new
-                influences[self._at[0][part.ref]] -= old_influences / old
-                return _Estimate(float(np.log(new) - np.log(old)), influences)
-        influences[self._at[0][part.ref]] += old_influences
-        influences[self._at[1][part.cur]] -= new_influences
-        return _Estimate(old - new, influences)
+        """The drop of a part of the entities; of an error the logarithm of its quotient, whose error is symmetric.
+
+        Its standard error is at least that of as many entities drawn from all: where a few are ranked well by chance,
+        their own spread is too small.
+        """
+        values, found = [], np.zeros(self._entities)
+        signs = (-1.0, 1.0) if self._measure.lower_is_better else (1.0, -1.0)
+        sides = zip(signs, self._on_scale(part), part, self._at, self._codes, self._spreads, strict=True)
+        for sign, (value, influences), rows, at, codes, spread in sides:
+            counts = np.bincount(codes[rows], minlength=self._classes)
+            least = float(np.sum(spread[counts > 0] / counts[counts > 0]))
+            own = float(np.sum(influences**2))
+            values.append(sign * value)
+            found[at[rows]] += sign * influences * (math.sqrt(max(1.0, least / own)) if own > 0.0 else 1.0)
+        return _Estimate(sum(values), found)
+
+    def _on_scale(self, part: _Part) -> list[tuple[float, Floats]]:
+        """The measure of both sides with its influences; of an error the logarithm."""
+        found = self._of_both(part)
+        if not self._measure.lower_is_better:
+            return found
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return [(float(np.log(value)), influences / value) for value, influences in found]
 
     def _of_both(self, part: _Part) -> list[tuple[float, Floats]]:
         influences = self._measure.influences
@@ -268,7 +287,7 @@ class _Sides:
         )
 
     def _shown(self, drop: float) -> float:
-        return float(np.expm1(drop)) if self._measure.drop is Drop.RELATIVE else drop
+        return float(np.expm1(drop)) if self._measure.lower_is_better else drop
 
 
 def _holm(p_values: Sequence[float]) -> Floats:

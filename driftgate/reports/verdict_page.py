@@ -118,12 +118,13 @@ def _segments(record: RunRecord) -> str:
             f"in none is the {rule.drop_word} surely greater than among the other entities.</p></section>"
         )
     then, now = map(month_name, record.pair)
+    coin = "" if rule.lower_is_better else "<span>┆ 0.50, chance</span>"
     return (
         f"<section><h2>Where the model is worse</h2><p class='soft'>In these segments the {rule.drop_word} of the "
         f"{escape(rule.short)} is surely greater than among all other entities, the clearest first. {looked_at}; each "
         "figure is of the entities of the segment alone.</p>"
         f"{charts.segments(found.named, rule)}"
-        f"<p class='legend'><span>○ {then}</span><span>● {now}</span></p></section>"
+        f"<p class='legend'><span>○ {then}</span><span>● {now}</span>{coin}</p></section>"
     )
 
 

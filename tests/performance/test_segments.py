@@ -51,29 +51,29 @@ def candidates(ref: Groups, cur: Groups) -> list[Candidate]:
 def found(
     seed: int, weak: float, planted: str, kind: LabelKind = LabelKind.BOOLEAN, shared: bool = False, level: float = RATE
 ) -> Segments:
-    """A validation of 1,400 and a month of 5,000; `planted` is all, or names a feature whose first group is weak."""
+    """A validation of 1,000 and a month of 3,000; `planted` is all, or names a feature whose first group is weak."""
     random = np.random.default_rng(seed)
-    old, new = groups(random, 1400), groups(random, 5000)
+    old, new = groups(random, 1000), groups(random, 3000)
     strength = np.where((planted == "all") | (new.get(planted, old["net"][:1]) == 0), weak, 2.0)
-    ref = entities(random, old, kind, np.full(1400, 2.0), "u")
+    ref = entities(random, old, kind, np.full(1000, 2.0), "u")
     cur = entities(random, new, kind, strength, "u" if shared else "v")
     return find_segments(ref, cur, candidates(old, new), level, 100)
 
 
 @pytest.mark.parametrize("kind", [LabelKind.BOOLEAN, LabelKind.NUMERIC])
 def test_a_drop_that_is_the_same_everywhere_names_a_segment_at_most_as_often_as_allowed(kind: LabelKind) -> None:
-    """100 months, every second one of the same entities; five in a hundred are allowed, ten have a chance of 3%."""
-    named = [found(seed, 1.0, "all", kind, bool(seed % 2), 0.05).named for seed in range(100)]
-    assert sum(map(bool, named)) <= 10
+    """60 months, every second one of the same entities; by chance 5% of them, more than seven with one of 2%."""
+    named = [found(seed, 1.0, "all", kind, bool(seed % 2), 0.05).named for seed in range(60)]
+    assert sum(map(bool, named)) <= 7
 
 
-@pytest.mark.parametrize("kind", list(LabelKind))
-def test_a_drop_in_one_category_is_found_there_first(kind: LabelKind) -> None:
-    weak = 1.4 if kind is LabelKind.NUMERIC else 0.5
-    first = [
-        item.named[0].segment.name if item.named else "" for item in (found(n, weak, "net", kind) for n in range(40))
-    ]
-    assert first.count("net = 0") >= 38
+@pytest.mark.parametrize(
+    ("kind", "weak", "rounds"),
+    [(LabelKind.BOOLEAN, 0.5, 40), (LabelKind.NUMERIC, 1.4, 40), (LabelKind.CATEGORICAL, 0.5, 10)],
+)
+def test_a_drop_in_one_category_is_found_there_first(kind: LabelKind, weak: float, rounds: int) -> None:
+    named = [found(seed, weak, "net", kind).named for seed in range(rounds)]
+    assert sum(bool(item) and item[0].segment.name == "net = 0" for item in named) >= 0.95 * rounds
 
 
 def test_what_overlaps_with_a_named_segment_is_not_named_beside_it() -> None:
@@ -81,7 +81,7 @@ def test_what_overlaps_with_a_named_segment_is_not_named_beside_it() -> None:
     assert all([item.segment.name for item in result.named] == ["net = 0"] for result in results)
     first = results[0].named[0]
     assert first.ref > 0.8 > 0.55 > first.cur and first.drop.low > 0.2 and abs(first.rest_drop) < 0.05
-    assert first.share_cur == pytest.approx(0.41, abs=0.02) and first.entities_cur / 5000 == first.share_cur
+    assert first.share_cur == pytest.approx(0.41, abs=0.02) and first.entities_cur / 3000 == first.share_cur
     assert first.p_value <= RATE and results[0].tested == 15 and results[0].too_few == 0
 
 
@@ -103,14 +103,9 @@ def test_segments_with_too_few_entities_or_one_class_are_counted_and_not_tested(
     of = {"net": np.zeros(400, int)}
     ref, cur = (entities(random, of, LabelKind.BOOLEAN, 2.0, prefix) for prefix in "uv")
     few = np.arange(400) < 50
-    segments = [Segment("f", SegmentKind.CATEGORY, name) for name in ("few", "alike", "all", "half")]
-    masks = [
-        (few, few),
-        (ref.labels == 1, cur.labels == 1),
-        (few | True, few | True),
-        (ref.scores > 0.5, cur.scores > 0.5),
-    ]
-    made = [Candidate(segment, *pair) for segment, pair in zip(segments, masks, strict=True)]
+    everyone, positive = np.ones(400, bool), (ref.labels == 1, cur.labels == 1)
+    masks = [(few, few), positive, (everyone, everyone), (ref.scores > 0.5, cur.scores > 0.5)]
+    made = [Candidate(Segment("f", SegmentKind.CATEGORY, str(at)), *pair) for at, pair in enumerate(masks)]
     result = find_segments(ref, cur, made, RATE, 100)
     assert (result.tested, result.too_few) == (1, 3), "one that is everyone has no others to be held against"
 
@@ -126,7 +121,7 @@ def test_segments_are_common_categories_quarters_of_the_reference_and_missing_va
     ref = {
         "age": np.r_[np.arange(100.0), np.nan],
         "net": ["Fiber"] * 60 + ["DSL"] * 40 + [None],
-        "paperless": np.r_[np.ones(50), np.zeros(50), np.nan],
+        "paperless": np.r_[np.ones(60), np.zeros(40), np.nan],
     }
     cur = {"age": np.full(4, 1000.0), "net": ["Fiber", "new", None, None], "paperless": np.array([1, 1, 0, np.nan])}
     made = {item.segment.name: item for item in candidates_of(FEATURES, ref, cur)}
