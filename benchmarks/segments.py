@@ -18,7 +18,7 @@ from driftgate.performance.segments import Candidate, find_segments
 RATE = 0.01
 SIZES = ((400, 2000), (1400, 7043))
 FEATURES = [(0.41, 0.34, 0.25)] * 2 + [(0.55, 0.25, 0.2)] * 2 + [(0.5, 0.5)] * 3 + [(0.25,) * 4] * 7
-WEAK = {LabelKind.BOOLEAN: 0.5, LabelKind.NUMERIC: 1.4, LabelKind.CATEGORICAL: 0.5}
+WEAK = {LabelKind.BOOLEAN: 0.5, LabelKind.NUMERIC: 1.0, LabelKind.CATEGORICAL: 0.5}
 PLANTED = "f0 = 0"
 
 Groups = list[np.ndarray]
