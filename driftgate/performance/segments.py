@@ -197,7 +197,7 @@ def _tested(sides: "_Sides", candidates: Sequence[Candidate], left: _Part) -> li
         if counted is None:
             continue
         drop, rest = sides.drop(counted[0]), sides.drop(counted[1])
-        if min(drop.error, rest.error) > 0.0:
+        if drop.error > 0.0 and rest.error > 0.0:
             found.append(_Tested(candidate, drop, rest))
     return found
 
@@ -250,7 +250,11 @@ class _Sides:
             least = float(np.sum(spread[counts > 0] / counts[counts > 0]))
             own = float(np.sum(influences**2))
             values.append(sign * value)
-            found[at[rows]] += sign * influences * (math.sqrt(max(1.0, least / own)) if own > 0.0 else 1.0)
+            if own == 0.0:
+                # All are ranked right, so that none moves the figure.
+                found[at[rows]] += math.sqrt(least / len(influences))
+            else:
+                found[at[rows]] += sign * influences * math.sqrt(max(1.0, least / own))
         return _Estimate(sum(values), found)
 
     def _on_scale(self, part: _Part) -> list[tuple[float, Floats]]:

@@ -85,6 +85,19 @@ def test_what_overlaps_with_a_named_segment_is_not_named_beside_it() -> None:
     assert first.p_value <= RATE and results[0].tested == 15 and results[0].too_few == 0
 
 
+@pytest.mark.parametrize("kind", [LabelKind.BOOLEAN, LabelKind.NUMERIC])
+def test_a_segment_without_a_single_error_has_a_standard_error_or_is_not_tested(kind: LabelKind) -> None:
+    random = np.random.default_rng(2)
+    of, first = {"net": np.zeros(600, int)}, np.arange(600) < 200
+    ref, cur = (entities(random, of, kind, np.full(600, 2.0), prefix) for prefix in "uv")
+    right = np.where(ref.labels == 1, 0.9, 0.1) if kind is LabelKind.BOOLEAN else ref.labels
+    ref = Scored(ref.keys, ref.labels, np.where(first, right, ref.scores), kind)
+    result = find_segments(ref, cur, [Candidate(Segment("f", SegmentKind.CATEGORY, "a"), first, first)], RATE)
+    assert (result.tested, result.too_few) == ((1, 0) if kind is LabelKind.BOOLEAN else (0, 1))
+    for item in result.named:
+        assert item.ref == 1.0 and item.drop.low < item.drop.value < item.drop.high
+
+
 def test_two_planted_segments_are_both_found() -> None:
     random = np.random.default_rng(3)
     old, new = groups(random, 3000), groups(random, 6000)
