@@ -1,7 +1,10 @@
 """One command as a whole: wall and CPU seconds and peak memory of the process and all it starts."""
 
+import atexit
 import os
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +44,16 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}; see {log}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, peak.mib)
+
+
+def temporary_folder() -> Path:
+    """A folder that is removed when this process ends, after the embedded server that was started in it has ended."""
+    folder = Path(tempfile.mkdtemp(prefix="dgbench"))
+    # For root the embedded server runs as another user, who must get there.
+    folder.chmod(0o711)
+    # What is registered first is called last.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 class _Peak(threading.Thread):

@@ -4,10 +4,10 @@ import hashlib
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ from sqlalchemy.exc import DBAPIError
 
 from driftgate.database.engine import translate
 from driftgate.errors import ConfigurationError, DataError, DriftgateError, FeastRepositoryError, OutputError, bounded
+from driftgate.features.decimals import with_doubles
 from driftgate.features.description import RepositoryDescription, ServiceDescription, ViewDescription
 from driftgate.features.engines import ENGINES, Engine, open_engine
+from driftgate.features.engines.engine import Fold
 from driftgate.features.entities import (
     EVENT_TIMESTAMP,
-    digest_borders,
     entity_slices,
     in_days,
-    key_digest,
     moment_of,
     month_entities,
 )
@@ -49,8 +49,6 @@ _NUMBER_ARRAY = re.compile(r"Array\((Int|Float)\d+\)", re.IGNORECASE)
 
 # A view without a ttl looks back as far as its rows go.
 _WHOLE_LIFE = timedelta(days=365 * 50)
-# Of a large month; each part is counted by itself.
-_ROWS_AT_ONCE = 100_000
 
 
 def open_store(repo: Path) -> FeatureStore:
@@ -210,35 +208,42 @@ def read_month(store: FeatureStore, engine: Engine, request: FeatureRequest) -> 
                 remedy="correct the sources of the Feast repository",
             )
         stale = tuple(_stale_views(views, engine, request)) if request.previous else ()
-        join = partial(_job, store, engine, described, present)
-        if request.whole and request.size.sampled:
-            rows, parts = _write_parts(engine, join, request)
-        else:
-            entities = month_entities(engine, request.monitor, request.size)
-            table = _plain(engine.read(join(entities)))
-            _check_rows(table, request)
-            _write(request.out, table, request.key)
-            rows, parts = table.num_rows, ()
-    return FeatureMonth(request.as_of, request.out, rows, described.declared, absent, stale, parts)
+        entities = month_entities(engine, request.monitor, request.size)
+        table = with_doubles(engine.read(_job(store, engine, described, present, entities)))
+        _check_rows(table, request)
+        _write(request.out, table, request.key)
+    return FeatureMonth(request.as_of, request.out, table.num_rows, described.declared, absent, stale)
 
 
-def _write_parts(engine: Engine, join: Callable[[Any], Any], request: FeatureRequest) -> tuple[int, tuple[Path, ...]]:
-    """Write a large month part by part as the join gives it, and its sample; return the sample's rows and the parts."""
-    monitor, size = request.monitor, request.size
-    border = digest_borders(engine, monitor, size, size.compared)[0]
-    parts: list[Path] = []
-    sample: list[pa.Table] = []
-    for entities in entity_slices(engine, monitor, size, engine.entities_at_once):
-        for batch in engine.batches(join(entities), _ROWS_AT_ONCE):
-            table = _plain(batch)
-            drawn = [key_digest(key, monitor.sample_seed) <= border for key in table.column(request.key).to_pylist()]
-            sample.append(table.filter(pa.array(drawn, pa.bool_())))
-            parts.append(request.out.with_suffix(f".{len(parts)}.arrow"))
-            _write(parts[-1], table, request.key)
-    whole = pa.concat_tables(sample, promote_options="permissive")
-    _check_rows(whole, request)
-    _write(request.out, whole, request.key)
-    return whole.num_rows, tuple(parts)
+def fold_answer(request: FeatureRequest, fold: Fold) -> list[bytes]:
+    """Call `fold_month` in the repository that the request names."""
+    store = _store(request.repo)
+    with open_engine(request.repo) as engine:
+        return fold_month(store, engine, request, fold)
+
+
+def fold_month(store: FeatureStore, engine: Engine, request: FeatureRequest, fold: Fold) -> list[bytes]:
+    """Fold every row of a month's point-in-time join, also of one that has a sample, where the engine has the rows.
+
+    Args:
+        fold: called with the rows of a part of the month, table by table.
+
+    Returns:
+        What it gave for each part. How a month is divided into parts is the engine's matter.
+
+    Raises:
+        FeastRepositoryError: the service or a source does not exist.
+        DatabaseError: the offline store fails.
+    """
+    what = f"counting the features of {request.as_of}"
+    with feast_errors(what), engine.errors(what):
+        described = describe(store, _service(store, request.repo, request.service))
+        absent = absent_columns(open_views(engine, described), described)
+        present = [item for item in described.declared if item.name not in absent]
+        folded: list[bytes] = []
+        for entities in entity_slices(engine, request.monitor, request.size, engine.entities_at_once):
+            folded += engine.fold(_job(store, engine, described, present, entities), fold)
+        return folded
 
 
 def _write(path: Path, table: pa.Table, key: str) -> None:
@@ -249,12 +254,6 @@ def _write(path: Path, table: pa.Table, key: str) -> None:
         raise OutputError(
             f"{path} cannot be written: {error}", remedy="make room, or set DRIFTGATE_HOME to another folder"
         ) from error
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Return the table with exact decimals as floats, which are what PostgreSQL's come as."""
-    types = [pa.float64() if pa.types.is_decimal(field.type) else field.type for field in table.schema]
-    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
 
 
 def declared_features(service: FeatureService) -> tuple[DeclaredFeature, ...]:

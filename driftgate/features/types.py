@@ -41,7 +41,6 @@ class FeatureRequest:
         size: the month, with how many of its entities are wanted.
         previous: the month before; a view needs a row after it, up to the month. None skips that question.
         out: Arrow IPC file to write, an absolute path.
-        whole: whether the other rows of a month with a sample are wanted too, in files of their own.
     """
 
     repo: Path
@@ -49,7 +48,6 @@ class FeatureRequest:
     size: MonthSize
     previous: date | None
     out: Path
-    whole: bool = False
 
     @property
     def service(self) -> str:
@@ -76,7 +74,6 @@ class FeatureMonth:
         absent: declared features whose column the source table does not have.
         stale_views: views whose source has no row in (previous, as_of].
         rows: rows of the file.
-        parts: where the file is a sample and the whole month was asked for: files that hold the month together.
     """
 
     as_of: date
@@ -85,7 +82,6 @@ class FeatureMonth:
     declared: tuple[DeclaredFeature, ...]
     absent: tuple[str, ...]
     stale_views: tuple[str, ...]
-    parts: tuple[Path, ...] = ()
 
 
 def feast_environment(parameters: ConnectionParameters) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from driftgate.database import ConnectionParameters
 from driftgate.features.entities import MonthSize, require_unchanged
@@ -12,6 +13,9 @@ from driftgate.features.state import MonthState
 from driftgate.features.types import FeatureMonth, FeatureRequest, feast_environment
 from driftgate.monitors import Monitor
 from driftgate.worker import Worker
+
+if TYPE_CHECKING:
+    from driftgate.features.engines.engine import Fold
 
 _ANSWERS = "driftgate.features.answers"
 
@@ -68,6 +72,10 @@ class FeatureWorker(Worker):
         assert isinstance(month, FeatureMonth)
         return month
 
+    def fold_month(self, request: FeatureRequest, fold: "Fold") -> list[bytes]:
+        """Fold every row of a month where the offline store has it; see `feast_adapter.fold_month`."""
+        return list(self.call("driftgate.features.feast_adapter:fold_answer", request, fold))
+
 
 def read_features(
     worker: FeatureWorker,
@@ -76,7 +84,6 @@ def read_features(
     size: MonthSize,
     previous: date | None,
     out: Path,
-    whole: bool = False,
 ) -> FeatureMonth:
     """Read the point-in-time features of the entities of a month, or of its sample, and write them to `out`.
 
@@ -87,13 +94,12 @@ def read_features(
         size: of the month, as it was counted.
         previous: the loaded month before, exclusive start of what counts as news; None skips that question.
         out: Arrow IPC file to write.
-        whole: whether the other rows of a month with a sample are wanted too.
 
     Raises:
         FeastRepositoryError: the feature service or a source does not exist.
         DataError: the month changed since it was counted.
         DatabaseError: the offline store fails.
     """
-    month = worker.read_month(FeatureRequest(repo, monitor, size, previous, out, whole))
+    month = worker.read_month(FeatureRequest(repo, monitor, size, previous, out))
     require_unchanged(size.as_of, size.compared, month.rows)
     return month

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftgate.features.decimals import doubles_of
 from driftgate.features.types import DeclaredFeature, Kind
 from driftgate.profiles.columns import (
     CategoryColumn,
@@ -220,17 +221,7 @@ def _doubles(column: pa.ChunkedArray, _: date) -> Floats:
 
 
 def _decimals(column: pa.ChunkedArray, _: date) -> Floats:
-    return nearest_doubles(column)
-
-
-def nearest_doubles(column: pa.ChunkedArray) -> Floats:
-    """The nearest double of each decimal, as a database gives it; Arrow's own cast is sometimes one step beside it."""
-    coded = column.combine_chunks().dictionary_encode()
-    coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) and coded.num_chunks else coded
-    if len(coded) == 0:
-        return np.zeros(0)
-    nearest = np.array([float(value) for value in coded.dictionary.to_pylist()])
-    values: Floats = nearest[coded.indices.to_numpy()]
+    values: Floats = doubles_of(column).to_numpy()
     return values
 
 

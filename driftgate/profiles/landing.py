@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,12 +15,13 @@ from driftgate.errors import DataError
 from driftgate.features.entities import require_unchanged
 from driftgate.features.files import read_file, write_file
 from driftgate.features.state import MeasuredFrom, MonthState
-from driftgate.features.types import FeatureMonth, Kind
+from driftgate.features.types import FeatureMonth, FeatureRequest, Kind
 from driftgate.features.worker import FeatureWorker, read_features
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import make_grid, measure_features, must_renew
 from driftgate.profiles.columns import NumberColumn
-from driftgate.profiles.encoding import FORMAT
+from driftgate.profiles.counting import count_tables, sum_profiles
+from driftgate.profiles.encoding import FORMAT, profile_from_bytes
 from driftgate.profiles.grid import Form, Grid
 from driftgate.profiles.profile import Profile
 from driftgate.profiles.sample import sample_rows
@@ -156,12 +158,14 @@ class Landing:
         as_of = state.size.as_of
         with self._scratch() as folder:
             out = folder / f"landing_{as_of}.arrow"
-            read = read_features(self.worker, self.monitor, self.repo, state.size, None, out, whole=True)
+            read = read_features(self.worker, self.monitor, self.repo, state.size, None, out)
             table = read_file(read.path)
             counted = measure_features(table, read.declared, as_of)
             sample = sample_rows(_comparable(table, read, counted), self.monitor.entity.feast_key)
-            if read.parts:
-                grid, profile, new = self._count(read, counted)
+            if state.size.sampled:
+                grid, profile, new = self._count(
+                    FeatureRequest(self.repo, self.monitor, state.size, None, out), read, counted
+                )
             else:
                 grid, profile, new = None, counted, False
             require_unchanged(as_of, state.size.entities, profile.rows)
@@ -171,7 +175,7 @@ class Landing:
         save_months(self.engine, [month], grid if new else None)
         return LandedMonth(state, profile, sample, why)
 
-    def _count(self, read: FeatureMonth, sample: Profile) -> tuple[Grid, Profile, bool]:
+    def _count(self, request: FeatureRequest, read: FeatureMonth, sample: Profile) -> tuple[Grid, Profile, bool]:
         """Count every row of a large month on the monitor's grid, on a new one where that does not fit.
 
         Returns:
@@ -179,14 +183,20 @@ class Landing:
         """
         grid = newest_grid(self.engine, self.monitor.name)
         if grid is not None and _fits(grid, sample):
-            profile = _sum_of_parts(read, grid)
+            profile = self._sum(request, read, grid)
             reason = must_renew(grid, grid.schema, profile)
             # A grid is made for the newest month: otherwise two months far from each other would renew it in turn.
             if not reason or self._has_later(read.as_of, grid.version):
                 return grid, profile, False
             self.say(f"{self.monitor.name}: the grid is made anew: {reason}")
         grid = make_grid(sample, grid.version + 1 if grid else 1, sampled=True)
-        return grid, _sum_of_parts(read, grid), True
+        return grid, self._sum(request, read, grid), True
+
+    def _sum(self, request: FeatureRequest, read: FeatureMonth, grid: Grid) -> Profile:
+        parts = self.worker.fold_month(
+            request, partial(count_tables, declared=read.declared, as_of=read.as_of, grid=grid)
+        )
+        return sum_profiles(profile_from_bytes(part, grid) for part in parts)
 
     def _has_later(self, as_of: date, version: int) -> bool:
         """Whether a later month is counted on this version of the grid."""
@@ -206,19 +216,6 @@ def _fits(grid: Grid, sample: Profile) -> bool:
         for name, column in sample.columns.items()
     }
     return forms.items() <= grid.schema.items()
-
-
-def _sum_of_parts(read: FeatureMonth, grid: Grid) -> Profile:
-    parts = [measure_features(read_file(path), read.declared, read.as_of, grid) for path in read.parts]
-    # A column without a value in a part has no type there; in another part it may turn out to have a wrong one.
-    wrong = {name: found for part in parts for name, found in part.unmeasured.items()}
-    whole: Profile | None = None
-    for part in parts:
-        columns = {name: column for name, column in part.columns.items() if name not in wrong}
-        counted = replace(part, columns=columns, unmeasured=wrong)
-        whole = counted if whole is None else whole + counted
-    assert whole is not None
-    return whole
 
 
 def _by_this_release(state: MonthState) -> MeasuredFrom:

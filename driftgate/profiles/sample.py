@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftgate.errors import DataError
-from driftgate.profiles.build import nearest_doubles
+from driftgate.features.decimals import doubles_of
 
 
 def sample_rows(table: pa.Table, key: str) -> pa.Table:
@@ -55,10 +55,7 @@ def _plain(name: str, column: pa.ChunkedArray, is_key: bool) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_decimal(column.type):
-        valid = column.is_valid().to_numpy()
-        numbers = np.zeros(len(column))
-        numbers[valid] = nearest_doubles(column.drop_null())
-        return pa.chunked_array([pa.array(numbers, mask=~valid)])
+        return doubles_of(column)
     target = _plain_type(column.type, is_key)
     if target is None:
         raise DataError(

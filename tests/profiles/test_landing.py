@@ -1,8 +1,10 @@
 """Months are measured once, and again when their sources change; it is said which of the two happened."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +16,11 @@ from driftgate.database import ConnectionParameters
 from driftgate.features.entities import key_digest
 from driftgate.features.files import read_file
 from driftgate.features.types import FeatureRequest
-from driftgate.features.worker import FeatureWorker
+from driftgate.features.worker import FeatureWorker, read_features
 from driftgate.monitors import Monitor, read_monitor
-from driftgate.profiles.build import measure_features
-from driftgate.profiles.encoding import profile_to_bytes
+from driftgate.profiles.build import make_grid, measure_features
+from driftgate.profiles.counting import count_tables
+from driftgate.profiles.encoding import profile_from_bytes, profile_to_bytes
 from driftgate.profiles.landing import Landing
 from driftgate.profiles.sample import sample_rows
 from driftgate.profiles.store import month_profiles, newest_grid
@@ -164,3 +167,39 @@ def test_a_grid_that_no_longer_fits_is_renewed_and_the_months_on_it_with_it(plac
     both = place.landing(LARGE).land([JAN, FEB])
     assert "the grid was renewed (version 1, now 2)" in place.told()[0]
     assert {found.profile.grid for found in both.values()} == {grid.digest}
+
+
+def test_a_month_is_counted_by_one_scan_of_its_join(place: Place, tmp_path: Path) -> None:
+    """As many rows of a table are read as the month has in it, however many columns of it are counted."""
+    size = place.worker.measure_month(FEATURE_REPO, LARGE, FEB)
+    out = tmp_path / "sample.arrow"
+    read = read_features(place.worker, LARGE, FEATURE_REPO, size, None, out)
+    grid = make_grid(measure_features(read_file(out), read.declared, FEB), 1, sampled=True)
+    before = rows_read(place.engine)
+    request = FeatureRequest(FEATURE_REPO, LARGE, size, None, out)
+    (part,) = place.worker.fold_month(request, partial(count_tables, declared=read.declared, as_of=FEB, grid=grid))
+    assert profile_from_bytes(part, grid).rows == 2000
+    after = rows_read(place.engine)
+    read_now = {table: after[table] - before[table] for table in after}
+    # It holds the entities as well, whose times Feast asks before it joins.
+    assert read_now.pop("subscriptions_profile_snapshots") <= 6000
+    assert read_now == dict.fromkeys(
+        ("usage_agg_30d_snapshots", "payments_agg_90d_snapshots", "support_agg_90d_snapshots"), 2000
+    )
+
+
+def rows_read(engine: Engine) -> dict[str, int]:
+    """Rows that scans of the views' tables have read so far."""
+    wanted = text(
+        "SELECT relname, seq_tup_read + COALESCE(idx_tup_fetch, 0) FROM pg_stat_user_tables "
+        "WHERE relname LIKE '%_snapshots'"
+    )
+    before: dict[str, int] = {}
+    while True:
+        with engine.connect() as connection:
+            found = {str(name): int(rows) for name, rows in connection.execute(wanted)}
+        if found == before:
+            return found
+        # A session says what it has read a moment after it ended.
+        before = found
+        time.sleep(0.5)

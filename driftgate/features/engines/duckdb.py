@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from driftgate.errors import ConfigurationError, DataError, DriftgateError
-from driftgate.features.engines.engine import Engine, unreadable
+from driftgate.features.engines.engine import ROWS_AT_ONCE, Engine, unreadable
 from driftgate.features.repository import OfflineStore
 from driftgate.features.sources import Source
 
@@ -54,8 +54,8 @@ class DuckdbEngine(Engine):
     def joined(self, job: Any) -> "ir.Table":
         return job.table
 
-    def batches(self, job: Any, rows: int) -> Iterator[pa.Table]:
-        for batch in self.joined(job).to_pyarrow_batches(chunk_size=rows):
+    def batches(self, job: Any) -> Iterator[pa.Table]:
+        for batch in self.joined(job).to_pyarrow_batches(chunk_size=ROWS_AT_ONCE):
             yield pa.Table.from_batches([batch])
 
     @contextmanager

@@ -1,7 +1,7 @@
 """What every engine can do. Adding an offline store means writing one more of these."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +15,13 @@ from driftgate.monitors import EntitySource, Label
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+
+# Of a large month, in this process.
+ROWS_AT_ONCE = 100_000
+
+# Rows of a month, table by table, to bytes. It goes to other processes, so it is made of functions of modules.
+Fold = Callable[[Iterator[pa.Table]], bytes]
 
 
 @dataclass(frozen=True)
@@ -140,11 +147,15 @@ class Engine(ABC):
         """Run Feast's point-in-time join."""
         return self.arrow(self.joined(job))
 
-    def batches(self, job: Any, rows: int) -> Iterator[pa.Table]:
-        """Run Feast's point-in-time join and yield its rows, so many at a time."""
+    def batches(self, job: Any) -> Iterator[pa.Table]:
+        """Run Feast's point-in-time join and yield its rows, at most `ROWS_AT_ONCE` at a time."""
         table = self.read(job)
-        for start in range(0, table.num_rows, rows):
-            yield table.slice(start, rows)
+        for start in range(0, table.num_rows, ROWS_AT_ONCE):
+            yield table.slice(start, ROWS_AT_ONCE)
+
+    def fold(self, job: Any, fold: Fold) -> list[bytes]:
+        """Run Feast's point-in-time join and fold its rows: here all of them, one batch after the other."""
+        return [fold(self.batches(job))]
 
 
 def unreadable(name: str, why: str, allowed: str = "") -> ConfigurationError:

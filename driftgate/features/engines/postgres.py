@@ -12,7 +12,7 @@ from psycopg.types.string import TextLoader
 from sqlalchemy.exc import DBAPIError
 
 from driftgate.database.engine import translate
-from driftgate.features.engines.engine import Engine, unreadable
+from driftgate.features.engines.engine import ROWS_AT_ONCE, Engine, unreadable
 from driftgate.features.repository import OfflineStore
 from driftgate.features.sources import Source
 
@@ -84,7 +84,7 @@ class PostgresEngine(Engine):
     def read(self, job: Any) -> pa.Table:
         return job.to_arrow()
 
-    def batches(self, job: Any, rows: int) -> Iterator[pa.Table]:
+    def batches(self, job: Any) -> Iterator[pa.Table]:
         # Whoever has a join has imported feast.
         from feast.type_map import pg_type_code_to_arrow
 
@@ -93,7 +93,7 @@ class PostgresEngine(Engine):
             columns = cursor.description or ()
             # The types of Feast's own `to_arrow`.
             schema = pa.schema([(column.name, pg_type_code_to_arrow(column.type_code)) for column in columns])
-            while found := cursor.fetchmany(rows):
+            while found := cursor.fetchmany(ROWS_AT_ONCE):
                 yield pa.Table.from_arrays([pa.array(values) for values in zip(*found, strict=True)], schema=schema)
 
     @contextmanager

@@ -1,6 +1,8 @@
 """Features in Spark: tables of its catalogue, queries, and files, on the master that feature_store.yaml names."""
 
+import itertools
 import os
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from driftgate.errors import ConfigurationError, DriftgateError
-from driftgate.features.engines.engine import Engine, unreadable
+from driftgate.features.engines.engine import Engine, Fold, unreadable
 from driftgate.features.repository import OfflineStore
 from driftgate.features.sources import Source
 
@@ -35,6 +37,7 @@ class SparkEngine(Engine):
     """Rows and joins in a Spark session."""
 
     kind: ClassVar[str] = "spark"
+    entities_at_once: ClassVar[int | None] = None
 
     def __init__(self, store: OfflineStore, session: SparkSession) -> None:
         """Speak through a session."""
@@ -89,6 +92,20 @@ class SparkEngine(Engine):
     def read(self, job: Any) -> pa.Table:
         return _collected(self._frame(job))
 
+    def fold(self, job: Any, fold: Fold) -> list[bytes]:
+        # Each partition is folded by the executor that has it: no row comes to this process.
+        def folded(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            tables = (pa.Table.from_batches([batch]) for batch in batches)
+            first = next(tables, None)
+            if first is not None:
+                yield pa.record_batch({"part": [fold(itertools.chain([first], tables))]})
+
+        parts = self._frame(job).mapInArrow(folded, "part binary")
+        # One partition after the other, so that those of a large cluster are never here all at once.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            return [bytes(row.part) for row in parts.collect()]
+
     def close(self) -> None:
         """Forget the views; the session stays, as starting one takes seconds."""
         for name in self._views:
@@ -134,6 +151,8 @@ def _start(store: OfflineStore) -> SparkSession:
     given = {str(key): str(value) for key, value in (store.settings.get("spark_conf") or {}).items()}
     master = given.get("spark.master", "local[*]")
     settings = {"spark.master": master, **_DEFAULTS, **(_LOCAL if master.startswith("local") else {}), **given}
+    # Pyspark itself would take the first `python3` of the path, which need not have this package.
+    os.environ.setdefault("PYSPARK_PYTHON", given.get("spark.pyspark.python", sys.executable))
     builder = SparkSession.builder.appName("driftgate")
     for key, value in settings.items():
         builder = builder.config(key, value)
