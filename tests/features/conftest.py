@@ -20,6 +20,7 @@ from driftgate.features.repository import OfflineStore
 from driftgate.features.types import FeatureMonth, FeatureRequest
 from driftgate.monitors import EntitySource, Monitor
 from flows.runtime.environment import feature_worker
+from tests.conftest import close_feature_worker
 
 REF, CUR = date(2024, 1, 31), date(2024, 2, 29)
 

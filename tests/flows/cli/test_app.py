@@ -17,6 +17,7 @@ from driftgate import errors
 from driftgate.database import ConnectionParameters, connect
 from driftgate.snapshots import create_source_tables
 from flows.cli import app as cli
+from flows.runtime import environment
 from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import FEATURE_REPO, ROOT, new_database
 from tests.database.roles import role_with_password
@@ -218,7 +219,9 @@ def test_what_is_wrong_is_said_without_a_traceback(
     for key, value in where(wrong, places).items():
         monkeypatch.setenv(key, value)
     # What takes seconds to import is not needed to find out what is wrong.
-    monkeypatch.setattr(cli, "start_workers", lambda _: None)
+    monkeypatch.setattr(
+        environment, "start_workers", lambda runtime: environment.feature_worker(runtime.parameters, joins=False)
+    )
     with pytest.raises(SystemExit) as ended:
         cli.main([*(wrong.command or ("monitor",)), *filled(wrong.arguments, places)])
     check(wrong, places, int(ended.value.code or 0), *capfd.readouterr())
