@@ -12,7 +12,6 @@ HELD = {
     "driftgate/backtest/kept.py": "tests/backtest/test_evidence.py",
     "driftgate/database/configured.py": "tests/database/test_embedded.py",
     "driftgate/database/keeper.py": "tests/database/test_embedded.py",
-    "driftgate/drift/report.py": "tests/drift/test_comparison.py",
     "driftgate/drift/tables.py": "tests/test_library.py",
     "driftgate/drift/worker.py": "tests/reports/test_html_in_browser.py",
     "driftgate/features/answers.py": "tests/features/test_worker.py",
