@@ -12,7 +12,7 @@ from sqlalchemy import Column, Date, DateTime, Double, Engine, Index, Integer, T
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from driftgate.database import create_tables, database_errors, metadata
-from driftgate.database.tables import EARLIER_NAME
+from driftgate.database.engine import EARLIER_NAME
 from driftgate.measures import LabelKind
 
 predictions = Table(
