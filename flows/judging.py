@@ -77,7 +77,8 @@ def _decided(
     drift = drift_step(plan, ref, cur, ledger, scoring)
     performance = gain_step(plan, scoring, performance_step(plan, scoring, ref, cur), cur, ledger)
     performance = causes_step(plan, scoring, performance, ref, cur, ledger)
-    decision = decide_step(plan, drift, target, performance, history_step(runtime, plan))
+    history = history_step(runtime, plan, ref, cur, drift, target, shared)
+    decision = decide_step(plan, drift, target, performance, history)
     if reports is Reports.TRIGGERED and decision.triggered:
         report = report_step.submit(plan, ref, cur, ledger, scoring)
     drawn = report.result() if report else None

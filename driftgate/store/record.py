@@ -21,6 +21,7 @@ from driftgate.store.record_parts import (
     ColumnRecord,
     EarlierRecord,
     ExcludedRecord,
+    ExplainedRecord,
     InputsRecord,
     IntervalRecord,
     Moment,
@@ -107,6 +108,7 @@ class RunRecord(Part):
     champion: str | None = None
     champion_trained_on: date | None = None
     waiting_cost: IntervalRecord | None = None
+    explained: tuple[ExplainedRecord, ...] = ()
     earlier: tuple[EarlierRecord, ...] = ()
     pending: bool | None = None
     signals: tuple[SignalRecord, ...] = ()
@@ -140,6 +142,7 @@ class RunRecord(Part):
             champion=decision.champion,
             champion_trained_on=decision.champion_trained_on,
             waiting_cost=IntervalRecord.copied(decision.waiting) if decision.waiting else None,
+            explained=tuple(map(ExplainedRecord.copied, decision.explained)),
             earlier=tuple(map(EarlierRecord.of, run.earlier)),
             pending=run.pending,
             signals=tuple(map(SignalRecord.copied, decision.signals)),
@@ -208,6 +211,7 @@ class RunRecord(Part):
             self.champion_trained_on,
             self.champion,
             self.waiting_cost.interval if self.waiting_cost else None,
+            tuple(item.explained for item in self.explained),
         )
 
     def _figure(self, path: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from driftgate.decision import PastDecision, Signal
+from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
 from driftgate.measures import MEASURES, Measure
 from driftgate.monitors import Monitor
@@ -55,6 +56,19 @@ class SignalRecord(Part):
         """The signal as it was decided on."""
         value = math.nan if self.value is None else self.value
         return Signal(self.name, self.key, value, self.threshold, self.reached, self.text, self.certain)
+
+
+class ExplainedRecord(Part):
+    """A signal that the monitor's own past explains, as in `driftgate.drift.past.Explained`."""
+
+    signal: str
+    known: Known
+    text: str
+
+    @property
+    def explained(self) -> Explained:
+        """What was decided on."""
+        return Explained(self.signal, self.known, self.text)
 
 
 class TargetRecord(Part):
@@ -315,6 +329,7 @@ class InputsRecord(Part):
     cooldown_days: int | None = None
     false_alarm_rate: float | None = None
     require_gain: bool | None = None
+    own_past: bool | None = None
 
     @classmethod
     def of(cls, drift: DriftResult, monitor: Monitor) -> Self:
