@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def judged(sides: Sequence[Side], performance: Performance = AS_GOOD) -> list[De
     found: list[Decision] = []
     pairs: list[PastPair] = []
     thresholds = (MONITOR.threshold, MONITOR.target_threshold)
-    for at, (ref, cur) in enumerate(zip(sides, sides[1:], strict=False), 1):
+    for at, (ref, cur) in enumerate(pairwise(sides), 1):
         ledger = build_ledger((ref.profile, cur.profile), DECLARED, MONITOR)
         drift, target = compare(ref, cur, ledger, MONITOR), target_drift(ref.labels, cur.labels)
         known = [side.size.as_of for side in sides[:at]]

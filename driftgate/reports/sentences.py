@@ -20,6 +20,8 @@ from driftgate.store.record_parts import PerformanceRecord
 _LOST = 0.05
 # A part of the drop that is less is not named in a sentence.
 _PART = 0.2
+# What holds a signal back, and leaves nothing to wait for.
+_NOTHING_TO_DO = (HeldBack.CHAMPION_KNOWS, HeldBack.SEASONAL, HeldBack.USUAL)
 _ANY_SIGNAL = "a figure is beyond its threshold"
 
 
@@ -52,7 +54,7 @@ def tone(record: RunRecord) -> Tone:
     if record.triggered:
         return Tone.ACT
     if record.held_back:
-        tones = {HeldBack.CHAMPION_KNOWS: Tone.KNOWN, HeldBack.NO_GAIN: Tone.ACT}
+        tones = dict.fromkeys(_NOTHING_TO_DO, Tone.KNOWN) | {HeldBack.NO_GAIN: Tone.ACT}
         return tones.get(record.held_back_code, Tone.WAIT) if record.held_back_code else Tone.WAIT
     return Tone.WAIT if record.pending else Tone.CALM
 
@@ -63,9 +65,13 @@ def action(record: RunRecord) -> str:
         return "Retrain"
     if record.held_back_code is HeldBack.NO_GAIN:
         return "Look at the features"
-    if record.held_back and record.held_back_code is not HeldBack.CHAMPION_KNOWS:
+    if record.held_back and record.held_back_code not in _NOTHING_TO_DO:
         return "Wait"
-    return "Nothing to do yet" if record.pending and not record.held_back else "Nothing to do"
+    return (
+        "Nothing to do yet"
+        if record.pending and record.held_back_code is not HeldBack.CHAMPION_KNOWS
+        else "Nothing to do"
+    )
 
 
 def headline(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
@@ -117,7 +123,7 @@ def next_step(record: RunRecord) -> Step:
     if record.held_back_code is HeldBack.NO_GAIN:
         text = "Find out why the features say less about the label; a new model would learn the same from them."
         return Step(text, f"driftgate show {as_of_cur} --as-of-ref {as_of_ref} {of_monitor}")
-    if record.held_back and record.held_back_code is not HeldBack.CHAMPION_KNOWS:
+    if record.held_back and record.held_back_code not in _NOTHING_TO_DO:
         text = "Wait for the next month. To retrain all the same:"
         return Step(text, f"driftgate retrain --as-of {as_of_cur} {of_monitor}")
     return Step("Judge the next month when it is loaded.", f"driftgate monitor {of_monitor}")
@@ -228,6 +234,11 @@ def _held_back(record: RunRecord) -> str:
     if record.held_back_code is HeldBack.CHAMPION_KNOWS and record.champion_trained_on:
         month = month_name(record.champion_trained_on)
         return f"the data have changed, and the champion was trained on {month} and knows this change"
+    if record.held_back_code is HeldBack.SEASONAL:
+        year, month = inputs.as_of_cur.year - 1, month_name(inputs.as_of_cur)
+        return f"the data have changed as they do every year: {month} is like the same month of {year}"
+    if record.held_back_code is HeldBack.USUAL:
+        return "the data have changed no further than they often do from one month to another, and the model holds"
     if record.held_back_code is HeldBack.CONFIRMATIONS and inputs.confirmations:
         rule = f"{inputs.confirmations} of {inputs.confirmation_window} months must signal before it retrains"
         return f"there is a signal, and in this monitor {rule}"
