@@ -234,19 +234,24 @@ def _held_back(record: RunRecord) -> str:
     if record.held_back_code is HeldBack.CHAMPION_KNOWS and record.champion_trained_on:
         month = month_name(record.champion_trained_on)
         return f"the data have changed, and the champion was trained on {month} and knows this change"
-    if record.held_back_code is HeldBack.SEASONAL:
-        year, month = inputs.as_of_cur.year - 1, month_name(inputs.as_of_cur)
-        return f"the data have changed as they do every year: {month} is like the same month of {year}"
-    if record.held_back_code is HeldBack.USUAL:
-        return "the data have changed no further than they often do from one month to another, and the model holds"
+    if record.held_back_code in (HeldBack.SEASONAL, HeldBack.USUAL):
+        return _no_news(record)
     if record.held_back_code is HeldBack.CONFIRMATIONS and inputs.confirmations:
         rule = f"{inputs.confirmations} of {inputs.confirmation_window} months must signal before it retrains"
         return f"there is a signal, and in this monitor {rule}"
     if record.held_back_code is HeldBack.COOLDOWN and inputs.cooldown_days:
         return f"there is a signal, and this monitor rests for {inputs.cooldown_days} days of data after a trigger"
-    if record.held_back_code is HeldBack.NOT_WORTH_IT:
-        return f"there is a signal, and {record.held_back}"
-    return f"there is a signal, and it is held back: {record.held_back}"
+    rule = "" if record.held_back_code is HeldBack.NOT_WORTH_IT else "it is held back: "
+    return f"there is a signal, and {rule}{record.held_back}"
+
+
+def _no_news(record: RunRecord) -> str:
+    """Why a signal is no news: the season, or the size of the move."""
+    month = record.inputs.as_of_cur
+    if record.held_back_code is HeldBack.SEASONAL:
+        year = month.year - 1
+        return f"the data have changed as they do every year: {month_name(month)} is like that month of {year}"
+    return "the data have changed no further than they often do from one month to another, and the model holds"
 
 
 def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
