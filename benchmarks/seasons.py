@@ -19,7 +19,7 @@ import pyarrow as pa
 from driftgate.decision import Decision, History, decide
 from driftgate.drift.comparison import Side, compare, target_drift
 from driftgate.drift.ledger import build_ledger
-from driftgate.drift.past import PastPair, explain
+from driftgate.drift.past import PastPair, explained_by_past
 from driftgate.drift.seasons import against_year_ago
 from driftgate.features.entities import MonthSize
 from driftgate.features.labels import LabelMonth
@@ -84,7 +84,7 @@ def judged(sides: Sequence[Side], performance: Performance = AS_GOOD) -> list[De
         drift, target = compare(ref, cur, ledger, MONITOR), target_drift(ref.labels, cur.labels)
         known = [side.size.as_of for side in sides[:at]]
         year_ago = against_year_ago(ref, cur, MONITOR, known, lambda _months: profiles)
-        explained = explain(drift, target, thresholds, pairs, year_ago)
+        explained = explained_by_past(drift, target, thresholds, pairs, year_ago)
         decision = decide(drift, target, policy_of(MONITOR), performance, History(explained=explained))
         reached = any(signal.name == "target_drift" and signal.reached for signal in decision.signals)
         pairs.append(PastPair.of(drift, target, reached))

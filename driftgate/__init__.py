@@ -12,7 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 def __getattr__(name: str) -> object:
     # Only who compares pays for pyarrow and numpy; `import driftgate` itself stays quick.
     if name == "compare":
-        from driftgate.drift.library import compare
+        from driftgate.library import compare
 
         return compare
     raise AttributeError(f"module 'driftgate' has no attribute {name!r}")

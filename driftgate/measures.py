@@ -4,7 +4,7 @@ A measure that is entered here is computed for its kinds of label, with its inte
 it. The first measure of a kind of label decides: by it a month triggers and a challenger is promoted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -59,6 +59,9 @@ class Measure:
         prepare: labels and scores of n entities in, see `Weighted`. A boolean label is 0 or 1 and its score the
             probability of 1; a numeric one has predictions; a categorical one is the number of its class, -1 for a
             class that the model does not know, and its scores are probabilities of shape (n, classes).
+        influences: of a measure that decides: labels and scores in; the value at equal weights, and how it changes with
+            the weight of each entity, shape (n,), out. The root of the sum of their squares is the standard error of
+            the value (the infinitesimal jackknife: Efron 1982, chapter 6).
     """
 
     name: str
@@ -67,6 +70,7 @@ class Measure:
     short: str
     description: str
     prepare: Callable[[Floats, Floats], Weighted]
+    influences: Callable[[Floats, Floats], tuple[float, Floats]] | None = None
 
     @property
     def lower_is_better(self) -> bool:
@@ -138,17 +142,30 @@ def _auc(labels: Floats, scores: Floats) -> Weighted:
     return weighted
 
 
+def _auc_influences(labels: Floats, scores: Floats) -> tuple[float, Floats]:
+    """By the share of the other class that each entity is ranked right against (DeLong et al. 1988)."""
+    positive = labels == 1
+    above, below = np.sort(scores[positive]), np.sort(scores[~positive])
+    right = np.empty(len(labels))
+    right[positive] = _half_ranks(below, scores[positive]) / len(below)
+    right[~positive] = 1.0 - _half_ranks(above, scores[~positive]) / len(above)
+    value = float(right[positive].mean())
+    return value, (right - value) / np.where(positive, len(above), len(below))
+
+
+def _half_ranks(values: Floats, scores: Floats) -> Floats:
+    """How many of the sorted values are below each score, equal ones half."""
+    ranks: Floats = (np.searchsorted(values, scores, "left") + np.searchsorted(values, scores, "right")) / 2
+    return ranks
+
+
 def _macro_auc(labels: Floats, scores: Floats) -> Weighted:
     """The mean over classes of the AUC of one class against the rest (Hand & Till 2001, section 2).
 
     Classes that no entity has, or every entity, have no AUC and do not count. Those that the model does not know count
     together as one, to which it gives no probability.
     """
-    unknown = np.zeros(len(labels))
-    of_class = [
-        _auc((labels == at).astype(np.float64), scores[:, at] if at >= 0 else unknown)
-        for at in np.unique(labels).astype(int).tolist()
-    ]
+    of_class = [_auc(*one) for one in _one_against_the_rest(labels, scores)]
 
     def weighted(weights: Floats) -> Floats:
         found = np.array([auc(weights) for auc in of_class]).reshape(len(of_class), len(weights))
@@ -158,6 +175,19 @@ def _macro_auc(labels: Floats, scores: Floats) -> Weighted:
         return mean
 
     return weighted
+
+
+def _macro_auc_influences(labels: Floats, scores: Floats) -> tuple[float, Floats]:
+    of_class = [_auc_influences(*one) for one in _one_against_the_rest(labels, scores)]
+    influences: Floats = np.mean([influences for _, influences in of_class], axis=0)
+    return float(np.mean([value for value, _ in of_class])), influences
+
+
+def _one_against_the_rest(labels: Floats, scores: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """For each class that is there: 1 for its entities and 0 for all others, and the probability given to it."""
+    unknown = np.zeros(len(labels))
+    for at in np.unique(labels).astype(int).tolist():
+        yield (labels == at).astype(np.float64), scores[:, at] if at >= 0 else unknown
 
 
 def _log_loss(labels: Floats, scores: Floats) -> Weighted:
@@ -199,6 +229,15 @@ def _rmse(labels: Floats, scores: Floats) -> Weighted:
     return lambda weights: scale * np.sqrt(mean(weights))
 
 
+def _rmse_influences(labels: Floats, scores: Floats) -> tuple[float, Floats]:
+    errors, scale = _errors(labels, scores)
+    mean = float(np.mean(errors**2))
+    value = float(np.sqrt(mean))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        influences: Floats = scale * (errors**2 - mean) / (2 * len(errors) * value)
+    return scale * value, influences
+
+
 def _mae(labels: Floats, scores: Floats) -> Weighted:
     """The mean absolute error."""
     errors, scale = _errors(labels, scores)
@@ -234,7 +273,15 @@ _OF_PROBABILITIES = (*_BOOLEAN, *_CATEGORICAL)
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("auc", _BOOLEAN, Drop.DIFFERENCE, "AUC", "AUC: how well it ranks; 1 is perfect, 0.5 is chance", _auc),
+        Measure(
+            "auc",
+            _BOOLEAN,
+            Drop.DIFFERENCE,
+            "AUC",
+            "AUC: how well it ranks; 1 is perfect, 0.5 is chance",
+            _auc,
+            _auc_influences,
+        ),
         Measure(
             "macro_auc",
             _CATEGORICAL,
@@ -242,8 +289,17 @@ MEASURES = {
             "macro AUC",
             "Macro AUC: how well it tells each class from the rest, on average; 1 is perfect, 0.5 is chance",
             _macro_auc,
+            _macro_auc_influences,
         ),
-        Measure("rmse", _NUMERIC, Drop.RELATIVE, "RMSE", "RMSE, root of the mean squared error; less is better", _rmse),
+        Measure(
+            "rmse",
+            _NUMERIC,
+            Drop.RELATIVE,
+            "RMSE",
+            "RMSE, root of the mean squared error; less is better",
+            _rmse,
+            _rmse_influences,
+        ),
         Measure("mae", _NUMERIC, Drop.RELATIVE, "MAE", "MAE, the mean absolute error; less is better", _mae),
         Measure("log_loss", _OF_PROBABILITIES, Drop.RELATIVE, "log loss", "Log loss; less is better", _log_loss),
         Measure(

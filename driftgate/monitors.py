@@ -162,6 +162,10 @@ class Monitor(_Section):
         None, strict=False, description="Feast repository of this monitor, instead of FEAST_REPO"
     )
     report_folder: str | None = Field(None, description="Folder below REPORT_DIR; by default the monitor's name")
+    segments: list[ColumnName] = Field(
+        default_factory=list,
+        description="Features whose values are the segments in which a drop is looked for; by default all",
+    )
     columns: dict[str, ColumnRule] = Field(default_factory=dict, description="Overrides by feature")
     notify: list[SecretStr] = Field(
         default_factory=list, description="Addresses, as Apprise has them, that are told; ${NAME} is a variable's value"

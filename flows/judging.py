@@ -13,10 +13,10 @@ from driftgate.planning import Plan, Reports
 from driftgate.run import Run
 from driftgate.shared import Shared
 from flows.monitor_steps import (
-    causes_step,
     decide_step,
     delete_step,
     drift_step,
+    explain_step,
     gain_step,
     history_step,
     labels_step,
@@ -76,7 +76,7 @@ def _decided(
         report = report_step.submit(plan, ref, cur, ledger, scoring)
     drift = drift_step(plan, ref, cur, ledger, scoring)
     performance = gain_step(plan, scoring, performance_step(plan, scoring, ref, cur), cur, ledger)
-    performance = causes_step(plan, scoring, performance, ref, cur, ledger)
+    performance = explain_step(plan, scoring, performance, ref, cur, ledger)
     history = history_step(runtime, plan, ref, cur, drift, target, shared)
     decision = decide_step(plan, drift, target, performance, history)
     if reports is Reports.TRIGGERED and decision.triggered:

@@ -10,7 +10,7 @@ from prefect.logging import get_run_logger
 from driftgate.decision import Decision, History, decide
 from driftgate.drift.comparison import Side, compare, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
-from driftgate.drift.past import Explained, explain, signals_of_data
+from driftgate.drift.past import Explained, explained_by_past, signals_of_data
 from driftgate.drift.report import DrawnReport
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.drift.seasons import against_year_ago
@@ -20,7 +20,7 @@ from driftgate.features.labels import LabelMonth
 from driftgate.features.state import MonthState
 from driftgate.features.types import FeatureMonth
 from driftgate.files import write_atomic
-from driftgate.performance.causes import causes_of
+from driftgate.performance.explain import explain
 from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring, measure, open_registry, score_months
@@ -31,7 +31,15 @@ from driftgate.profiles.store import measured_months
 from driftgate.reports.banner import with_banner
 from driftgate.reports.index import write_verdict
 from driftgate.reports.paths import delete_drawn, delete_reports
-from driftgate.reports.text import causes_text, column_rows, gain_line, performance_line, target_line, verdict_markdown
+from driftgate.reports.text import (
+    causes_text,
+    column_rows,
+    gain_line,
+    performance_line,
+    segments_text,
+    target_line,
+    verdict_markdown,
+)
 from driftgate.reports.workspace import add_snapshot, delete_snapshot
 from driftgate.run import Run
 from driftgate.shared import Shared
@@ -117,15 +125,17 @@ def gain_step(plan: Plan, scoring: Scoring, performance: Performance, cur: Side,
     return found
 
 
-@step("causes")
-def causes_step(
+@step("explain")
+def explain_step(
     plan: Plan, scoring: Scoring, performance: Performance, ref: Side, cur: Side, ledger: Ledger
 ) -> Performance:
-    """The performance with why the model is worse, where it surely is."""
-    found = causes_of(scoring, performance, plan.monitor, ref, cur, ledger)
-    if found.split:
-        get_run_logger().info("of the drop, %s", causes_text(found))
-    return replace(performance, causes=found)
+    """The performance with why the model is worse and where, if it surely is."""
+    found = explain(scoring, performance, plan.monitor, ref, cur, ledger)
+    if found.causes.split:
+        get_run_logger().info("of the drop, %s", causes_text(found.causes))
+    if found.segments.searched:
+        get_run_logger().info("%s", segments_text(found))
+    return found
 
 
 @step("drift")
@@ -183,7 +193,7 @@ def _explained(
     except DataError as error:
         log.warning("%s cannot be held against the same month a year before: %s", cur.size.as_of, error)
     pairs = past_pairs(runtime.engine, monitor.name, cur.size.as_of)
-    return explain(drift, target, thresholds, pairs, year_ago)
+    return explained_by_past(drift, target, thresholds, pairs, year_ago)
 
 
 @step("decide")

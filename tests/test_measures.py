@@ -21,6 +21,21 @@ def found_of(kind: LabelKind, labels: np.ndarray, scores: np.ndarray, weights: n
     return {item.name: item.prepare(labels, scores)(weights[None, :])[0] for item in measures_of(kind)}
 
 
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, st.sampled_from(list(LabelKind)), st.booleans())
+def test_influences_are_the_slopes_of_the_measure_that_decides(seed: int, kind: LabelKind, ties: bool) -> None:
+    random, rows = np.random.default_rng(seed), 12
+    labels = np.r_[0.0, 1.0, random.integers(-1 if kind is LabelKind.CATEGORICAL else 0, 2, rows - 2)]
+    scores = random.random(rows).round(1 if ties else 9)
+    scores = np.c_[scores, 1 - scores] if kind is LabelKind.CATEGORICAL else scores
+    measure, step = measures_of(kind)[0], 1e-6
+    assert measure.influences is not None, "of the one that decides, segments need them"
+    value, slopes = measure.influences(labels, scores)
+    found = measure.prepare(labels, scores)(np.r_[np.ones((1, rows)), 1 + step * np.eye(rows)])
+    assert value == pytest.approx(found[0])
+    assert slopes == pytest.approx((found[1:] - value) / step, abs=1e-5)
+
+
 def test_the_first_measure_of_each_kind_decides() -> None:
     deciding = {kind: measures_of(kind)[0].signal for kind in LabelKind}
     assert deciding == {

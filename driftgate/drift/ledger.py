@@ -85,17 +85,23 @@ def build_ledger(
     excluded = tuple(excluded_fields(declared, monitor))
     names = {name for name, _ in excluded}
     features = [item for item in declared if item.name not in names]
-    unknown = sorted(set(monitor.columns) - {item.name for item in features})
-    if unknown:
-        raise ConfigurationError(
-            f"monitor {monitor.name!r} has rules for columns that {monitor.feature_service!r} does not declare: "
-            + bounded(unknown),
-            allowed=bounded(item.name for item in features),
-        )
+    _require_declared(monitor, "rules for columns", monitor.columns, [item.name for item in features])
+    divisible = [item.name for item in features if item.kind in (Kind.NUMERIC, Kind.CATEGORICAL)]
+    _require_declared(monitor, "segments of numbers or categories", monitor.segments, divisible)
     if not features:
         raise NoVerdictError(f"the feature service {monitor.feature_service!r} declares no feature to compare")
     columns = tuple(_entry(item, profiles, monitor, item.view in stale) for item in features)
     return Ledger(columns, {item.name: _compared_as(item) for item in features}, excluded)
+
+
+def _require_declared(monitor: Monitor, what: str, wanted: Collection[str], known: Collection[str]) -> None:
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise ConfigurationError(
+            f"monitor {monitor.name!r} has {what} that {monitor.feature_service!r} does not declare: "
+            + bounded(unknown),
+            allowed=bounded(known),
+        )
 
 
 def require_comparable(ledger: Ledger, monitor: Monitor) -> None:

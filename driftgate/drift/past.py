@@ -94,12 +94,12 @@ class YearAgo:
 
 
 def signals_of_data(drift: DriftResult, target: TargetDrift, thresholds: tuple[float, float | None]) -> bool:
-    """Whether there is anything to explain, see `explain`."""
+    """Whether there is anything to explain, see `explained_by_past`."""
     share, diff = thresholds
     return drift.drift_share >= share or (diff is not None and target.abs_diff >= diff * (1 - 1e-9))
 
 
-def explain(
+def explained_by_past(
     drift: DriftResult,
     target: TargetDrift,
     thresholds: tuple[float, float | None],

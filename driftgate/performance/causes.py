@@ -7,22 +7,16 @@ for any measure that takes weights.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from scipy import stats
 
-from driftgate.drift.comparison import Side
-from driftgate.drift.ledger import Ledger, read_table
 from driftgate.errors import DataError
 from driftgate.measures import Floats, measures_of
-from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, resampling_weights
-from driftgate.performance.evaluation_model import EvaluationModel, challenger_inputs, find_rows, labelled, texts
-from driftgate.performance.result import Causes, Interval, NoCauses, Performance
-from driftgate.performance.scoring import Scoring
+from driftgate.performance.evaluation_model import Rows
+from driftgate.performance.result import Causes, Interval, Unexplained
 from driftgate.training.dataset import input_columns
 from driftgate.training.features import ModelFeature
 from driftgate.training.split import validation_mask
@@ -33,57 +27,6 @@ _FOLD = 0.5
 
 Probabilities = Callable[[Floats, Floats], tuple[Floats, Floats]]
 """Weights of n and m entities in; how likely each is of the current month, between 0 and 1, out."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Labelled entities of one month that the model has not seen in training.
-
-    Attributes:
-        scored: n entities with their labels and the model's scores.
-        table: their features, in the same order.
-    """
-
-    scored: Scored
-    table: pa.Table
-
-
-def causes_of(
-    scoring: Scoring, performance: Performance, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger
-) -> Causes:
-    """Split the drop of the measured model between the two months.
-
-    It is asked only where there surely is a drop, so that calm months cost nothing. The reference side is the
-    model's own validation where it was trained on the reference month, else the entities of that month that it has not
-    seen.
-
-    Args:
-        scoring: the model and its scores.
-        performance: what was measured of it.
-        monitor: gives the join key, the entities that are needed, and the seed.
-        ref, cur: features and labels of both months.
-        ledger: its comparable features say which entities are alike.
-    """
-    if not performance.measured:
-        return Causes(code=NoCauses.NOT_MEASURED, reason="the performance was not measured")
-    if not performance.drop_interval[0] > 0.0:
-        return Causes(code=NoCauses.NO_DROP, reason="there is no sure drop")
-    assert scoring.evaluation is not None
-    assert scoring.cur is not None
-    key = monitor.entity.feast_key
-    old = _reference_rows(scoring, ref, key)
-    if old is None:
-        return Causes(code=NoCauses.NO_REFERENCE, reason=f"no labelled entity of {ref.size.as_of} has a score")
-    table, keys, labels = labelled(cur.features, cur.labels, key)
-    new = _unseen(scoring.evaluation, table, keys, labels, scoring.cur.of(keys))
-    if min(len(old.scored.keys), len(new.scored.keys)) < monitor.min_rows:
-        return Causes(code=NoCauses.TOO_FEW, reason=f"fewer than {monitor.min_rows} entities in one of the months")
-    try:
-        inputs = challenger_inputs(cur.features, [column.name for column in ledger.comparable])
-        probabilities = month_probabilities(old, new, inputs, monitor.sample_seed)
-        return split_drop(old.scored, new.scored, probabilities, monitor.min_rows, monitor.sample_seed)
-    except DataError as error:
-        return Causes(code=NoCauses.NOT_MEASURED, reason=f"the months cannot be told from each other: {error.received}")
 
 
 def month_probabilities(ref: Rows, cur: Rows, features: tuple[ModelFeature, ...], seed: int = 0) -> Probabilities:
@@ -150,12 +93,12 @@ def split_drop(
     alike = int(min(2 * found[0].sum(), 2 * (1 - found[1]).sum()))
     if alike < min_alike:
         reason = f"the months have too little in common: {alike} entities alike, {min_alike} are needed"
-        return Causes(alike=alike, code=NoCauses.TOO_DIFFERENT, reason=reason)
+        return Causes(alike=alike, code=Unexplained.TOO_DIFFERENT, reason=reason)
     parts = _parts_of(ref, cur)
     plain = parts(*ones, *found)
     drawn = np.array([parts(*weights, *probabilities(*weights)) for weights in _resampled(ref, cur, replicates, seed)])
     if not (np.isfinite(plain).all() and np.isfinite(drawn).all()):
-        return Causes(alike=alike, code=NoCauses.TOO_DIFFERENT, reason="the entities alike have all the same label")
+        return Causes(alike=alike, code=Unexplained.TOO_DIFFERENT, reason="the entities alike have all the same label")
     margins = stats.t.ppf(0.975, replicates - 1) * drawn.std(axis=0, ddof=1)
     entities, meaning = (
         Interval(float(value), float(value - margin), float(value + margin))
@@ -189,24 +132,3 @@ def _resampled(ref: Scored, cur: Scored, replicates: int, seed: int) -> Iterator
     for weights in resampling_weights(len(entities), replicates, seed):
         for each in weights:
             yield each[at[0]], each[at[1]]
-
-
-def _reference_rows(scoring: Scoring, ref: Side, key: str) -> Rows | None:
-    evaluation = scoring.evaluation
-    assert evaluation is not None
-    if evaluation.trained_on == ref.size.as_of:
-        table = read_table(ref.features)
-        rows, there = find_rows(texts(table.column(key)), evaluation.validation.keys)
-        return Rows(evaluation.validation.part(there), table.take(pa.array(rows[there])))
-    if scoring.ref is None or ref.labels.path is None:
-        return None
-    table, keys, labels = labelled(ref.features, ref.labels, key)
-    found = _unseen(evaluation, table, keys, labels, scoring.ref.of(keys))
-    return found if found.scored.varied else None
-
-
-def _unseen(
-    evaluation: EvaluationModel, table: pa.Table, keys: NDArray[np.str_], labels: Floats, scores: Floats
-) -> Rows:
-    unseen = ~np.isin(keys, evaluation.seen)
-    return Rows(evaluation.scored(keys, labels, scores).part(unseen), table.filter(pa.array(unseen)))

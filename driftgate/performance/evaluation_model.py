@@ -81,6 +81,19 @@ class EvaluationModel:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Labelled entities of one month that the model has not seen in training.
+
+    Attributes:
+        scored: n entities with their labels and the model's scores.
+        table: their features, in the same order.
+    """
+
+    scored: Scored
+    table: pa.Table
+
+
+@dataclass(frozen=True)
 class ScoredMonth:
     """A month's scores in the order of its features: a file of `driftgate.training.scoring.score_month`."""
 

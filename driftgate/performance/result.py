@@ -158,8 +158,8 @@ class Gain(Interval):
 _NOT_ASKED = Gain(code=NoGain.OFF, reason="nobody asked for it")
 
 
-class NoCauses(StrEnum):
-    """Why a drop is not split."""
+class Unexplained(StrEnum):
+    """Why it is not said where a drop comes from."""
 
     OFF = "off"
     NOT_MEASURED = "not_measured"
@@ -183,7 +183,7 @@ class Causes:
     entities: Interval = Interval()
     meaning: Interval = Interval()
     alike: int = 0
-    code: NoCauses | None = None
+    code: Unexplained | None = None
     reason: str = ""
 
     @property
@@ -192,7 +192,94 @@ class Causes:
         return self.code is None
 
 
-_NOT_SPLIT = Causes(code=NoCauses.OFF, reason="nobody asked for it")
+class SegmentKind(StrEnum):
+    """What the entities of a segment have in common."""
+
+    CATEGORY = "category"
+    RANGE = "range"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The entities of which a feature has one category, lies in one range, or is missing.
+
+    Attributes:
+        category: as text; `true` or `false` of a boolean; empty for the other kinds.
+        lower, upper: ends of a range that holds the lower one; NaN where it is open.
+    """
+
+    feature: str
+    kind: SegmentKind
+    category: str = ""
+    lower: float = float("nan")
+    upper: float = float("nan")
+
+    @property
+    def name(self) -> str:
+        """In words, such as `plan = basic` or `9 <= age < 29`."""
+        if self.kind is SegmentKind.CATEGORY:
+            return f"{self.feature} = {self.category}"
+        if self.kind is SegmentKind.MISSING:
+            return f"{self.feature} is missing"
+        if math.isnan(self.lower):
+            return f"{self.feature} < {self.upper:.6g}"
+        if math.isnan(self.upper):
+            return f"{self.feature} >= {self.lower:.6g}"
+        return f"{self.lower:.6g} <= {self.feature} < {self.upper:.6g}"
+
+
+@dataclass(frozen=True)
+class SegmentDrop:
+    """A segment whose drop is surely greater than zero and than that of the other entities.
+
+    Attributes:
+        entities_ref, entities_cur: labelled entities of the segment that the model has not seen in training.
+        share_ref, share_cur: the same in parts of all of them.
+        ref, cur: the measure that decides, among the entities of the segment alone.
+        drop: how much worse `cur` is.
+        rest_drop: the same of the entities that are neither in this segment nor in one named before it.
+        p_value: how often chance gives a drop so much greater than zero and than that of the rest, for any of the
+            segments that were looked at.
+    """
+
+    segment: Segment
+    entities_ref: int
+    entities_cur: int
+    share_ref: float
+    share_cur: float
+    ref: float
+    cur: float
+    drop: Interval
+    rest_drop: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments that hold the drop, or why they were not looked for.
+
+    Attributes:
+        named: the clearest first; empty where the drop is nowhere surely greater than elsewhere.
+        tested: segments that were looked at.
+        too_few: segments with too few entities, or labels that are all alike, which were not.
+        code, reason: why they were not looked for; None and empty where they were.
+    """
+
+    named: tuple[SegmentDrop, ...] = ()
+    tested: int = 0
+    too_few: int = 0
+    code: Unexplained | None = None
+    reason: str = ""
+
+    @property
+    def searched(self) -> bool:
+        """Whether segments were looked at."""
+        return self.code is None
+
+
+_NOT_SEARCHED = Segments(code=Unexplained.OFF, reason="nobody asked for it")
+_NOT_SPLIT = Causes(code=Unexplained.OFF, reason="nobody asked for it")
 
 
 @dataclass(frozen=True)
@@ -211,6 +298,7 @@ class Performance:
         passed_over: the champion, where an earlier model or the probe is measured in its place; else None.
         gain: what retraining on the current month would bring.
         causes: why the model is worse, where it surely is.
+        segments: where it is worse, likewise.
     """
 
     state: PerformanceState
@@ -225,6 +313,7 @@ class Performance:
     measure: str = "auc"
     gain: Gain = _NOT_ASKED
     causes: Causes = _NOT_SPLIT
+    segments: Segments = _NOT_SEARCHED
 
     @property
     def measured(self) -> bool:

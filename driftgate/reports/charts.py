@@ -5,17 +5,17 @@ a large screen. A plot of a signal has its words for those who do not see it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
 
 from driftgate.decision import PERFORMANCE_KEY
 from driftgate.drift.result import ColumnState, is_p_value
-from driftgate.measures import MEASURES
+from driftgate.measures import MEASURES, Measure
 from driftgate.reports.layout import name_html
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import ColumnRecord, RelationRecord
+from driftgate.store.record_parts import ColumnRecord, RelationRecord, SegmentRecord
 
 SIGNALS = (PERFORMANCE_KEY, "drift_share", "target_drift")
 """The signals in the order in which they are shown; that of the model by the key of its threshold."""
@@ -24,6 +24,8 @@ SIGNALS = (PERFORMANCE_KEY, "drift_share", "target_drift")
 _MOST = 1e4
 # Up to so many thresholds the scale is linear.
 _LINEAR = 6.0
+# A feature that lost less says about the label what it said.
+_LOST = 0.05
 
 
 @dataclass(frozen=True)
@@ -214,18 +216,57 @@ def bar(item: ColumnRecord, scale: Scale) -> str:
 
 def changes(relations: Sequence[RelationRecord]) -> str:
     """What single features say about the label, then and now, as a list of lines from one dot to another."""
-    values = [value for item in relations for value in (item.ref, item.cur)]
-    low, high = min(0.45, *values) - 0.02, max(0.55, *values) + 0.02
-    return f"<ul class='changes'>{''.join(_change(item, low, high) for item in relations)}</ul>"
+    axis = _Axis.over([value for item in relations for value in (item.ref, item.cur)], coin=0.5)
+    rows = [
+        _change(axis, name_html(item.name), item.ref, item.cur, lost=item.lost >= _LOST, text="{:.2f}".format)
+        for item in relations
+    ]
+    return f"<ul class='changes'>{''.join(rows)}</ul>"
 
 
-def _change(item: RelationRecord, low: float, high: float) -> str:
-    then, now, coin = ((value - low) / (high - low) * 100 for value in (item.ref, item.cur, 0.5))
-    kind = " class='lost'" if item.lost >= 0.05 else ""
+def segments(named: Sequence[SegmentRecord], rule: Measure) -> str:
+    """The measure of the model in each segment, then and now, likewise, with what the segment is."""
+    coin = None if rule.lower_is_better else 0.5
+    axis = _Axis.over([value for item in named for value in (item.ref, item.cur)], coin)
+    rows = [_change(axis, _about(item, rule), item.ref, item.cur, lost=True, text=rule.text) for item in named]
+    return f"<ul class='changes'>{''.join(rows)}</ul>"
+
+
+def _about(item: SegmentRecord, rule: Measure) -> str:
+    """The name of a segment, its share of the entities, and its drop beside that of the others."""
+    drop, rest = ("" if value is None else f"{value:z.2f}" for value in (item.drop.value, item.rest_drop))
     return (
-        f"<li{kind}><span>{name_html(item.name)}</span><span class='line' aria-hidden='true'>"
-        f"<span class='coin' style='left:{coin:.2f}%'></span>"
+        f"{name_html(item.name)} <span class='soft small'>{item.share_cur:.0%} of entities, {item.share_ref:.0%} then; "
+        f"{rule.drop_word} {drop}, elsewhere {rest}</span>"
+    )
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Where values are on a line; `coin` is what chance gives, or None."""
+
+    low: float
+    high: float
+    coin: float | None
+
+    @classmethod
+    def over(cls, values: Sequence[float], coin: float | None) -> "_Axis":
+        if coin is None:
+            return cls(0.0, max(values) * 1.05 or 1.0, None)
+        return cls(min(0.45, *values) - 0.02, max(0.55, *values) + 0.02, coin)
+
+    def at(self, value: float) -> float:
+        """In percent of the length."""
+        return (value - self.low) / (self.high - self.low) * 100
+
+
+def _change(axis: _Axis, name: str, ref: float, cur: float, *, lost: bool, text: Callable[[float], str]) -> str:
+    then, now = axis.at(ref), axis.at(cur)
+    kind = " class='lost'" if lost else ""
+    coin = "" if axis.coin is None else f"<span class='coin' style='left:{axis.at(axis.coin):.2f}%'></span>"
+    return (
+        f"<li{kind}><span>{name}</span><span class='line' aria-hidden='true'>{coin}"
         f"<span class='span' style='left:{min(then, now):.2f}%;width:{abs(then - now):.2f}%'></span>"
         f"<span class='from' style='left:{then:.2f}%'></span><span class='to' style='left:{now:.2f}%'></span></span>"
-        f"<span class='value'>{item.ref:.2f} <span aria-hidden='true'>→</span> {item.cur:.2f}</span></li>"
+        f"<span class='value'>{text(ref)} <span aria-hidden='true'>→</span> {text(cur)}</span></li>"
     )

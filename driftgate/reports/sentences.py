@@ -260,7 +260,7 @@ def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
     clauses = []
     if record.model_dropped and record.performance and record.performance.change:
         fallen = _fallen(record, record.performance, since(record, earlier))
-        clauses += [fallen + _because(record), _relations(record)]
+        clauses += [fallen + _because(record), _where(record), _relations(record)]
     if "drift_share" in reached:
         clauses.append(_moved(record))
     if "target_drift" in reached:
@@ -297,6 +297,18 @@ def _because(record: RunRecord) -> str:
         if part in _sure_parts(record)
     ]
     return f", because {' and '.join(words)}" if words else ""
+
+
+def _where(record: RunRecord) -> str:
+    """The segment that holds the drop most clearly; empty where there is none, or none was looked for."""
+    found = record.performance.segments if record.performance else None
+    if found is None or not found.named or record.performance is None:
+        return ""
+    first, rule = found.named[0], record.performance.rule
+    return (
+        f"it is worst where {first.name} ({first.share_cur:.0%} of entities, {rule.short} {rule.text(first.ref)} to "
+        f"{rule.text(first.cur)})"
+    )
 
 
 def _sure_parts(record: RunRecord) -> tuple[Part, ...]:

@@ -119,7 +119,31 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
     relations = [f"what single features say about the label (AUC) changed most in: {changed}"] if changed else []
     head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} users it has not seen:"
     gain = [f"gain in {found.rule.unit} of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
-    return [head, *aligned(rows), *relations, *gain, ""]
+    return [head, *aligned(rows), *relations, *_segment_lines(found), *gain, ""]
+
+
+def _segment_lines(found: PerformanceRecord) -> list[str]:
+    """Where the drop is; nothing where it was not looked for."""
+    where, rule = found.segments, found.rule
+    if where is None or where.code is not None:
+        return []
+    if not where.named:
+        return [f"the {rule.drop_word} is in no segment surely greater than elsewhere, of {where.tested}"]
+    rows = [("  segment", "entities then", "now", "share", f"{rule.short} then", "now", rule.drop_word, "elsewhere")]
+    rows += [
+        (
+            f"  {item.name}",
+            f"{item.entities_ref:,}",
+            f"{item.entities_cur:,}",
+            f"{item.share_cur:.0%}",
+            rule.text(item.ref),
+            rule.text(item.cur),
+            f"{_number(item.drop.value)} [{_number(item.drop.low)}, {_number(item.drop.high)}]",
+            _number(item.rest_drop),
+        )
+        for item in where.named
+    ]
+    return [f"the {rule.drop_word} is greatest in these segments, of {where.tested}:", *aligned(rows)]
 
 
 def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:

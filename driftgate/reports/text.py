@@ -47,6 +47,19 @@ def causes_text(found: Causes) -> str:
     return f"{found.entities.text} is of other entities, {found.meaning.text} of what the features mean"
 
 
+def segments_text(found: Performance) -> str:
+    """Where the drop is: each segment with its share of the entities, its measure then and now, and the rest's drop."""
+    named, rule = found.segments.named, found.rule
+    if not named:
+        return f"the {rule.drop_word} is in no segment surely greater than elsewhere, of {found.segments.tested}"
+    texts = [
+        f"{item.segment.name} ({item.share_cur:.0%} of entities), {rule.short} {rule.text(item.ref)} to "
+        f"{rule.text(item.cur)}, {rule.drop_word} {item.drop.text}, elsewhere {item.rest_drop:z.2f}"
+        for item in named
+    ]
+    return f"the {rule.drop_word} is greatest where {'; '.join(texts)}"
+
+
 def figure_lines(run: Run) -> list[str]:
     """What was measured beside the features; without the lines on the model where its performance is off."""
     off = run.performance.state is PerformanceState.OFF
@@ -126,7 +139,8 @@ def _gain_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
     causes = f"\n- of the drop, {causes_text(found.causes)}" if found.causes.split else ""
-    return f"{causes}\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"
+    where = f"\n- {_cell(segments_text(found))}" if found.segments.searched else ""
+    return f"{causes}{where}\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"
 
 
 def _measured_model(found: Performance) -> str:

@@ -36,6 +36,7 @@ def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview
         _hero(record, earlier),
         _figures(record, chain),
         _causes(record),
+        _segments(record),
         _relations(record),
         _ledger(record),
         _measures(record),
@@ -102,6 +103,28 @@ def _causes(record: RunRecord) -> str:
         f"{found.alike:,} entities are alike.</p><div class='scroll'><table class='stack'><thead><tr>"
         "<th scope='col'>Part</th><th scope='col' class='number'>Cost</th>"
         f"<th scope='col' class='number'>95% interval</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _segments(record: RunRecord) -> str:
+    """The segments that hold the drop; nothing where they were not looked for."""
+    found = record.performance.segments if record.performance else None
+    if found is None or found.code is not None or record.performance is None:
+        return ""
+    rule, looked_at = record.performance.rule, f"{found.tested} segments were looked at"
+    if not found.named:
+        return (
+            f"<section><h2>Where the model is worse</h2><p class='soft'>Nowhere more than elsewhere: {looked_at}, and "
+            f"in none is the {rule.drop_word} surely greater than among the other entities.</p></section>"
+        )
+    then, now = map(month_name, record.pair)
+    coin = "" if rule.lower_is_better else "<span>┆ 0.50, chance</span>"
+    return (
+        f"<section><h2>Where the model is worse</h2><p class='soft'>In these segments the {rule.drop_word} of the "
+        f"{escape(rule.short)} is surely greater than among all other entities, the clearest first. {looked_at}; each "
+        "figure is of the entities of the segment alone.</p>"
+        f"{charts.segments(found.named, rule)}"
+        f"<p class='legend'><span>○ {then}</span><span>● {now}</span>{coin}</p></section>"
     )
 
 

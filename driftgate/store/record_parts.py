@@ -15,7 +15,18 @@ from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
 from driftgate.measures import MEASURES, Measure
 from driftgate.monitors import Monitor
-from driftgate.performance.result import Causes, Gain, Interval, NoCauses, NoGain, Performance, PerformanceState
+from driftgate.performance.result import (
+    Causes,
+    Gain,
+    Interval,
+    NoGain,
+    Performance,
+    PerformanceState,
+    SegmentDrop,
+    SegmentKind,
+    Segments,
+    Unexplained,
+)
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # None where it is not computable.
@@ -179,7 +190,7 @@ class CausesRecord(Part):
     entities: IntervalRecord
     meaning: IntervalRecord
     alike: int
-    code: NoCauses | None
+    code: Unexplained | None
     reason: str
 
     @classmethod
@@ -187,6 +198,48 @@ class CausesRecord(Part):
         """The part for a split."""
         parts = {name: IntervalRecord.copied(getattr(found, name)) for name in ("entities", "meaning")}
         return cls.copied(found, **parts)
+
+
+class SegmentRecord(Part):
+    """A segment that holds the drop, as in `driftgate.performance.result.SegmentDrop`; None for an open end."""
+
+    name: str
+    feature: str
+    kind: SegmentKind
+    category: str
+    lower: Figure
+    upper: Figure
+    entities_ref: int
+    entities_cur: int
+    share_ref: Share
+    share_cur: Share
+    ref: float
+    cur: float
+    drop: IntervalRecord
+    rest_drop: Figure
+    p_value: Figure
+
+    @classmethod
+    def of(cls, found: SegmentDrop) -> Self:
+        """The part for a segment."""
+        names = ("name", "feature", "kind", "category", "lower", "upper")
+        about = {name: getattr(found.segment, name) for name in names}
+        return cls.copied(found, drop=IntervalRecord.copied(found.drop), **about)
+
+
+class SegmentsRecord(Part):
+    """Where the drop is, as in `driftgate.performance.result.Segments`; `code` says why it was not looked for."""
+
+    named: tuple[SegmentRecord, ...]
+    tested: int
+    too_few: int
+    code: Unexplained | None
+    reason: str
+
+    @classmethod
+    def of(cls, found: Segments) -> Self:
+        """The part for what was looked for."""
+        return cls.copied(found, named=tuple(map(SegmentRecord.of, found.named)))
 
 
 class PerformanceRecord(Part):
@@ -205,6 +258,7 @@ class PerformanceRecord(Part):
     measure: str = "auc"
     gain: GainRecord | None = None
     causes: CausesRecord | None = None
+    segments: SegmentsRecord | None = None
 
     @model_validator(mode="after")
     def _measured_has_its_measure(self) -> Self:
@@ -261,6 +315,7 @@ class PerformanceRecord(Part):
             passed_over=PassedOverRecord.copied(found.passed_over) if found.passed_over else None,
             gain=GainRecord.copied(found.gain),
             causes=CausesRecord.of(found.causes),
+            segments=SegmentsRecord.of(found.segments),
         )
 
 

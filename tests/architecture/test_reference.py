@@ -37,7 +37,7 @@ from services.api.routes import keyed_routes, open_routes
 from services.api.settings import MAX_BATCH, ApiSettings
 from tests.architecture.markdown import ROOT, code_blocks, section, table, text_of
 from tests.reports.backtests import DAYS, replayed
-from tests.reports.runs import column, finished, measured
+from tests.reports.runs import SEGMENTS, column, finished, measured
 
 CHURN = schemas.EntitySchemas.of("user_id")
 KEYED = keyed_routes("user_id")
@@ -213,7 +213,7 @@ def fields(value: Any, at: str = "") -> set[str]:
 
 
 def test_every_field_of_the_record_is_there() -> None:
-    performance = replace(measured(0.8, 0.6), relations=(FeatureAuc("f00", 0.6, 0.5),))
+    performance = replace(measured(0.8, 0.6), relations=(FeatureAuc("f00", 0.6, 0.5),), segments=SEGMENTS)
     earlier = (PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "NO_ACTION", None, (), False),)
     run = replace(finished(performance=performance, prediction=column("prediction")), earlier=earlier)
     record = json.loads(record_text(run))

@@ -255,6 +255,15 @@ def test_a_rule_for_a_column_that_is_no_feature_is_refused(tmp_path: Path, name:
     assert caught.value.allowed == "fee"
 
 
+@pytest.mark.parametrize("name", ["fees", "seen"])
+def test_a_segment_that_is_no_number_or_category_is_refused(tmp_path: Path, name: str) -> None:
+    columns = {"fee": NUMBERS, "seen": pa.array([datetime(2024, 1, 1, tzinfo=UTC)] * ROWS)}
+    types = {"fee": "INT64", "seen": "UNIX_TIMESTAMP"}
+    with pytest.raises(ConfigurationError, match=f"segments .*: {name}") as caught:
+        ledger(tmp_path, columns, columns, types, segments=["fee", name])
+    assert caught.value.allowed == "fee"
+
+
 def test_a_rule_changes_its_column_alone(tmp_path: Path) -> None:
     columns = {"a": NUMBERS, "b": NUMBERS}
     rule = {"a": {"method": "psi", "threshold": 0.25}}

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgate.drift.past import LEAST_PAIRS, Known, PastPair, YearAgo, explain, moves, same_step, years_before
+from driftgate.drift.past import (
+    LEAST_PAIRS,
+    Known,
+    PastPair,
+    YearAgo,
+    explained_by_past,
+    moves,
+    same_step,
+    years_before,
+)
 from driftgate.drift.result import ColumnResult, DriftResult, TargetDrift
 from tests.reports.runs import column, lost
 
@@ -32,7 +41,7 @@ def pairs(*found: float | None, target: float = math.nan, question: str = "wasse
 
 
 def known(drift: DriftResult, past: list[PastPair], year_ago: YearAgo | None = None) -> dict[str, Known]:
-    return {item.signal: item.known for item in explain(drift, CALM, (0.3, None), past, year_ago)}
+    return {item.signal: item.known for item in explained_by_past(drift, CALM, (0.3, None), past, year_ago)}
 
 
 @given(scores, st.lists(st.none() | scores, min_size=LEAST_PAIRS, max_size=12), st.floats(0, 0.3))
@@ -103,16 +112,19 @@ def test_a_season_is_a_month_like_that_of_a_year_before(share_cur: float, share_
 def test_a_label_is_seasonal_where_it_was_as_it_is(label_then: float, ref_then: float, explained: bool) -> None:
     target = TargetDrift(0.3, 0.45, 1.0, 1.0, p_value=0.0)
     before = PastPair(date(2023, 6, 30), date(2023, 7, 31), label_ref=ref_then, label_cur=label_then)
-    found = explain(drift(column("f")), target, (0.3, 0.05), [before], YEAR_AGO)
+    found = explained_by_past(drift(column("f")), target, (0.3, 0.05), [before], YEAR_AGO)
     assert bool(found) == explained
     unknown = replace(before, label_cur=math.nan)
-    assert explain(drift(column("f")), target, (0.3, 0.05), [unknown], YEAR_AGO) == ()
+    assert explained_by_past(drift(column("f")), target, (0.3, 0.05), [unknown], YEAR_AGO) == ()
 
 
 def test_a_label_moves_as_usual_where_it_often_moved_as_far() -> None:
     target = TargetDrift(0.3, 0.45, 1.0, 1.0, p_value=0.0)
     for far, count in ((0.2, 1), (0.1, 0)):
-        assert len(explain(drift(column("f")), target, (0.3, 0.05), pairs(*[None] * 8, target=far), None)) == count
+        assert (
+            len(explained_by_past(drift(column("f")), target, (0.3, 0.05), pairs(*[None] * 8, target=far), None))
+            == count
+        )
 
 
 def test_the_months_of_a_year_before() -> None:

@@ -1,26 +1,17 @@
 """Why a model is worse, on data whose answer is known: other entities, another meaning, both, or neither."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgate.drift.comparison import Side
-from driftgate.features.entities import MonthSize
 from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.causes import Rows, causes_of, month_probabilities, split_drop
-from driftgate.performance.result import Causes, NoCauses, Performance
-from driftgate.performance.scoring import measure, score_months
-from driftgate.shared import Shared
+from driftgate.performance.causes import month_probabilities, split_drop
+from driftgate.performance.evaluation_model import Rows
+from driftgate.performance.result import Causes, Unexplained
 from driftgate.training.features import InputKind, ModelFeature
-from tests.drift.months import ledger_of, profile_of
-from tests.performance.months import FEB, JAN, monitor
-from tests.performance.months import month as month_files
 
 # Fewer than a run draws, because each fits trees twice.
 REPLICATES = 8
@@ -102,7 +93,7 @@ def test_the_parts_add_up_to_the_drop_and_equal_probabilities_leave_no_part_for_
 
 def test_months_without_a_common_entity_are_not_split() -> None:
     found = causes(rows(1, 1.0, 3.0, 1000), rows(2, 0.0, 3.0, 1000))
-    assert found.code is NoCauses.TOO_DIFFERENT and "too little in common" in found.reason
+    assert found.code is Unexplained.TOO_DIFFERENT and "too little in common" in found.reason
     assert found.alike < 100 and not found.split
 
 
@@ -110,32 +101,3 @@ def test_an_entity_is_not_known_again_by_the_model_that_tells_the_months_apart()
     ref = rows(1, 0.5, 2.0, 1000)
     old, new = month_probabilities(ref, ref, FEATURES)(np.ones(1000), np.ones(1000))
     assert np.abs(np.concatenate([old, new]) - 0.5).max() < 0.2
-
-
-@pytest.mark.parametrize(("strength", "meaning"), [(-2.0, True), (2.0, False)])
-def test_months_from_files_say_why_or_why_not(tmp_path: Path, strength: float, meaning: bool) -> None:
-    performance, found = asked(tmp_path, strength)
-    assert performance.measured
-    if meaning:
-        assert found.split and found.meaning.low > 0.2 > abs(found.entities.value)
-    else:
-        assert found.code is NoCauses.NO_DROP
-
-
-def test_a_probe_of_another_month_needs_scores_of_the_reference(tmp_path: Path) -> None:
-    _, found = asked(tmp_path, -2.0, trained_elsewhere=True)
-    assert found.code is NoCauses.NO_REFERENCE and str(JAN) in found.reason
-
-
-def asked(folder: Path, strength: float, trained_elsewhere: bool = False) -> tuple[Performance, Causes]:
-    """Two months whose label follows a value by 2, then by `strength`; a probe is measured."""
-    made = month_files(folder, JAN, 3000, 1), month_files(folder, FEB, 3000, 2, strength)
-    ref, cur = (Side(MonthSize(item[0].as_of, 3000, 3000), *item, profile_of(item[0])) for item in made)
-    rules = monitor()
-    ledger = ledger_of(ref.features, cur.features, rules)
-    scoring = score_months(None, rules, ref, cur, ledger, Shared(folder))
-    performance = measure(scoring, rules, ref, cur)
-    if trained_elsewhere:
-        assert scoring.evaluation is not None
-        scoring = replace(scoring, evaluation=replace(scoring.evaluation, trained_on=FEB))
-    return performance, causes_of(scoring, performance, rules, ref, cur, ledger)

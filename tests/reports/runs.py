@@ -9,7 +9,17 @@ from typing import Any
 from driftgate.decision import History, decide
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.monitors import Monitor
-from driftgate.performance.result import Change, Performance, PerformanceState, not_measured
+from driftgate.performance.result import (
+    Change,
+    Interval,
+    Performance,
+    PerformanceState,
+    Segment,
+    SegmentDrop,
+    SegmentKind,
+    Segments,
+    not_measured,
+)
 from driftgate.planning import policy_of
 from driftgate.reports.paths import report_paths
 from driftgate.run import Run
@@ -21,6 +31,16 @@ PENDING_TARGET = TargetDrift(
     1869 / 7043, math.nan, 1.0, 0.43, "2024-04-30: pending, 43% labelled", pending=True, cur_pending=True
 )
 UNMEASURED = not_measured(PerformanceState.OFF, "")
+FIBER = Segment("net_service", SegmentKind.CATEGORY, "<Fiber>")
+NEW = Segment("months_active", SegmentKind.RANGE, upper=9.0)
+SEGMENTS = Segments(
+    (
+        SegmentDrop(FIBER, 570, 2890, 0.4071, 0.4104, 0.81, 0.44, Interval(0.37, 0.3, 0.44), 0.05, 0.0001),
+        SegmentDrop(NEW, 340, 1700, 0.2429, 0.2414, 0.77, 0.6, Interval(0.17, 0.1, 0.24), -0.001, 0.004),
+    ),
+    tested=39,
+    too_few=3,
+)
 PENDING = not_measured(PerformanceState.PENDING, "pending, 43% labelled")
 
 

@@ -1,19 +1,21 @@
 """Plots keep inside their frame whatever the numbers are, clip nothing, and say in words what they show."""
 
 import re
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftgate.measures import MEASURES
 from driftgate.performance.result import FeatureAuc
 from driftgate.reports import charts
 from driftgate.reports.charts import Point, Scale
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import ColumnRecord, RelationRecord
+from driftgate.store.record_parts import ColumnRecord, RelationRecord, SegmentRecord
 from tests.reports.pages import Page
-from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, erring, finished, lost, measured
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, SEGMENTS, column, erring, finished, lost, measured
 
 VALUES = st.none() | st.floats(-2, 2)
 POINTS = st.lists(
@@ -102,6 +104,19 @@ def test_no_bar_is_cut_off_and_longer_is_further(scores: list[float]) -> None:
     assert all(0 <= at <= 100 for _, at in placed)
     assert [at for _, at in sorted(placed)] == sorted(at for _, at in placed)
     assert 0 < scale.at(1.0) < 100
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e12), st.floats(0, 1e12)), min_size=1, max_size=4),
+    st.sampled_from(["auc", "rmse"]),
+)
+def test_segments_stay_on_their_axis_whatever_the_measure(values: list[tuple[float, float]], measure: str) -> None:
+    shares = [(ref % 1, cur % 1) for ref, cur in values] if measure == "auc" else values
+    named = [SegmentRecord.of(replace(SEGMENTS.named[0], ref=ref, cur=cur)) for ref, cur in shares]
+    found = Page(charts.segments(named, MEASURES[measure]))
+    assert found.html.count("class='lost'") == len(named) and ("class='coin'" in found.html) is (measure == "auc")
+    for left in re.findall(r"left:([-+.\de]+)%", found.html):
+        assert -1e-6 <= float(left) <= 100
 
 
 def test_a_change_of_a_feature_shows_both_figures_and_marks_a_loss() -> None:

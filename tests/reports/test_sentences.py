@@ -35,6 +35,7 @@ from tests.reports.runs import (
     NO_TARGET,
     PENDING,
     PENDING_TARGET,
+    SEGMENTS,
     column,
     erring,
     finished,
@@ -200,6 +201,12 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because what "
         "predicts churn_label has changed.",
         "Of the features, tenure and fee say less about churn_label than before.",
+    ),
+    "triggered, with a segment that holds the drop": (
+        record(*CALM, performance=replace(LOST, segments=SEGMENTS)),
+        Tone.ACT,
+        "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83).",
+        "It is worst where net_service = <Fiber> (41% of entities, AUC 0.81 to 0.44).",
     ),
     "triggered, because of other entities": (
         record(*CALM, performance=replace(LOST, causes=caused(entities=0.3, meaning=0.02))),

@@ -12,7 +12,18 @@ from driftgate.run import Run
 from driftgate.store.history import earlier_runs, past_record, past_runs
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, save_run
-from tests.reports.runs import FEBRUARY, JANUARY, MARCH, PENDING, PENDING_TARGET, column, finished, lost, measured
+from tests.reports.runs import (
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    PENDING,
+    PENDING_TARGET,
+    SEGMENTS,
+    column,
+    finished,
+    lost,
+    measured,
+)
 
 
 def performed(version: str | None = "1", relations: tuple[FeatureAuc, ...] = ()) -> Performance:
@@ -47,6 +58,18 @@ def test_runs_stand_in_columns() -> None:
 
 def test_without_runs_there_is_the_head_alone() -> None:
     assert len(runs_table([])) == 1
+
+
+def test_a_run_is_shown_with_where_its_model_is_worse() -> None:
+    lines = run_lines(RunRecord.of(with_performance(finished(), replace(performed(), segments=SEGMENTS))))
+    at = lines.index("the fall is greatest in these segments, of 39:")
+    assert lines[at + 1].split()[:4] == ["segment", "entities", "then", "now"]
+    assert lines[at + 2].startswith("  net_service = <Fiber>  570")
+    assert lines[at + 2].split()[-7:] == ["41%", "0.81", "0.44", "0.3700", "[0.3000,", "0.4400]", "0.0500"]
+    nowhere = replace(performed(), segments=replace(SEGMENTS, named=()))
+    said = "the fall is in no segment surely greater than elsewhere, of 39"
+    assert said in run_lines(RunRecord.of(with_performance(finished(), nowhere)))
+    assert not any("segment" in line for line in run_lines(RunRecord.of(with_performance(finished(), performed()))))
 
 
 def test_a_run_is_shown_with_its_performance() -> None:

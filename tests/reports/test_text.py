@@ -9,7 +9,7 @@ import pytest
 from driftgate.drift.result import TargetDrift
 from driftgate.performance.result import FeatureAuc
 from driftgate.reports.text import column_rows, decision_line, target_line, verdict_markdown
-from tests.reports.runs import NO_TARGET, TARGET, column, finished, lost, measured
+from tests.reports.runs import NO_TARGET, SEGMENTS, TARGET, column, finished, lost, measured
 
 
 def test_the_target_line_has_exactly_this_form() -> None:
@@ -76,6 +76,19 @@ def test_the_page_says_what_changed_for_the_model() -> None:
     relations = (FeatureAuc("a|b", 0.8, 0.5), FeatureAuc("c", 0.6, 0.6))
     page = verdict_markdown(finished(performance=replace(measured(0.8, 0.5), relations=relations)))
     assert "What predicts churn_label has changed, most of all a&#124;b." in page
+
+
+def test_the_page_says_where_the_model_is_worse() -> None:
+    page = verdict_markdown(finished(performance=replace(measured(0.8, 0.5), segments=SEGMENTS)))
+    assert (
+        "- the fall is greatest where net_service = &lt;Fiber&gt; (41% of entities), AUC 0.81 to 0.44, fall 0.37 "
+        "[0.30, 0.44], elsewhere 0.05; months_active &lt; 9 (24% of entities), AUC 0.77 to 0.60, fall 0.17 "
+        "[0.10, 0.24], elsewhere 0.00" in page
+    )
+    nowhere = replace(measured(0.8, 0.5), segments=replace(SEGMENTS, named=()))
+    assert "- the fall is in no segment surely greater than elsewhere, of 39" in verdict_markdown(
+        finished(performance=nowhere)
+    )
 
 
 def test_the_page_says_where_nothing_drifts_and_what_is_not_computable() -> None:

@@ -11,7 +11,7 @@ from driftgate.reports.verdict_page import render
 from driftgate.store.record import RunRecord
 from tests.reports.pages import Page
 from tests.reports.records import RECORDS
-from tests.reports.runs import FEBRUARY, MARCH, PENDING, PENDING_TARGET, column, finished, lost, measured
+from tests.reports.runs import FEBRUARY, MARCH, PENDING, PENDING_TARGET, SEGMENTS, column, finished, lost, measured
 from tests.reports.test_sentences import STATES
 
 FILES = [("Evidently report", "drift.html"), ("JSON", "drift.json")]
@@ -71,6 +71,21 @@ def test_what_changed_for_the_model_is_shown_with_how_many_more_there_are() -> N
     assert "What changed for the model" in found.text
     assert "r7" in found.text and "r8" not in found.text and "2 more in the record" in found.text
     assert "What changed for the model" not in shown(run()).text
+
+
+def test_where_the_model_is_worse_is_shown_segment_by_segment() -> None:
+    found = shown(run(performance=replace(measured(0.8, 0.5), segments=SEGMENTS)))
+    assert "Where the model is worse" in found.text and "39 segments were looked at" in found.text
+    assert found.text.index("<Fiber>") < found.text.index("months_active < 9") and "<Fiber>" not in found.html
+    assert "41% of entities, 41% then; fall 0.37, elsewhere 0.05" in found.text
+    assert "0.81 → 0.44" in found.text and "elsewhere 0.00" in found.text
+
+
+def test_a_drop_that_is_in_no_segment_is_said_to_be_everywhere() -> None:
+    nowhere = replace(SEGMENTS, named=())
+    text = shown(run(performance=replace(measured(0.8, 0.5), segments=nowhere))).text
+    assert "Nowhere more than elsewhere: 39 segments were looked at" in text
+    assert "Where the model is worse" not in shown(run(performance=measured(0.8, 0.5))).text
 
 
 def test_what_was_compared_and_where_its_files_are_is_said() -> None:

@@ -16,6 +16,7 @@ import pytest
 import driftgate
 from driftgate.drift.result import ColumnState
 from driftgate.errors import ConfigurationError, DataError, UsageError
+from tests.architecture.markdown import code_blocks, text_of
 
 ROWS = 2000
 RANDOM = np.random.default_rng(3)
@@ -32,7 +33,8 @@ CURRENT = REFERENCE.assign(fee=REFERENCE.fee + 1.0, churned=True)
 
 
 def compared(reference: Any = REFERENCE, current: Any = CURRENT, **options: Any) -> Any:
-    return driftgate.compare(reference, current, key="id", label="churned", **options)
+    """The drift alone, which needs no model."""
+    return driftgate.compare(reference, current, **({"key": "id", "label": "churned", "performance": "off"} | options))
 
 
 def test_what_moved_is_found_and_nothing_else() -> None:
@@ -132,9 +134,105 @@ def test_what_cannot_be_compared_is_said(arguments: tuple[Any, Any], error: type
         ({"false_alarm_rate": 0.0}, ConfigurationError, "false_alarm_rate: "),
         ({"rules": {"fee": {"treshold": 1}}}, ConfigurationError, "columns.fee.treshold: "),
         ({"rules": {"fee": {"method": "magic"}}}, ConfigurationError, "columns.fee.method: "),
+        ({"performance": "on"}, ConfigurationError, "performance: "),
+        ({"segments": ["place"]}, ConfigurationError, "segments of numbers or categories .*: place"),
+        ({"label": "when"}, UsageError, "label is 'when', which is not a column of both tables"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_to_do(options: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words) as caught:
         compared(**options)
-    assert "Next:" in str(caught.value)
+    assert "Next:" in str(caught.value) or "Allowed:" in str(caught.value)
+
+
+def users(seed: int, weak: float, rows: int = 1800, numeric: bool = False) -> pd.DataFrame:
+    """Users who leave the more, the less they watch; of those with Fiber by `weak`, of all others by 2."""
+    random = np.random.default_rng(seed)
+    hours, net = random.normal(size=rows), random.choice(["Fiber", "DSL", "none"], rows, p=[0.45, 0.35, 0.2])
+    strength = np.where(net == "Fiber", weak, 2.0)
+    paid = strength * hours + random.normal(size=rows)
+    left = random.random(rows) < 1 / (1 + np.exp(strength * hours))
+    label = {"paid": paid} if numeric else {"left": left}
+    return pd.DataFrame(
+        {"user": np.arange(rows), "hours": hours, "fee": random.lognormal(size=rows), "net": net} | label
+    )
+
+
+class Watches:
+    """A model that reads one column, as a caller fits one elsewhere."""
+
+    feature_names_in_ = ("hours",)
+
+    def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
+        positive = 1 / (1 + np.exp(2 * frame.hours.to_numpy()))
+        return np.c_[1 - positive, positive]
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        return 2 * frame.hours.to_numpy()
+
+
+def test_the_documented_example_says_how_much_worse_a_model_is_and_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"user": "user_id", "net": "net_service", "left": "churned"}
+    for name, seed, weak in (("january", 1, 2.0), ("february", 2, 0.0)):
+        users(seed, weak).rename(columns=names).to_parquet(tmp_path / f"{name}.parquet")
+    monkeypatch.chdir(tmp_path)
+    (example,) = code_blocks(text_of("docs/how-to/compare-two-tables.md"), "python")
+    left: dict[str, Any] = {}
+    exec(example, left)
+    assert left["names"] == () and left["share"] == 0.0 and len(left["frame"]) == 3
+    assert left["where"] == ["net_service = Fiber"]
+    model = left["model"]
+    assert model.drop_interval[0] > 0.05 and 200 < model.users_ref < 500 and model.gain.computed
+    (segment,) = model.segments.named
+    assert segment.ref > 0.75 > 0.6 > segment.cur and model.segments.tested + model.segments.too_few == 4
+    drift, fall, gain, why, where = capsys.readouterr().out.splitlines()
+    assert drift == "0 of 3 features drifted (share 0.00, threshold 0.30)"
+    assert fall.startswith("AUC 0.8") and gain.startswith("gain in AUC of a model trained on the current table: ")
+    assert why.startswith("of the drop, ") and where.startswith("the fall is greatest where net_service = Fiber (4")
+    content = json.loads(json.dumps(left["content"], allow_nan=False))["performance"]
+    assert content["segments"]["named"][0]["feature"] == "net_service" and content["causes"]["meaning"]["value"] > 0.05
+    assert f"<p>{where}</p>" in left["found"]._repr_html_()
+
+
+def test_a_model_of_the_callers_is_measured_on_every_row() -> None:
+    found = driftgate.compare(users(1, 2.0), users(2, 2.0), label="left", model=Watches()).performance
+    assert (found.users_ref, found.users_cur) == (1800, 1800) and found.gain.computed
+    assert found.change.ref == pytest.approx(found.change.cur, abs=0.03) and found.segments.code == "no_drop"
+
+
+def test_a_model_of_a_number_is_measured_by_its_error() -> None:
+    sides = users(1, 2.0, 1000, numeric=True), users(2, 2.0, 1000, numeric=True)
+    found = driftgate.compare(*sides, key="user", label="paid", model=Watches()).performance
+    assert found.measure == "rmse" and found.change.ref == pytest.approx(1.0, abs=0.1)
+    assert found.users_ref == 1000 and found.segments.code == "no_drop"
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        ({"user": 7}, {}, "key is 'user', which does not tell the rows of current from each other"),
+        ({}, {"model": object()}, "model has no predict_proba"),
+        ({"hours": None}, {"model": type("Reads", (Watches,), {"feature_names_in_": ("age",)})()}, "absent: age"),
+        ({"left": pd.Timestamp("2024-01-31")}, {}, "label is 'left' of type timestamp"),
+    ],
+)
+def test_what_cannot_be_measured_by_a_mistake_is_an_error(
+    change: dict[str, Any], options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        driftgate.compare(users(1, 2.0, 300), users(2, 2.0, 300).assign(**change), key="user", label="left", **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"left": True}, "every label of current is True"),
+        ({"left": None}, "current: no row has a label"),
+        ({"left": "yes"}, "every label of current is yes"),
+    ],
+)
+def test_what_cannot_be_measured_in_the_data_is_a_state(change: dict[str, Any], words: str) -> None:
+    found = driftgate.compare(users(1, 2.0, 300), users(2, 2.0, 300).assign(**change), key="user", label="left")
+    assert found.performance.reason == f"not computable: {words}" and words in str(found)
