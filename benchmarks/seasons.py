@@ -3,7 +3,7 @@
 Each history is 36 months of fresh entities with six numbers and a boolean label, judged month by month as the monitor
 does, with a target threshold. The model stays as good as it was, so that nothing but the data can trigger: that is
 where the past could hide a change. The change that is planted moves two of the six features by half a standard
-deviation, from a month on or in that month alone.
+deviation, from a month on.
 """
 
 import argparse
