@@ -118,6 +118,7 @@ def test_the_alerts_are_those_that_were_agreed() -> None:
         "MonitorFailed",
         "MonitorStale",
         "ColumnMissingOrNull",
+        "FeatureSkew",
         "ApiDown",
         "ApiErrorRate",
         "ApiLatencyHigh",
