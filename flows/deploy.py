@@ -24,6 +24,7 @@ from flows.ingest_flow import ingest_month
 from flows.monitor import monitor_month
 from flows.predict_flow import predict_month
 from flows.retrain_flow import retrain_after_approval, train_and_compare
+from flows.runtime.lost_runs import mark_lost_runs
 from flows.skew_flow import check_skew
 from flows.train_flow import train_month
 
@@ -195,6 +196,8 @@ def _read(client: SyncPrefectClient, full_name: str) -> DeploymentResponse | Non
 if __name__ == "__main__":
     try:
         deploy(*sys.argv[1:2] or ["driftgate"])
+        # Those of a worker that was killed with its runs.
+        mark_lost_runs(Settings.load().driftgate_home)
     except DriftgateError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(error.exit_code)

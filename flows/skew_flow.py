@@ -16,7 +16,7 @@ from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
 from flows.runtime.pushing import failures_pushed
-from flows.runtime.steps import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, FLOW, STEP
 
 plain_errors.install()
 
@@ -34,7 +34,7 @@ def _run_name() -> str:
     return f"skew {monitor_of_run()}: {flow_run.parameters.get('as_of') or 'month served'}"
 
 
-@flow(name=SKEW_FLOW, flow_run_name=_run_name, persist_result=False)
+@flow(name=SKEW_FLOW, flow_run_name=_run_name, **FLOW)
 def check_skew(as_of: date | None = None, monitor: str | None = None) -> Skew:
     """Are the features that are served those of the offline join? Rows are compared, for a sample of the entities.
 
