@@ -19,7 +19,9 @@ FEATURES = (WIDE, WORD)
 NOON = datetime(2024, 1, 31, 12, 0, 0, 250_000, UTC).replace(tzinfo=None)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 rows = st.dictionaries(
-    st.text(min_size=1, max_size=4), st.fixed_dictionaries({"wide": st.none() | numbers, "word": st.text(max_size=3)})
+    st.text(min_size=1, max_size=4),
+    st.fixed_dictionaries({"wide": st.none() | numbers, "word": st.text(max_size=3)}),
+    max_size=6,
 )
 
 

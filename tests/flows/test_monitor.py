@@ -244,3 +244,23 @@ def test_a_verdict_that_no_longer_holds_is_withdrawn(loaded_engine: Engine, tmp_
         assert connection.execute(text("SELECT count(*) FROM monitor_runs")).scalar_one() == 0
         assert connection.execute(text("SELECT count(*) FROM monitor_columns")).scalar_one() == 0
     assert list((tmp_path / "reports").glob("*2024-01-31*")) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "churn: two newest months"),
+        ({"as_of_cur": "2024-03-31"}, "churn: month before vs 2024-03-31"),
+        ({"as_of_ref": "2024-01-31"}, "churn: 2024-01-31 vs newest"),
+        ({"as_of_ref": "2024-01-31", "as_of_cur": "2024-03-31", "monitor": "own"}, "own: 2024-01-31 vs 2024-03-31"),
+    ],
+)
+def test_a_run_is_named_for_what_it_was_asked(
+    given: dict[str, str], name: str, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.runtime import flow_run
+
+    from flows import monitor
+
+    monkeypatch.setattr(flow_run, "parameters", given, raising=False)
+    assert monitor._run_name() == name
