@@ -59,7 +59,8 @@ def _write(table: SourceTable, folders: dict[date, Path], out: Path) -> None:
         connection.execute(f"CREATE TABLE rows ({names}, {table.timestamp} DATE)")
         for as_of, folder in folders.items():
             path = folder / table.file_name
-            header = path.open().readline().strip()
+            with path.open() as lines:
+                header = lines.readline().strip()
             rows = f"SELECT {header}, ?::DATE AS {table.timestamp} FROM read_csv(?, all_varchar=true)"
             connection.execute(f"INSERT INTO rows BY NAME {rows}", [as_of, str(path)])
         connection.execute(f"COPY rows TO '{out}' (FORMAT parquet)")

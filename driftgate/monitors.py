@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -244,11 +245,25 @@ def usable_monitor(content: Mapping[str, Any], otherwise: str) -> Monitor:
     try:
         return Monitor.model_validate(content)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        lines = [_line(item["loc"], item["type"], item["msg"]) for item in error.errors()]
         raise ConfigurationError(
             f"{otherwise}\n  - " + "\n  - ".join(lines[:20]),
             remedy="correct these keys; docs/reference/monitors.md explains each",
         ) from error
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {"entity": EntitySource, "label": Label, "columns": ColumnRule}
+
+
+def _line(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    """What is wrong with a key; of one that does not exist, which it may have been meant to be."""
+    name = ".".join(str(part) for part in place)
+    if kind != "extra_forbidden":
+        return f"{name}: {message}"
+    section = Monitor if len(place) == 1 else _SECTIONS.get(str(place[0]), Monitor)
+    keys = [key for key in section.model_fields if key != "name"]
+    meant = get_close_matches(str(place[-1]), keys, n=1)
+    return f"{name}: there is no such key" + (f"; did you mean {meant[0]!r}?" if meant else "")
 
 
 def read_monitors(path: Path) -> dict[str, Monitor]:
@@ -290,7 +305,9 @@ def read_monitor(path: Path, name: str | None) -> Monitor:
     known = bounded(sorted(monitors))
     if name is not None:
         if name not in monitors:
-            raise UsageError(f"there is no monitor {name!r} in {path}", allowed=known)
+            meant = get_close_matches(name, monitors, n=1)
+            remedy = f"did you mean {meant[0]!r}?" if meant else ""
+            raise UsageError(f"there is no monitor {name!r} in {path}", allowed=known, remedy=remedy)
         return monitors[name]
     if not monitors:
         raise ConfigurationError(f"there is no monitor in {path}", remedy="describe one there; the README says how")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from prefect.logging import get_run_logger
 
 from driftgate.drift.comparison import Side, checked_against
-from driftgate.drift.report import DrawnReport
+from driftgate.drift.report import DrawnReport, is_wide, worst_names
 from driftgate.errors import DataError, NoVerdictError
 from driftgate.features.state import MonthState
 from driftgate.planning import Plan, Reports
@@ -71,15 +71,16 @@ def _decided(
     target = target_step(ref.labels, cur.labels)
     scoring = score_step(runtime, plan, ref, cur, ledger, shared)
     report: Awaited[DrawnReport] | None = None
-    if reports is Reports.ALL:
+    wide = is_wide(ledger)
+    if reports is Reports.ALL and not wide:
         # Beside each other: the report is drawn in a process of its own.
         report = report_step.submit(plan, ref, cur, ledger, scoring)
     drift = drift_step(plan, ref, cur, ledger, scoring)
     performance = gain_step(plan, scoring, performance_step(plan, scoring, ref, cur), cur, ledger)
     performance = explain_step(plan, scoring, performance, ref, cur, ledger)
     decision = decide_step(plan, drift, target, performance, history_step(runtime, plan))
-    if reports is Reports.TRIGGERED and decision.triggered:
-        report = report_step.submit(plan, ref, cur, ledger, scoring)
+    if report is None and (reports is Reports.ALL or (reports is Reports.TRIGGERED and decision.triggered)):
+        report = report_step.submit(plan, ref, cur, ledger, scoring, worst_names(drift) if wide else None)
     drawn = report.result() if report else None
     if drawn:
         drift = checked_against(drift, drawn, ref, cur)

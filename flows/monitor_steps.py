@@ -141,9 +141,11 @@ def drift_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger, scoring: Scorin
 
 
 @step("report")
-def report_step(plan: Plan, ref: Side, cur: Side, ledger: Ledger, scoring: Scoring) -> DrawnReport:
-    """The Evidently report and its scores."""
-    return drift_worker().draw(ref, cur, ledger, plan.monitor, scoring.champion_paths)
+def report_step(
+    plan: Plan, ref: Side, cur: Side, ledger: Ledger, scoring: Scoring, only: tuple[str, ...] | None = None
+) -> DrawnReport:
+    """The Evidently report and its scores, of all features that can be compared or of some."""
+    return drift_worker().draw(ref, cur, ledger, plan.monitor, scoring.champion_paths, only)
 
 
 @step("target-drift")
@@ -201,7 +203,7 @@ def _write_report(run: Run, report: DrawnReport | None) -> None:
         # One of an earlier run would be about other data.
         delete_drawn(run.paths)
         return
-    write_atomic(run.paths.html, with_banner(report.html, run))
+    write_atomic(run.paths.html, with_banner(report.html, run, report.scores))
     write_atomic(run.paths.json, report.json)
 
 

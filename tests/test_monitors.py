@@ -60,6 +60,30 @@ def test_an_unknown_key_is_refused(tmp_path: Path, top: str, rest: str, where: s
 
 
 @pytest.mark.parametrize(
+    ("top", "rest", "words"),
+    [
+        ("treshold = 0.3", "", "treshold: there is no such key; did you mean 'threshold'?"),
+        ("", "joinkey = 'id'", "entity.joinkey: there is no such key; did you mean 'join_key'?"),
+        ("", "[m.label]\ntable = 't'\ncolum = 'c'", "label.colum: there is no such key; did you mean 'column'?"),
+        ("", "[m.columns.fee]\nmethods = 'ks'", "columns.fee.methods: there is no such key; did you mean 'method'?"),
+        ("", "colour = 'red'", "entity.colour: there is no such key\n"),
+    ],
+)
+def test_a_mistyped_key_is_told_with_the_one_that_was_meant(tmp_path: Path, top: str, rest: str, words: str) -> None:
+    assert words in f"{refusal(write(tmp_path, top, rest))}\n"
+
+
+def test_a_mistyped_monitor_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    path = tmp_path / "monitors.toml"
+    path.write_text(f'[orders]\nfeature_service = "s"\n{ENTITY.replace("m.entity", "orders.entity")}', encoding="utf-8")
+    with pytest.raises(UsageError, match="did you mean 'orders'"):
+        read_monitor(path, "order")
+    with pytest.raises(UsageError) as caught:
+        read_monitor(path, "churn")
+    assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "top",
     [
         "threshold = 1.1",

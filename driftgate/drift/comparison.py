@@ -95,10 +95,11 @@ def checked_against(drift: DriftResult, report: DrawnReport, ref: Side, cur: Sid
     """
     if not (ref.profile.exact and cur.profile.exact):
         return drift
+    # Of a wide service only some features are drawn.
     pairs = {
         item.name: (ref.profile.columns[item.name], cur.profile.columns[item.name])
         for item in drift.columns
-        if item.state is ColumnState.COMPARED
+        if item.state is ColumnState.COMPARED and item.name in report.scores
     }
     columns = tuple(
         _drawn_alike(item, report.scores[item.name], pairs[item.name]) if item.name in pairs else item

@@ -1,7 +1,7 @@
 """What Evidently's report is drawn from: the rows of two months, or of a sample of large ones."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from driftgate.drift.ledger import Ledger, read_table
 from driftgate.drift.methods import choose_method
+from driftgate.drift.result import ColumnState, DriftResult
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 LARGEST_DRAWN = 1e100
 """Evidently sums and squares what it is given: beyond this its plots overflow."""
+WIDEST_DRAWN = 100
+MOST_DRAWN = 50
+"""A report of more than so many features takes minutes, and no one reads it: the worst `MOST_DRAWN` are drawn."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ def draw(
     ledger: Ledger,
     monitor: Monitor,
     scores: tuple[Path, Path] | None = None,
+    only: Collection[str] | None = None,
 ) -> DrawnReport:
     """Draw the report of every comparable feature, of the label where both periods have one, and of given scores.
 
@@ -63,17 +68,33 @@ def draw(
         ledger: what can be compared, and how.
         monitor: names the label, and the drift share that the page shows.
         scores: for each month an Arrow IPC file with a column `score`.
+        only: the features to draw; all that can be compared where it is None.
 
     Raises:
         MissingSignalError: Evidently gives no usable score for a column.
     """
     from driftgate.drift.evidently_adapter import run_report
 
-    tests = [ColumnTest(item.name, ledger.kinds[item.name], item.method, item.threshold) for item in ledger.comparable]
+    tests = [
+        ColumnTest(item.name, ledger.kinds[item.name], item.method, item.threshold)
+        for item in ledger.comparable
+        if only is None or item.name in only
+    ]
     frames = [_frame(read_table(month), tests) for month in features]
     label = _add_label(frames, *labels, monitor)
     prediction = _add_scores(frames, scores, prediction_name(ledger, monitor))
     return run_report(frames[0], frames[1], tests, [test for test in (label, prediction) if test], monitor.threshold)
+
+
+def is_wide(ledger: Ledger) -> bool:
+    """Return whether a report draws only some of the features."""
+    return len(ledger.comparable) > WIDEST_DRAWN
+
+
+def worst_names(drift: DriftResult) -> tuple[str, ...]:
+    """Return the features that a report of a wide service draws: those furthest beyond their thresholds."""
+    compared = [column.name for column in drift.worst_first if column.state is ColumnState.COMPARED]
+    return tuple(compared[:MOST_DRAWN])
 
 
 def prediction_name(ledger: Ledger, monitor: Monitor) -> str:

@@ -1,5 +1,6 @@
 """The process that imports Evidently and draws its reports."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from driftgate.drift.comparison import Side
@@ -17,10 +18,16 @@ class DriftWorker(Worker):
         super().__init__("driftgate.drift.evidently_adapter")
 
     def draw(
-        self, ref: Side, cur: Side, ledger: Ledger, monitor: Monitor, scores: tuple[Path, Path] | None = None
+        self,
+        ref: Side,
+        cur: Side,
+        ledger: Ledger,
+        monitor: Monitor,
+        scores: tuple[Path, Path] | None = None,
+        only: Collection[str] | None = None,
     ) -> DrawnReport:
         """Draw the report of two months; see `report.draw` for what is raised."""
         features, labels = (ref.features, cur.features), (ref.labels, cur.labels)
-        report = self.call("driftgate.drift.report:draw", features, labels, ledger, monitor, scores)
+        report = self.call("driftgate.drift.report:draw", features, labels, ledger, monitor, scores, only)
         assert isinstance(report, DrawnReport)
         return report

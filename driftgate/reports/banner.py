@@ -1,7 +1,9 @@
 """The head of an Evidently report: the verdict in a sentence, and that Evidently's own count does not decide it."""
 
+from collections.abc import Collection
 from html import escape
 
+from driftgate.drift.result import ColumnState
 from driftgate.reports.sentences import answer, tone
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
@@ -18,15 +20,21 @@ _STYLE = """
 """
 
 
-def with_banner(html: str, run: Run) -> str:
-    """Put the banner of a run at the head of an HTML page; what comes from data is escaped."""
+def with_banner(html: str, run: Run, drawn: Collection[str] | None = None) -> str:
+    """Put the banner of a run at the head of an HTML page; what comes from data is escaped.
+
+    Args:
+        html: Evidently's page.
+        run: what it is about.
+        drawn: names of what the page shows; all of the run where it is None.
+    """
     # The line break is part of the pattern, because a JSON string may hold any text but no line break.
     head, body, rest = html.partition("</head>\n    <body>\n")
-    banner = _banner(run)
+    banner = _banner(run, drawn)
     return f"{head}{body}{banner}{rest}" if body else banner + html
 
 
-def _banner(run: Run) -> str:
+def _banner(run: Run, drawn: Collection[str] | None) -> str:
     drift, record = run.drift, RunRecord.of(run)
     return (
         f"<style>{_STYLE}</style><section class='driftgate'><div class='{tone(record)}'>"
@@ -34,5 +42,17 @@ def _banner(run: Run) -> str:
         f"<b>{escape(run.decision.label)}</b></p><h1>{escape(answer(record))}</h1>"
         f"<p>The verdict is decided by more than the count of drifted columns below: by the {len(drift.drifted)} of "
         f"{len(drift.columns)} declared features that moved by more than chance, and by the model and the label. "
-        f"<a href='{escape(run.paths.page.name)}'>The verdict page</a> has all of it.</p></div></section>"
+        f"<a href='{escape(run.paths.page.name)}'>The verdict page</a> has all of it.</p>"
+        f"{_left_out(run, drawn)}</div></section>"
+    )
+
+
+def _left_out(run: Run, drawn: Collection[str] | None) -> str:
+    compared = [column.name for column in run.drift.columns if column.state is ColumnState.COMPARED]
+    shown = [name for name in compared if drawn is None or name in drawn]
+    if len(shown) == len(compared):
+        return ""
+    return (
+        f"<p>Of {len(compared)} features that were compared, this report draws the {len(shown)} that moved furthest, "
+        "and its own counts are of these. All of them stand on the verdict page and in the record.</p>"
     )

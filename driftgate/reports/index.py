@@ -20,6 +20,7 @@ from driftgate.store.record import RunRecord, problem
 
 INDEX = "index.html"
 MONITOR = "monitor.html"
+BACKTEST = "backtest.html"
 
 _Found = dict[Path, RunRecord]
 
@@ -96,7 +97,8 @@ def _write_monitors(report_dir: Path, found: _Found) -> None:
         mine = {path: record for path, record in records.items() if record.monitor == name}
         pages = {item.pair: _verdict_page(path).name for path, item in mine.items() if _verdict_page(path).is_file()}
         overview = "../" * len(folder.relative_to(report_dir).parts) + INDEX
-        write_atomic(folder / MONITOR, monitor_page.render(name, list(mine.values()), pages, overview))
+        backtest = BACKTEST if (folder / BACKTEST).is_file() else ""
+        write_atomic(folder / MONITOR, monitor_page.render(name, list(mine.values()), pages, overview, backtest))
 
 
 def _outdated(record: Path) -> bool:

@@ -21,7 +21,9 @@ _MOST_MONTHS = 60
 _MOST_FEATURES = 60
 
 
-def render(name: str, records: Sequence[RunRecord], pages: Mapping[Pair, str], overview: str) -> str:
+def render(
+    name: str, records: Sequence[RunRecord], pages: Mapping[Pair, str], overview: str, backtest: str = ""
+) -> str:
     """The page as HTML.
 
     Args:
@@ -29,6 +31,7 @@ def render(name: str, records: Sequence[RunRecord], pages: Mapping[Pair, str], o
         records: its runs, in any order.
         pages: addresses of the verdict pages that are there.
         overview: address of the page above.
+        backtest: address of the page of the replayed policies, or empty.
     """
     found = series_of(records)
     if not found:
@@ -36,14 +39,15 @@ def render(name: str, records: Sequence[RunRecord], pages: Mapping[Pair, str], o
             "<section><h1>No month is judged yet</h1><p><code>driftgate monitor</code> judges the newest.</p></section>"
         )
     else:
-        main = _main(name, found, pages)
+        main = _main(name, found, pages, backtest)
     return page(f"{name}: months", [("Overview", overview), (name, "")], main)
 
 
-def _main(name: str, found: Sequence[Series], pages: Mapping[Pair, str]) -> str:
+def _main(name: str, found: Sequence[Series], pages: Mapping[Pair, str], backtest: str) -> str:
     newest = found[0].records[-1]
-    address = pages.get(newest.pair)
-    way = f"<ul class='files'><li>{link('The verdict', address)}</li></ul>" if address else ""
+    ways = [("The verdict", pages.get(newest.pair, "")), ("What other policies would have cost", backtest)]
+    items = "".join(f"<li>{link(words, address)}</li>" for words, address in ways if address)
+    way = f"<ul class='files'>{items}</ul>" if items else ""
     choices = "".join(_choice(number, series, pages) for number, series in enumerate(found))
     return (
         f"<div class='hero {tone(newest)}'><p class='soft small'>{month_name(newest.inputs.as_of_cur)} against "

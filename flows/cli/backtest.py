@@ -34,12 +34,15 @@ def backtest(
     feature_worker(runtime.parameters)
     from driftgate.reports import backtest_page
     from driftgate.reports.backtest_text import backtest_document, backtest_lines
+    from driftgate.reports.index import BACKTEST, write_index
     from flows.backtest import run_backtest
 
     found = run_backtest(runtime, chosen, first, last, lambda items, what: tracked(items, what, str))
     document = backtest_document(found)
     write_atomic(folder / "backtest.json", f"{document}\n")
-    write_atomic(folder / "backtest.html", backtest_page.render(found))
-    lines = [*backtest_lines(found), f"page: {folder / 'backtest.html'}"]
+    write_atomic(folder / BACKTEST, backtest_page.render(found))
+    # The page of the monitor leads to it.
+    write_index(runtime.settings.report_dir)
+    lines = [*backtest_lines(found), f"page: {folder / BACKTEST}"]
     for line in [document] if as_json else lines:
         typer.echo(line)

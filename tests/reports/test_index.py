@@ -282,3 +282,12 @@ def test_a_record_that_comes_while_the_page_is_written_is_on_it(
 
     monkeypatch.setattr(module, "write_atomic", slow)
     assert "2024-03-31" in page(tmp_path).text
+
+
+def test_the_page_of_a_monitor_leads_to_its_backtest_where_there_is_one(tmp_path: Path) -> None:
+    put(tmp_path, finished())
+    put(tmp_path / "orders", finished(name="orders"))
+    (tmp_path / "orders" / "backtest.html").write_text("replayed")
+    pages = every_page(tmp_path)
+    assert "backtest.html" in pages["orders/monitor.html"].links
+    assert "backtest.html" not in pages["monitor.html"].links
