@@ -17,9 +17,12 @@ from sqlalchemy import Engine
 from driftgate.database import ConnectionParameters, connect, prepare_database
 from driftgate.database.embedded import embedded_parameters
 from driftgate.features.applying import ensure_applied
+from driftgate.features.worker import FeatureWorker
+from driftgate.monitors import read_monitor
+from driftgate.profiles.landing import Landing
 from driftgate.snapshots import ingest_month
 from driftgate.snapshots.folders import month_folders
-from flows.runtime.environment import close_workers
+from flows.runtime import environment as runtime_environment
 from flows.runtime.local_server import LocalServer
 from streamflow.sample import write_sample_months
 from streamflow.source_tables import SOURCE_TABLES
@@ -43,7 +46,19 @@ def server() -> ConnectionParameters:
     home = reachable(Path(tempfile.mkdtemp(prefix="dg")))
     # The server stops at exit by a list it keeps in its folder. What was registered first runs last, so it still can.
     atexit.register(shutil.rmtree, home, ignore_errors=True)
-    return embedded_parameters(home, "postgres")
+    found = embedded_parameters(home, "postgres")
+    # Nothing in it need outlive the machine; waiting for the disk is half of what a fresh database takes.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        _admin(found, f"ALTER SYSTEM SET {setting} = off")
+    _admin(found, "SELECT pg_reload_conf()")
+    return found
+
+
+def close_feature_worker(parameters: ConnectionParameters) -> None:
+    """End the feature process of a database. The one that draws reports goes on: it takes seconds to start again."""
+    worker = runtime_environment._workers.pop(parameters, None)
+    if worker is not None:
+        worker.close()
 
 
 def reachable(folder: Path) -> Path:
@@ -116,6 +131,22 @@ def _loaded_template(server: ConnectionParameters, sample: Path) -> ConnectionPa
     return template
 
 
+@pytest.fixture(scope="session")
+def _landed_template(
+    server: ConnectionParameters, _loaded_template: ConnectionParameters, tmp_path_factory: pytest.TempPathFactory
+) -> ConnectionParameters:
+    """The same, with the months of the monitor `churn` measured: no process need import feast to judge them."""
+    template = replace(server, dbname="landed_template")
+    _admin(server, f"CREATE DATABASE {template.dbname} TEMPLATE {_loaded_template.dbname}")
+    churn = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
+    engine = connect(template)
+    with FeatureWorker(template) as worker:
+        landing = Landing(engine, worker, churn, FEATURE_REPO, tmp_path_factory.mktemp("landing"), lambda _: None)
+        landing.land(worker.loaded_months(FEATURE_REPO, churn))
+    engine.dispose()
+    return template
+
+
 @pytest.fixture
 def loaded(server: ConnectionParameters, _loaded_template: ConnectionParameters) -> Iterator[ConnectionParameters]:
     """A copy of a database that holds the three sample months with the Feast repository applied; yours to spoil."""
@@ -124,7 +155,7 @@ def loaded(server: ConnectionParameters, _loaded_template: ConnectionParameters)
         prepare_database(engine)  # a copy does not carry the settings of its database
         engine.dispose()
         yield copy
-        close_workers()
+        close_feature_worker(copy)
 
 
 @pytest.fixture
@@ -168,16 +199,16 @@ def _admin(server: ConnectionParameters, statement: str) -> None:
 @pytest.fixture(scope="module")
 def workplace(
     server: ConnectionParameters,
-    _loaded_template: ConnectionParameters,
+    _landed_template: ConnectionParameters,
     prefect_api: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator["Workplace"]:
-    """Three sample months, the Feast repository applied; shared by the tests of a module."""
+    """Three sample months, measured for `churn`, the Feast repository applied; shared by the tests of a module."""
     # That module imports this one.
     from tests.workplace import workplace_on
 
     with (
-        new_database(server, _loaded_template.dbname) as parameters,
+        new_database(server, _landed_template.dbname) as parameters,
         workplace_on(parameters, prefect_api, tmp_path_factory.mktemp("workplace")) as place,
     ):
         prepare_database(place.engine)

@@ -13,8 +13,7 @@ import pytest
 from sqlalchemy import Engine
 
 from driftgate.database import ConnectionParameters, connect
-from flows.runtime.environment import close_workers
-from tests.conftest import user_environment
+from tests.conftest import close_feature_worker, user_environment
 
 
 @dataclass(frozen=True)
@@ -79,5 +78,5 @@ def workplace_on(parameters: ConnectionParameters, api: str, folder: Path) -> It
         for name, value in values.items():
             patch.setenv(name, value)
         yield Workplace(parameters, engine, folder / "reports", values, api)
-    close_workers()
+    close_feature_worker(parameters)
     engine.dispose()

@@ -1,4 +1,7 @@
-"""The database that the settings name."""
+"""The database that the settings name.
+
+A module of its own: it imports the embedded server only where no other is named.
+"""
 
 from driftgate.database.engine import ConnectionParameters
 from driftgate.settings import Settings

@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import URL, Connection, Dialect, Engine, Table, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Dialect, Engine, MetaData, Table, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from driftgate.database.locks import Lock, lock_transaction
 from driftgate.database.sqlstates import SqlState, sqlstate
-from driftgate.database.tables import EARLIER_NAME, metadata
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
 _log = logging.getLogger(__name__)
+
+metadata = MetaData()
+"""Holds every table, so that a single call creates what is missing."""
+
+EARLIER_NAME = "earlier_name"
+"""Key in a column's `info`: what an earlier release called the column. `create_tables` renames it, with its rows."""
 
 EMBEDDED_HOSTS: set[str] = set()
 """Folders of the sockets of embedded servers that this process uses."""

@@ -1,4 +1,7 @@
-"""The error codes of PostgreSQL that Driftgate expects somewhere, with the names of PostgreSQL's manual."""
+"""The error codes of PostgreSQL that Driftgate expects somewhere, with the names of PostgreSQL's manual.
+
+A module of its own, so that each code is written once; a test holds every other module to it.
+"""
 
 from enum import StrEnum
 

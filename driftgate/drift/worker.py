@@ -1,4 +1,7 @@
-"""The process that imports Evidently and draws its reports."""
+"""The process that imports Evidently and draws its reports.
+
+A module of its own, as `driftgate.features.worker` is: who starts the process imports none of what it imports.
+"""
 
 from collections.abc import Collection
 from pathlib import Path

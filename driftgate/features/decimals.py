@@ -1,4 +1,7 @@
-"""Exact decimals as doubles: what PostgreSQL's come as, so that a value is the same double on every engine."""
+"""Exact decimals as doubles: what PostgreSQL's come as, so that a value is the same double on every engine.
+
+A module of its own, because profiles and the Feast adapter both import it.
+"""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,7 @@
-"""The Arrow IPC files that hold the tables which one step gives to the next."""
+"""The Arrow IPC files that hold the tables which one step gives to the next.
+
+A module of its own, because the steps from features to performance all import it.
+"""
 
 from pathlib import Path
 

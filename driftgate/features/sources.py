@@ -1,4 +1,7 @@
-"""Where rows are, in the words of a data source of the Feast repository. Plain values, which go between processes."""
+"""Where rows are, in the words of a data source of the Feast repository. Plain values, which go between processes.
+
+A module of its own, because the engines and what describes the sources to them both import it.
+"""
 
 from dataclasses import dataclass
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from driftgate.database import create_tables, database_errors, metadata
-from driftgate.database.tables import EARLIER_NAME
+from driftgate.database.engine import EARLIER_NAME
 from driftgate.measures import LabelKind
 
 predictions = Table(

@@ -1,4 +1,7 @@
-"""Dates of months, as they are numbered."""
+"""Dates of months, as they are numbered.
+
+A module of its own: the worked case imports it, which knows nothing else of loading.
+"""
 
 from calendar import monthrange
 from datetime import date

@@ -12,21 +12,18 @@ from enum import StrEnum
 from importlib.metadata import version
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from driftgate.decision import PERFORMANCE_KEY, Decision, HeldBack, Verdict
+from driftgate.decision import PERFORMANCE_KEY, Decision, HeldBack, PastDecision, Verdict
 from driftgate.pairs import Pair
 from driftgate.run import Run
 from driftgate.store.record_parts import (
     ColumnRecord,
-    EarlierRecord,
-    ExcludedRecord,
     InputsRecord,
     IntervalRecord,
     Moment,
     Part,
     PerformanceRecord,
-    ReportsRecord,
     Share,
     SignalRecord,
     TargetRecord,
@@ -91,6 +88,35 @@ RUN_COLUMNS = {
 """Each column of the table of runs, and the figure of `RunRecord` that it holds. New columns stand at the end."""
 
 _PACKAGES = ("driftgate", "evidently", "feast", "pandas", "prefect")
+
+
+class EarlierRecord(Part):
+    """An earlier decision of the same pair, as in `driftgate.decision.PastDecision`."""
+
+    decided_at: Moment
+    verdict: str
+    champion: str | None
+    reason_codes: tuple[str, ...]
+    withdrawn: bool
+
+    @classmethod
+    def of(cls, past: PastDecision) -> Self:
+        """The part for an earlier decision."""
+        return cls.copied(past, decided_at=past.decided_at.astimezone(UTC))
+
+
+class ExcludedRecord(Part):
+    """A declared field that is no feature, and why."""
+
+    name: str
+    reason: str
+
+
+class ReportsRecord(Part):
+    """Where the reports of the run were written; empty where none was drawn."""
+
+    html_file: str = Field(alias="html")
+    json_file: str = Field(alias="json")
 
 
 class RunRecord(Part):

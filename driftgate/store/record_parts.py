@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from driftgate.decision import PastDecision, Signal
+from driftgate.decision import Signal
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
 from driftgate.measures import MEASURES, Measure
 from driftgate.monitors import Monitor
@@ -386,32 +386,3 @@ class InputsRecord(Part):
             compared_rows_cur=drift.compared_rows_cur,
             sample_seed=monitor.sample_seed if drift.sampled else None,
         )
-
-
-class EarlierRecord(Part):
-    """An earlier decision of the same pair, as in `driftgate.decision.PastDecision`."""
-
-    decided_at: Moment
-    verdict: str
-    champion: str | None
-    reason_codes: tuple[str, ...]
-    withdrawn: bool
-
-    @classmethod
-    def of(cls, past: PastDecision) -> Self:
-        """The part for an earlier decision."""
-        return cls.copied(past, decided_at=past.decided_at.astimezone(UTC))
-
-
-class ExcludedRecord(Part):
-    """A declared field that is no feature, and why."""
-
-    name: str
-    reason: str
-
-
-class ReportsRecord(Part):
-    """Where the reports of the run were written; empty where none was drawn."""
-
-    html_file: str = Field(alias="html")
-    json_file: str = Field(alias="json")

@@ -1,4 +1,7 @@
-"""Prefect logs a traceback for every failed task; for an error of ours its message says more."""
+"""Prefect logs a traceback for every failed task; for an error of ours its message says more.
+
+A module of its own, which every module of a flow installs when it is imported.
+"""
 
 import logging
 

@@ -1,4 +1,7 @@
-"""Health check of the container: the first load is done, the server answers, the worker asks it for runs."""
+"""Health check of the container: the first load is done, the server answers, the worker asks it for runs.
+
+A script of its own: Docker runs it every few seconds, so it imports nothing else.
+"""
 
 import sys
 import urllib.request

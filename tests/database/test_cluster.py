@@ -30,15 +30,15 @@ sys.exit(1)
 """
 
 
-@pytest.fixture(params=["short path", "long path"])
+@pytest.fixture(scope="module", params=["short path", "long path"])
 def home(request: pytest.FixtureRequest) -> Iterator[Path]:
     with new_home() as folder:
         yield folder if request.param == "short path" else folder / ("x" * 60) / ("y" * 60)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def socket_folder(home: Path) -> Iterator[Path]:
-    """Where the socket of a running server is."""
+    """Where the socket of a running server is; the last of the tests that share it opens it to everybody."""
     with Command(home) as command:
         folder = Path(command.line())
         yield folder

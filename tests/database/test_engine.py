@@ -311,7 +311,7 @@ def test_a_role_without_any_right_gets_an_error(parameters: ConnectionParameters
 def test_a_column_that_had_another_name_is_renamed_with_its_rows(database: Engine) -> None:
     from sqlalchemy import Column, Integer, MetaData, Table, Text
 
-    from driftgate.database.tables import EARLIER_NAME
+    from driftgate.database.engine import EARLIER_NAME
 
     renamed = Column("New name", Text, nullable=False, info={EARLIER_NAME: "Old name"})
     new = Table("renamed", MetaData(), Column("id", Integer, primary_key=True), renamed)

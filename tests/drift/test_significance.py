@@ -75,14 +75,15 @@ def test_categories_likewise(method: str, categories: int) -> None:
     assert np.mean(np.array(found) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 150)
 
 
-@pytest.mark.parametrize("features", [1, 3, 5, 14])
-@pytest.mark.parametrize("equal", [False, True], ids=["independent", "all equal"])
+@pytest.mark.parametrize(("features", "equal"), [(1, False), (3, False), (14, False), (3, True), (14, True)])
 def test_a_calm_month_of_few_features_seldom_triggers(features: int, equal: bool) -> None:
     """The worst cell of the rules before: 1,001 rows of a heavy tail, where 47% of calm months retrained."""
     random = np.random.default_rng(features + 100 * equal)
     level = column_level(0.01, 0.3, features)
+    # Fewer months of many features, which cost as much together.
+    months = 200 if equal or features < 14 else 80
     triggers = 0
-    for month in range(200):
+    for month in range(months):
         shape = (2, 1 if equal else features, 1001)
         ref, cur = random.pareto(1.5, size=shape)
         drifted = sum(
@@ -90,8 +91,8 @@ def test_a_calm_month_of_few_features_seldom_triggers(features: int, equal: bool
             for at, (one, other) in enumerate(zip(ref, cur, strict=True))
         )
         triggers += drifted * (features if equal else 1) >= 0.3 * features
-    # Of 200 months at 1% more than 7 come with probability .001.
-    assert triggers <= 7
+    # At 1% more than 7 of 200 come with probability .001, and more than 4 of 80.
+    assert triggers <= (7 if months == 200 else 4)
 
 
 def test_a_shift_of_a_fifth_of_the_spread_is_found_from_2000_rows_on() -> None:
@@ -200,7 +201,7 @@ def test_profiles_and_samples_give_the_same(method: str) -> None:
         )
 
 
-@pytest.mark.parametrize(("rows", "months"), [(50_000, 100), (2000, 200)])
+@pytest.mark.parametrize(("rows", "months"), [(50_000, 50), (2000, 100)])
 @pytest.mark.parametrize("name", ["normal", "lognormal(2)", "pareto(1.5)"])
 def test_p_values_are_uniform_on_a_grid_of_the_reference_itself(name: str, rows: int, months: int) -> None:
     random = np.random.default_rng(seed_of("grid", name, rows))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -9,9 +11,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,7 +112,7 @@ def registry(workplace: Workplace) -> ModelRegistry:
 
 
 @pytest.fixture(scope="module")
-def story(workplace: Workplace) -> Story:
+def story(workplace: Workplace) -> Iterator[Story]:
     from flows.monitor import monitor_month
     from flows.retrain_flow import train_and_compare
     from flows.train_flow import train_month
@@ -126,7 +129,8 @@ def story(workplace: Workplace) -> Story:
         comparison = train_and_compare(MAR)
         callers.wait_for(comparison.challenger)
         again = monitor_month(FEB, MAR)
-    return Story(calm, stormy, comparison, again, callers)
+        callers.stop.set()
+        yield Story(calm, stormy, comparison, again, callers)
 
 
 def test_the_calm_month_needs_nothing_and_the_next_triggers_on_what_the_model_knows(story: Story) -> None:
@@ -239,3 +243,22 @@ def test_the_decision_is_an_event(story: Story, workplace: Workplace) -> None:
     event = next(item for item in found if item["event"] == "driftgate.decision.retrain")
     assert event["resource"]["prefect.resource.id"] == "driftgate.monitor.churn"
     assert event["payload"]["as_of_cur"] == "2024-03-31"
+
+
+def test_the_demo_tells_the_same_story(
+    story: Story, sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the months that are loaded here, asking the service that runs here; the last test, because it promotes."""
+    from flows import demo
+
+    monkeypatch.setenv("DRIFTGATE_DATA", "what the demo sets")
+    monkeypatch.setattr(demo, "write_sample_months", lambda out, months: shutil.copytree(sample, out))
+    monkeypatch.setattr(demo, "_service", lambda: nullcontext(story.callers.url))
+    demo.run_demo(Runtime.from_environment())
+    calm, drifted, retraining = re.split(r"={100}\n [123] of 3 ", capsys.readouterr().out)[1:]
+    assert re.search(r"-> +churn_label probability 0\.\d\d by model version 1\n", calm) and "-> NO_ACTION" in calm
+    assert "-> RETRAINING_TRIGGERED (SIMULATED)" in drifted and "Furthest moved: " in drifted
+    challenger = story.comparison.challenger
+    assert f"[Contest] champion=v1 challenger=v{challenger}" in retraining
+    assert f"by model version {challenger}\n" in retraining and "-> NO_ACTION held back: " in retraining
+    assert "Try next:" in retraining

@@ -19,7 +19,8 @@ from driftgate.features.entities import MonthSize
 from driftgate.features.repository import OfflineStore
 from driftgate.features.types import FeatureMonth, FeatureRequest
 from driftgate.monitors import EntitySource, Monitor
-from flows.runtime.environment import close_workers, feature_worker
+from flows.runtime.environment import feature_worker
+from tests.conftest import close_feature_worker
 
 REF, CUR = date(2024, 1, 31), date(2024, 2, 29)
 
@@ -71,10 +72,12 @@ query = PostgreSQLSource(
     name="percent", query="SELECT thing_id, as_of, large FROM kinds WHERE word LIKE 'w%'", timestamp_field="as_of"
 )
 right_fv = view("right_fv", query, large=Int64)
+uuids_fv = view("uuids_fv", table("uuids"), device=String, x=Float64)
 
 services = {
     "kinds": [kinds_fv], "readings": [readings_fv], "lost_column": [column_fv], "lost_all_columns": [only_fv],
     "lost_table": [table_fv], "twice": [twice_fv], "old": [old_fv, readings_fv], "shared": [left_fv, right_fv],
+    "uuids": [uuids_fv],
 }
 globals().update({name: FeatureService(name=name, features=views) for name, views in services.items()})
 """
@@ -108,6 +111,9 @@ CREATE TABLE loses_only_column (thing_id text, as_of date, sole int);
 CREATE TABLE loses_table (thing_id text, as_of date, gone int);
 CREATE TABLE twice (thing_id text, as_of date, n int);
 INSERT INTO twice SELECT thing_id, as_of, 7 FROM things, generate_series(1, 2);
+CREATE TABLE uuids AS
+SELECT md5(n::text)::uuid AS thing_id, date '2024-02-29' AS as_of, n / 2.0 AS x,
+       CASE WHEN n > 1 THEN md5('d' || n)::uuid END AS device FROM generate_series(1, 3) n;
 CREATE TABLE old (thing_id text, taken_at timestamptz, n int);
 INSERT INTO old SELECT thing_id, (as_of + time '06:30') AT TIME ZONE 'UTC', 1 FROM things WHERE as_of = '2024-01-31';
 """
@@ -171,7 +177,7 @@ def cases(server: ConnectionParameters, tmp_path_factory: pytest.TempPathFactory
     sql(engine, LOSSES)
     engine.dispose()
     yield Cases(parameters, repo)
-    close_workers()
+    close_feature_worker(parameters)
     with admin.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {parameters.dbname} WITH (FORCE)")
     admin.dispose()

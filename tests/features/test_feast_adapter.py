@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Engine, text
 
 from driftgate.errors import DatabaseError, DatabaseUnavailableError, DataError, FeastRepositoryError
-from driftgate.features.applying import ensure_applied
 from driftgate.features.entities import MonthSize
 from driftgate.features.types import FeatureRequest, Kind
 from flows.runtime.environment import feature_worker
@@ -188,34 +187,8 @@ def test_sessions_that_were_ended_are_worth_a_retry_and_the_retry_succeeds(
     assert month.rows == 6
 
 
-UUIDS = """
-from datetime import timedelta
-from feast import Entity, FeatureService, FeatureView, Field, ValueType
-from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
-from feast.types import Float64, String
-
-thing = Entity(name="thing", join_keys=["thing_id"], value_type=ValueType.STRING)
-uuids_fv = FeatureView(
-    name="uuids_fv", entities=[thing], ttl=timedelta(days=27), online=False,
-    schema=[Field(name="device", dtype=String), Field(name="x", dtype=Float64)],
-    source=PostgreSQLSource(name="uuids", table="uuids", timestamp_field="as_of"),
-)
-uuids = FeatureService(name="uuids", features=[uuids_fv])
-"""
-
-
-def test_a_uuid_is_read_as_text(
-    cases: Cases, cases_engine: Engine, read: Read, other_store: Callable[..., Path]
-) -> None:
-    repo = other_store(project="uuids")
-    (repo / "uuids.py").write_text(UUIDS)
-    sql(
-        cases_engine,
-        "CREATE TABLE uuids AS SELECT md5(n::text)::uuid AS thing_id, date '2024-02-29' AS as_of, n / 2.0 AS x, "
-        "CASE WHEN n > 1 THEN md5('d' || n)::uuid END AS device FROM generate_series(1, 3) n",
-    )
-    ensure_applied(cases_engine, cases.parameters, repo)
-    month, rows = read("uuids", repo=repo, table="uuids", size=MonthSize(CUR, 3, 3))
+def test_a_uuid_is_read_as_text(cases_engine: Engine, read: Read) -> None:
+    month, rows = read("uuids", table="uuids", size=MonthSize(CUR, 3, 3))
     assert [(item.name, item.kind) for item in month.declared] == [("device", Kind.CATEGORICAL), ("x", Kind.NUMERIC)]
     with cases_engine.connect() as connection:
         wanted = connection.execute(text("SELECT thing_id::text, device::text FROM uuids")).all()

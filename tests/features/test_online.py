@@ -22,7 +22,7 @@ from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor, read_monitor
 from flows.runtime.environment import feature_worker
 from streamflow.source_tables import SOURCE_TABLES
-from tests.conftest import FEATURE_REPO, ROOT, SEEDS, new_database
+from tests.conftest import FEATURE_REPO, ROOT, SEEDS, close_feature_worker, new_database
 
 FIRST, SECOND, THIRD = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 CHURN = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
@@ -37,9 +37,7 @@ def place(server: ConnectionParameters, _loaded_template: ConnectionParameters) 
         for name, value in feast_environment(parameters).items():
             patch.setenv(name, value)
         yield parameters
-        from flows.runtime.environment import close_workers
-
-        close_workers()
+        close_feature_worker(parameters)
 
 
 @pytest.fixture
@@ -130,9 +128,7 @@ def test_online_and_offline_are_equal_on_the_real_month(server: ConnectionParame
             assert values == [row[name] for row in expected.values()], name
         reader.close()
         engine.dispose()
-        from flows.runtime.environment import close_workers
-
-        close_workers()
+        close_feature_worker(parameters)
 
 
 def test_a_user_who_left_is_unknown(materialize, reader, engine: Engine) -> None:

@@ -19,6 +19,7 @@ from driftgate.run import Run
 from driftgate.settings import Settings
 from driftgate.supervision.state import PartState, PartStatus, UpStatus, process_started, write_status
 from tests.receiver import Receiver, receiving
+from tests.reports.runs import column, finished
 from tests.workplace import Workplace
 
 JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
@@ -61,7 +62,13 @@ def test_a_trigger_is_told_once_with_the_sentence_and_the_page(receiver: Receive
 
 
 def test_a_calm_month_is_not_told(receiver: Receiver) -> None:
-    assert not judge(JAN, FEB).decision.triggered
+    from flows.notification import tell_of_decision
+
+    settings = Settings.load()
+    run = finished(column("fee", 0.01))
+    watched = run.monitor.model_copy(update={"notify": [SecretStr(receiver.address)]})
+    assert not run.decision.triggered and not run.pending
+    tell_of_decision(replace(run, monitor=watched), settings)
     assert receiver.messages == []
 
 

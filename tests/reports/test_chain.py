@@ -6,8 +6,7 @@ import pytest
 
 from driftgate.decision import PastDecision
 from driftgate.reports.chain import chain_text
-from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import EarlierRecord
+from driftgate.store.record import EarlierRecord, RunRecord
 from tests.reports.runs import finished
 
 TRIGGERED = "RETRAINING_TRIGGERED"

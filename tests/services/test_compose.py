@@ -2,8 +2,6 @@
 
 import doctest
 import re
-import sys
-import time
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-
-from driftgate.errors import DriftgateError
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -299,30 +295,3 @@ def test_the_examples_in_the_scripts_run(name: str) -> None:
     failed, tried = doctest.testmod(script(name))
     assert tried > 0
     assert failed == 0
-
-
-def test_a_child_that_ends_is_an_error_with_its_status() -> None:
-    children = script("children").Children()
-    children.start("server", [sys.executable, "-c", "raise SystemExit(3)"])
-    with pytest.raises(DriftgateError, match="the server ended with status 3"):
-        children.wait_until(lambda: False)
-    children.stop(1)
-
-
-def test_a_command_that_fails_is_an_error_and_leaves_the_others_running() -> None:
-    children = script("children").Children()
-    children.start("server", ["sleep", "60"])
-    children.run("first load", ["true"])
-    with pytest.raises(DriftgateError, match="first load failed with status 1"):
-        children.run("first load", ["false"])
-    children.wait_until(lambda: True)
-    children.stop(1)
-
-
-def test_stopping_ends_a_child_that_ignores_the_signal() -> None:
-    children = script("children").Children()
-    children.start("worker", ["sh", "-c", "trap '' TERM; sleep 60 & wait; wait"])
-    time.sleep(0.2)
-    began = time.monotonic()
-    children.stop(0.3)
-    assert time.monotonic() - began < 5

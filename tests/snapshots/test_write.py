@@ -66,9 +66,12 @@ def test_null_stays_null_and_text_stays_text(tmp_path: Path, database: Engine) -
         assert all(row[-4:] == (None,) * 4 for row in stored[name])
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_STRAIGHT: dict[tuple[date, ...], dict[str, list[tuple[object, ...]]]] = {}
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    days=st.lists(st.sampled_from([JANUARY, FEBRUARY, MARCH]), min_size=1, max_size=6),
+    days=st.lists(st.sampled_from([JANUARY, FEBRUARY, MARCH]), min_size=1, max_size=4),
     extra=st.randoms(use_true_random=False),
 )
 def test_any_order_and_any_repeats_give_the_same_tables(
@@ -77,7 +80,10 @@ def test_any_order_and_any_repeats_give_the_same_tables(
     again = [*days, *extra.sample(days, k=len(days) // 2)]
     extra.shuffle(again)
     # Straight through, once each and in order, is what every other way must equal.
-    assert _loaded(server, again) == _loaded(server, sorted(set(days)))
+    straight = tuple(sorted(set(days)))
+    if straight not in _STRAIGHT:
+        _STRAIGHT[straight] = _loaded(server, list(straight))
+    assert _loaded(server, again) == _STRAIGHT[straight]
 
 
 def _loaded(server: ConnectionParameters, days: list[date]) -> dict[str, list[tuple[object, ...]]]:

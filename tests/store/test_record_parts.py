@@ -9,12 +9,11 @@ from pydantic import ValidationError
 
 from driftgate.decision import Signal
 from driftgate.performance.result import Change, PerformanceState, not_measured
+from driftgate.store.record import EarlierRecord, ReportsRecord
 from driftgate.store.record_parts import (
     ColumnRecord,
-    EarlierRecord,
     MeasureRecord,
     PerformanceRecord,
-    ReportsRecord,
     SignalRecord,
     TargetRecord,
 )

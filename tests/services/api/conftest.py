@@ -99,7 +99,10 @@ def month(
     server: ConnectionParameters, _loaded_template: ConnectionParameters, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Month]:
     """The third sample month, served."""
-    with new_database(server, _loaded_template.dbname) as parameters:
+    with new_database(server, _loaded_template.dbname) as parameters, pytest.MonkeyPatch.context() as patch:
+        # What Feast's repository is filled from in this process.
+        for name, value in feast_environment(parameters).items():
+            patch.setenv(name, value)
         engine = connect(parameters)
         path = tmp_path_factory.mktemp("offline") / "month.arrow"
         with FeatureWorker(parameters) as worker:
@@ -116,15 +119,6 @@ def month(
         pipelines = tuple(fit_pipeline(columns, goal, inputs, seed=0) for goal in (target, 1 - target))
         yield Month(parameters, engine, rows, inputs, pipelines)
         engine.dispose()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _feast_place(month: Month) -> Iterator[None]:
-    """The environment that Feast's repository is filled from in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in feast_environment(month.parameters).items():
-            patch.setenv(name, value)
-        yield
 
 
 def open_reader(month: Month) -> Callable[[], Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 from sqlalchemy import text
+from tests.services.api.test_answers import problem
 
 from driftgate.predictions.spool import Spool
 from services.api.app import log_engine
@@ -15,7 +16,6 @@ from services.api.metrics import Metrics
 from services.api.settings import ApiSettings
 from tests.predictions.test_spool import some
 from tests.services.api.conftest import Command, Month, live, logged, make_service, other_database, wait_for
-from tests.services.api.test_answers import problem
 from tests.services.api.test_prediction_log import wait_until
 
 Start = Callable[..., Command]

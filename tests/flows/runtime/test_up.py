@@ -10,7 +10,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,9 @@ import psutil
 import pytest
 
 from driftgate.database import ConnectionParameters
-from driftgate.errors import ConfigurationError, UsageError
-from driftgate.settings import PortSettings, Settings
 from driftgate.supervision.state import read_status
 from flows.runtime.local_server import free_port
-from flows.runtime.parts import NAMES, choose_parts, make_parts, require_ports, why_no_champion
 from tests.conftest import new_database, user_environment
-from tests.receiver import receiving
 
 PARTS = "pages,worker,api"
 PORTS = ("UI", "API", "MLFLOW", "EVIDENTLY", "PAGES")
@@ -66,6 +61,12 @@ class Place:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
+    def api(self) -> str:
+        """The address of its Prefect server, from the file."""
+        found = read_status(self.home)
+        assert found is not None
+        return found.prefect_api
+
     def part(self, name: str) -> dict[str, Any]:
         """One part, from the file, which is quicker."""
         found = read_status(self.home)
@@ -89,7 +90,6 @@ def place(server: ConnectionParameters, tmp_path_factory: pytest.TempPathFactory
 def running(place: Place) -> Iterator["subprocess.CompletedProcess[str]"]:
     """What `up --detach` said."""
     assert place.call("status").stdout.startswith("Nothing runs here.")
-    assert place.status() == {"up": False, "parts": []}
     yield place.call("up", "--detach", "--only", PARTS)
     place.call("down")
 
@@ -149,7 +149,7 @@ def test_nothing_listens_beyond_this_machine(running: object, place: Place) -> N
 
 
 def test_the_schedules_are_there(running: object, place: Place) -> None:
-    url = f"{place.status()['prefect_api']}/deployments/filter"
+    url = f"{place.api()}/deployments/filter"
     request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         names = {item["name"] for item in json.load(answer) if item["schedules"]}
@@ -168,7 +168,7 @@ def test_other_commands_use_its_server(running: object, place: Place) -> None:
         "print(os.environ['PREFECT_API_URL'], os.environ['PREFECT_UI_URL'])"
     )
     done = place.python("-c", code)
-    api = place.status()["prefect_api"]
+    api = place.api()
     assert done.stdout.split() == [api, api.removesuffix("/api")], done.stderr
     # Whoever names a server means that one.
     done = place.python("-c", code, PREFECT_API_URL="http://127.0.0.1:9/api")
@@ -188,26 +188,24 @@ def test_a_part_that_dies_is_started_again_and_shown(running: object, place: Pla
     assert "ended with status -9" in place.call("status").stdout
 
 
-def test_down_ends_all_of_it(running: object, place: Place) -> None:
-    processes = family(place)
-    done = place.call("down")
-    assert done.returncode == 0
-    assert done.stdout == "[Down] ended: pages, prefect, worker, api\n"
-    assert all(gone(process) for process in processes)
-    assert not (place.home / "up.json").exists()
-    assert place.call("down").stdout == "[Down] nothing runs here\n"
-
-
-def test_killed_it_leaves_nothing_running_and_may_be_started_again(place: Place) -> None:
-    assert place.call("up", "--detach", "--only", "pages,prefect").returncode == 0
+def test_killed_it_leaves_nothing_running_and_may_be_started_again(running: object, place: Place) -> None:
     processes = family(place)
     assert len(processes) >= 5
     processes[0].kill()
     until(lambda: all(gone(process) for process in processes), 30)
     assert place.status() == {"up": False, "parts": []}
-    again = place.call("up", "--detach", "--only", "pages")
+    again = place.call("up", "--detach", "--only", "pages,api")
     assert again.returncode == 0, again.stderr
-    assert place.call("down").returncode == 0
+
+
+def test_down_ends_all_of_it(running: object, place: Place) -> None:
+    processes = family(place)
+    done = place.call("down")
+    assert done.returncode == 0
+    assert done.stdout == "[Down] ended: pages, api\n"
+    assert all(gone(process) for process in processes)
+    assert not (place.home / "up.json").exists()
+    assert place.call("down").stdout == "[Down] nothing runs here\n"
 
 
 def test_in_the_foreground_it_ends_by_ctrl_c(place: Place) -> None:
@@ -239,94 +237,4 @@ def test_a_port_that_is_taken_is_named_with_its_part_and_its_setting(place: Plac
     assert f"port {port} of 127.0.0.1 is taken, and Prefect needs it" in done.stderr
     if not more:
         assert "set another port by DRIFTGATE_UI_PORT" in done.stderr
-    assert place.call("status").stdout.startswith("Nothing runs here.")
-
-
-# ---- which parts
-
-
-def test_a_worker_brings_its_server_unless_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert choose_parts(["worker"]) == ("prefect", "worker")
-    assert choose_parts([" mlflow", "pages"]) == ("pages", "mlflow")
-    assert choose_parts() == NAMES
-    monkeypatch.setenv("PREFECT_API_URL", "http://prefect:4200/api")
-    assert choose_parts(["worker"]) == ("worker",)
-    with pytest.raises(UsageError, match="there is no part grafana"):
-        choose_parts(["pages", "grafana"])
-    with pytest.raises(UsageError, match="no part is named"):
-        choose_parts([""])
-
-
-def test_two_parts_on_one_port_are_refused(
-    environment: object, loaded: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A server of other tests, whose address would leave none to start.
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    port = free_port()
-    ports = PortSettings(api_port=port, ui_port=port, pages_port=free_port())
-    parts = make_parts(Settings.load(), ports, loaded)
-    with pytest.raises(ConfigurationError, match=f"Prefect and Predictions both have port {port}"):
-        require_ports([parts["prefect"], parts["api"], parts["pages"]])
-
-
-def test_a_port_out_of_range_is_an_error_that_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DRIFTGATE_UI_PORT", "99999")
-    with pytest.raises(ConfigurationError, match="DRIFTGATE_UI_PORT"):
-        PortSettings.load()
-
-
-def test_a_worker_is_there_once_the_server_has_heard_of_it_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "me:secret")
-    nowhere = ConnectionParameters("", 0, "", "", "")
-    with receiving() as server:
-        ports = PortSettings(ui_port=server.port)
-        worker = make_parts(Settings.load(), ports, nowhere)["worker"]
-        server.answer = b"[]"
-        assert not worker.ready()
-        for seconds, there in ((60, False), (1, True)):
-            heard = datetime.now(UTC) - timedelta(seconds=seconds)
-            server.answer = json.dumps([{"last_heartbeat_time": heard.isoformat()}]).encode()
-            assert worker.ready() == there
-        server.status = 401
-        assert not worker.ready()
-        # A server may ask for a login.
-        assert set(server.logins) == {"Basic bWU6c2VjcmV0"}
-        assert set(server.paths) == {"/api/work_pools/driftgate/workers/filter"}
-
-
-# ---- when the prediction service starts
-
-
-def test_the_service_waits_for_a_champion(
-    environment: dict[str, str], loaded: ConnectionParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from driftgate.database import connect
-
-    monkeypatch.delenv("API_MONITOR", raising=False)
-    settings = Settings.load()
-    assert why_no_champion(settings, loaded).startswith("there is no champion")
-    with connect(loaded).begin() as connection:
-        # As MLflow keeps an alias.
-        connection.exec_driver_sql("CREATE SCHEMA mlflow")
-        connection.exec_driver_sql(
-            "CREATE TABLE mlflow.registered_model_aliases AS SELECT 'default' AS workspace, "
-            "'streamflow_churn' AS name, 'champion' AS alias, 1 AS version"
-        )
-    assert why_no_champion(settings, loaded) == ""
-    monkeypatch.setenv("API_MONITOR", "other")
-    assert why_no_champion(settings, loaded) == "there is no monitor 'other' with a model"
-
-
-def test_of_several_models_one_must_be_named(
-    environment: object, loaded: ConnectionParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("API_MONITOR", raising=False)
-    one = '[{0}]\nfeature_service = "s"\nmodel = "{0}"\n[{0}.entity]\nsource = "e"\nkey = "k"\n'
-    path = tmp_path / "monitors.toml"
-    path.write_text(one.format("one") + one.format("two"))
-    settings = Settings.load().model_copy(update={"driftgate_monitors": path})
-    assert why_no_champion(settings, loaded) == "API_MONITOR does not say which to serve: one, two"
-    path.write_text(one.format("one").replace('model = "one"', ""))
-    assert why_no_champion(settings, loaded) == "no monitor has a model"
+    assert read_status(place.home) is None

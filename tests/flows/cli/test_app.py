@@ -17,6 +17,7 @@ from driftgate import errors
 from driftgate.database import ConnectionParameters, connect
 from driftgate.snapshots import create_source_tables
 from flows.cli import app as cli
+from flows.runtime import environment
 from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import FEATURE_REPO, ROOT, new_database
 from tests.database.roles import role_with_password
@@ -111,16 +112,8 @@ WRONG = {
 # Those that run as a process of their own, as a user would start them; the others are the same code with fewer starts.
 PROCESSES = (
     "unknown reference date",
-    "the same date twice",
-    "no date",
-    "a threshold that is nan",
     "an unknown option",
     "no database",
-    "a wrong password",
-    "a Feast repository that was not applied",
-    "a report folder below a file",
-    "monitors.toml with an unknown key",
-    "load of nothing",
 )
 
 
@@ -226,7 +219,9 @@ def test_what_is_wrong_is_said_without_a_traceback(
     for key, value in where(wrong, places).items():
         monkeypatch.setenv(key, value)
     # What takes seconds to import is not needed to find out what is wrong.
-    monkeypatch.setattr(cli, "start_workers", lambda _: None)
+    monkeypatch.setattr(
+        environment, "start_workers", lambda runtime: environment.feature_worker(runtime.parameters, joins=False)
+    )
     with pytest.raises(SystemExit) as ended:
         cli.main([*(wrong.command or ("monitor",)), *filled(wrong.arguments, places)])
     check(wrong, places, int(ended.value.code or 0), *capfd.readouterr())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from sqlalchemy import text
+from tests.services.api.test_answers import problem
 
 from driftgate.database import connect
 from driftgate.errors import ConfigurationError, DatabaseUnavailableError
@@ -17,7 +18,6 @@ from driftgate.training.model import TrainedModel
 from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import FEATURE_REPO, new_database
 from tests.services.api.conftest import CHURN, MODEL, MONTH, Month, Versions, live, make_service, wait_for
-from tests.services.api.test_answers import problem
 from tests.services.api.test_metrics import scrape
 
 Serve = Callable[..., httpx.Client]

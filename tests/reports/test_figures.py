@@ -1,0 +1,48 @@
+"""The three figures of a record: the model, the features, the label, in every state that a record can have."""
+
+from hypothesis import given, settings
+
+from driftgate.decision import PERFORMANCE_KEY
+from driftgate.reports.figures import features_needed, figures
+from driftgate.store.record import RunRecord
+from tests.reports.records import RECORDS
+from tests.reports.runs import NO_TARGET, PENDING, column, finished, measured
+
+
+def record(*columns: object, **more: object) -> RunRecord:
+    return RunRecord.of(finished(*columns, **more))  # type: ignore[arg-type]
+
+
+@settings(max_examples=30)
+@given(RECORDS)
+def test_there_are_always_three_with_words_for_people(found: RunRecord) -> None:
+    three = figures(found)
+    assert [item.signal for item in three] == [PERFORMANCE_KEY, "drift_share", "target_drift"]
+    for item in three:
+        assert item.title and item.now and item.text
+        assert "nan" not in f"{item.now} {item.then}".split()
+
+
+@settings(max_examples=30)
+@given(RECORDS)
+def test_the_features_needed_are_the_fewest_that_reach_the_threshold(found: RunRecord) -> None:
+    needed, declared = features_needed(found), found.declared_features
+    assert needed / declared >= found.threshold - 1e-6
+    assert needed == 0 or (needed - 1) / declared < found.threshold
+
+
+def test_a_model_that_was_not_measured_is_said_to_be_so_and_why() -> None:
+    off, *_ = figures(record(column("a", 0.5)))
+    assert (off.now, off.then, off.reached) == ("off", "", False)
+    pending, *_ = figures(record(column("a", 0.5), performance=PENDING))
+    assert pending.now == "pending" and PENDING.reason in pending.text
+
+
+def test_a_drop_beyond_its_threshold_is_reached_and_has_its_interval() -> None:
+    calm, *_ = figures(record(performance=measured(0.8, 0.7)))
+    assert "with 95% certainty between" in calm.text and " of 100" in calm.now
+
+
+def test_a_label_that_cannot_be_compared_has_its_reason() -> None:
+    *_, label = figures(record(column("a", 0.5), target=NO_TARGET))
+    assert (label.now, label.reached) == ("not known", False) and NO_TARGET.reason in label.text
