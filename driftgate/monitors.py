@@ -159,6 +159,9 @@ class Monitor(_Section):
         100_000, ge=1000, description="Above this many entities a side, a seeded sample of this size is compared"
     )
     sample_seed: int = Field(0, ge=0, description="Seed of that sample")
+    skew_threshold: Share = Field(
+        0.0, description="Skew where more than this share of the entities is served other features than are learnt"
+    )
     feast_repo: Path | None = Field(
         None, strict=False, description="Feast repository of this monitor, instead of FEAST_REPO"
     )

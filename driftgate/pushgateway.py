@@ -17,10 +17,11 @@ from prometheus_client import CollectorRegistry, Gauge, push_to_gateway, pushadd
 
 from driftgate.decision import HeldBack, Verdict
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult
+from driftgate.features.skew import Skew
 from driftgate.run import Run
 
 MONITOR_FLOW, TRAIN_FLOW, PREDICT_FLOW = "monitor_month", "train_month", "predict_month"
-RETRAIN_FLOW = "train_and_compare"
+RETRAIN_FLOW, SKEW_FLOW = "train_and_compare", "check_skew"
 
 METRICS = {
     "driftgate_drift_share": "Drifted columns over declared features.",
@@ -43,6 +44,10 @@ METRICS = {
     "driftgate_retrain_gain": "What a model trained on the current month would bring: AUC, or part of the RMSE saved.",
     "driftgate_retrain_gain_low": "Lower end of the 95% interval of driftgate_retrain_gain.",
     "driftgate_held_back": "1 for the rule that keeps a signal from triggering, 0 for the others.",
+    "driftgate_skew_share": "Entities whose served features differ from the offline join, over those compared.",
+    "driftgate_skew_threshold": "Share above which there is skew.",
+    "driftgate_skew_entities": "Entities whose served features were compared with the offline join.",
+    "driftgate_skew_mismatches": "Entities of which this feature is served with another value.",
     "driftgate_promotion_warnings": "What is wrong with the version that was promoted: the number of warnings.",
 }
 """Everything that is pushed, with its help text."""
@@ -114,6 +119,19 @@ def push_predictions(url: str | None, monitor: str, duration_seconds: float, end
     _push(url, PREDICT_FLOW, monitor, _success(duration_seconds, ended_at), replace=True)
 
 
+def push_skew(url: str | None, skew: Skew, duration_seconds: float, ended_at: datetime) -> None:
+    """Push what a run of `check_skew` found.
+
+    Args:
+        url: of the Pushgateway; None pushes nothing.
+        skew: of the month that is served.
+        duration_seconds: of the whole run.
+        ended_at: with a time zone.
+    """
+    samples = [*skew_samples(skew), *_success(duration_seconds, ended_at)]
+    _push(url, SKEW_FLOW, skew.monitor, samples, replace=True)
+
+
 def push_failure(
     url: str | None,
     flow: str,
@@ -125,7 +143,7 @@ def push_failure(
 
     Args:
         url: of the Pushgateway; None pushes nothing.
-        flow: `MONITOR_FLOW`, `TRAIN_FLOW` or `PREDICT_FLOW`.
+        flow: `MONITOR_FLOW`, `TRAIN_FLOW`, `PREDICT_FLOW` or `SKEW_FLOW`.
         monitor: its name.
         duration_seconds: until it failed.
         column_states: a `ColumnState` for every declared feature, where the run got so far. A run that fails because a
@@ -172,6 +190,21 @@ def champion_samples(champion: Champion | None) -> list[Sample]:
         Sample("driftgate_champion_metric", value, {"metric": name, "model_version": champion.model_version})
         for name, value in champion.metrics.items()
     )
+
+
+def skew_samples(skew: Skew) -> list[Sample]:
+    """What a check of served features found, as samples; a source without entities has no share."""
+    samples = [Sample("driftgate_skew_threshold", skew.threshold)]
+    for item in skew.sources:
+        source = {"source": str(item.source)}
+        samples.append(Sample("driftgate_skew_entities", item.compared, source))
+        if item.share is not None:
+            samples.append(Sample("driftgate_skew_share", item.share, source))
+        samples += [
+            Sample("driftgate_skew_mismatches", found.entities, {**source, "column": found.feature})
+            for found in item.mismatches
+        ]
+    return samples
 
 
 def _success(duration_seconds: float, ended_at: datetime) -> list[Sample]:

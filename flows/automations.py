@@ -18,7 +18,7 @@ from driftgate.errors import ConfigurationError
 from flows.retrain_action import LABELS_THERE, RETRAIN_DEPLOYMENT, RETRAIN_EVENT
 
 NAME = "Driftgate: retrain on a trigger"
-APPROVAL_DEPLOYMENT = "retrain_after_approval/on-demand"
+APPROVAL_DEPLOYMENT = "retrain_after_approval/retrain-model-after-approval"
 
 
 def make_automation(approval: bool) -> Automation:

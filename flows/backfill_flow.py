@@ -27,9 +27,9 @@ from flows.planning import prepare, resolve_plan
 from flows.retrain_action import require_retraining
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
-from flows.runtime.environment import Runtime, feature_worker, start_workers
+from flows.runtime.environment import Runtime, feature_worker, monitor_of_run, start_workers
 from flows.runtime.progress import tracked
-from flows.runtime.steps import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, FLOW, STEP
 
 plain_errors.install()
 
@@ -157,7 +157,7 @@ class Backfill:
         return monitor_planned(plan, True, self.reports, known)
 
 
-@flow(name="backfill_months", persist_result=False)
+@flow(name="backfill_months", flow_run_name=lambda: f"{monitor_of_run()}: past months", **FLOW)
 def backfill_months(
     start: date | None = None,
     end: date | None = None,
@@ -200,7 +200,7 @@ def backfill_months(
         return _run_pairs(pairs, backfill, print_lines)
 
 
-@flow(name="monitor_new_months", persist_result=False)
+@flow(name="monitor_new_months", flow_run_name=lambda: f"{monitor_of_run()}: new months", **FLOW)
 def monitor_new_months(monitor: str | None = None) -> list[PairOutcome]:
     """Judge what is due: each month since the last verdict, and pairs that were waiting for labels.
 

@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.schedules import Cron
@@ -21,26 +24,106 @@ from flows.ingest_flow import ingest_month
 from flows.monitor import monitor_month
 from flows.predict_flow import predict_month
 from flows.retrain_flow import retrain_after_approval, train_and_compare
+from flows.runtime.lost_runs import mark_lost_runs
+from flows.skew_flow import check_skew
 from flows.train_flow import train_month
 
-SCHEDULED, UNSCHEDULED = "monthly", "on-demand"
+
+class For(Enum):
+    """What one run of a deployment is about. A schedule is given no monitor, so each monitor has its own."""
+
+    ANY = "what the run is given, or all"
+    EACH_MONITOR = "one monitor"
+    EACH_MODEL = "one monitor that has a model"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A flow on the server.
+
+    Attributes:
+        name: what it does; with several monitors the monitor's name follows where it is for each of them.
+        about: the same in a sentence.
+        earlier: its name in releases before.
+    """
+
+    flow: Flow[..., Any]
+    name: str
+    about: str
+    cron: str | None = None
+    each: For = For.ANY
+    earlier: str = ""
+
+    def names(self, monitors: Mapping[str, Monitor]) -> dict[str, dict[str, str]]:
+        """The deployments by name, with their parameters. That of the only monitor has the plain name."""
+        if self.each is For.ANY:
+            return {self.name: {}}
+        watched = [item.name for item in monitors.values() if item.model or self.each is For.EACH_MONITOR]
+        alone = len(monitors) == 1
+        return {self.name if alone else f"{self.name}-{name}": {"monitor": name} for name in watched}
+
+    def replaced(self, monitors: Mapping[str, Monitor]) -> list[str]:
+        """Names of earlier releases, or from before a monitor was added or removed; another one does their work."""
+        bases = [name for name in (self.name, self.earlier) if name]
+        possible = [f"{base}{end}" for base in bases for end in ("", *(f"-{name}" for name in monitors))]
+        return [name for name in possible if name not in self.names(monitors)]
+
 
 # A month is exported in the night after its last day. It is loaded before it is judged and scored.
-DEPLOYMENTS: list[tuple[Flow[..., Any], str | None]] = [
-    (ingest_month, "0 5 2 * *"),
-    (monitor_new_months, "0 6 2 * *"),
-    (predict_month, "0 7 2 * *"),
-    (monitor_month, None),
-    (backfill_months, None),
-    (train_month, None),
-    (train_and_compare, None),
-    (retrain_after_approval, None),
-]
+DEPLOYMENTS = (
+    Deployed(
+        ingest_month,
+        "load-new-months",
+        "Loads every month folder that is not loaded yet.",
+        "0 5 2 * *",
+        earlier="monthly",
+    ),
+    Deployed(
+        monitor_new_months,
+        "judge-new-months",
+        "Judges each month since the last verdict, and pairs whose labels were pending.",
+        "0 6 2 * *",
+        For.EACH_MONITOR,
+        earlier="monthly",
+    ),
+    Deployed(
+        predict_month,
+        "score-newest-month",
+        "Scores every entity of the newest month with the champion.",
+        "0 7 2 * *",
+        For.EACH_MODEL,
+        earlier="monthly",
+    ),
+    Deployed(
+        check_skew,
+        "check-served-features",
+        "Compares the features that are served with those that are learnt.",
+        "0 8 * * *",
+        For.EACH_MODEL,
+    ),
+    Deployed(monitor_month, "judge-two-months", "Judges one pair of months.", earlier="on-demand"),
+    Deployed(
+        backfill_months,
+        "judge-past-months",
+        "Judges every pair of loaded months that has no verdict yet.",
+        earlier="on-demand",
+    ),
+    Deployed(train_month, "train-model", "Trains the monitor's model on one month.", earlier="on-demand"),
+    Deployed(
+        train_and_compare,
+        "retrain-model",
+        "Trains a challenger and promotes it where it surely wins.",
+        earlier="on-demand",
+    ),
+    Deployed(
+        retrain_after_approval,
+        "retrain-model-after-approval",
+        "Waits until a person resumes it in the UI, then trains and compares.",
+        earlier="on-demand",
+    ),
+)
 
-# These judge or score one monitor in a run.
-OF_ONE_MONITOR = (monitor_new_months, predict_month)
-
-# Deployments of earlier releases whose work another one does now: left there, a month would be judged twice.
+# A deployment of earlier releases whose work another one does now: left there, a month would be judged twice.
 RETIRED = ("monitor_month/monthly",)
 
 
@@ -57,68 +140,64 @@ def deploy(work_pool: str) -> None:
     with get_client(sync_client=True) as client:
         with suppress(ObjectAlreadyExists):
             client.create_work_pool(WorkPoolCreate(name=work_pool, type="process"))
-        for flow, cron in DEPLOYMENTS:
-            for name, parameters in _named(flow, cron, monitors).items():
-                wanted = flow.to_deployment(
-                    name,
-                    schedule=Cron(cron, timezone="UTC") if cron else None,
-                    parameters=parameters,
-                    work_pool_name=work_pool,
-                    entrypoint_type=EntrypointType.MODULE_PATH,
-                )
-                assert isinstance(wanted, RunnerDeployment)
-                _create_or_renew(client, wanted)
-        for full_name in (*RETIRED, *_replaced(monitors)):
-            with suppress(ObjectNotFound):
-                client.delete_deployment(client.read_deployment_by_name(full_name).id)
+        for item in DEPLOYMENTS:
+            for name, parameters in item.names(monitors).items():
+                _create_or_renew(client, item, _wanted(item, name, parameters, work_pool))
+        replaced = [f"{item.flow.name}/{name}" for item in DEPLOYMENTS for name in item.replaced(monitors)]
+        for full_name in (*RETIRED, *replaced):
+            if known := _read(client, full_name):
+                client.delete_deployment(known.id)
                 sys.stdout.write(f"[Deploy] {full_name}: removed\n")
 
 
-def _named(flow: Flow[..., Any], cron: str | None, monitors: Mapping[str, Monitor]) -> dict[str, dict[str, str]]:
-    """The deployments of a flow by name, with their parameters.
-
-    A run on demand is given its monitor by whoever starts it. A schedule gives none, so each monitor has a deployment
-    of its own; the only one has the plain name.
-    """
-    if cron is None or flow not in OF_ONE_MONITOR:
-        return {SCHEDULED if cron else UNSCHEDULED: {}}
-    watched = [item.name for item in monitors.values() if item.model or flow is not predict_month]
-    alone = len(monitors) == 1
-    return {SCHEDULED if alone else f"{SCHEDULED}-{name}": {"monitor": name} for name in watched}
-
-
-def _replaced(monitors: Mapping[str, Monitor]) -> list[str]:
-    """Full names of deployments from before a monitor was added or removed, whose work another one does now."""
-    possible = {SCHEDULED, *(f"{SCHEDULED}-{name}" for name in monitors)}
-    return [
-        f"{flow.name}/{name}"
-        for flow, cron in DEPLOYMENTS
-        if cron and flow in OF_ONE_MONITOR
-        for name in sorted(possible - set(_named(flow, cron, monitors)))
-    ]
-
-
-def _create_or_renew(client: SyncPrefectClient, wanted: RunnerDeployment) -> None:
-    try:
-        known = client.read_deployment_by_name(wanted.full_name)
-    except ObjectNotFound:
-        wanted.apply()
-        sys.stdout.write(f"[Deploy] {wanted.full_name}: made\n")
-        return
-    client.update_deployment(
-        known.id,
-        DeploymentUpdate(
-            entrypoint=wanted.entrypoint,
-            description=wanted.description,
-            parameter_openapi_schema=wanted._parameter_openapi_schema.model_dump(exclude_unset=True),
-        ),
+def _wanted(item: Deployed, name: str, parameters: dict[str, str], work_pool: str) -> RunnerDeployment:
+    wanted = item.flow.to_deployment(
+        name,
+        schedule=Cron(item.cron, timezone="UTC") if item.cron else None,
+        parameters=parameters,
+        description=item.about,
+        work_pool_name=work_pool,
+        entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    sys.stdout.write(f"[Deploy] {wanted.full_name}: renewed\n")
+    assert isinstance(wanted, RunnerDeployment)
+    return wanted
+
+
+def _create_or_renew(client: SyncPrefectClient, item: Deployed, wanted: RunnerDeployment) -> None:
+    if known := _read(client, wanted.full_name):
+        client.update_deployment(
+            known.id,
+            DeploymentUpdate(
+                entrypoint=wanted.entrypoint,
+                description=wanted.description,
+                parameter_openapi_schema=wanted._parameter_openapi_schema.model_dump(exclude_unset=True),
+            ),
+        )
+        sys.stdout.write(f"[Deploy] {wanted.full_name}: renewed\n")
+        return
+    earlier = wanted.full_name.replace(f"/{item.name}", f"/{item.earlier}")
+    if item.earlier and (before := _read(client, earlier)):
+        # Prefect renames no deployment. What people changed goes along.
+        wanted.parameters, wanted.tags, wanted.paused = before.parameters, before.tags, before.paused
+        wanted.schedules = [
+            DeploymentScheduleCreate(schedule=each.schedule, active=each.active) for each in before.schedules
+        ]
+    wanted.apply()
+    sys.stdout.write(f"[Deploy] {wanted.full_name}: made\n")
+
+
+def _read(client: SyncPrefectClient, full_name: str) -> DeploymentResponse | None:
+    try:
+        return client.read_deployment_by_name(full_name)
+    except ObjectNotFound:
+        return None
 
 
 if __name__ == "__main__":
     try:
         deploy(*sys.argv[1:2] or ["driftgate"])
+        # Those of a worker that was killed with its runs.
+        mark_lost_runs(Settings.load().driftgate_home)
     except DriftgateError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(error.exit_code)

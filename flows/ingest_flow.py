@@ -19,7 +19,7 @@ from driftgate.snapshots.loaded import new_months
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
-from flows.runtime.steps import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, FLOW, STEP
 from flows.worked_case import SOURCE_TABLES
 
 plain_errors.install()
@@ -27,7 +27,7 @@ plain_errors.install()
 
 def _run_name() -> str:
     given = flow_run.parameters
-    return f"{given.get('folder') or 'new months'} as of {given.get('as_of') or 'its name'}"
+    return f"{given['folder']} as of {given.get('as_of') or 'its name'}" if given.get("folder") else "new months"
 
 
 @task(name="load", **STEP, **DATABASE_RETRIES)
@@ -86,7 +86,7 @@ def find_step(runtime: Runtime) -> list[tuple[Path, date]]:
     return months
 
 
-@flow(name="ingest_month", flow_run_name=_run_name, persist_result=False)
+@flow(name="ingest_month", flow_run_name=_run_name, **FLOW)
 def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[IngestReport]:
     """Load a month, or every month folder below DRIFTGATE_DATA that is not loaded yet.
 

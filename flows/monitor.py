@@ -23,17 +23,18 @@ from flows.retrain_action import require_retraining
 from flows.runtime import plain_errors
 from flows.runtime.environment import Runtime, monitor_of_run, start_workers
 from flows.runtime.pushing import Clock
+from flows.runtime.steps import FLOW
 
 plain_errors.install()
 
 
 def _run_name() -> str:
-    given = flow_run.parameters
-    pair = [str(given.get(name) or "newest") for name in ("as_of_ref", "as_of_cur")]
-    return f"{monitor_of_run()}: {' vs '.join(pair)}"
+    ref, cur = (flow_run.parameters.get(name) for name in ("as_of_ref", "as_of_cur"))
+    pair = f"{ref or 'month before'} vs {cur or 'newest'}" if ref or cur else "two newest months"
+    return f"{monitor_of_run()}: {pair}"
 
 
-@flow(name=MONITOR_FLOW, flow_run_name=_run_name, persist_result=False)
+@flow(name=MONITOR_FLOW, flow_run_name=_run_name, **FLOW)
 def monitor_month(
     as_of_ref: date | None = None,
     as_of_cur: date | None = None,
@@ -72,7 +73,7 @@ def monitor_month(
 @flow(
     name=MONITOR_FLOW,
     flow_run_name="{plan.monitor.name}: {plan.ref.as_of} vs {plan.cur.as_of}",
-    persist_result=False,
+    **FLOW,
 )
 def monitor_planned(
     plan: Plan, notify: bool = True, reports: Reports = Reports.ALL, known: dict[date, MonthState] | None = None

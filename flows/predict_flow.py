@@ -32,7 +32,7 @@ from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
 from flows.runtime.pushing import failures_pushed
-from flows.runtime.steps import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, FLOW, STEP
 
 plain_errors.install()
 
@@ -101,7 +101,7 @@ def _run_name() -> str:
     return f"predict {monitor_of_run()}: {given.get('as_of') or 'newest'}"
 
 
-@flow(name="predict_month", flow_run_name=_run_name, persist_result=False)
+@flow(name="predict_month", flow_run_name=_run_name, **FLOW)
 def predict_month(as_of: date | None = None, monitor: str | None = None) -> tuple[Batch, BatchSummary]:
     """Score every entity of a month with the champion. Each run is a batch of its own.
 

@@ -17,7 +17,7 @@ from flows.runtime.steps import STEP
 
 RETRAIN_EVENT = "driftgate.decision.retrain"
 NO_ACTION_EVENT = "driftgate.decision.no_action"
-RETRAIN_DEPLOYMENT = "train_and_compare/on-demand"
+RETRAIN_DEPLOYMENT = "train_and_compare/retrain-model"
 LABELS_THERE, LABELS_PENDING = "there", "pending"
 
 

@@ -21,7 +21,7 @@ from flows.notification import failures_told, tell_of_promotion
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
-from flows.runtime.steps import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, FLOW, STEP
 from flows.train_flow import train_month
 
 plain_errors.install()
@@ -85,7 +85,7 @@ def _run_name() -> str:
     return f"{monitor_of_run()}: train and compare on {given.get('as_of') or 'newest'}"
 
 
-@flow(name="train_and_compare", flow_run_name=_run_name, persist_result=False)
+@flow(name="train_and_compare", flow_run_name=_run_name, **FLOW)
 def train_and_compare(
     as_of: date | None = None, delta: float = 0.01, monitor: str | None = None, seed: int = 42
 ) -> ModelComparison:
@@ -130,7 +130,11 @@ def _contest(
     return month, comparison
 
 
-@flow(name="retrain_after_approval", persist_result=False)
+@flow(
+    name="retrain_after_approval",
+    flow_run_name=lambda: f"{monitor_of_run()}: wait for approval, then train and compare",
+    **FLOW,
+)
 def retrain_after_approval(
     as_of: date | None = None, monitor: str | None = None, hours: float = 72.0
 ) -> ModelComparison:

@@ -21,7 +21,7 @@ from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
 from flows.runtime.pushing import failures_pushed
-from flows.runtime.steps import DATABASE_RETRIES, STEP
+from flows.runtime.steps import DATABASE_RETRIES, FLOW, STEP
 
 plain_errors.install()
 
@@ -101,7 +101,7 @@ def _run_name() -> str:
     return f"train {monitor_of_run()}: {given.get('as_of') or 'newest'} seed {given.get('seed', 42)}"
 
 
-@flow(name="train_month", flow_run_name=_run_name, persist_result=False)
+@flow(name="train_month", flow_run_name=_run_name, **FLOW)
 def train_month(as_of: date | None = None, seed: int = 42, monitor: str | None = None) -> TrainedVersion:
     """Train the monitor's model on one month and register it; safe to repeat.
 

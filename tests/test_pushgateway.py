@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from urllib.request import urlopen
 
 import pytest
@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from driftgate.drift.result import ColumnResult, ColumnState
+from driftgate.features.skew import Mismatch, Served, Skew, SourceSkew
 from driftgate.performance.result import Change, Gain, Performance, PerformanceState
 from driftgate.pushgateway import (
     METRICS,
     MONITOR_FLOW,
     RETRAIN_FLOW,
+    SKEW_FLOW,
     TRAIN_FLOW,
     Champion,
     champion_samples,
@@ -28,6 +30,7 @@ from driftgate.pushgateway import (
     push_monitor_run,
     push_predictions,
     push_promotion,
+    push_skew,
     push_training,
 )
 from driftgate.run import Run
@@ -56,6 +59,10 @@ AGREED = {
     "driftgate_retrain_gain_low": set(),
     "driftgate_held_back": {"code"},
     "driftgate_promotion_warnings": {"model_version"},
+    "driftgate_skew_share": {"source"},
+    "driftgate_skew_threshold": set(),
+    "driftgate_skew_entities": {"source"},
+    "driftgate_skew_mismatches": {"source", "column"},
 }
 NOON = datetime(2024, 4, 1, 12, tzinfo=UTC)
 
@@ -257,6 +264,23 @@ def test_predictions_tell_that_they_ran(gateway: str) -> None:
         key("driftgate_last_success_timestamp_seconds"): NOON.timestamp(),
         key("driftgate_last_run_failed"): 0,
     }
+
+
+def test_what_is_served_otherwise_is_told_until_it_is_mended(gateway: str) -> None:
+    online = SourceSkew(Served.ONLINE, 2000, 2, mismatches=(Mismatch("fee", 2, ("u1", "u2")),))
+    log = SourceSkew(Served.LOG, 0)
+    push_skew(gateway, Skew("skewed", date(2024, 3, 31), 2000, 0.01, (online, log)), 1, NOON)
+    found = held(gateway, SKEW_FLOW, "skewed")
+    assert found[key("driftgate_skew_share", source="online")] == 0.001
+    assert key("driftgate_skew_share", source="log") not in found
+    assert found[key("driftgate_skew_threshold")] == 0.01
+    assert found[key("driftgate_skew_entities", source="log")] == 0
+    assert found[key("driftgate_skew_mismatches", source="online", column="fee")] == 2
+
+    push_skew(gateway, Skew("skewed", date(2024, 3, 31), 2000, 0.01, (SourceSkew(Served.ONLINE, 2000), log)), 1, NOON)
+    found = held(gateway, SKEW_FLOW, "skewed")
+    assert found[key("driftgate_skew_share", source="online")] == 0
+    assert key("driftgate_skew_mismatches", source="online", column="fee") not in found
 
 
 def test_flows_and_monitors_do_not_touch_each_other(gateway: str) -> None:

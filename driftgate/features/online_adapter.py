@@ -5,6 +5,7 @@ Feast's own writer commits view by view and never removes an entity, so this mod
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime
 from datetime import time as clock
 from functools import lru_cache, partial
@@ -22,20 +23,22 @@ from feast.value_type import ValueType
 from psycopg import sql
 
 from driftgate.database.locks import Lock
-from driftgate.errors import FeastRepositoryError
+from driftgate.errors import DataError, FeastRepositoryError
 from driftgate.features.engines.postgres import connection_arguments
 from driftgate.features.feast_adapter import _service, answer, describe, feast_errors, open_store
-from driftgate.features.online import OnlineMonth, OnlineRequest, online_views, require_whole
+from driftgate.features.files import read_file
+from driftgate.features.online import OnlineMonth, OnlineRequest, OnlineRows, online_views, require_whole
 from driftgate.features.online_store import (
     MONTH,
     Layout,
     OnlineReader,
     StoredView,
+    ViewMonth,
     connect_store,
     only_month,
     store_errors,
 )
-from driftgate.features.types import FeatureRequest
+from driftgate.features.types import FeatureMonth, FeatureRequest
 
 _PLAIN_VALUES = {"int64_val", "double_val", "bool_val", "string_val", "int32_val", "float_val"}
 _KEY_FIELDS = {ValueType.STRING: "string_val", ValueType.INT64: "int64_val", ValueType.INT32: "int32_val"}
@@ -86,6 +89,36 @@ def write_month(request: OnlineRequest) -> OnlineMonth:
     return OnlineMonth(month.as_of, month.rows, written=True)
 
 
+def served_views(repo: Path, service: str, key: str) -> list[ViewMonth]:
+    """Return the month of each view of a service in the online store; see `OnlineReader.views`."""
+    with closing(open_reader(repo, service, key)) as reader:
+        return reader.views()
+
+
+def read_both(request: FeatureRequest, views: list[ViewMonth]) -> tuple[FeatureMonth, OnlineRows]:
+    """Read entities of a month by the point-in-time join, and the same ones from the online store.
+
+    Args:
+        request: of the join, which is written to its file; the online rows are in the order of that file.
+        views: what the online store holds.
+
+    Raises:
+        DataError: the online store was written meanwhile.
+        FeastRepositoryError, DatabaseError: as `open_reader` and `read_month`.
+    """
+    month = answer(request)
+    keys = [str(key) for key in read_file(request.out).column(request.key).to_pylist()]
+    with closing(open_reader(request.repo, request.service, request.key, statement_seconds=60)) as reader:
+        rows = reader.read(keys)
+        if reader.views() != views:
+            raise DataError(
+                f"the online store was written while {request.as_of} was compared with it",
+                allowed="a store that stays as it is while it is read",
+                remedy="run again",
+            )
+    return month, rows
+
+
 def _replace(
     cursor: psycopg.Cursor[Any], layout: Layout, types: dict[str, ValueType], table: pa.Table, request: FeatureRequest
 ) -> None:
@@ -105,7 +138,7 @@ def _replace(
                     copy.write_row((key, plain, value, text, moment))
         cursor.execute(
             sql.SQL(
-                "INSERT INTO {} (project, view, as_of, users, written_at) VALUES (%s, %s, %s, %s, now()) "
+                "INSERT INTO {} (project, view, as_of, users, written_at) VALUES (%s, %s, %s, %s, clock_timestamp()) "
                 "ON CONFLICT (project, view) DO UPDATE SET as_of = excluded.as_of, users = excluded.users, "
                 "written_at = excluded.written_at"
             ).format(sql.Identifier(online_views.name)),

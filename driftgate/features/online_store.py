@@ -7,8 +7,8 @@ connection. `online_adapter` gives it the functions for Feast's encoding of keys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -32,6 +32,14 @@ class StoredView:
     name: str
     table: str
     columns: dict[str, str]
+
+
+class ViewMonth(NamedTuple):
+    """The month that the store has of a view."""
+
+    view: str
+    as_of: date
+    written_at: datetime
 
 
 @dataclass(frozen=True)
@@ -101,11 +109,20 @@ class OnlineReader:
             DatabaseError: as `read`.
         """
         try:
-            rows = self._fetch(MONTH, [self._layout.project, [view.name for view in self._layout.views]])
-            day = only_month(rows, self._layout)
+            day = only_month(self.views(), self._layout)
             return day if day is not None and self._whole() else None
         except FeastRepositoryError:  # no month was ever written, so the table of months does not exist
             return None
+
+    def views(self) -> list[ViewMonth]:
+        """Return the month of each view of the service that was ever written, and when.
+
+        Raises:
+            FeastRepositoryError: no month was ever written to this store.
+            DatabaseError: as `read`.
+        """
+        rows = self._fetch(MONTH, [self._layout.project, [view.name for view in self._layout.views]])
+        return [ViewMonth(*row) for row in sorted(rows)]
 
     def _whole(self) -> bool:
         """Return whether the month was written with every feature that is declared now; one of its keys shows it."""
@@ -176,14 +193,14 @@ _WHOLE = sql.SQL(
     "AND entity_key = (SELECT entity_key FROM {table} WHERE feature_name = %s LIMIT 1)"
 )
 
-MONTH = sql.SQL("SELECT view, as_of FROM {} WHERE project = %s AND view = ANY(%s)").format(
+MONTH = sql.SQL("SELECT view, as_of, written_at FROM {} WHERE project = %s AND view = ANY(%s)").format(
     sql.Identifier(online_views.name)
 )
 
 
-def only_month(rows: list[Any], layout: Layout) -> date | None:
-    """Return the day that all views have, from rows (view, as_of); None where a view has none, or the days differ."""
-    days = {day for _, day in rows}
+def only_month(rows: Sequence[tuple[str, date, datetime]], layout: Layout) -> date | None:
+    """Return the day that all views have, from rows of `MONTH`; None where a view has none, or the days differ."""
+    days = {day for _, day, _ in rows}
     return days.pop() if len(days) == 1 and len(rows) == len(layout.views) else None
 
 

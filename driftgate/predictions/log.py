@@ -2,14 +2,29 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Date, DateTime, Double, Engine, Index, Integer, Table, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import (
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Engine,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    any_,
+    cast,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from driftgate.database import create_tables, database_errors, metadata
 from driftgate.database.engine import EARLIER_NAME
@@ -111,6 +126,33 @@ def save_predictions(engine: Engine, rows: Sequence[Prediction]) -> None:
     statement = insert(predictions).on_conflict_do_nothing(index_elements=["prediction_id"])
     with database_errors("logging predictions"), engine.begin() as connection:
         connection.execute(statement, [row_of(item) for item in rows])
+
+
+def served_features(
+    engine: Engine, as_of: date, since: datetime, keys: Sequence[str], features: Collection[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Return the features of the newest prediction that the service logged for each key of a month.
+
+    Rows that lack a feature were logged before it was declared, or are of another feature service; they are left out.
+
+    Raises:
+        DatabaseError: the query fails; the tables must be there, see `create_prediction_tables`.
+    """
+    columns = predictions.c
+    query = (
+        select(columns.entity_key, columns.features)
+        .distinct(columns.entity_key)
+        .where(
+            columns.source == "api",
+            columns.as_of == as_of,
+            columns.time >= since,
+            columns.entity_key == any_(literal(list(keys), ARRAY(Text))),
+            columns.features.has_all(cast(list(features), ARRAY(Text))),
+        )
+        .order_by(columns.entity_key, columns.time.desc())
+    )
+    with database_errors("reading the log of predictions"), engine.connect() as connection:
+        return {row.entity_key: row.features for row in connection.execute(query)}
 
 
 def row_of(item: Prediction) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Commands of the service: materialize, serve."""
+"""Commands of the service: materialize, skew, serve."""
 
 import os
 from typing import Annotated
@@ -31,6 +31,29 @@ def materialize(
     month = materialize_month(worker, runtime.engine, chosen, chosen.feast_repo or runtime.settings.feast_repo, day)
     done = "is served" if month.written else "is newer and stays"
     typer.echo(f"[Materialize] as_of={month.as_of} users={month.entities:,} {done}")
+
+
+@commands.command()
+def skew(
+    as_of: Annotated[str | None, typer.Argument(help="Month to check, YYYY-MM-DD; by default the one served")] = None,
+    monitor: MonitorName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the lines")] = False,
+) -> None:
+    """Compare the features that are served with those of the offline join, row by row."""
+    from flows.runtime.environment import Runtime, feature_worker
+    from flows.runtime.local_server import start_prefect
+
+    day = parse_as_of(as_of) if as_of is not None else None
+    wait_for_prefect = start_prefect()
+    feature_worker(Runtime.from_environment().parameters)
+    from flows.skew_flow import check_skew
+
+    wait_for_prefect()
+    found = check_skew(day, monitor)
+    from driftgate.reports.skew import skew_document, skew_lines
+
+    for line in [skew_document(found)] if as_json else skew_lines(found):
+        typer.echo(line)
 
 
 @commands.command()

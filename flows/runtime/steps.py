@@ -1,4 +1,4 @@
-"""What every step is, and which of its failures are tried again."""
+"""What every flow and every step is, and which of its failures are tried again."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
 
 from driftgate.errors import DriftgateError
+from flows.runtime.lost_runs import note_run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,6 +18,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 # Nothing that steps hand over is kept or hashed: it is files, and small records that name them.
 STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+FLOW: dict[str, Any] = {"persist_result": False, "on_running": [note_run]}
 
 
 def is_transient(_task: Any, _run: Any, state: State[Any]) -> bool:

@@ -24,6 +24,8 @@ HELD = {
     "driftgate/features/sources.py": "tests/features/test_description.py",
     "driftgate/methods.py": "tests/drift/test_methods.py",
     "driftgate/performance/tables.py": "tests/test_library.py",
+    "driftgate/predictions/skew.py": "tests/flows/test_skew_flow.py",
+    "driftgate/reports/skew.py": "tests/flows/test_skew_flow.py",
     "driftgate/reports/workspace_panels.py": "tests/reports/test_workspace.py",
     "driftgate/snapshots/loaded.py": "tests/snapshots/test_tables.py",
     "driftgate/supervision/guard.py": "tests/supervision/test_supervisor.py",

@@ -19,6 +19,7 @@ from driftgate.decision import History, PastDecision
 from driftgate.drift import methods as choosing
 from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import ColumnState
+from driftgate.features.skew import Mismatch, Served, Skew, SourceSkew
 from driftgate.measures import MEASURES, Drop
 from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
@@ -26,6 +27,7 @@ from driftgate.performance.result import FeatureAuc, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
 from driftgate.reports.backtest_text import backtest_document
+from driftgate.reports.skew import skew_document
 from driftgate.reports.terminal import months_document, runs_document
 from driftgate.settings import DatabaseSettings, PortSettings, Settings
 from driftgate.store.decisions import monitor_decisions
@@ -239,6 +241,9 @@ def test_every_field_of_what_commands_print_is_there() -> None:
     for name, document in documents.items():
         lists = {f"{path}[]" if isinstance(document[path], list) else path for path in document}
         assert set(table(f"{REFERENCE}/json.md", name)) == lists
+    skew = Skew("churn", date(2024, 1, 31), 1, 0.0, (SourceSkew(Served.LOG, 1, mismatches=(Mismatch("f", 1, ()),)),))
+    documented = {name.removesuffix("[]") for name in table(f"{REFERENCE}/json.md", "skew")}
+    assert documented == fields(json.loads(skew_document(skew)))
     backtest = json.loads(backtest_document(replayed(left_out={DAYS[-1]: "no labels"})))
     assert {name.removesuffix("[]") for name in table(f"{REFERENCE}/json.md", "backtest")} == fields(backtest)
     (names,) = re.findall(r"^\| `policies\[\]\.policy`.*", section(f"{REFERENCE}/json.md", "backtest"), re.MULTILINE)
@@ -331,11 +336,10 @@ def test_every_status_of_an_error_is_there() -> None:
 
 @pytest.mark.usefixtures("prefect_api")
 def test_every_deployment_is_there_with_its_schedule() -> None:
-    from flows.deploy import DEPLOYMENTS, SCHEDULED, UNSCHEDULED
+    from flows.deploy import DEPLOYMENTS
 
-    rows = table(f"{REFERENCE}/prefect.md", "Deployments")
-    assert {name: schedule for name, (schedule, _) in rows.items()} == {
-        f"{flow.name}/{SCHEDULED if cron else UNSCHEDULED}": cron or "" for flow, cron in DEPLOYMENTS
+    assert table(f"{REFERENCE}/prefect.md", "Deployments") == {
+        f"{item.flow.name}/{item.name}": [item.cron or "", item.about] for item in DEPLOYMENTS
     }
 
 

@@ -106,7 +106,7 @@ def until(found: Callable[[], Any], what: str) -> Any:
 
 
 def test_without_the_deployment_it_says_how_to_make_it(said: dict[str, Any]) -> None:
-    assert "no deployment train_and_compare/on-demand" in said["refused"]
+    assert "no deployment train_and_compare/retrain-model" in said["refused"]
     assert "python -m flows.deploy" in said["refused"]
 
 
@@ -132,7 +132,7 @@ def test_an_event_of_a_monitor_that_is_off_starts_the_deployment(said: dict[str,
     # Events are worked off in order, so that the earlier ones would have started theirs before.
     (run,) = begun()
     assert run["parameters"] == {"as_of": "2024-03-31", "monitor": "quiet-1"}
-    (deployment,) = ask("deployments/filter", deployments={"name": {"any_": ["on-demand"]},
+    (deployment,) = ask("deployments/filter", deployments={"name": {"any_": ["retrain-model"]},
                         "id": {"any_": [run["deployment_id"]]}})  # fmt: skip
     assert deployment["entrypoint"] == "flows.retrain_flow.train_and_compare"
 

@@ -14,13 +14,20 @@ if TYPE_CHECKING:
 
 # Prefect takes the address of its server when it is imported, so nothing here imports it before there is one.
 POOL = "pool-of-test-deploy"
-MONTHLY = {
-    "ingest_month/monthly": "0 5 2 * *",
-    "monitor_new_months/monthly": "0 6 2 * *",
-    "predict_month/monthly": "0 7 2 * *",
+SCHEDULED = {
+    "ingest_month/load-new-months": "0 5 2 * *",
+    "monitor_new_months/judge-new-months": "0 6 2 * *",
+    "predict_month/score-newest-month": "0 7 2 * *",
+    "check_skew/check-served-features": "0 8 * * *",
 }
-ON_DEMAND = ("monitor_month", "backfill_months", "train_month", "train_and_compare", "retrain_after_approval")
-FULL_NAMES = {*MONTHLY, *(f"{flow}/on-demand" for flow in ON_DEMAND)}
+ON_DEMAND = {
+    "monitor_month/judge-two-months",
+    "backfill_months/judge-past-months",
+    "train_month/train-model",
+    "train_and_compare/retrain-model",
+    "retrain_after_approval/retrain-model-after-approval",
+}
+FULL_NAMES = {*SCHEDULED, *ON_DEMAND}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +56,7 @@ def said(client: "SyncPrefectClient") -> list[str]:
         patch.setattr(module.sys.stdout, "write", lines.append)
         deploy(POOL)
         lines.append("again\n")
-        changed = client.read_deployment_by_name("monitor_new_months/monthly")
+        changed = client.read_deployment_by_name("monitor_new_months/judge-new-months")
         client.update_deployment(
             changed.id,
             DeploymentUpdate(parameters={"monitor": "another"}, tags=["ours"], entrypoint="gone.module.flow"),
@@ -78,27 +85,28 @@ def test_every_flow_is_deployed_once_and_then_renewed(said: list[str], client: "
         found = by_name(client, name)
         assert found.work_pool_name == POOL
         assert found.entrypoint.startswith("flows.") and found.entrypoint.endswith(name.partition("/")[0])
+        assert found.description.endswith(".") and len(found.description) < 90
 
 
 def test_what_people_changed_stays_and_the_codes_part_is_renewed(said: list[str], client: "SyncPrefectClient") -> None:
-    found = by_name(client, "monitor_new_months/monthly")
+    found = by_name(client, "monitor_new_months/judge-new-months")
     assert found.entrypoint == "flows.backfill_flow.monitor_new_months"
     assert (found.parameters, found.tags) == ({"monitor": "another"}, ["ours"])
     (schedule,) = found.schedules
     assert not schedule.active and schedule.schedule.cron == "0 9 3 * *"
 
 
-def test_only_the_monthly_work_is_scheduled_in_its_order(said: list[str], client: "SyncPrefectClient") -> None:
+def test_only_what_comes_back_is_scheduled_in_its_order(said: list[str], client: "SyncPrefectClient") -> None:
     crons = {}
-    changed = "monitor_new_months/monthly"
+    changed = "monitor_new_months/judge-new-months"
     for name in FULL_NAMES - {changed}:
         for schedule in by_name(client, name).schedules:
             crons[name] = schedule.schedule.cron
-    assert crons == {name: cron for name, cron in MONTHLY.items() if name != changed}
+    assert crons == {name: cron for name, cron in SCHEDULED.items() if name != changed}
 
 
 def test_the_parameters_are_those_of_the_flows(said: list[str], client: "SyncPrefectClient") -> None:
-    schema = by_name(client, "train_and_compare/on-demand").parameter_openapi_schema
+    schema = by_name(client, "train_and_compare/retrain-model").parameter_openapi_schema
     assert set(schema["properties"]) == {"as_of", "delta", "monitor", "seed"}
     assert json.dumps(schema["properties"]["as_of"]).count("date") >= 1
 
@@ -126,19 +134,21 @@ def test_each_of_several_monitors_has_a_schedule_of_its_own(
         (
             first + SECOND,
             {
-                "ingest_month/monthly": {},
-                "monitor_new_months/monthly-churn": {"monitor": "churn"},
-                "monitor_new_months/monthly-second": {"monitor": "second"},
-                "predict_month/monthly-churn": {"monitor": "churn"},
+                "ingest_month/load-new-months": {},
+                "monitor_new_months/judge-new-months-churn": {"monitor": "churn"},
+                "monitor_new_months/judge-new-months-second": {"monitor": "second"},
+                "predict_month/score-newest-month-churn": {"monitor": "churn"},
+                "check_skew/check-served-features-churn": {"monitor": "churn"},
             },
         ),
         (
             first,
             {
-                "ingest_month/monthly": {},
-                "monitor_new_months/monthly": {"monitor": "churn"},
-                "monitor_new_months/monthly-second": {"monitor": "second"},
-                "predict_month/monthly": {"monitor": "churn"},
+                "ingest_month/load-new-months": {},
+                "monitor_new_months/judge-new-months": {"monitor": "churn"},
+                "monitor_new_months/judge-new-months-second": {"monitor": "second"},
+                "predict_month/score-newest-month": {"monitor": "churn"},
+                "check_skew/check-served-features": {"monitor": "churn"},
             },
         ),
     ):
@@ -152,27 +162,32 @@ def test_each_of_several_monitors_has_a_schedule_of_its_own(
         }
         assert scheduled == expected
     # Of a monitor that is gone nobody but its owner knows the deployments.
-    client.delete_deployment(by_name(client, "monitor_new_months/monthly-second").id)
+    client.delete_deployment(by_name(client, "monitor_new_months/judge-new-months-second").id)
 
 
-def test_a_deployment_of_an_earlier_release_is_removed(said: list[str], client: "SyncPrefectClient") -> None:
-    """It judged the newest pair every month, as monitor_new_months does now."""
+def test_deployments_of_an_earlier_release_are_replaced_with_what_people_changed(
+    said: list[str], client: "SyncPrefectClient"
+) -> None:
+    """One of them judged the newest pair every month, which another one does now; the other was only renamed."""
     from prefect.client.schemas.actions import DeploymentScheduleCreate
     from prefect.client.schemas.schedules import CronSchedule
     from prefect.exceptions import ObjectNotFound
 
     from flows.deploy import RETIRED, deploy
 
-    (name,) = RETIRED
-    flow_name, _, deployment = name.partition("/")
-    flow_id = by_name(client, f"{flow_name}/on-demand").flow_id
-    client.create_deployment(
-        flow_id=flow_id,
-        name=deployment,
-        schedules=[DeploymentScheduleCreate(schedule=CronSchedule(cron="0 6 2 * *"), active=True)],
-    )
-    assert by_name(client, name).name == deployment
+    (retired,) = RETIRED
+    renamed, name = "ingest_month/monthly", "ingest_month/load-new-months"
+    at_nine = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 9 2 * *", timezone="UTC"), active=False)
+    for full_name in (retired, renamed):
+        flow_name, _, deployment = full_name.partition("/")
+        flow_id = next(flow.id for flow in client.read_flows() if flow.name == flow_name)
+        client.create_deployment(flow_id=flow_id, name=deployment, schedules=[at_nine], tags=["ours"])
+    client.delete_deployment(by_name(client, name).id)
     deploy(POOL)
-    with pytest.raises(ObjectNotFound):
-        by_name(client, name)
-    by_name(client, f"{flow_name}/on-demand")
+    for full_name in (retired, renamed):
+        with pytest.raises(ObjectNotFound):
+            by_name(client, full_name)
+    found = by_name(client, name)
+    (schedule,) = found.schedules
+    assert (found.tags, schedule.active, schedule.schedule.cron) == (["ours"], False, "0 9 2 * *")
+    by_name(client, "monitor_month/judge-two-months")

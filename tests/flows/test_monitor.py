@@ -229,6 +229,26 @@ def test_a_wrong_configuration_is_not_tried_again(label: Path, workplace: Workpl
     assert set(counts.values()) == {1}
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "churn: two newest months"),
+        ({"as_of_cur": "2024-03-31"}, "churn: month before vs 2024-03-31"),
+        ({"as_of_ref": "2024-01-31"}, "churn: 2024-01-31 vs newest"),
+        ({"as_of_ref": "2024-01-31", "as_of_cur": "2024-03-31", "monitor": "own"}, "own: 2024-01-31 vs 2024-03-31"),
+    ],
+)
+def test_a_run_is_named_for_what_it_was_asked(
+    given: dict[str, str], name: str, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.runtime import flow_run
+
+    from flows import monitor
+
+    monkeypatch.setattr(flow_run, "parameters", given, raising=False)
+    assert monitor._run_name() == name
+
+
 def test_a_verdict_that_no_longer_holds_is_withdrawn(runs: dict[str, Run], workplace: Workplace) -> None:
     """The last test of this module, because it spoils a month."""
     from driftgate.errors import IncomparableColumnsError

@@ -184,8 +184,11 @@ def test_a_run_that_is_killed_between_file_and_table_leaves_no_summary(
     (orphan,) = set(folder.iterdir()) - files
     assert len(read_csv(orphan)) == 2000, "the file is whole"
     assert query(workplace, "SELECT * FROM prediction_monitoring ORDER BY time") == before
+    killed = workplace.flow_run("predict churn: 2024-01-31")
+    assert killed["state_type"] == "RUNNING"
     batch, summary = predict_month(MONTHS[0])
     assert summary.count == 2000 and batch.path != orphan
+    assert workplace.ask("flow_runs/filter", flow_runs={"id": {"any_": [killed["id"]]}})[0]["state_type"] == "CRASHED"
     assert (folder / "latest.csv").read_bytes() == batch.path.read_bytes()
 
 

@@ -89,7 +89,7 @@ def judge(workplace: Workplace, monitor: str) -> Runs:
 def test_without_the_deployment_nothing_slow_begins(workplace: Workplace, monitors: None) -> None:
     from flows.monitor import monitor_month
 
-    with pytest.raises(ConfigurationError, match="has no train_and_compare/on-demand") as caught:
+    with pytest.raises(ConfigurationError, match="has no train_and_compare/retrain-model") as caught:
         monitor_month(JAN, FEB, monitor="confirmed")
     assert "python -m flows.deploy" in caught.value.remedy
     run = workplace.flow_run("confirmed: 2024-01-31 vs 2024-02-29")

@@ -27,6 +27,7 @@ from tests.reports.runs import column, finished
 from tests.services.daemons import SERVICES, free_port, program, pushgateway, running, wait_until
 
 PROMETHEUS = SERVICES / "prometheus"
+DOCS = "https://example.org/driftgate/"
 # Longer than ApiDown's, so that the API is known to be down when it would be sent.
 SLOW = {"PredictionLogDropping": "8s"}
 
@@ -119,7 +120,7 @@ def receiver() -> Iterator[Receiver]:
 def prometheus_config(folder: Path, targets: dict[str, str]) -> Path:
     """The committed configuration with other addresses and shorter times."""
     config = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    config["global"] = dict.fromkeys(config["global"], "1s")
+    config["global"] |= {name: "1s" for name in config["global"] if name != "external_labels"}
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [targets["alertmanager"]]
     for job in config["scrape_configs"]:
         job["static_configs"][0]["targets"] = [targets[job["job_name"]]]
@@ -153,6 +154,8 @@ def alertmanager_config(folder: Path, receiver: Receiver) -> Path:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("alerts")
+    docs = pytest.MonkeyPatch()
+    docs.setenv("DRIFTGATE_DOCS_URL", DOCS)
     names = ("api", "model_mock", "prometheus", "alertmanager")
     targets = {name: f"127.0.0.1:{free_port()}" for name in names}
     mock_port = targets["model_mock"].rpartition(":")[2]
@@ -160,6 +163,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
         targets["pushgateway"] = gateway.removeprefix("http://")
         prometheus = [
             program("prometheus"),
+            "--enable-feature=expand-external-labels",
             f"--config.file={prometheus_config(folder, targets)}",
             f"--storage.tsdb.path={folder / 'tsdb'}",
             f"--web.listen-address={targets['prometheus']}",
@@ -185,6 +189,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
                 int(targets["api"].rpartition(":")[2]),
                 receiver,
             )
+    docs.undo()
 
 
 def test_a_stopped_api_is_one_message_and_its_return_is_told(stack: Stack) -> None:
@@ -197,7 +202,8 @@ def test_a_stopped_api_is_one_message_and_its_return_is_told(stack: Stack) -> No
         api.answer("200", 50)
         api.answer("503", 50)
         error = told.expect("firing", "/critical", alertname="ApiErrorRate")
-        assert error["annotations"]["runbook_url"] == "docs/runbook.md#apierrorrate"
+        assert error["annotations"]["runbook_url"] == f"{DOCS}docs/runbook.md#apierrorrate"
+        assert "docs" not in error["labels"]
         for question in (
             "rate(api_requests_total[5m]) > 0",
             "rate(api_request_latency_seconds_sum[5m]) / rate(api_request_latency_seconds_count[5m])",

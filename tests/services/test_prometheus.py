@@ -118,6 +118,7 @@ def test_the_alerts_are_those_that_were_agreed() -> None:
         "MonitorFailed",
         "MonitorStale",
         "ColumnMissingOrNull",
+        "FeatureSkew",
         "ApiDown",
         "ApiErrorRate",
         "ApiLatencyHigh",
@@ -132,7 +133,9 @@ def test_every_alert_says_how_grave_it_is_and_where_to_read_on(alert: dict[str, 
     assert alert["labels"]["severity"] in ("critical", "warning")
     assert alert["annotations"]["summary"]
     assert alert["annotations"]["description"]
-    path, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    base, _, link = alert["annotations"]["runbook_url"].partition("}}")
+    assert base == "{{ $externalLabels.docs "
+    path, _, anchor = link.partition("#")
     assert anchor == alert["alert"].lower()
     headings = re.findall(r"^## (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.M)
     assert anchor in [heading.strip().lower().replace(" ", "-") for heading in headings]

@@ -1,0 +1,88 @@
+"""Runs whose process was killed: nobody tells Prefect of their end, so the next run does.
+
+Each run has a file below DRIFTGATE_HOME/runs, on which its process holds a lock. The lock ends with the process,
+however that ends.
+"""
+
+import atexit
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from driftgate.settings import Settings
+
+_FOLDER = "runs"
+# A pause is waited for by the process, so that without one nothing would go on.
+_UNFINISHED = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
+
+_held: dict[Path, int] = {}
+
+
+def note_run(_flow: Any, flow_run: Any, _state: Any) -> None:
+    """Hold a lock for a run that begins, and mark as crashed the runs that nobody holds; a hook of Prefect's."""
+    home = Settings.load().driftgate_home
+    _hold_run(home / _FOLDER, flow_run.id)
+    mark_lost_runs(home)
+
+
+def mark_lost_runs(home: Path) -> list[UUID]:
+    """Mark as crashed, on the configured Prefect server, the runs below a home whose process is gone; return them."""
+    lost: list[UUID] = []
+    for path in sorted((home / _FOLDER).glob("[!.]*")):
+        descriptor = _lock(path)
+        if descriptor is None:
+            continue
+        try:
+            run_id = UUID(path.name)
+            lost += [run_id] if _mark(run_id) else []
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+    return lost
+
+
+def _mark(run_id: UUID) -> bool:
+    with get_client(sync_client=True) as client, suppress(ObjectNotFound):
+        state = client.read_flow_run(run_id).state
+        if state is not None and state.type in _UNFINISHED:
+            client.set_flow_run_state(run_id, Crashed(message="The process of this run was killed."), force=True)
+            return True
+    return False
+
+
+def _hold_run(folder: Path, run_id: UUID) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path, hidden = folder / str(run_id), folder / f".{run_id}"
+    descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT, 0o600)
+    # It gets its name once it is locked, so that nobody finds it without its owner.
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    hidden.rename(path)
+    _held[path] = descriptor
+
+
+def _lock(path: Path) -> int | None:
+    """A descriptor with the lock of the file; None where another has it, or the file is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@atexit.register
+def _remove_own() -> None:
+    for path in _held:
+        path.unlink(missing_ok=True)

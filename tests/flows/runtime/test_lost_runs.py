@@ -1,0 +1,76 @@
+"""Runs whose process was killed, on a real Prefect server: only those are marked."""
+
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+# Holds a run as `note_run` does, without the time that Prefect takes to import; test_predict_flow.py kills a real one.
+HOLD = """
+import fcntl, sys, time
+
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def home(prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DRIFTGATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def states_of(*runs: UUID) -> list[str]:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        states = [client.read_flow_run(run).state for run in runs]
+        return [state.type.value for state in states if state]
+
+
+def test_a_killed_run_is_marked_by_the_next_and_a_living_one_is_not(home: Path) -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.states import Completed, Paused, Running
+
+    from flows.runtime.lost_runs import mark_lost_runs
+    from flows.runtime.steps import FLOW
+
+    seen: list[str] = []
+
+    @flow(name="begins", **FLOW)
+    def begins() -> None:
+        assert mark_lost_runs(home) == []
+        seen.extend(states_of(killed, waiting, ended, own()))
+
+    def own() -> UUID:
+        from prefect.runtime import flow_run
+
+        return UUID(str(flow_run.id))
+
+    with get_client(sync_client=True) as client:
+        made = [client.create_flow_run(begins, state=state) for state in (Running(), Paused(), Completed())]
+    killed, waiting, ended = (run.id for run in made)
+    (home / "runs").mkdir()
+    command = [sys.executable, "-c", HOLD, str(home / "runs" / str(killed))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        assert mark_lost_runs(home) == [] and states_of(killed) == ["RUNNING"]
+        process.kill()
+    for gone in (waiting, ended, uuid4()):  # the last is a run that was deleted
+        (home / "runs" / str(gone)).touch()
+    begins()
+    assert seen == ["CRASHED", "CRASHED", "COMPLETED", "RUNNING"]
+    (left,) = (home / "runs").iterdir()
+    assert left.name not in map(str, (killed, waiting, ended))
+
+
+def test_without_any_run_there_is_nothing_to_mark(home: Path) -> None:
+    from flows.runtime.lost_runs import mark_lost_runs
+
+    assert mark_lost_runs(home) == []
+    assert not (home / "runs").exists()
