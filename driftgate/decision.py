@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
+from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
 from driftgate.performance.result import Gain, Interval, Performance, PerformanceState, money, not_measured
@@ -24,6 +25,8 @@ class HeldBack(StrEnum):
     """Which rule keeps a signal from becoming a trigger."""
 
     CHAMPION_KNOWS = "champion_knows"
+    SEASONAL = "seasonal"
+    USUAL = "usual"
     NO_GAIN = "no_gain"
     NOT_WORTH_IT = "not_worth_it"
     CONFIRMATIONS = "confirmations"
@@ -97,11 +100,19 @@ class Earlier:
 
 @dataclass(frozen=True)
 class History:
-    """What is known from before: one run for each earlier month, newest first, and the champion with its month."""
+    """What is known from before.
+
+    Attributes:
+        earlier: one run for each earlier month, newest first.
+        champion_trained_on: the month of the champion, or None.
+        champion: its version, or None.
+        explained: the signals of the month that the monitor's own past explains.
+    """
 
     earlier: tuple[Earlier, ...] = ()
     champion_trained_on: date | None = None
     champion: str | None = None
+    explained: tuple[Explained, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +166,7 @@ class Decision:
         champion_trained_on: month of the champion that the decision knew of, or None.
         champion: that champion's version, or None.
         waiting: what a month without a retraining costs; None where costs or gain are not known.
+        explained: those of the signals that the monitor's own past explains, whether or not that holds them back.
     """
 
     verdict: Verdict
@@ -165,6 +177,7 @@ class Decision:
     champion_trained_on: date | None = None
     champion: str | None = None
     waiting: Interval | None = None
+    explained: tuple[Explained, ...] = ()
 
     @property
     def reason_codes(self) -> tuple[str, ...]:
@@ -213,7 +226,8 @@ def decide(
         *_target_signals(target, policy),
         *_performance_signals(performance, policy),
     ]
-    signalled = any(signal.reached for signal in signals)
+    reached = {signal.name for signal in signals if signal.reached}
+    signalled = bool(reached)
     if not signalled and policy.target_drift is not None and not target.computable and not target.pending:
         raise MissingSignalError(
             f"target_threshold is {policy.target_drift} and the target drift is not computable: {target.reason}",
@@ -221,13 +235,19 @@ def decide(
         )
     history = history or History()
     waiting = policy.costs.of_waiting(performance.gain, drift.rows_cur) if policy.costs else None
-    month = drift.as_of_cur
-    code, held = _held_back(policy, history, month, performance.gain, waiting) if signalled else (None, "")
+    explained = tuple(item for item in history.explained if item.signal in reached)
+    code, held = None, ""
+    if signalled:
+        code, held = (
+            _champion_knows(history, drift.as_of_cur)
+            or _no_news(signals, explained, performance)
+            or _held_back(policy, history, drift.as_of_cur, performance.gain, waiting)
+        )
     verdict = Verdict.RETRAINING_TRIGGERED if signalled and code is None else Verdict.NO_ACTION
     # Stable: among the reached ones the share of features stays first.
     signals.sort(key=lambda signal: not signal.reached)
     champion = history.champion_trained_on, history.champion
-    return Decision(verdict, tuple(signals), held, policy.retrain, code, *champion, waiting)
+    return Decision(verdict, tuple(signals), held, policy.retrain, code, *champion, waiting, explained)
 
 
 def _target_signals(target: TargetDrift, policy: Policy) -> list[Signal]:
@@ -265,13 +285,33 @@ def _by_chance(p_value: float, policy: Policy) -> str:
     return f", and chance gives as much with p={p_value:.2g} > {policy.signal_level:.2g}"
 
 
+def _champion_knows(history: History, as_of_cur: date) -> tuple[HeldBack, str] | None:
+    trained = history.champion_trained_on
+    if trained is None or trained < as_of_cur:
+        return None
+    return HeldBack.CHAMPION_KNOWS, f"the champion was trained on {trained} and knows this shift"
+
+
+def _no_news(
+    signals: list[Signal], explained: tuple[Explained, ...], performance: Performance
+) -> tuple[HeldBack, str] | None:
+    """The rule and its words where the monitor's own past explains every signal; None where it does not.
+
+    A model that is surely worse is always news. A move of a usual size may lead further away each month, so that it is
+    no news only where the model was measured.
+    """
+    names = {item.signal for item in explained if item.known is Known.SEASONAL or performance.measured}
+    worse = any(signal.key == PERFORMANCE_KEY and signal.certain and signal.value > 0.0 for signal in signals)
+    if worse or not names.issuperset(signal.name for signal in signals if signal.reached):
+        return None
+    code = HeldBack.SEASONAL if all(item.known is Known.SEASONAL for item in explained) else HeldBack.USUAL
+    return code, f"{code}: {'; '.join(item.text for item in explained)}"
+
+
 def _held_back(
     policy: Policy, history: History, as_of_cur: date, gain: Gain, waiting: Interval | None
 ) -> tuple[HeldBack | None, str]:
-    """Why a signal does not become a trigger, also in words; None and empty where it does."""
-    trained = history.champion_trained_on
-    if trained is not None and trained >= as_of_cur:
-        return HeldBack.CHAMPION_KNOWS, f"the champion was trained on {trained} and knows this shift"
+    """Why a signal that is news does not become a trigger, also in words; None and empty where it does."""
     if policy.require_gain and gain.computed and not gain.surely_positive:
         return HeldBack.NO_GAIN, f"a model trained on this month is not surely better: gain {gain.text}"
     if policy.require_gain and policy.costs and waiting and (words := _too_dear(policy.costs, waiting)):

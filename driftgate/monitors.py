@@ -144,6 +144,9 @@ class Monitor(_Section):
     )
     confirmations: int = Field(1, ge=1, description="So many of the last `confirmation_window` runs must signal")
     confirmation_window: int = Field(1, ge=1, description="How many runs are looked at, this one included")
+    own_past: bool = Field(
+        True, description="Whether a change of the data that the monitor's own past explains triggers nothing"
+    )
     cooldown_days: int = Field(0, ge=0, description="Days of data after a trigger in which there is no other")
     missing_threshold: Share = Field(
         0.1, gt=0.0, description="A feature drifts when its share of missing values moves by this much"

@@ -78,7 +78,8 @@ def _decided(
     drift = drift_step(plan, ref, cur, ledger, scoring)
     performance = gain_step(plan, scoring, performance_step(plan, scoring, ref, cur), cur, ledger)
     performance = explain_step(plan, scoring, performance, ref, cur, ledger)
-    decision = decide_step(plan, drift, target, performance, history_step(runtime, plan))
+    history = history_step(runtime, plan, ref, cur, drift, target, shared)
+    decision = decide_step(plan, drift, target, performance, history)
     if report is None and (reports is Reports.ALL or (reports is Reports.TRIGGERED and decision.triggered)):
         report = report_step.submit(plan, ref, cur, ledger, scoring, worst_names(drift) if wide else None)
     drawn = report.result() if report else None

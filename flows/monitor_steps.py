@@ -1,6 +1,6 @@
 """The steps of the monitor. They hand files and small records to each other, never frames."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -10,8 +10,11 @@ from prefect.logging import get_run_logger
 from driftgate.decision import Decision, History, decide
 from driftgate.drift.comparison import Side, compare, target_drift
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
+from driftgate.drift.past import Explained, explained_by_past, signals_of_data
 from driftgate.drift.report import DrawnReport
 from driftgate.drift.result import DriftResult, TargetDrift
+from driftgate.drift.seasons import against_year_ago
+from driftgate.errors import DataError
 from driftgate.features.entities import MonthSize, require_unchanged
 from driftgate.features.labels import LabelMonth
 from driftgate.features.state import MonthState
@@ -24,6 +27,7 @@ from driftgate.performance.scoring import Scoring, measure, open_registry, score
 from driftgate.planning import Plan, Request, policy_of
 from driftgate.profiles.landing import LandedMonth
 from driftgate.profiles.profile import Profile
+from driftgate.profiles.store import measured_months
 from driftgate.reports.banner import with_banner
 from driftgate.reports.index import write_verdict
 from driftgate.reports.paths import delete_drawn, delete_reports
@@ -40,7 +44,7 @@ from driftgate.reports.workspace import add_snapshot, delete_snapshot
 from driftgate.run import Run
 from driftgate.shared import Shared
 from driftgate.store.decisions import earlier_decisions
-from driftgate.store.history import earlier_runs
+from driftgate.store.history import earlier_runs, past_pairs
 from driftgate.store.record import record_text
 from driftgate.store.tables import delete_run, pair_lock, save_run
 from flows.planning import prepare, resolve_plan
@@ -157,15 +161,41 @@ def target_step(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
 
 
 @step("history", **DATABASE_RETRIES)
-def history_step(runtime: Runtime, plan: Plan) -> History:
-    """What was decided of earlier months, and which version serves and the month that it was trained on."""
+def history_step(
+    runtime: Runtime, plan: Plan, ref: Side, cur: Side, drift: DriftResult, target: TargetDrift, shared: Shared
+) -> History:
+    """What was decided of earlier months, what they explain, and which version serves since which month."""
     registry = open_registry(runtime.parameters, runtime.settings.mlflow_artifacts, plan.monitor)
     champion = registry.champion_info() if registry else None
     return History(
         earlier_runs(runtime.engine, plan.monitor.name, plan.cur.as_of),
         champion.as_of if champion else None,
         champion.version if champion else None,
+        _explained(runtime, plan, ref, cur, drift, target, shared),
     )
+
+
+def _explained(
+    runtime: Runtime, plan: Plan, ref: Side, cur: Side, drift: DriftResult, target: TargetDrift, shared: Shared
+) -> tuple[Explained, ...]:
+    """The signals of the data that the monitor's own past explains; where there is none, nothing is looked up."""
+    monitor, log = plan.monitor, get_run_logger()
+    thresholds = (monitor.threshold, monitor.target_threshold)
+    if not (monitor.own_past and signals_of_data(drift, target, thresholds)):
+        return ()
+    landing = runtime.landing(monitor, log.info)
+
+    def profiles(months: Collection[date]) -> dict[date, Profile]:
+        landed = shared.each(list(months), "landed", landing.land)
+        return {month: found.profile for month, found in landed.items()}
+
+    kept, year_ago = measured_months(runtime.engine, monitor.name), None
+    try:
+        year_ago = against_year_ago(ref, cur, monitor, kept, profiles)
+    except DataError as error:
+        log.warning("%s cannot be held against the same month a year before: %s", cur.size.as_of, error)
+    pairs = past_pairs(runtime.engine, monitor.name, cur.size.as_of)
+    return explained_by_past(drift, target, thresholds, pairs, year_ago)
 
 
 @step("decide")

@@ -10,6 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from driftgate.decision import Costs, Earlier, HeldBack, History, Policy, Verdict, compared, decide, flips
+from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
 from driftgate.performance.result import Change, Gain, Interval, NoGain, Performance, PerformanceState, not_measured
@@ -87,6 +88,54 @@ def test_a_champion_that_knows_the_month_comes_before_the_gain() -> None:
     history = History(champion_trained_on=date(2024, 2, 29))
     decision = decide(drift(14, 14), target(0.0), Policy(0.3, require_gain=True), found, history)
     assert decision.held_back_code is HeldBack.CHAMPION_KNOWS
+
+
+explanations = st.lists(
+    st.builds(
+        Explained,
+        st.sampled_from(["drift_share", "target_drift", "auc_drop"]),
+        st.sampled_from(Known),
+        st.just("as then"),
+    ),
+    unique_by=lambda item: item.signal,
+).map(tuple)
+
+
+@given(explanations, st.integers(0, 14), st.sampled_from([0.0, 0.2]), st.sampled_from([None, -0.1, 0.0, 0.03, 0.2]))
+def test_only_signals_of_the_data_that_are_all_explained_are_held_back_while_the_model_holds(
+    explained: tuple[Explained, ...], drifted: int, diff: float, drop: float | None
+) -> None:
+    found = Performance(PerformanceState.OFF)
+    if drop is not None:
+        auc = Change(0.8, 0.8 - drop, -drop - 0.01, -drop + 0.01, 0.9 if drop <= 0.0 else 0.001)
+        found = Performance(PerformanceState.MEASURED, measures={"auc": auc})
+    given_all = (drift(drifted, 14), target(diff), Policy(0.3, 0.1), found)
+    decision, without = decide(*given_all, History(explained=explained)), decide(*given_all)
+    known = {item.signal for item in explained if item.known is Known.SEASONAL or drop is not None}
+    reached = {signal.name for signal in without.signals if signal.reached}
+    held = without.triggered and reached <= known and not (drop is not None and drop > 0.0)
+    assert decision.triggered == (without.triggered and not held) and decision.signals == without.signals
+    assert {item.signal for item in decision.explained} == reached & {item.signal for item in explained}
+    if held:
+        usual = any(item.known is Known.USUAL for item in decision.explained)
+        assert decision.held_back_code is (HeldBack.USUAL if usual else HeldBack.SEASONAL)
+        assert decision.held_back.startswith(f"{decision.held_back_code}: as then")
+        assert decision.reason_codes[0] == decision.held_back_code and not flips(decision)
+
+
+def test_what_is_no_news_comes_after_a_champion_that_knows_it_and_before_the_gain() -> None:
+    found = Performance(
+        PerformanceState.MEASURED,
+        measures={"auc": Change(0.8, 0.8, -0.01, 0.01, 0.9)},
+        gain=Gain(0.0, -0.1, 0.1, 700),
+    )
+    season = (Explained("drift_share", Known.SEASONAL, "as then"),)
+    for history, code in (
+        (History(explained=season), HeldBack.SEASONAL),
+        (History(champion_trained_on=date(2024, 2, 29), explained=season), HeldBack.CHAMPION_KNOWS),
+    ):
+        decision = decide(drift(14, 14), target(0.0), Policy(0.3, require_gain=True), found, history)
+        assert decision.held_back_code is code
 
 
 def target(diff: float) -> TargetDrift:

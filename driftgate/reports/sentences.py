@@ -20,6 +20,8 @@ from driftgate.store.record_parts import PerformanceRecord
 _LOST = 0.05
 # A part of the drop that is less is not named in a sentence.
 _PART = 0.2
+# What holds a signal back, and leaves nothing to wait for.
+_NOTHING_TO_DO = (HeldBack.CHAMPION_KNOWS, HeldBack.SEASONAL, HeldBack.USUAL)
 _ANY_SIGNAL = "a figure is beyond its threshold"
 
 
@@ -52,7 +54,7 @@ def tone(record: RunRecord) -> Tone:
     if record.triggered:
         return Tone.ACT
     if record.held_back:
-        tones = {HeldBack.CHAMPION_KNOWS: Tone.KNOWN, HeldBack.NO_GAIN: Tone.ACT}
+        tones = dict.fromkeys(_NOTHING_TO_DO, Tone.KNOWN) | {HeldBack.NO_GAIN: Tone.ACT}
         return tones.get(record.held_back_code, Tone.WAIT) if record.held_back_code else Tone.WAIT
     return Tone.WAIT if record.pending else Tone.CALM
 
@@ -63,9 +65,13 @@ def action(record: RunRecord) -> str:
         return "Retrain"
     if record.held_back_code is HeldBack.NO_GAIN:
         return "Look at the features"
-    if record.held_back and record.held_back_code is not HeldBack.CHAMPION_KNOWS:
+    if record.held_back and record.held_back_code not in _NOTHING_TO_DO:
         return "Wait"
-    return "Nothing to do yet" if record.pending and not record.held_back else "Nothing to do"
+    return (
+        "Nothing to do yet"
+        if record.pending and record.held_back_code is not HeldBack.CHAMPION_KNOWS
+        else "Nothing to do"
+    )
 
 
 def headline(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
@@ -117,7 +123,7 @@ def next_step(record: RunRecord) -> Step:
     if record.held_back_code is HeldBack.NO_GAIN:
         text = "Find out why the features say less about the label; a new model would learn the same from them."
         return Step(text, f"driftgate show {as_of_cur} --as-of-ref {as_of_ref} {of_monitor}")
-    if record.held_back and record.held_back_code is not HeldBack.CHAMPION_KNOWS:
+    if record.held_back and record.held_back_code not in _NOTHING_TO_DO:
         text = "Wait for the next month. To retrain all the same:"
         return Step(text, f"driftgate retrain --as-of {as_of_cur} {of_monitor}")
     return Step("Judge the next month when it is loaded.", f"driftgate monitor {of_monitor}")
@@ -228,14 +234,24 @@ def _held_back(record: RunRecord) -> str:
     if record.held_back_code is HeldBack.CHAMPION_KNOWS and record.champion_trained_on:
         month = month_name(record.champion_trained_on)
         return f"the data have changed, and the champion was trained on {month} and knows this change"
+    if record.held_back_code in (HeldBack.SEASONAL, HeldBack.USUAL):
+        return _no_news(record)
     if record.held_back_code is HeldBack.CONFIRMATIONS and inputs.confirmations:
         rule = f"{inputs.confirmations} of {inputs.confirmation_window} months must signal before it retrains"
         return f"there is a signal, and in this monitor {rule}"
     if record.held_back_code is HeldBack.COOLDOWN and inputs.cooldown_days:
         return f"there is a signal, and this monitor rests for {inputs.cooldown_days} days of data after a trigger"
-    if record.held_back_code is HeldBack.NOT_WORTH_IT:
-        return f"there is a signal, and {record.held_back}"
-    return f"there is a signal, and it is held back: {record.held_back}"
+    rule = "" if record.held_back_code is HeldBack.NOT_WORTH_IT else "it is held back: "
+    return f"there is a signal, and {rule}{record.held_back}"
+
+
+def _no_news(record: RunRecord) -> str:
+    """Why a signal is no news: the season, or the size of the move."""
+    month = record.inputs.as_of_cur
+    if record.held_back_code is HeldBack.SEASONAL:
+        year = month.year - 1
+        return f"the data have changed as they do every year: {month_name(month)} is like that month of {year}"
+    return "the data have changed no further than they often do from one month to another, and the model holds"
 
 
 def _signals(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:

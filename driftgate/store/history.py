@@ -1,5 +1,7 @@
 """Runs of the past, read back from their table as records."""
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -12,9 +14,12 @@ from sqlalchemy.exc import ProgrammingError
 from driftgate.database import database_errors
 from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.decision import Earlier, HeldBack
+from driftgate.drift.past import Moves, PastPair, moves
+from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import DataError, UnknownMonthError, bounded
+from driftgate.pairs import Pair
 from driftgate.store.record import RunRecord, problem
-from driftgate.store.tables import create_result_tables, monitor_runs
+from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs
 
 _runs = monitor_runs.c
 # Records of earlier releases lack these; `create_result_tables` gives them to the rows and leaves the records alone.
@@ -74,12 +79,56 @@ def earlier_runs(engine: Engine, monitor: str, as_of_cur: date) -> tuple[Earlier
     return tuple(map(_earlier, _records(engine, query)))
 
 
+def past_pairs(engine: Engine, monitor: str, as_of_cur: date) -> tuple[PastPair, ...]:
+    """What was found of every pair whose current month is before `as_of_cur`, oldest first.
+
+    Raises:
+        DataError: a record cannot be read.
+        DatabaseError: the query fails.
+    """
+    query = select(_WITHOUT_COLUMNS, *_CODES).where(_runs.monitor == monitor, _runs.as_of_cur < as_of_cur)
+    records = _records(engine, query.order_by(_runs.as_of_cur, _runs.as_of_ref))
+    moved = _moved(engine, monitor, as_of_cur) if records else {}
+    return tuple(_past_pair(record, moved.get(record.pair, {})) for record in records)
+
+
+def _moved(engine: Engine, monitor: str, as_of_cur: date) -> dict[Pair, Moves]:
+    """How far the columns of each pair moved that drifted."""
+    columns = monitor_columns.c
+    query = select(monitor_columns).where(columns.monitor == monitor, columns.as_of_cur < as_of_cur, columns.drifted)
+    found: dict[Pair, list[ColumnResult]] = defaultdict(list)
+    with database_errors("looking up drifted features"):
+        for row in _read(engine, query):
+            found[row["as_of_ref"], row["as_of_cur"]].append(_column(row))
+    return {pair: moves(items) for pair, items in found.items()}
+
+
+def _column(row: Mapping[str, Any]) -> ColumnResult:
+    """The part of a column's result that says whether and how far it moved."""
+    figures = {name: math.nan if row[name] is None else row[name] for name in ("score", "corrected_score")}
+    missing = {f"missing_{side}": row[f"missing_share_{side}"] for side in ("ref", "cur")}
+    fields: dict[str, Any] = {name: row[name] for name in ("name", "view", "dtype", "method", "drifted", "drifted_by")}
+    return ColumnResult(state=ColumnState(row["state"]), **fields | figures | missing)
+
+
+def _past_pair(record: RunRecord, moved: Moves) -> PastPair:
+    target = record.target
+    reached = any(signal.name == "target_drift" and signal.reached for signal in record.signals)
+    far, ref, cur = (
+        math.nan if figure is None else figure
+        for figure in (target.abs_diff if reached else None, target.ref, target.cur)
+    )
+    return PastPair(*record.pair, moved, far, ref, cur)
+
+
 def _earlier(record: RunRecord) -> Earlier:
     month = record.inputs.as_of_cur
     # A rerun after the retraining is held back by the champion that came of it: the trigger was there all the same.
     knows = record.held_back_code is HeldBack.CHAMPION_KNOWS
     learnt = knows and record.champion_trained_on == month
-    return Earlier(month, record.has_signal, record.triggered or learnt)
+    # What was no news confirms nothing.
+    news = record.held_back_code not in (HeldBack.SEASONAL, HeldBack.USUAL)
+    return Earlier(month, record.has_signal and news, record.triggered or learnt)
 
 
 def _records(engine: Engine, query: Any) -> list[RunRecord]:

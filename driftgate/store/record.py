@@ -15,6 +15,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError
 
 from driftgate.decision import PERFORMANCE_KEY, Decision, HeldBack, PastDecision, Verdict
+from driftgate.drift.past import Explained, Known
 from driftgate.pairs import Pair
 from driftgate.run import Run
 from driftgate.store.record_parts import (
@@ -105,6 +106,19 @@ class EarlierRecord(Part):
         return cls.copied(past, decided_at=past.decided_at.astimezone(UTC))
 
 
+class ExplainedRecord(Part):
+    """A signal that the monitor's own past explains, as in `driftgate.drift.past.Explained`."""
+
+    signal: str
+    known: Known
+    text: str
+
+    @property
+    def explained(self) -> Explained:
+        """What was decided on."""
+        return Explained(self.signal, self.known, self.text)
+
+
 class ExcludedRecord(Part):
     """A declared field that is no feature, and why."""
 
@@ -133,6 +147,7 @@ class RunRecord(Part):
     champion: str | None = None
     champion_trained_on: date | None = None
     waiting_cost: IntervalRecord | None = None
+    explained: tuple[ExplainedRecord, ...] = ()
     earlier: tuple[EarlierRecord, ...] = ()
     pending: bool | None = None
     signals: tuple[SignalRecord, ...] = ()
@@ -166,6 +181,7 @@ class RunRecord(Part):
             champion=decision.champion,
             champion_trained_on=decision.champion_trained_on,
             waiting_cost=IntervalRecord.copied(decision.waiting) if decision.waiting else None,
+            explained=tuple(map(ExplainedRecord.copied, decision.explained)),
             earlier=tuple(map(EarlierRecord.of, run.earlier)),
             pending=run.pending,
             signals=tuple(map(SignalRecord.copied, decision.signals)),
@@ -234,6 +250,7 @@ class RunRecord(Part):
             self.champion_trained_on,
             self.champion,
             self.waiting_cost.interval if self.waiting_cost else None,
+            tuple(item.explained for item in self.explained),
         )
 
     def _figure(self, path: str) -> Any:

@@ -370,6 +370,7 @@ class InputsRecord(Part):
     cooldown_days: int | None = None
     false_alarm_rate: float | None = None
     require_gain: bool | None = None
+    own_past: bool | None = None
 
     @classmethod
     def of(cls, drift: DriftResult, monitor: Monitor) -> Self:

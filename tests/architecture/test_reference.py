@@ -15,8 +15,9 @@ from sqlalchemy import Table
 
 from driftgate import errors
 from driftgate.backtest.policies import PolicyName
-from driftgate.decision import PastDecision
+from driftgate.decision import History, PastDecision
 from driftgate.drift import methods as choosing
+from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import ColumnState
 from driftgate.measures import MEASURES, Drop
 from driftgate.methods import METHODS
@@ -215,7 +216,11 @@ def fields(value: Any, at: str = "") -> set[str]:
 def test_every_field_of_the_record_is_there() -> None:
     performance = replace(measured(0.8, 0.6), relations=(FeatureAuc("f00", 0.6, 0.5),), segments=SEGMENTS)
     earlier = (PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "NO_ACTION", None, (), False),)
-    run = replace(finished(performance=performance, prediction=column("prediction")), earlier=earlier)
+    season = History(explained=(Explained("drift_share", Known.SEASONAL, "as a year before"),))
+    moved = (column("f00", 0.5), column("f01"))
+    run = replace(
+        finished(*moved, performance=performance, prediction=column("prediction"), history=season), earlier=earlier
+    )
     record = json.loads(record_text(run))
     # Of these two the page names the whole alone.
     whole = {"prediction", "inputs.label"}

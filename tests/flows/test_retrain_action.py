@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from driftgate.decision import Policy, decide
+from driftgate.decision import HeldBack, Policy, decide
 from driftgate.errors import ConfigurationError
+from driftgate.monitors import read_monitor
 from driftgate.performance.result import NoGain, PerformanceState
+from driftgate.planning import Reports
 from driftgate.reports.text import result_lines
 from driftgate.run import Run
 from driftgate.settings import Settings
+from driftgate.snapshots.folders import month_folders
+from driftgate.snapshots.ingest import ingest_month
 from driftgate.training.registry.models import ModelRegistry
+from streamflow.source_tables import SOURCE_TABLES
 from tests.reports.runs import TARGET, column, finished
 from tests.workplace import Workplace
 
@@ -312,3 +317,19 @@ def test_a_champion_that_lost_a_feature_is_not_measured_and_there_is_a_verdict(
     why = f"not computable: champion v{of_february} reads features that are absent or retyped: watch_hours_30d"
     assert run.performance.reason == why and f"[Performance] {why}" in result_lines(run)
     assert run.decision.signalled and f"auc_drop {why}" in run.decision.reasons
+
+
+def test_what_happened_a_year_before_too_is_no_news(workplace: Workplace, monitors: None, sample: Path) -> None:
+    from flows.monitor import monitor_month
+    from flows.runtime.environment import Runtime
+
+    # With the months of the year before, a March as this one is there already.
+    then = [(folder, day.replace(year=2023, day=28)) for folder, day in month_folders(sample) if day in (FEB, MAR)]
+    for folder, day in then:
+        ingest_month(workplace.engine, SOURCE_TABLES, folder, day)
+    runtime = Runtime.from_environment()
+    monitor = read_monitor(runtime.settings.driftgate_monitors, "covariates")
+    runtime.landing(monitor, print).land([day for _, day in then])
+    decision = monitor_month(FEB, MAR, monitor="covariates", notify=False, reports=Reports.NONE).decision
+    assert decision.signals[0].reached and (decision.label, decision.held_back_code) == ("NO_ACTION", HeldBack.SEASONAL)
+    assert decision.held_back == "seasonal: against 2023-03-28, a year before, drift_share=0.00 < 0.30"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgate.decision import Earlier, HeldBack, History
+from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import TargetDrift
 from driftgate.performance.result import (
     Causes,
@@ -66,6 +67,7 @@ def held(history: History, **policy: Any) -> RunRecord:
 
 
 SIGNAL = Earlier(JANUARY, signalled=False, triggered=False)
+SEASON = Explained("drift_share", Known.SEASONAL, "as a year before")
 TRIGGER = Earlier(JANUARY, signalled=True, triggered=True)
 
 # Each state of a decision: the record, the tone, the headline, the explanation.
@@ -219,6 +221,25 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because what "
         "predicts churn_label has changed and other entities are there.",
         "",
+    ),
+    "held back, seasonal": (
+        record(performance=measured(0.83, 0.84), history=History(explained=(SEASON,))),
+        Tone.KNOWN,
+        "Nothing to do: the data have changed as they do every year: February 2024 is like that month of 2023.",
+        "8 of 14 features have moved since January 2024.",
+    ),
+    "held back, seasonal and pending": (
+        record(performance=PENDING, target=PENDING_TARGET, history=History(explained=(SEASON,))),
+        Tone.KNOWN,
+        "Nothing to do yet: the data have changed as they do every year: February 2024 is like that month of 2023.",
+        "8 of 14 features have moved since January 2024.",
+    ),
+    "held back, usual": (
+        record(performance=measured(0.83, 0.84), history=History(explained=(replace(SEASON, known=Known.USUAL),))),
+        Tone.KNOWN,
+        "Nothing to do: the data have changed no further than they often do from one month to another, and the model "
+        "holds.",
+        "8 of 14 features have moved since January 2024.",
     ),
     "held back, no gain": (
         record(performance=replace(LOST, gain=NOTHING), require_gain=True),

@@ -9,14 +9,15 @@ from sqlalchemy import Engine, text
 
 from driftgate.decision import Earlier, HeldBack, History
 from driftgate.drift.comparison import target_drift
+from driftgate.drift.past import Explained, Known, PastPair
 from driftgate.errors import DataError, UnknownMonthError
 from driftgate.features.labels import LabelMonth
 from driftgate.measures import LabelKind
 from driftgate.reports.terminal import run_lines, runs_table
-from driftgate.store.history import earlier_runs, past_record, past_runs
+from driftgate.store.history import earlier_runs, past_pairs, past_record, past_runs
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, save_run
-from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, erring, finished, measured
+from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, column, erring, finished, lost, measured
 
 
 @pytest.fixture
@@ -61,6 +62,27 @@ def test_a_decision_looks_back_on_one_run_for_each_month(engine: Engine) -> None
     assert earlier_runs(engine, "churn", april) == (Earlier(MARCH, False, False), Earlier(FEBRUARY, False, False))
     assert earlier_runs(engine, "churn", MARCH) == (Earlier(FEBRUARY, False, False),)
     assert earlier_runs(engine, "churn", FEBRUARY) == ()
+
+
+def test_past_pairs_say_how_far_what_drifted_moved(engine: Engine) -> None:
+    moved = column("f04", 0.01, missing_cur=0.25, drifted=True, drifted_by="missing share")
+    run = finished(column("f03", 0.5), moved, lost("f05"), months=(MARCH, APRIL), target_threshold=0.02)
+    save_run(engine, run)
+    assert past_pairs(engine, "churn", FEBRUARY) == () == past_pairs(engine, "another", APRIL)
+    first, *_, last = past_pairs(engine, "churn", date(2024, 5, 31))
+    assert first.moved == {("f03", "wasserstein"): 0.5} and math.isnan(first.target)
+    assert last == PastPair.of(run.drift, run.target, target_reached=True)
+    assert last.moved["f04", "missing share"] == 0.25 and last.moved["f05", "missing"] == math.inf
+
+
+def test_a_month_that_was_no_news_confirms_nothing(database: Engine) -> None:
+    create_result_tables(database)
+    assert past_pairs(database, "churn", APRIL) == ()
+    season = Explained("drift_share", Known.SEASONAL, "as a year before")
+    run = finished(column("f", 0.5), months=(FEBRUARY, MARCH), history=History(explained=(season,)))
+    assert run.decision.held_back_code is HeldBack.SEASONAL and RunRecord.of(run).decision == run.decision
+    save_run(database, run)
+    assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, False, False),)
 
 
 def test_a_run_of_an_earlier_release_is_read_by_its_verdict(engine: Engine) -> None:
