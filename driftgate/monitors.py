@@ -82,6 +82,9 @@ class Label(_Rows):
     timestamp: ColumnName | None = Field(
         None, description="Column of the period, equals the snapshot's date; by default that of the data source"
     )
+    expected: ColumnName | None = Field(
+        None, description="Boolean column of the entities: which of them get a label at all; by default every one"
+    )
 
     @property
     def keyed_by_period(self) -> bool:

@@ -157,8 +157,8 @@ def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
     return TargetDrift(
         ref=ref.mean,
         cur=cur.mean,
-        labelled_ref=ref.labelled / ref.entities,
-        labelled_cur=cur.labelled / cur.entities,
+        labelled_ref=ref.labelled_share,
+        labelled_cur=cur.labelled_share,
         reason="; ".join(reasons),
         pending=cur.pending and not ref.reason,
         cur_pending=cur.pending,

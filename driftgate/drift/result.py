@@ -82,7 +82,7 @@ class TargetDrift:
 
     Attributes:
         ref, cur: rate of a binary label, mean of a numeric one; NaN where not computable.
-        labelled_ref, labelled_cur: share of entities with a label, in [0, 1].
+        labelled_ref, labelled_cur: share of the entities that get a label which have it, in [0, 1].
         reason: why the difference is not computable, or empty.
         p_value: how often chance alone gives a difference as large, in [0, 1]; NaN where it is not computable.
         pending: whether only labels of the current month are still to come.

@@ -38,6 +38,7 @@ class LabelMonth:
         constant: the value that every label has, in words; empty where they differ.
         classes: of a categorical label; else 0.
         largest: absolute value of the largest number; 0 for any other label.
+        expected: how many of the entities get a label at all, sooner or later; None where each of them does.
     """
 
     as_of: date
@@ -51,6 +52,12 @@ class LabelMonth:
     constant: str = ""
     classes: int = 0
     largest: float = 0.0
+    expected: int | None = None
+
+    @property
+    def labelled_share(self) -> float:
+        """Share of the entities that get a label which have it, in [0, 1]."""
+        return min(1.0, self.labelled / (self.entities if self.expected is None else self.expected))
 
 
 def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) -> LabelMonth:
@@ -69,15 +76,19 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
         if rows.timestamp is None:
             return _not_computable(size, f"the labels in {label.place} are not keyed by period")
         labels = _labels_of_period(monitor, label, rows, size.as_of)
+        expected = _expected(engine, monitor, label, size)
+        if expected == 0:
+            return _not_computable(size, f"no entity of {size.as_of} gets a label, by {label.expected}")
         found = _found(engine, monitor, size, labels)
         labelled = found.labelled
-        if labelled < monitor.min_label_share * size.entities or not labelled:
-            return _pending(size, label, labelled)
+        wanted = size.entities if expected is None else expected
+        if labelled < monitor.min_label_share * wanted or not labelled:
+            return _pending(size, label, labelled, expected)
         if found.kind is not LabelKind.CATEGORICAL:
             _require_finite(label, size, found.mean)
         if labelled < min(monitor.min_rows, size.entities):
             reason = f"{labelled} labels for the period {size.as_of} in {label.place}, {monitor.min_rows} needed"
-            return _not_computable(size, reason, labelled)
+            return replace(_not_computable(size, reason, labelled), expected=expected)
         joined = _joined(month_entities(engine, monitor, size), labels, monitor)
         table = engine.arrow(joined.select(monitor.entity.feast_key, LABEL_COLUMN))
     if found.kind is LabelKind.BOOLEAN:
@@ -95,6 +106,7 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
         constant=found.constant,
         classes=found.classes,
         largest=found.largest,
+        expected=expected,
     )
 
 
@@ -102,12 +114,29 @@ def _not_computable(size: MonthSize, reason: str, labelled: int = 0) -> LabelMon
     return LabelMonth(size.as_of, size.entities, labelled, math.nan, reason, None, None)
 
 
-def _pending(size: MonthSize, label: Label, labelled: int) -> LabelMonth:
+def _pending(size: MonthSize, label: Label, labelled: int, expected: int | None) -> LabelMonth:
     # The percentage is rounded down, so that 89.9% is not printed as 90%.
-    reason = f"pending, {100 * labelled // size.entities}% labelled"
+    reason = f"pending, {100 * labelled // (size.entities if expected is None else expected)}% labelled"
     if labelled == 0:
         reason += f": no labels for the period {size.as_of} in {label.place}"
-    return replace(_not_computable(size, reason, labelled), pending=True)
+    return replace(_not_computable(size, reason, labelled), expected=expected, pending=True)
+
+
+def _expected(engine: Engine, monitor: Monitor, label: Label, size: MonthSize) -> int | None:
+    """Count the entities of the month that get a label: a flight that was cancelled has no delay, and never will."""
+    if label.expected is None:
+        return None
+    rows = engine.rows(monitor.entity)
+    said = rows.column(label.expected)
+    if not said.type().is_boolean():
+        raise ConfigurationError(
+            f"label.expected names {monitor.entity.place}.{label.expected}, which is of type {said.type()}",
+            allowed="a boolean column of the entities",
+            remedy="point the entity at a view that has one, for example `NOT cancelled AS flown`",
+        )
+    month = rows.table.filter(in_days(moment_of(rows), size.as_of, size.as_of))
+    found = engine.arrow(month.aggregate(expected=month[label.expected].ifelse(1, 0).sum()))
+    return int(found.column("expected")[0].as_py() or 0)
 
 
 def _require_finite(label: Label, size: MonthSize, mean: float) -> None:

@@ -211,8 +211,8 @@ def test_without_labels_of_both_periods_the_target_drift_is_nan_with_the_reasons
     target = target_drift(*chosen)
     assert math.isnan(target.abs_diff)
     assert not target.computable
-    told = {"reference": [JANUARY], "current": [FEBRUARY], "both": [JANUARY, FEBRUARY]}[absent]
-    assert target.reason == "; ".join(f"{day}: no labels for the period {day} in labels" for day in told)
+    named = {"reference": [JANUARY], "current": [FEBRUARY], "both": [JANUARY, FEBRUARY]}[absent]
+    assert target.reason == "; ".join(f"{day}: no labels for the period {day} in labels" for day in named)
 
 
 def test_a_lone_label_is_not_drawn(tmp_path: Path) -> None:

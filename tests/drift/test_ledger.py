@@ -119,7 +119,7 @@ def test_an_all_null_category_is_all_null(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "values", "told"),
+    ("dtype", "values", "words"),
     [
         ("INT64", strings("1", "2"), "declared INT64, the source gives string"),
         ("FLOAT64", [n % 2 == 0 for n in NUMBERS], "the source gives bool"),
@@ -130,11 +130,11 @@ def test_an_all_null_category_is_all_null(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("both", [True, False])
-def test_another_type_than_declared_is_retyped(tmp_path: Path, dtype: str, values: Any, told: str, both: bool) -> None:
+def test_another_type_than_declared_is_retyped(tmp_path: Path, dtype: str, values: Any, words: str, both: bool) -> None:
     right = {"INT64": NUMBERS, "FLOAT64": NUMBERS, "BOOL": [n % 3 == 0 for n in NUMBERS], "STRING": strings("a", "b")}
     column = entry(tmp_path, values if both else right[dtype], values, dtype)
     assert column.state is ColumnState.RETYPED
-    assert told in column.detail
+    assert words in column.detail
 
 
 @pytest.mark.parametrize(("kept", "state"), [(99, ColumnState.NOT_ENOUGH_ROWS), (100, ColumnState.COMPARED)])

@@ -41,9 +41,9 @@ def own_repo(
     (folder / "monitors.toml").write_text(monitors)
     with (
         new_database(server) as parameters,
-        workplace_on(parameters, prefect_api, folder) as here,
+        workplace_on(parameters, prefect_api, folder) as made,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("DRIFTGATE_MONITORS", str(folder / "monitors.toml"))
         patch.delenv("FEAST_REPO")
-        yield here
+        yield made

@@ -107,8 +107,8 @@ class Story:
 
 
 def registry(workplace: Workplace) -> ModelRegistry:
-    here = Runtime.from_environment()
-    return ModelRegistry(workplace.parameters, here.settings.mlflow_artifacts, "streamflow_churn")
+    runtime = Runtime.from_environment()
+    return ModelRegistry(workplace.parameters, runtime.settings.mlflow_artifacts, "streamflow_churn")
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +117,9 @@ def story(workplace: Workplace) -> Iterator[Story]:
     from flows.retrain_flow import train_and_compare
     from flows.train_flow import train_month
 
-    here = Runtime.from_environment()
-    monitor = read_monitor(here.settings.driftgate_monitors, "churn")
-    materialize_month(feature_worker(workplace.parameters), workplace.engine, monitor, here.settings.feast_repo)
+    runtime = Runtime.from_environment()
+    monitor = read_monitor(runtime.settings.driftgate_monitors, "churn")
+    materialize_month(feature_worker(workplace.parameters), workplace.engine, monitor, runtime.settings.feast_repo)
     with workplace.engine.connect() as connection:
         user = connection.execute(text("SELECT min(user_id) FROM users")).scalar_one()
     train_month(JAN)

@@ -94,9 +94,9 @@ def place(
     server: ConnectionParameters, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workplace]:
     folder = tmp_path_factory.mktemp("trips")
-    with own_repo(server, prefect_api, folder, "trips", DEFINITIONS, MONITORS) as here:
+    with own_repo(server, prefect_api, folder, "trips", DEFINITIONS, MONITORS) as made:
         columns = "trip_id text, at timestamptz, rain double precision, wind double precision, line text"
-        with here.engine.begin() as connection:
+        with made.engine.begin() as connection:
             connection.exec_driver_sql(f"CREATE TABLE weather ({columns})")
             connection.exec_driver_sql(
                 "CREATE TABLE outcomes (trip_id text, at timestamptz, minutes_late double precision, how text)"
@@ -105,8 +105,8 @@ def place(
                 month = rows(number)
                 connection.execute(text("INSERT INTO weather VALUES (:trip_id, :at, :rain, :wind, :line)"), month)
                 connection.execute(text("INSERT INTO outcomes VALUES (:trip_id, :at, :minutes_late, :how)"), month)
-        ensure_applied(here.engine, here.parameters, folder / "trips")
-        yield here
+        ensure_applied(made.engine, made.parameters, folder / "trips")
+        yield made
 
 
 @dataclass(frozen=True)

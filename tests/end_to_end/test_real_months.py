@@ -34,11 +34,11 @@ def place(
     """A database with the Feast repository applied and no month."""
     with (
         new_database(server, _loaded_template.dbname) as parameters,
-        workplace_on(parameters, prefect_api, tmp_path_factory.mktemp("real")) as here,
+        workplace_on(parameters, prefect_api, tmp_path_factory.mktemp("real")) as made,
     ):
-        prepare_database(here.engine)
-        forget(here)
-        yield here
+        prepare_database(made.engine)
+        forget(made)
+        yield made
 
 
 def forget(place: Workplace) -> None:

@@ -88,11 +88,11 @@ def place(
     server: ConnectionParameters, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workplace]:
     folder = tmp_path_factory.mktemp("parcels")
-    with own_repo(server, prefect_api, folder, "parcels", DEFINITIONS, MONITORS) as here:
-        with here.engine.begin() as connection:
+    with own_repo(server, prefect_api, folder, "parcels", DEFINITIONS, MONITORS) as made:
+        with made.engine.begin() as connection:
             connection.exec_driver_sql(TABLES.replace("%", "%%"))
-        ensure_applied(here.engine, here.parameters, folder / "parcels")
-        yield here
+        ensure_applied(made.engine, made.parameters, folder / "parcels")
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -41,18 +41,18 @@ def test_months_by_type_of_the_timestamp(database: Engine, offline: PostgresEngi
         f"CREATE TABLE things (id text, at {kind}); INSERT INTO things VALUES "
         f"('a', '{first}'), ('b', '{first}'), ('a', '{second}'), ('a', '{third}'), ('c', NULL)",
     )
-    here = monitor()
-    assert loaded_months(offline, here) == [JAN, FEB, date(2024, 3, 1)]
-    assert measure_month(offline, here, JAN) == MonthSize(JAN, 2, 2)
-    assert measure_month(offline, here, FEB) == MonthSize(FEB, 1, 1)
+    rules = monitor()
+    assert loaded_months(offline, rules) == [JAN, FEB, date(2024, 3, 1)]
+    assert measure_month(offline, rules, JAN) == MonthSize(JAN, 2, 2)
+    assert measure_month(offline, rules, FEB) == MonthSize(FEB, 1, 1)
     with database.connect() as connection:
-        asked = offline.entities(month_entities(offline, here, MonthSize(FEB, 1, 1)))
+        asked = offline.entities(month_entities(offline, rules, MonthSize(FEB, 1, 1)))
         query = f"SELECT {{}}, event_timestamp AT TIME ZONE 'UTC' FROM ({asked}) e"
         assert (
             connection.execute(text(query.format("id"))).all()
             == connection.execute(text("SELECT 'a', timestamp '2024-02-29'")).all()
         )
-    assert offline.arrow(month_entities(offline, here, MonthSize(JAN, 2, 2))).num_rows == 2
+    assert offline.arrow(month_entities(offline, rules, MonthSize(JAN, 2, 2))).num_rows == 2
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ def test_names_that_must_be_quoted(
         sql(database, f'CREATE SCHEMA "{schema}"')
     sql(database, f'CREATE TABLE {quoted} ("{key}" text, "{timestamp}" date)')
     sql(database, f"INSERT INTO {quoted} SELECT 'u' || n, '2024-01-31' FROM generate_series(1, 1500) n")
-    here = monitor(table, key, timestamp, join_key="thing", max_report_rows=1000)
-    assert loaded_months(offline, here) == [JAN]
-    size = measure_month(offline, here, JAN)
+    rules = monitor(table, key, timestamp, join_key="thing", max_report_rows=1000)
+    assert loaded_months(offline, rules) == [JAN]
+    size = measure_month(offline, rules, JAN)
     assert size == MonthSize(JAN, 1500, 1000) and size.sampled
     with database.connect() as connection:
-        result = connection.exec_driver_sql(offline.entities(month_entities(offline, here, size)).replace("%", "%%"))
+        result = connection.exec_driver_sql(offline.entities(month_entities(offline, rules, size)).replace("%", "%%"))
         assert list(result.keys()) == ["thing", "event_timestamp"]
         assert len(result.all()) == 1000
 
@@ -108,16 +108,16 @@ def test_a_table_that_is_not_as_described_is_a_matter_of_configuration(
     database: Engine, offline: PostgresEngine, wrong: dict[str, str]
 ) -> None:
     sql(database, "CREATE TABLE things (id text, at date); INSERT INTO things VALUES ('a', '2024-01-31')")
-    here = monitor(**wrong)
+    rules = monitor(**wrong)
     with pytest.raises(ConfigurationError, match=next(iter(wrong.values()))) as caught:
-        loaded_months(offline, here)
-        measure_month(offline, here, JAN)
+        loaded_months(offline, rules)
+        measure_month(offline, rules, JAN)
     assert "monitors.toml" in str(caught.value)
 
 
-def sample_of(offline: PostgresEngine, here: Monitor, month: date) -> set[object]:
-    size = measure_month(offline, here, month)
-    keys = offline.arrow(month_entities(offline, here, size)).column(here.entity.feast_key).to_pylist()
+def sample_of(offline: PostgresEngine, rules: Monitor, month: date) -> set[object]:
+    size = measure_month(offline, rules, month)
+    keys = offline.arrow(month_entities(offline, rules, size)).column(rules.entity.feast_key).to_pylist()
     assert len(keys) == len(set(keys)) == size.compared
     return set(keys)
 
@@ -133,10 +133,10 @@ def test_the_sample_depends_on_keys_and_seed_alone(database: Engine, offline: Po
         )
     # A third of the entities left between the months, and as many came.
     sql(database, "DELETE FROM things WHERE at = '2024-02-29' AND hashtext(id::text) % 3 = 0")
-    here = monitor(max_report_rows=1000)
-    drawn = sample_of(offline, here, JAN)
+    rules = monitor(max_report_rows=1000)
+    drawn = sample_of(offline, rules, JAN)
     assert len(drawn) == 1000
-    assert drawn == sample_of(offline, here, JAN)
+    assert drawn == sample_of(offline, rules, JAN)
     assert drawn == sample_of(offline, monitor("shuffled", max_report_rows=1000), JAN)
     assert drawn == sample_of(offline, monitor("shuffled", max_report_rows=1000), FEB)
     other_seed = sample_of(offline, monitor(max_report_rows=1000, sample_seed=7), JAN)
@@ -145,7 +145,7 @@ def test_the_sample_depends_on_keys_and_seed_alone(database: Engine, offline: Po
     # Whoever is drawn and still there is drawn again; only the gaps are filled.
     with database.connect() as connection:
         left = set(connection.execute(text("SELECT id FROM things WHERE at = '2024-02-29'")).scalars())
-    assert drawn & left <= sample_of(offline, here, FEB)
+    assert drawn & left <= sample_of(offline, rules, FEB)
 
 
 @pytest.mark.parametrize("kind", ["text", "time"])
@@ -158,8 +158,8 @@ def test_a_time_that_is_none_is_a_matter_of_configuration(database: Engine, offl
 
 def test_a_month_that_is_small_enough_is_read_whole(database: Engine, offline: PostgresEngine) -> None:
     sql(database, "CREATE TABLE things AS SELECT n AS id, date '2024-01-31' AS at FROM generate_series(1, 1000) n")
-    here = monitor(max_report_rows=1000)
-    size = measure_month(offline, here, JAN)
+    rules = monitor(max_report_rows=1000)
+    size = measure_month(offline, rules, JAN)
     assert not size.sampled
-    assert "LIMIT" not in offline.entities(month_entities(offline, here, size))
-    assert len(sample_of(offline, here, JAN)) == 1000
+    assert "LIMIT" not in offline.entities(month_entities(offline, rules, size))
+    assert len(sample_of(offline, rules, JAN)) == 1000

@@ -193,6 +193,27 @@ def test_too_few_labels_are_pending_and_never_a_number(engine: Engine, tmp_path:
     assert math.isnan(answer.mean) and (answer.labelled, values) == (labels, [])
 
 
+def test_a_label_that_never_comes_is_not_waited_for(engine: Engine, tmp_path: Path) -> None:
+    sql(
+        engine,
+        "ALTER TABLE things ADD flown boolean; UPDATE things SET flown = id IN ('u1', 'u2') WHERE at < '2024-02-01'",
+    )
+    fill(engine, "('u1', '2024-01-31', true, 1, NULL)")
+    answer, _ = labels_of(engine, JAN, tmp_path, share=0.9)
+    assert answer.pending and answer.reason == "pending, 25% labelled"
+    answer, _ = labels_of(engine, JAN, tmp_path, share=0.9, expected="flown")
+    assert (answer.pending, answer.expected, answer.reason) == (True, 2, "pending, 50% labelled")
+    fill(engine, "('u2', '2024-01-31', false, 0, NULL)")
+    answer, values = labels_of(engine, JAN, tmp_path, share=0.9, expected="flown")
+    assert (answer.pending, answer.labelled, answer.labelled_share, values) == (False, 2, 1.0, [False, True])
+    # Of February nothing says that any gets one.
+    answer, _ = labels_of(engine, FEB, tmp_path, share=0.9, expected="flown")
+    assert not answer.pending and answer.reason == "no entity of 2024-02-29 gets a label, by flown"
+    with pytest.raises(ConfigurationError, match=r"label\.expected names things\.id, which is of type") as caught:
+        labels_of(engine, JAN, tmp_path, expected="id")
+    assert "boolean" in caught.value.allowed
+
+
 def test_two_labels_for_one_period_are_refused(engine: Engine, tmp_path: Path) -> None:
     fill(engine, "('u1', '2024-01-31', true, 1, NULL)", "('u1', '2024-01-31', false, 0, NULL)")
     with pytest.raises(DataError, match="1 entities have more than one label"):

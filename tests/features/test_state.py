@@ -73,11 +73,11 @@ def test_a_change_of_a_month_is_seen_in_that_month(
     assert before[FEB].size.entities == 2000 and len(before[FEB].declared) == 14 and before[FEB].absent == ()
     assert before[FEB].stale_views(JAN) == () and before[FEB].stale_views(None) == ()
     assert set(before[FEB].stale_views(FEB)) == set(before[FEB].measured_from.views)
-    for statement, told in CHANGES:
+    for statement, differences in CHANGES:
         with loaded_engine.begin() as connection:
             connection.execute(text(statement))
         after = states()
-        assert before[FEB].measured_from.differences(after[FEB].measured_from) == told
+        assert before[FEB].measured_from.differences(after[FEB].measured_from) == differences
         assert before[JAN] == after[JAN]
         before = after
 

@@ -113,14 +113,14 @@ def test_a_variable_that_is_not_set_ends_the_run_before_anything_slow(
 
 
 @pytest.mark.parametrize(
-    ("comparison", "told"),
+    ("comparison", "titles"),
     [
         (unopposed("1"), ["churn: version 1 was promoted"]),
         (ModelComparison("1", "2", 1400, True, "better"), ["churn: version 2 was promoted"]),
         (ModelComparison("1", "2", 1400, False, "not better"), []),
     ],
 )
-def test_a_promotion_is_told(receiver: Receiver, comparison: ModelComparison, told: list[str]) -> None:
+def test_a_promotion_is_told(receiver: Receiver, comparison: ModelComparison, titles: list[str]) -> None:
     from prefect import flow
 
     from flows.notification import tell_of_promotion
@@ -130,7 +130,7 @@ def test_a_promotion_is_told(receiver: Receiver, comparison: ModelComparison, to
         tell_of_promotion(read_monitor(Settings.load().driftgate_monitors, "churn"), MAR, comparison)
 
     promoting()
-    assert receiver.titles == told
+    assert receiver.titles == titles
     receiver.status = 500
     promoting()
 
@@ -147,8 +147,8 @@ def test_the_link_leads_to_where_the_pages_are(tmp_path: Path) -> None:
     pages = PartStatus("pages", "", "", PartState.RUNNING, "http://127.0.0.1:8002/", "", 1, 0, "", "")
     write_status(tmp_path, UpStatus(os.getpid(), started, "", "", "", False, (pages,)))
     assert page_link(settings, page) == "http://127.0.0.1:8002/a%20b/verdict.html"
-    told = settings.model_copy(update={"driftgate_pages_url": "https://drift.example/pages/"})
-    assert page_link(told, page) == "https://drift.example/pages/a%20b/verdict.html"
+    elsewhere = settings.model_copy(update={"driftgate_pages_url": "https://drift.example/pages/"})
+    assert page_link(elsewhere, page) == "https://drift.example/pages/a%20b/verdict.html"
 
 
 def test_prefect_is_not_given_an_address(receiver: Receiver, workplace: Workplace) -> None:

@@ -56,8 +56,8 @@ def test_users_on_both_sides_share_their_luck() -> None:
     noise = np.random.default_rng(3).normal(scale=0.01, size=800)
     cur = Scored(ref.keys, ref.labels, np.clip(ref.scores + noise, 0.001, 0.999))
     strangers = Scored(np.array([f"x{key}" for key in cur.keys]), cur.labels, cur.scores)
-    paired, apart = (compare_scores(ref, side)["auc"] for side in (cur, strangers))
-    assert paired.high - paired.low < (apart.high - apart.low) / 3
+    paired, unpaired = (compare_scores(ref, side)["auc"] for side in (cur, strangers))
+    assert paired.high - paired.low < (unpaired.high - unpaired.low) / 3
 
 
 def predicted(users: int, seed: int, first: int = 0, scale: float = 1.0, tail: float = 0.0) -> Scored:

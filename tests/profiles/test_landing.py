@@ -42,7 +42,7 @@ class Place:
     def landing(self, monitor: Monitor = MONITOR, worker: FeatureWorker | None = None) -> Landing:
         return Landing(self.engine, worker or self.worker, monitor, FEATURE_REPO, self.folder, self.said.append)
 
-    def told(self) -> list[str]:
+    def messages(self) -> list[str]:
         """What was said since the last time."""
         said, self.said[:] = list(self.said), []
         return said
@@ -57,10 +57,12 @@ def place(loaded: ConnectionParameters, loaded_engine: Engine, tmp_path: Path) -
 def test_a_month_is_measured_once_and_again_when_its_sources_change(place: Place) -> None:
     landing = place.landing()
     first = landing.land([JAN, FEB])
-    assert place.told() == [f"churn: {day}: 2,000 entities, measured now: nothing was kept of it" for day in (JAN, FEB)]
+    assert place.messages() == [
+        f"churn: {day}: 2,000 entities, measured now: nothing was kept of it" for day in (JAN, FEB)
+    ]
     second = landing.land([FEB, JAN])
     assert list(second) == [FEB, JAN]
-    assert place.told() == [f"churn: {day}: 2,000 entities, its profile is kept and holds" for day in (FEB, JAN)]
+    assert place.messages() == [f"churn: {day}: 2,000 entities, its profile is kept and holds" for day in (FEB, JAN)]
     for day in (JAN, FEB):
         assert profile_to_bytes(second[day].profile) == profile_to_bytes(first[day].profile)
         assert second[day].sample.equals(first[day].sample) and second[day].state == first[day].state
@@ -69,7 +71,7 @@ def test_a_month_is_measured_once_and_again_when_its_sources_change(place: Place
             text("UPDATE usage_agg_30d_snapshots SET skips_7d = skips_7d + 1 WHERE as_of = '2024-02-29'")
         )
     third = landing.land([JAN, FEB])
-    assert place.told() == [
+    assert place.messages() == [
         "churn: 2024-01-31: 2,000 entities, its profile is kept and holds",
         "churn: 2024-02-29: 2,000 entities, measured now: its sources have changed: view usage_agg_30d_fv has changed",
     ]
@@ -77,7 +79,7 @@ def test_a_month_is_measured_once_and_again_when_its_sources_change(place: Place
     skips = [found[FEB].profile.columns["skips_7d"].values for found in (first, third)]  # type: ignore[union-attr]
     assert (skips[0] + 1).tolist() == skips[1].tolist()
     landing.land([JAN], "it was asked for")
-    assert place.told() == ["churn: 2024-01-31: 2,000 entities, measured now: it was asked for"]
+    assert place.messages() == ["churn: 2024-01-31: 2,000 entities, measured now: it was asked for"]
 
 
 def test_what_is_kept_is_the_join(place: Place, tmp_path: Path) -> None:
@@ -94,11 +96,11 @@ def test_what_is_kept_is_the_join(place: Place, tmp_path: Path) -> None:
 
 def test_what_was_damaged_is_measured_anew(place: Place) -> None:
     before = place.landing().land([JAN])
-    place.told()
+    place.messages()
     with place.engine.begin() as connection:
         connection.execute(month_profiles.update().values(profile_digest="0" * 64))
     after = place.landing().land([JAN])
-    said = place.told()
+    said = place.messages()
     assert "is not as it was written" in said[0] and said[0].endswith("; it is measured anew")
     assert said[-1] == "churn: 2024-01-31: 2,000 entities, measured now: nothing was kept of it"
     assert profile_to_bytes(after[JAN].profile) == profile_to_bytes(before[JAN].profile)
@@ -121,7 +123,7 @@ def test_each_monitor_has_its_own(place: Place) -> None:
     other = MONITOR.model_copy(update={"name": "other"})
     place.landing().land([JAN])
     place.landing(other).land([JAN])
-    assert [line.split(": ")[0] for line in place.told()] == ["churn", "other"]
+    assert [line.split(": ")[0] for line in place.messages()] == ["churn", "other"]
     with place.engine.connect() as connection:
         found = connection.execute(month_profiles.select().order_by(month_profiles.c.monitor)).all()
     assert [(row.monitor, row.as_of) for row in found] == [("churn", JAN), ("other", JAN)]
@@ -145,9 +147,9 @@ def test_a_large_month_is_counted_whole_and_its_sample_is_drawn_by_the_key(place
         assert large[day].sample.column("user_id").to_pylist() == sorted(drawn)
         rows = exact[day].sample
         assert large[day].sample.equals(rows.filter(pc.is_in(rows.column("user_id"), pa.array(drawn))))
-    place.told()
+    place.messages()
     again = place.landing(LARGE).land([JAN, FEB])
-    assert all(line.endswith("its profile is kept and holds") for line in place.told())
+    assert all(line.endswith("its profile is kept and holds") for line in place.messages())
     assert profile_to_bytes(again[FEB].profile) == profile_to_bytes(large[FEB].profile)
 
 
@@ -159,13 +161,15 @@ def test_a_grid_that_no_longer_fits_is_renewed_and_the_months_on_it_with_it(plac
                 "UPDATE usage_agg_30d_snapshots SET watch_hours_30d = watch_hours_30d + 1e6 WHERE as_of = '2024-02-29'"
             )
         )
-    place.told()
+    place.messages()
     place.landing(LARGE).land([FEB])
-    assert place.told()[0].startswith("large: the grid is made anew: 100.0% of watch_hours_30d lie outside the grid")
+    assert place.messages()[0].startswith(
+        "large: the grid is made anew: 100.0% of watch_hours_30d lie outside the grid"
+    )
     grid = newest_grid(place.engine, "large")
     assert grid is not None and grid.version == 2
     both = place.landing(LARGE).land([JAN, FEB])
-    assert "the grid was renewed (version 1, now 2)" in place.told()[0]
+    assert "the grid was renewed (version 1, now 2)" in place.messages()[0]
     assert {found.profile.grid for found in both.values()} == {grid.digest}
 
 

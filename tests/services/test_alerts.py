@@ -193,7 +193,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
 
 
 def test_a_stopped_api_is_one_message_and_its_return_is_told(stack: Stack) -> None:
-    told = stack.receiver
+    alerts = stack.receiver
     api = Api(stack.api_port)
     try:
         jobs = {"api", "pushgateway", "model_mock", "prometheus", "alertmanager"}
@@ -201,7 +201,7 @@ def test_a_stopped_api_is_one_message_and_its_return_is_told(stack: Stack) -> No
         wait_until("scraped at zero", lambda: stack.query('api_requests_total{status="503"}'))
         api.answer("200", 50)
         api.answer("503", 50)
-        error = told.expect("firing", "/critical", alertname="ApiErrorRate")
+        error = alerts.expect("firing", "/critical", alertname="ApiErrorRate")
         assert error["annotations"]["runbook_url"] == f"{DOCS}docs/runbook.md#apierrorrate"
         assert "docs" not in error["labels"]
         for question in (
@@ -216,16 +216,16 @@ def test_a_stopped_api_is_one_message_and_its_return_is_told(stack: Stack) -> No
         wait_until("the loss is scraped", lambda: stack.query("api_prediction_log_dropped_total == 7"))
     finally:
         api.close()
-    down = told.expect("firing", "/critical", alertname="ApiDown")
+    down = alerts.expect("firing", "/critical", alertname="ApiDown")
     assert down["labels"]["instance"] == f"127.0.0.1:{stack.api_port}"
     # Both fire in Prometheus still, because their windows reach back to before the stop, and neither is sent.
     for name in ("ApiErrorRate", "PredictionLogDropping"):
         wait_until(f"{name} is inhibited by ApiDown", lambda name=name: inhibited(stack, name))
-    assert not told.got("firing", "/warning", alertname="PredictionLogDropping")
+    assert not alerts.got("firing", "/warning", alertname="PredictionLogDropping")
 
     back = Api(stack.api_port)
     try:
-        told.expect("resolved", "/critical", alertname="ApiDown")
+        alerts.expect("resolved", "/critical", alertname="ApiDown")
     finally:
         back.close()
 

@@ -19,9 +19,9 @@ SEEDS = Path(__file__).parents[3] / "shared" / "data" / "seeds"
 
 
 def test_the_report_says_what_was_loaded(tmp_path: Path, database: Engine) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     folder = write_month_folder(tmp_path)
-    newest = ingest_month(database, SOURCE_TABLES, folder, FEBRUARY, told.append)
+    newest = ingest_month(database, SOURCE_TABLES, folder, FEBRUARY, messages.append)
     older = ingest_month(database, SOURCE_TABLES, folder, JANUARY)
     assert newest.newest
     assert not older.newest
@@ -32,8 +32,8 @@ def test_the_report_says_what_was_loaded(tmp_path: Path, database: Engine) -> No
     assert "monthly_fee" not in older.nulls["subscriptions"]
     assert "labels" not in older.nulls
     assert older.seconds > 0
-    assert told[0] == f"reading {folder}"
-    assert told[-1] == "analysing and committing"
+    assert messages[0] == f"reading {folder}"
+    assert messages[-1] == "analysing and committing"
 
 
 def test_an_invalid_month_leaves_the_tables_as_they_were(tmp_path: Path, database: Engine) -> None:

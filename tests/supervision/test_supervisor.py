@@ -102,9 +102,9 @@ def test_a_command_that_comes_first_runs_to_its_end_each_time(make: Make, tmp_pa
 
 
 def test_a_part_that_ends_is_started_again_after_longer_and_longer_times_with_what_it_said(make: Make) -> None:
-    told: list[PartStatus] = []
+    states: list[PartStatus] = []
     code = "print('starting'); print('OutputError: the disk is full'); print('  Next: make room'); raise SystemExit(7)"
-    supervisor = make(part("one", (sys.executable, "-c", code), ready=lambda: False), on_change=told.append)
+    supervisor = make(part("one", (sys.executable, "-c", code), ready=lambda: False), on_change=states.append)
     began = time.monotonic()
     supervisor.run_until(lambda status: state(status, "one").restarts == 3)
     assert time.monotonic() - began > 1 + 2
@@ -112,7 +112,7 @@ def test_a_part_that_ends_is_started_again_after_longer_and_longer_times_with_wh
     assert now.state is PartState.RESTARTING
     assert now.message == "ended with status 7: OutputError: the disk is full"
     assert not supervisor.status.starting
-    assert [item.state for item in told[:2]] == [PartState.RESTARTING, PartState.STARTING]
+    assert [item.state for item in states[:2]] == [PartState.RESTARTING, PartState.STARTING]
 
 
 def test_a_part_waits_for_what_a_person_does_and_starts_by_itself_then(make: Make, tmp_path: Path) -> None:

@@ -155,12 +155,12 @@ def test_a_month_whose_rows_cannot_be_told_apart(
 def test_every_engine_draws_the_same_sample(kept: Kept, key: Callable[[int], Any]) -> None:
     ids = [key(n) for n in range(3000)]
     kept.keep("things", things(ids + ids[::-1], [JAN] * 3000 + [FEB] * 3000))
-    here = monitor(max_report_rows=1000, sample_seed=7)
+    monitored = monitor(max_report_rows=1000, sample_seed=7)
     drawn = []
     for month in (JAN, FEB):
-        size = measure_month(kept.engine, here, month)
+        size = measure_month(kept.engine, monitored, month)
         assert (size.entities, size.compared) == (3000, 1000)
-        drawn.append(kept.engine.arrow(month_entities(kept.engine, here, size)).column("thing").to_pylist())
+        drawn.append(kept.engine.arrow(month_entities(kept.engine, monitored, size)).column("thing").to_pylist())
     assert drawn[0] == drawn[1]
     # By Python's own MD5, so that one engine cannot differ from another.
     from hashlib import md5
@@ -171,10 +171,11 @@ def test_every_engine_draws_the_same_sample(kept: Kept, key: Callable[[int], Any
 def test_every_engine_cuts_a_large_month_into_the_same_slices(kept: Kept) -> None:
     ids = [f"Kündin {n}" for n in range(2500)]
     kept.keep("things", things(ids, [JAN] * 2500))
-    here = monitor(max_report_rows=1000, sample_seed=7)
-    size = measure_month(kept.engine, here, JAN)
+    monitored = monitor(max_report_rows=1000, sample_seed=7)
+    size = measure_month(kept.engine, monitored, JAN)
     slices = [
-        kept.engine.arrow(part).column("thing").to_pylist() for part in entity_slices(kept.engine, here, size, 1000)
+        kept.engine.arrow(part).column("thing").to_pylist()
+        for part in entity_slices(kept.engine, monitored, size, 1000)
     ]
     in_order = sorted(ids, key=lambda item: key_digest(item, 7))
     assert [sorted(part) for part in slices] == [
@@ -182,8 +183,8 @@ def test_every_engine_cuts_a_large_month_into_the_same_slices(kept: Kept) -> Non
         sorted(in_order[1000:2000]),
         sorted(in_order[2000:]),
     ]
-    assert digest_borders(kept.engine, here, size, 1000) == [key_digest(in_order[n], 7) for n in (999, 1999)]
-    (whole,) = entity_slices(kept.engine, here, size, None)
+    assert digest_borders(kept.engine, monitored, size, 1000) == [key_digest(in_order[n], 7) for n in (999, 1999)]
+    (whole,) = entity_slices(kept.engine, monitored, size, None)
     assert kept.engine.arrow(whole).num_rows == 2500
 
 
@@ -244,8 +245,8 @@ def test_labels_of_the_period(
     ids, period = ["a", "b", "c", "d", "stranger", "d"], [JAN] * 5 + [FEB]
     answers = pa.table({"id": ids, "at": period, "y": pa.array([*values, values[0], values[0]], kind)})
     kept.keep("answers", answers)
-    here = monitor(label=Label(source="answers", column="y"), min_rows=2, min_label_share=0.5)
-    found = read_labels(kept.engine, here, measure_month(kept.engine, here, JAN), tmp_path / "labels.arrow")
+    monitored = monitor(label=Label(source="answers", column="y"), min_rows=2, min_label_share=0.5)
+    found = read_labels(kept.engine, monitored, measure_month(kept.engine, monitored, JAN), tmp_path / "labels.arrow")
     assert (found.entities, found.labelled, found.kind) == (4, 3, label_kind)
     assert found.mean == pytest.approx(mean, abs=1e-15, nan_ok=True)
     assert found.constant == ""
@@ -277,9 +278,9 @@ def test_labels_that_cannot_be_used(kept: Kept, tmp_path: Path) -> None:
 def test_a_label_that_is_no_number_is_refused(kept: Kept, tmp_path: Path) -> None:
     kept.keep("things", things(["a", "b"], [JAN] * 2))
     kept.keep("answers", pa.table({"id": ["a", "b"], "at": [JAN] * 2, "y": [1.0, float("nan")]}))
-    here = monitor(label=Label(source="answers", column="y"))
+    monitored = monitor(label=Label(source="answers", column="y"))
     with pytest.raises(DataError, match="NaN or infinity"):
-        read_labels(kept.engine, here, MonthSize(JAN, 2, 2), tmp_path / "labels.arrow")
+        read_labels(kept.engine, monitored, MonthSize(JAN, 2, 2), tmp_path / "labels.arrow")
 
 
 def test_a_column_that_is_not_there_names_those_there_are(kept: Kept) -> None:
