@@ -1,6 +1,7 @@
 """What follows a decision: each listener is told of it in turn.
 
-To add one, write a function that takes an `Outcome` and give it an entry in `LISTENERS`.
+To add one, write a function that takes an `Outcome` and give it an entry in `LISTENERS`. What is longer than a few
+lines is a module of its own, which takes the run and the settings, as `flows/notification.py`: it cannot import this.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +40,8 @@ class Listener:
 
     Attributes:
         name: of its task in Prefect.
-        tell: called once for each decision.
+        tell: called once for each run, also for one that confirms an earlier decision; see
+            `driftgate.store.decisions.is_news`.
         required: whether its failure is one of the run. Any other's failure is logged, and the verdict stands.
     """
 

@@ -74,7 +74,7 @@ class Prices:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PolicyOutcome:
     """What a policy would have done, and its cost.
 
     Attributes:
@@ -122,7 +122,7 @@ def best_in_hindsight(scores: Scores, prices: Prices) -> tuple[int, ...]:
     return replay(lambda trained, month: again[month][trained], len(scores.months))
 
 
-def outcomes(scores: Scores, prices: Prices, retrained: dict[str, tuple[int, ...]]) -> list[Outcome]:
+def outcomes(scores: Scores, prices: Prices, retrained: dict[str, tuple[int, ...]]) -> list[PolicyOutcome]:
     """Return what each policy costs, and its regret.
 
     Args:
@@ -134,11 +134,11 @@ def outcomes(scores: Scores, prices: Prices, retrained: dict[str, tuple[int, ...
     return [_outcome(scores, prices, name, months, least) for name, months in retrained.items()]
 
 
-def _outcome(scores: Scores, prices: Prices, name: str, retrained: tuple[int, ...], least: float) -> Outcome:
+def _outcome(scores: Scores, prices: Prices, name: str, retrained: tuple[int, ...], least: float) -> PolicyOutcome:
     trained = _serving(retrained, len(scores.months))
     served = list(range(1, len(scores.months)))
     cost = _cost(scores, prices, retrained)
-    return Outcome(
+    return PolicyOutcome(
         policy=name,
         trained=tuple(trained),
         retrained=retrained,

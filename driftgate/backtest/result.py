@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 
 from driftgate.backtest.policies import Decide, PolicyName, retrainings
-from driftgate.backtest.replay import Outcome, Prices, Scores, Track, best_in_hindsight, outcomes, untracked
+from driftgate.backtest.replay import PolicyOutcome, Prices, Scores, Track, best_in_hindsight, outcomes, untracked
 from driftgate.monitors import Monitor
 
 MULTIPLES = (0.5, 1.0, 2.0, 4.0)
@@ -28,17 +28,17 @@ class Backtest:
     monitor: str
     scores: Scores
     prices: Prices
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[PolicyOutcome, ...]
     regrets: Mapping[float, Mapping[str, float]]
     left_out: Mapping[date, str]
 
     @property
-    def best(self) -> Outcome:
+    def best(self) -> PolicyOutcome:
         """The policy of least cost that needs no hindsight; of equal ones Driftgate's."""
         candidates = [item for item in self.outcomes if item.policy != PolicyName.HINDSIGHT]
         return min(candidates, key=lambda item: (round(item.regret, 9), item.policy != PolicyName.DRIFTGATE))
 
-    def outcome(self, policy: str) -> Outcome:
+    def outcome(self, policy: str) -> PolicyOutcome:
         """That of one policy."""
         return next(item for item in self.outcomes if item.policy == policy)
 
@@ -84,6 +84,6 @@ def backtest(
     return Backtest(monitor.name, scores, prices, found[1.0], regrets, left_out or {})
 
 
-def _at(scores: Scores, prices: Prices, retrained: Mapping[str, tuple[int, ...]]) -> tuple[Outcome, ...]:
+def _at(scores: Scores, prices: Prices, retrained: Mapping[str, tuple[int, ...]]) -> tuple[PolicyOutcome, ...]:
     with_best = {**retrained, PolicyName.HINDSIGHT: best_in_hindsight(scores, prices)}
     return tuple(outcomes(scores, prices, with_best))

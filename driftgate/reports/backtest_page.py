@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from driftgate.backtest.policies import PolicyName
-from driftgate.backtest.replay import Outcome
+from driftgate.backtest.replay import PolicyOutcome
 from driftgate.backtest.result import MULTIPLES, Backtest
 from driftgate.reports import charts
 from driftgate.reports.backtest_text import amount_text, cost_text, mean_text, unit_text
@@ -46,7 +46,7 @@ def _times(number: int) -> str:
     return {0: "in no month", 1: "once"}.get(number, f"{number} times")
 
 
-def _beyond(found: Backtest, item: Outcome) -> str:
+def _beyond(found: Backtest, item: PolicyOutcome) -> str:
     if amount_text(found, item.regret) == amount_text(found, 0.0):
         return "at the cost of the best in hindsight"
     return f"at a cost of {cost_text(found, item.regret)} beyond the best in hindsight"
@@ -84,7 +84,7 @@ def _counted(found: Backtest) -> str:
     return f"In {unit_text(found)}. A retraining counts as much as one month that loses {amount} {unit}."
 
 
-def _cost_row(found: Backtest, item: Outcome, most: float, others: Sequence[float]) -> str:
+def _cost_row(found: Backtest, item: PolicyOutcome, most: float, others: Sequence[float]) -> str:
     drawn = f"<i style='width:{item.regret / most * 100:.2f}%'></i>" if item.regret else ""
     bar = (
         f"<div class='far'><div class='bar' aria-hidden='true'>{drawn}</div>"
@@ -118,7 +118,7 @@ def _months(found: Backtest) -> str:
     )
 
 
-def _month_row(found: Backtest, item: Outcome, top: float) -> str:
+def _month_row(found: Backtest, item: PolicyOutcome, top: float) -> str:
     days = found.scores.months
     shown = [charts.Point(days[month], lost, None, month in item.retrained) for month, lost in enumerate(item.lost, 1)]
     name = item.policy.capitalize()

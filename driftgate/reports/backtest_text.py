@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from driftgate.backtest.replay import Outcome
+from driftgate.backtest.replay import PolicyOutcome
 from driftgate.backtest.result import MULTIPLES, Backtest
 from driftgate.performance.result import money
 from driftgate.reports.terminal import aligned, json_text
@@ -22,7 +22,7 @@ def backtest_lines(found: Backtest) -> list[str]:
     return [head, *aligned(rows), *left_out]
 
 
-def _row(found: Backtest, item: Outcome) -> tuple[str, ...]:
+def _row(found: Backtest, item: PolicyOutcome) -> tuple[str, ...]:
     others = [found.regrets[multiple][item.policy] for multiple in MULTIPLES if multiple != 1.0]
     return (
         item.policy,
@@ -32,7 +32,7 @@ def _row(found: Backtest, item: Outcome) -> tuple[str, ...]:
     )
 
 
-def mean_text(found: Backtest, item: Outcome) -> str:
+def mean_text(found: Backtest, item: PolicyOutcome) -> str:
     """The mean of the measure over the months: an error as ever, all else in thousandths."""
     measure = found.scores.measure
     return measure.text(item.performance) if measure.lower_is_better else f"{item.performance:.3f}"
@@ -75,7 +75,7 @@ def backtest_document(found: Backtest) -> str:
     )
 
 
-def _policy(found: Backtest, item: Outcome) -> dict[str, Any]:
+def _policy(found: Backtest, item: PolicyOutcome) -> dict[str, Any]:
     months = found.scores.months
     return {
         "policy": item.policy,

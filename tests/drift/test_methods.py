@@ -65,21 +65,21 @@ def test_a_p_value_drifts_below_its_threshold(method: str) -> None:
 
 
 @pytest.mark.parametrize("p_value", [True, False])
-def test_an_entry_in_the_table_is_all_that_a_new_method_needs(
+def test_an_entry_in_the_table_is_all_that_settings_and_direction_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p_value: bool
 ) -> None:
-    monkeypatch.setitem(METHODS, "energy", DriftMethod("energy", ("numeric",), p_value, 0.2, "energy distance"))
+    monkeypatch.setitem(METHODS, "unheard", DriftMethod("unheard", ("numeric",), p_value, 0.2, "a distance of no one"))
     (tmp_path / "monitors.toml").write_text(
         '[m]\nfeature_service = "s"\n[m.entity]\ntable = "t"\nkey = "id"\ntimestamp = "at"\n'
-        '[m.columns.fee]\nmethod = "energy"\n'
+        '[m.columns.fee]\nmethod = "unheard"\n'
     )
     rule = read_monitor(tmp_path / "monitors.toml", "m").columns["fee"]
-    assert choose_method("fee", Kind.NUMERIC, 50, rule) == ("energy", 0.2)
+    assert choose_method("fee", Kind.NUMERIC, 50, rule) == ("unheard", 0.2)
     with pytest.raises(ConfigurationError, match="does not fit a categorical feature"):
         choose_method("fee", Kind.CATEGORICAL, 5, rule)
-    assert [is_drift("energy", score, 0.2) for score in (0.1, 0.2, 0.3)] == [p_value, not p_value, not p_value]
+    assert [is_drift("unheard", score, 0.2) for score in (0.1, 0.2, 0.3)] == [p_value, not p_value, not p_value]
 
 
 def test_a_method_that_is_not_in_the_table_is_not_judged() -> None:
     with pytest.raises(KeyError):
-        is_drift("energy", 0.1, 0.2)
+        is_drift("unheard", 0.1, 0.2)

@@ -76,5 +76,5 @@ def test_the_metrics_come_last_and_only_the_retraining_is_required() -> None:
     """A success is pushed once there is nothing left that could make the run fail."""
     from flows.listeners import LISTENERS
 
-    assert [item.name for item in LISTENERS] == ["event", "retraining", "notification", "metrics"]
+    assert LISTENERS[-1].name == "metrics"
     assert [item.name for item in LISTENERS if item.required] == ["retraining"]
