@@ -23,7 +23,8 @@ from tests.features.engines.java import SPARK_CONF, has_java, require_java
 from tests.parquet_repo import parquet_repository
 from tests.workplace import Workplace
 
-STORES = ["postgres", "duckdb", "file", "spark"]
+# A repository of the type `file` has the engine of `duckdb`, see tests/features/engines.
+STORES = ["postgres", "duckdb", "spark"]
 SPARK = "  spark_conf:\n" + "".join(f'    {key}: "{value}"\n' for key, value in SPARK_CONF.items())
 
 
@@ -57,8 +58,8 @@ class Found:
     grid: str
 
 
-def kept(database: Engine, monitor: str) -> dict[date, tuple[bytes, bytes]]:
-    wanted = select(month_profiles).where(month_profiles.c.monitor == monitor)
+def kept(database: Engine, monitor: str, months: list[date]) -> dict[date, tuple[bytes, bytes]]:
+    wanted = select(month_profiles).where(month_profiles.c.monitor == monitor, month_profiles.c.as_of.in_(months))
     with database.connect() as connection:
         return {row.as_of: (bytes(row.profile), bytes(row.sample)) for row in connection.execute(wanted)}
 
@@ -81,14 +82,14 @@ def found(workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Ite
             patch.setenv("FEAST_REPO", str(repo))
             patch.setenv("REPORT_DIR", str(folder / "reports"))
             run = monitor_month(reports=Reports.NONE)
+        months = [run.drift.as_of_ref, run.drift.as_of_cur]
         large = CHURN.model_copy(update={"name": f"large_{kind}", "max_report_rows": 1000})
         worker = feature_worker(workplace.parameters)
-        Landing(workplace.engine, worker, large, repo, folder, lambda _: None).land(
-            [run.drift.as_of_ref, run.drift.as_of_cur]
-        )
+        Landing(workplace.engine, worker, large, repo, folder, lambda _: None).land(months)
         grid = newest_grid(workplace.engine, large.name)
         assert grid is not None
-        found[kind] = Found(run, kept(workplace.engine, "churn"), kept(workplace.engine, large.name), grid.digest)
+        exact, counted = kept(workplace.engine, "churn", months), kept(workplace.engine, large.name, months)
+        found[kind] = Found(run, exact, counted, grid.digest)
     yield found
 
 

@@ -153,7 +153,7 @@ def test_the_schedules_are_there(running: object, place: Place) -> None:
     request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         names = {item["name"] for item in json.load(answer) if item["schedules"]}
-    assert names == {"monthly"}
+    assert names == {"load-new-months", "judge-new-months", "score-newest-month", "check-served-features"}
 
 
 def test_the_ui_asks_its_own_server(running: object, place: Place) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 from sqlalchemy import text
-from tests.services.api.test_answers import problem
 
 from driftgate.predictions.spool import Spool
 from services.api.app import log_engine
@@ -17,6 +16,7 @@ from services.api.settings import ApiSettings
 from tests.predictions.test_spool import some
 from tests.services.api.conftest import Command, Month, live, logged, make_service, other_database, wait_for
 from tests.services.api.test_prediction_log import wait_until
+from tests.services.api.test_routes import problem
 
 Start = Callable[..., Command]
 

@@ -15,7 +15,6 @@ import httpx
 import psutil
 import pytest
 from sqlalchemy import text
-from tests.services.api.test_answers import problem
 
 from driftgate.database import ConnectionParameters, connect
 from driftgate.features.types import feast_environment
@@ -23,6 +22,7 @@ from driftgate.predictions.log import create_prediction_tables
 from tests.conftest import reachable
 from tests.services.api.conftest import Month, live, make_service, wait_for
 from tests.services.api.test_metrics import scrape
+from tests.services.api.test_routes import problem
 
 # Holds an embedded server up until its input ends.
 HOLD = """

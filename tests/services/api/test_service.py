@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from sqlalchemy import text
-from tests.services.api.test_answers import problem
 
 from driftgate.database import connect
 from driftgate.errors import ConfigurationError, DatabaseUnavailableError
@@ -19,6 +18,7 @@ from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import FEATURE_REPO, new_database
 from tests.services.api.conftest import CHURN, MODEL, MONTH, Month, Versions, live, make_service, wait_for
 from tests.services.api.test_metrics import scrape
+from tests.services.api.test_routes import problem
 
 Serve = Callable[..., httpx.Client]
 
