@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test check format lock bench bench-api verdict-quality load clean
+.PHONY: help setup demo test test-all check format lock bench bench-api verdict-quality load clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -31,8 +31,13 @@ demo: setup ## See it work: sample months, two pairs judged, reports
 # none of them is left to one process at the end.
 TEST_PROCESSES ?= 3
 
-test: setup ## Run the tests
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 15
+PYTEST = $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations 15
+
+test: setup ## Run the tests, but for the slow ones
+	@$(PYTEST) -m "not slow"
+
+test-all: setup ## Run the slow tests as well
+	@$(PYTEST)
 
 check: setup ## Lint, format, types, layering
 	@$(BIN)/ruff check .

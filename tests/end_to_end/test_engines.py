@@ -23,6 +23,8 @@ from tests.features.engines.java import SPARK_CONF, has_java, require_java
 from tests.parquet_repo import parquet_repository
 from tests.workplace import Workplace
 
+pytestmark = pytest.mark.slow
+
 # A repository of the type `file` has the engine of `duckdb`, see tests/features/engines.
 STORES = ["postgres", "duckdb", "spark"]
 SPARK = "  spark_conf:\n" + "".join(f'    {key}: "{value}"\n' for key, value in SPARK_CONF.items())

@@ -245,6 +245,7 @@ def test_the_decision_is_an_event(story: Story, workplace: Workplace) -> None:
     assert event["payload"]["as_of_cur"] == "2024-03-31"
 
 
+@pytest.mark.slow
 def test_the_demo_tells_the_same_story(
     story: Story, sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,8 @@ from driftgate.training.text import training_line
 from tests.end_to_end.own_repo import own_repo
 from tests.workplace import Workplace
 
+pytestmark = pytest.mark.slow
+
 DEFINITIONS = """
 from datetime import timedelta
 from feast import Entity, FeatureService, FeatureView, Field, ValueType

@@ -53,6 +53,7 @@ def records(engine: Engine) -> list[str]:
         return list(connection.execute(text("SELECT fingerprint FROM feast_applied")).scalars())
 
 
+@pytest.mark.slow
 def test_two_at_once_then_again_then_changed_then_broken(
     engine: Engine, parameters: ConnectionParameters, tmp_path: Path
 ) -> None:

@@ -205,6 +205,7 @@ def test_readers_see_one_month_or_the_other_while_it_changes(materialize, reader
     assert seen == {FIRST, SECOND} and reads > 10
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_the_old_month_stays(place, materialize, reader, engine: Engine) -> None:
     materialize(FIRST)
     with engine.connect() as lock, engine.connect() as look:

@@ -19,6 +19,8 @@ from flows.runtime.local_server import LocalServer
 from tests.conftest import ROOT
 from tests.workplace import Workplace
 
+pytestmark = pytest.mark.slow
+
 # Its own process: Prefect sends events to the server whose address it saw first.
 SCRIPT = """
 import json, math, sys

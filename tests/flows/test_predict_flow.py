@@ -167,6 +167,7 @@ predict_flow.predict_month(date(2024, 1, 31))
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_between_file_and_table_leaves_no_summary(
     runs: list[Run], workplace: Workplace, folder: Path
 ) -> None:

@@ -26,6 +26,8 @@ from streamflow.source_tables import SOURCE_TABLES
 from tests.reports.runs import TARGET, column, finished
 from tests.workplace import Workplace
 
+pytestmark = pytest.mark.slow
+
 JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
 
 # In both pairs a feature drifts, so that with a bar this low both signal.

@@ -13,6 +13,8 @@ from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, U
 from flows import cli
 from tests.workplace import Workplace
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -66,6 +66,7 @@ def test_sigterm_under_load_loses_no_prediction_and_logs_are_json(command: Start
     assert not any(user in str(line) for line in lines for user in month.users[:4])
 
 
+@pytest.mark.slow
 def test_several_workers_report_their_sum(command: Start, month: Month) -> None:
     started = command("--workers", "2")
     body = {"user_id": month.users[0]}

@@ -242,6 +242,7 @@ def test_a_database_that_is_away_is_worth_a_retry(registry: ModelRegistry) -> No
             ask()
 
 
+@pytest.mark.slow
 def test_trainings_that_are_registered_at_once_do_not_mix(
     server: ConnectionParameters, tmp_path: Path, training: Train, pipeline: Any, columns: Columns
 ) -> None:
