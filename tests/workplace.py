@@ -45,7 +45,7 @@ class Workplace:
 
     def task_runs(self, flow_run: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Its task runs by name, once their end has been recorded."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             found = self.ask("task_runs/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
             if found and all(item["state_type"] in ("COMPLETED", "FAILED") for item in found):
@@ -55,7 +55,7 @@ class Workplace:
 
     def logs(self, flow_run: dict[str, Any], until: str) -> str:
         """Its log, once a message that contains `until` has arrived."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             found = self.ask("logs/filter", logs={"flow_run_id": {"any_": [flow_run["id"]]}}, sort="TIMESTAMP_ASC")
             log = "\n".join(item["message"] for item in found)
