@@ -1,5 +1,6 @@
-"""Files that others read, written whole or not at all."""
+"""Files that others read, written whole or not at all, and locks that say whose a file is."""
 
+import fcntl
 import os
 import stat
 import tempfile
@@ -74,3 +75,30 @@ def _make_folder(folder: Path) -> None:
     mode = stat.S_IMODE(folder.parent.stat().st_mode) & ~stat.S_ISVTX
     if mode & stat.S_IWOTH:
         folder.chmod(mode)
+
+
+def lock_or_none(path: Path, flags: int) -> int | None:
+    """Open a file or folder and lock it; the lock ends with the descriptor, and so with the process.
+
+    Args:
+        path: what to lock.
+        flags: of `os.open`.
+
+    Returns:
+        The descriptor; None where it is gone, or another process holds it.
+
+    Raises:
+        OSError: it cannot be opened or locked for another reason.
+    """
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor

@@ -5,15 +5,16 @@ workers, when they notice that it is gone, and else by the next process that mak
 """
 
 import atexit
-import fcntl
 import os
 import shutil
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from driftgate.errors import OutputError
+from driftgate.files import lock_or_none
 
 VARIABLE = "DRIFTGATE_SCRATCH"
 """Names the folder to the workers of its owner."""
@@ -92,16 +93,9 @@ def _make(parent: Path) -> _Owned:
 
 
 def _hold(folder: Path) -> int | None:
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    with suppress(OSError):
+        return lock_or_none(folder, os.O_RDONLY | os.O_DIRECTORY)
+    return None
 
 
 @atexit.register

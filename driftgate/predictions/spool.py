@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from driftgate.errors import OutputError
+from driftgate.files import lock_or_none
 from driftgate.predictions.log import Prediction, row_of
 
 _SUFFIX = ".jsonl"
@@ -124,14 +125,8 @@ class Spool:
 
 def _hold(path: Path) -> Segment | None:
     """Lock a segment; None where another process holds it, or has just removed it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
+    descriptor = lock_or_none(path, os.O_RDONLY)
+    if descriptor is None:
         return None
     if os.fstat(descriptor).st_nlink == 0 or not path.exists():
         os.close(descriptor)

@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
+from driftgate.files import lock_or_none
 from driftgate.settings import Settings
 
 _FOLDER = "runs"
@@ -37,7 +38,7 @@ def mark_lost_runs(home: Path) -> list[UUID]:
     """Mark as crashed, on the configured Prefect server, the runs below a home whose process is gone; return them."""
     lost: list[UUID] = []
     for path in sorted((home / _FOLDER).glob("[!.]*")):
-        descriptor = _lock(path)
+        descriptor = lock_or_none(path, os.O_RDWR)
         if descriptor is None:
             continue
         try:
@@ -66,20 +67,6 @@ def _hold_run(folder: Path, run_id: UUID) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     hidden.rename(path)
     _held[path] = descriptor
-
-
-def _lock(path: Path) -> int | None:
-    """A descriptor with the lock of the file; None where another has it, or the file is gone."""
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 @atexit.register
