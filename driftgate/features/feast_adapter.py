@@ -22,7 +22,6 @@ from sqlalchemy.exc import DBAPIError
 
 from driftgate.database.engine import translate
 from driftgate.errors import ConfigurationError, DataError, DriftgateError, FeastRepositoryError, OutputError, bounded
-from driftgate.features.decimals import with_doubles
 from driftgate.features.description import RepositoryDescription, ServiceDescription, ViewDescription
 from driftgate.features.engines import ENGINES, Engine, open_engine
 from driftgate.features.engines.engine import Fold
@@ -33,7 +32,7 @@ from driftgate.features.entities import (
     moment_of,
     month_entities,
 )
-from driftgate.features.files import write_file
+from driftgate.features.files import with_doubles, write_file
 from driftgate.features.repository import offline_store, without_input
 from driftgate.features.sources import Source
 from driftgate.features.state import View, absent_columns, open_views
@@ -194,14 +193,9 @@ def read_month(store: FeatureStore, engine: Engine, request: FeatureRequest) -> 
     """
     what = f"reading the features of {request.as_of}"
     with feast_errors(what), engine.errors(what):
-        service = _service(store, request.repo, request.service)
-        described = describe(store, service)
-        views = open_views(engine, described)
-        _require_key(views, request)
-        absent = absent_columns(views, described)
+        described, views, absent, present = _opened(store, engine, request)
         if engine.picks_one_of_repeated:
             _require_unrepeated(views, engine, request)
-        present = [item for item in described.declared if item.name not in absent]
         if not present:
             raise FeastRepositoryError(
                 f"no source of {request.service!r} has any of its declared columns",
@@ -237,13 +231,23 @@ def fold_month(store: FeatureStore, engine: Engine, request: FeatureRequest, fol
     """
     what = f"counting the features of {request.as_of}"
     with feast_errors(what), engine.errors(what):
-        described = describe(store, _service(store, request.repo, request.service))
-        absent = absent_columns(open_views(engine, described), described)
-        present = [item for item in described.declared if item.name not in absent]
+        described, _, _, present = _opened(store, engine, request)
         folded: list[bytes] = []
         for entities in entity_slices(engine, request.monitor, request.size, engine.entities_at_once):
             folded += engine.fold(_job(store, engine, described, present, entities), fold)
         return folded
+
+
+def _opened(
+    store: FeatureStore, engine: Engine, request: FeatureRequest
+) -> tuple[ServiceDescription, Sequence[View], tuple[str, ...], list[DeclaredFeature]]:
+    """Return what the service declares, its views, the declared columns that no source has, and the features it has."""
+    described = describe(store, _service(store, request.repo, request.service))
+    views = open_views(engine, described)
+    _require_key(views, request)
+    absent = absent_columns(views, described)
+    present = [item for item in described.declared if item.name not in absent]
+    return described, views, absent, present
 
 
 def _write(path: Path, table: pa.Table, key: str) -> None:

@@ -81,8 +81,7 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
             return _not_computable(size, f"no entity of {size.as_of} gets a label, by {label.expected}")
         found = _found(engine, monitor, size, labels)
         labelled = found.labelled
-        wanted = size.entities if expected is None else expected
-        if labelled < monitor.min_label_share * wanted or not labelled:
+        if labelled < monitor.min_label_share * expected or not labelled:
             return _pending(size, label, labelled, expected)
         if found.kind is not LabelKind.CATEGORICAL:
             _require_finite(label, size, found.mean)
@@ -114,18 +113,18 @@ def _not_computable(size: MonthSize, reason: str, labelled: int = 0) -> LabelMon
     return LabelMonth(size.as_of, size.entities, labelled, math.nan, reason, None, None)
 
 
-def _pending(size: MonthSize, label: Label, labelled: int, expected: int | None) -> LabelMonth:
+def _pending(size: MonthSize, label: Label, labelled: int, expected: int) -> LabelMonth:
     # The percentage is rounded down, so that 89.9% is not printed as 90%.
-    reason = f"pending, {100 * labelled // (size.entities if expected is None else expected)}% labelled"
+    reason = f"pending, {100 * labelled // expected}% labelled"
     if labelled == 0:
         reason += f": no labels for the period {size.as_of} in {label.place}"
     return replace(_not_computable(size, reason, labelled), expected=expected, pending=True)
 
 
-def _expected(engine: Engine, monitor: Monitor, label: Label, size: MonthSize) -> int | None:
+def _expected(engine: Engine, monitor: Monitor, label: Label, size: MonthSize) -> int:
     """Count the entities of the month that get a label: a flight that was cancelled has no delay, and never will."""
     if label.expected is None:
-        return None
+        return size.entities
     rows = engine.rows(monitor.entity)
     said = rows.column(label.expected)
     if not said.type().is_boolean():

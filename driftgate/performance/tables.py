@@ -24,7 +24,7 @@ from driftgate.features.types import DeclaredFeature, FeatureMonth
 from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, challenger_inputs, labelled
+from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, challenger_inputs, find_rows, labelled
 from driftgate.performance.explain import explain
 from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Performance, PerformanceState, not_measured
@@ -188,8 +188,7 @@ def _scored(
     blank = Scored(nobody, np.empty(0), np.empty((0, len(classes[0])) if classes[0] else 0), kind)
     evaluation = EvaluationModel(None, ref.size.as_of, inputs, nobody, blank, classes[0])
     _, labelled_keys, labels = labelled(ref.features, ref.labels, key)
-    at = {value: row for row, value in enumerate(keys[0])}
-    rows = np.array([at[value] for value in labelled_keys.tolist()])
+    rows, _ = find_rows(np.array(keys[0]), labelled_keys)
     validation = evaluation.scored(labelled_keys, labels, scores[0][rows])
     return Scoring(replace(evaluation, validation=validation), ScoredMonth(out), None, None)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftgate.features.decimals import doubles_of
+from driftgate.features.files import doubles_of
 from driftgate.features.types import DeclaredFeature, Kind
 from driftgate.profiles.columns import (
     CategoryColumn,

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftgate.errors import DataError
-from driftgate.features.decimals import doubles_of
+from driftgate.features.files import doubles_of
 
 
 def sample_rows(table: pa.Table, key: str) -> pa.Table:

@@ -101,7 +101,6 @@ class SparkEngine(Engine):
                 yield pa.record_batch({"part": [fold(itertools.chain([first], tables))]})
 
         parts = self._frame(job).mapInArrow(folded, "part binary")
-        # One partition after the other, so that those of a large cluster are never here all at once.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             return [bytes(row.part) for row in parts.collect()]
