@@ -28,6 +28,14 @@ offline_store:
 """
 
 
+def copy_repository(repo: Path, kind: str, more: str = "") -> Path:
+    """Copy StreamFlow's repository with another offline store, and an empty folder of data; return where it is."""
+    shutil.copytree(ROOT / "feature_repo", repo, ignore=shutil.ignore_patterns("__pycache__", "data"))
+    (repo / "feature_store.yaml").write_text(_STORE.format(kind=kind, more=more))
+    (repo / "data").mkdir()
+    return repo
+
+
 def write_repository(folder: Path, users: int, kind: str, more: str = "", months: int = 2) -> tuple[Path, list[date]]:
     """Write the months of so many users, and a copy of the repository whose offline store reads them.
 
@@ -41,9 +49,7 @@ def write_repository(folder: Path, users: int, kind: str, more: str = "", months
     Returns:
         The repository and its months.
     """
-    repo = Path(shutil.copytree(ROOT / "feature_repo", folder / "repo", ignore=shutil.ignore_patterns("data", "__*")))
-    (repo / "feature_store.yaml").write_text(_STORE.format(kind=kind, more=more))
-    (repo / "data").mkdir()
+    repo = copy_repository(folder / "repo", kind, more)
     written = write_sample_months(folder / "months", months=months, users=users)
     folders = {month.as_of: month.folder for month in written}
     for table in SOURCE_TABLES.tables:

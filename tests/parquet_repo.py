@@ -1,31 +1,19 @@
 """StreamFlow's months as parquet files, and its Feast repository on them: another feature_store.yaml, nothing else."""
 
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Engine, select
 
+from benchmarks.parquet_months import copy_repository
 from driftgate.snapshots import month_tables
 from streamflow.source_tables import SOURCE_TABLES
-from tests.conftest import FEATURE_REPO
-
-STORE = """
-project: streamflow
-provider: local
-registry: data/registry.db
-offline_store:
-  type: {kind}
-{more}entity_key_serialization_version: 3
-"""
 
 
 def parquet_repository(engine: Engine, folder: Path, kind: str, more: str = "") -> Path:
     """A copy of the repository with the offline store `kind`, and the database's months in its folder of data."""
-    repo = Path(shutil.copytree(FEATURE_REPO, folder, ignore=shutil.ignore_patterns("__pycache__", "data")))
-    (repo / "feature_store.yaml").write_text(STORE.format(kind=kind, more=more))
-    (repo / "data").mkdir()
+    repo = copy_repository(folder, kind, more)
     for table in month_tables(SOURCE_TABLES).snapshots.values():
         with engine.connect() as connection:
             rows = connection.execute(select(table)).mappings().all()

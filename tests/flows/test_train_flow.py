@@ -167,7 +167,7 @@ def test_the_command_prints_the_line_and_nothing_else(
     assert capsys.readouterr().out == training_line(trained[0]) + "\n"
 
 
-@pytest.mark.skipif(not SEEDS.is_dir(), reason="the real months are not here")
+@pytest.mark.skipif(not SEEDS.is_dir(), reason=f"the real months are not at {SEEDS}")
 def test_the_real_month_has_its_own_area(
     server: object, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
