@@ -16,7 +16,8 @@ from driftgate.errors import DataError
 from driftgate.measures import Floats, measures_of
 from driftgate.performance.bootstrap import Scored, resampling_weights
 from driftgate.performance.evaluation_model import Rows
-from driftgate.performance.result import Causes, Interval, Unexplained
+from driftgate.performance.findings import Causes, Unexplained
+from driftgate.performance.interval import Interval
 from driftgate.training.dataset import input_columns
 from driftgate.training.features import ModelFeature
 from driftgate.training.split import validation_mask

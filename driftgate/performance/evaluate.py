@@ -12,14 +12,7 @@ from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, compare_scores
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, labelled
 from driftgate.performance.feature_auc import feature_auc
-from driftgate.performance.result import (
-    Change,
-    FeatureAuc,
-    Performance,
-    PerformanceState,
-    is_finite,
-    not_measured,
-)
+from driftgate.performance.result import Change, FeatureAuc, Performance, PerformanceState, is_finite, not_measured
 
 Month = tuple[FeatureMonth, LabelMonth]
 

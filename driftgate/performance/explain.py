@@ -20,7 +20,8 @@ from driftgate.performance.evaluation_model import (
     labelled,
     texts,
 )
-from driftgate.performance.result import Causes, Performance, Segments, Unexplained
+from driftgate.performance.findings import Causes, Segments, Unexplained
+from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring
 from driftgate.performance.segments import candidates_of, find_segments
 from driftgate.training.dataset import input_columns

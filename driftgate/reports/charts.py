@@ -14,8 +14,9 @@ from driftgate.decision import PERFORMANCE_KEY
 from driftgate.drift.result import ColumnState, is_p_value
 from driftgate.measures import MEASURES, Measure
 from driftgate.reports.layout import name_html
+from driftgate.store.performance_record import RelationRecord, SegmentRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import ColumnRecord, RelationRecord, SegmentRecord
+from driftgate.store.record_parts import ColumnRecord
 
 SIGNALS = (PERFORMANCE_KEY, "drift_share", "target_drift")
 """The signals in the order in which they are shown; that of the model by the key of its threshold."""

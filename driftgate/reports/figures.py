@@ -16,8 +16,8 @@ from driftgate.reports.words import (
     points,
     rarely,
 )
+from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import PerformanceRecord
 
 
 @dataclass(frozen=True)

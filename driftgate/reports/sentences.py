@@ -13,8 +13,8 @@ from driftgate.decision import HeldBack
 from driftgate.performance.result import Gain, PerformanceState
 from driftgate.reports.figures import features_needed
 from driftgate.reports.words import amount, is_rate, label_kind, label_name, month_name, percent
+from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import PerformanceRecord
 
 # A feature that lost less says about the label what it said.
 _LOST = 0.05

@@ -9,8 +9,9 @@ from driftgate.decision import Decision, flips
 from driftgate.measures import MEASURES
 from driftgate.reports.chain import chain_text
 from driftgate.reports.sentences import waiting_note
+from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import ColumnRecord, PerformanceRecord
+from driftgate.store.record_parts import ColumnRecord
 
 _RELATIONS_SHOWN = 5
 

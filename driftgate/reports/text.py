@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
-from driftgate.performance.result import Causes, Gain, Performance, PerformanceState
+from driftgate.performance.findings import Causes
+from driftgate.performance.result import Gain, Performance, PerformanceState
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
 from driftgate.store.record import RunRecord

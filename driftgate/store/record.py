@@ -18,13 +18,13 @@ from driftgate.decision import PERFORMANCE_KEY, Decision, HeldBack, PastDecision
 from driftgate.drift.past import Explained, Known
 from driftgate.pairs import Pair
 from driftgate.run import Run
+from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record_parts import (
     ColumnRecord,
     InputsRecord,
     IntervalRecord,
     Moment,
     Part,
-    PerformanceRecord,
     Share,
     SignalRecord,
     TargetRecord,

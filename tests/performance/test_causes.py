@@ -10,7 +10,7 @@ from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.causes import month_probabilities, split_drop
 from driftgate.performance.evaluation_model import Rows
-from driftgate.performance.result import Causes, Unexplained
+from driftgate.performance.findings import Causes, Unexplained
 from driftgate.training.features import InputKind, ModelFeature
 
 # Fewer than a run draws, because each fits trees twice.

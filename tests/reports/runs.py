@@ -9,17 +9,9 @@ from typing import Any
 from driftgate.decision import History, decide
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.monitors import Monitor
-from driftgate.performance.result import (
-    Change,
-    Interval,
-    Performance,
-    PerformanceState,
-    Segment,
-    SegmentDrop,
-    SegmentKind,
-    Segments,
-    not_measured,
-)
+from driftgate.performance.findings import Segment, SegmentDrop, SegmentKind, Segments
+from driftgate.performance.interval import Interval
+from driftgate.performance.result import Change, Performance, PerformanceState, not_measured
 from driftgate.planning import policy_of
 from driftgate.reports.paths import report_paths
 from driftgate.run import Run

@@ -12,8 +12,9 @@ from driftgate.measures import MEASURES
 from driftgate.performance.result import FeatureAuc
 from driftgate.reports import charts
 from driftgate.reports.charts import Point, Scale
+from driftgate.store.performance_record import RelationRecord, SegmentRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import ColumnRecord, RelationRecord, SegmentRecord
+from driftgate.store.record_parts import ColumnRecord
 from tests.reports.pages import Page
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, SEGMENTS, column, erring, finished, lost, measured
 

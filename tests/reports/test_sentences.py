@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 from driftgate.decision import Earlier, HeldBack, History
 from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import TargetDrift
-from driftgate.performance.result import (
-    Causes,
-    FeatureAuc,
-    Gain,
-    Interval,
-    PassedOver,
-    Performance,
-    PerformanceState,
-    not_measured,
-)
+from driftgate.performance.findings import Causes
+from driftgate.performance.interval import Interval
+from driftgate.performance.result import FeatureAuc, Gain, PassedOver, Performance, PerformanceState, not_measured
 from driftgate.reports import sentences
 from driftgate.reports.figures import Figure, features_needed
 from driftgate.reports.figures import figures as figures_of
