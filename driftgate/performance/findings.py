@@ -41,6 +41,48 @@ class Causes:
         return self.code is None
 
 
+@dataclass(frozen=True)
+class FeatureCost:
+    """What the change of one feature costs a model whose features mean what they meant.
+
+    Costs of features that go together hold the same entities, so that they do not add up.
+
+    Attributes:
+        cost: the drop from the reference to the reference with the current month's values of this feature.
+        reason: why there is no figure, or empty.
+    """
+
+    name: str
+    cost: Interval = NO_INTERVAL
+    reason: str = ""
+
+    @property
+    def value(self) -> float:
+        """The cost without its interval; NaN where there is none."""
+        return self.cost.value
+
+
+@dataclass(frozen=True)
+class ScoreBin:
+    """Entities whose score lies in one range, in validation (`ref`) and in the current month.
+
+    Attributes:
+        lower, upper: ends of the range, which holds the lower one; NaN where it is open.
+        entities_ref, entities_cur: how many.
+        positives_ref, positives_cur: how many of them have the label.
+        mean_score_ref, mean_score_cur: of the scores of all of them; NaN where there are none.
+    """
+
+    lower: float
+    upper: float
+    entities_ref: int
+    positives_ref: int
+    mean_score_ref: float
+    entities_cur: int
+    positives_cur: int
+    mean_score_cur: float
+
+
 class SegmentKind(StrEnum):
     """What the entities of a segment have in common."""
 

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 
 from driftgate.measures import MEASURES, Measure
-from driftgate.performance.findings import NOT_SEARCHED, NOT_SPLIT, Causes, Segments
+from driftgate.performance.findings import NOT_SEARCHED, NOT_SPLIT, Causes, FeatureCost, ScoreBin, Segments
 from driftgate.performance.interval import Interval
 
 
@@ -128,7 +128,45 @@ class Gain(Interval):
         return super().text
 
 
+class NoEstimate(StrEnum):
+    """Why the performance is not estimated."""
+
+    OFF = "off"
+    LABELS_THERE = "labels_there"
+    NO_MODEL = "no_model"
+    OTHER_LABEL = "other_label"
+    NO_REFERENCE = "no_reference"
+    TOO_FEW = "too_few_entities"
+    TOO_DIFFERENT = "too_different"
+
+
+@dataclass(frozen=True)
+class Estimate(Interval):
+    """The AUC that labels to come will give if they follow the features as before, or why it is not estimated.
+
+    It cannot see that the features mean something else now. It triggers nothing, and no decision reads it.
+
+    Attributes:
+        ref: AUC in the model's own validation; NaN without an estimate.
+        entities: of the current month that it is of; the model saw none of them in training.
+        alike: entities of equal weight that those of the reference are worth, once they are weighted like the month's.
+        code, reason: why there is none; None and empty where there is one.
+    """
+
+    ref: float = float("nan")
+    entities: int = 0
+    alike: int = 0
+    code: NoEstimate | None = None
+    reason: str = ""
+
+    @property
+    def computed(self) -> bool:
+        """Whether there is a figure."""
+        return self.code is None
+
+
 _NOT_ASKED = Gain(code=NoGain.OFF, reason="nobody asked for it")
+_NOT_ESTIMATED = Estimate(code=NoEstimate.OFF, reason="nobody asked for it")
 
 
 @dataclass(frozen=True)
@@ -148,6 +186,9 @@ class Performance:
         gain: what retraining on the current month would bring.
         causes: why the model is worse, where it surely is.
         segments: where it is worse, likewise.
+        feature_costs: what the change of each feature costs it, likewise, the most costly first.
+        score_bins: entities and labels by their score, of a boolean label; the lowest scores first.
+        estimate: what labels to come are expected to give, where it was not measured without them.
     """
 
     state: PerformanceState
@@ -163,6 +204,9 @@ class Performance:
     gain: Gain = _NOT_ASKED
     causes: Causes = NOT_SPLIT
     segments: Segments = NOT_SEARCHED
+    feature_costs: tuple[FeatureCost, ...] = ()
+    score_bins: tuple[ScoreBin, ...] = ()
+    estimate: Estimate = _NOT_ESTIMATED
 
     @property
     def measured(self) -> bool:

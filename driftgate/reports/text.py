@@ -6,7 +6,7 @@ from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
 from driftgate.performance.findings import Causes
-from driftgate.performance.result import Gain, Performance, PerformanceState
+from driftgate.performance.result import Estimate, Gain, Performance, PerformanceState
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
@@ -41,6 +41,14 @@ def _measured(found: Performance, value: float) -> str:
 def gain_line(gain: Gain) -> str:
     """`[Retrain] gain=...`: the AUC that a model trained on the current month would win, or the part of the error."""
     return f"[Retrain] gain={gain.text}" if gain.computed else f"[Retrain] gain {' '.join(gain.text.split())}"
+
+
+def estimate_text(found: Estimate) -> str:
+    """What labels to come are expected to give; what such an estimate cannot see is part of the sentence."""
+    return (
+        f"estimated before the labels: AUC {found.text}, {found.ref:.2f} in its own validation; an estimate that "
+        "cannot see a change of what the features mean, and that decides nothing"
+    )
 
 
 def causes_text(found: Causes) -> str:
@@ -139,9 +147,10 @@ def _performance_item(found: Performance) -> str:
 def _gain_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
+    estimate = f"\n- {estimate_text(found.estimate)}" if found.estimate.computed else ""
     causes = f"\n- of the drop, {causes_text(found.causes)}" if found.causes.split else ""
     where = f"\n- {_cell(segments_text(found))}" if found.segments.searched else ""
-    return f"{causes}{where}\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"
+    return f"{estimate}{causes}{where}\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"
 
 
 def _measured_model(found: Performance) -> str:

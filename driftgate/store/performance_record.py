@@ -10,8 +10,8 @@ from pydantic import model_validator
 
 from driftgate.measures import MEASURES, Measure
 from driftgate.monitors import Monitor
-from driftgate.performance.findings import Causes, SegmentDrop, SegmentKind, Segments, Unexplained
-from driftgate.performance.result import Gain, NoGain, Performance, PerformanceState
+from driftgate.performance.findings import Causes, FeatureCost, SegmentDrop, SegmentKind, Segments, Unexplained
+from driftgate.performance.result import Gain, NoEstimate, NoGain, Performance, PerformanceState
 from driftgate.store.record_parts import Figure, IntervalRecord, Part, Share
 
 
@@ -77,6 +77,19 @@ class GainRecord(IntervalRecord):
         return Gain(found.value, found.low, found.high, self.entities, self.code, self.reason)
 
 
+class EstimateRecord(IntervalRecord):
+    """What labels to come are expected to give, as in `driftgate.performance.result.Estimate`.
+
+    `code` says why there is no figure.
+    """
+
+    ref: Figure
+    entities: int
+    alike: int
+    code: NoEstimate | None
+    reason: str
+
+
 class CausesRecord(Part):
     """The drop in two parts, as in `driftgate.performance.result.Causes`; `code` says why it is not split."""
 
@@ -91,6 +104,32 @@ class CausesRecord(Part):
         """The part for a split."""
         parts = {name: IntervalRecord.copied(getattr(found, name)) for name in ("entities", "meaning")}
         return cls.copied(found, **parts)
+
+
+class FeatureCostRecord(Part):
+    """What the change of one feature costs, as in `driftgate.performance.findings.FeatureCost`."""
+
+    name: str
+    cost: IntervalRecord
+    reason: str
+
+    @classmethod
+    def of(cls, found: FeatureCost) -> Self:
+        """The part for a feature."""
+        return cls.copied(found, cost=IntervalRecord.copied(found.cost))
+
+
+class ScoreBinRecord(Part):
+    """Entities and labels of one range of scores, as in `driftgate.performance.findings.ScoreBin`."""
+
+    lower: Figure
+    upper: Figure
+    entities_ref: int
+    positives_ref: int
+    mean_score_ref: Figure
+    entities_cur: int
+    positives_cur: int
+    mean_score_cur: Figure
 
 
 class SegmentRecord(Part):
@@ -152,6 +191,9 @@ class PerformanceRecord(Part):
     gain: GainRecord | None = None
     causes: CausesRecord | None = None
     segments: SegmentsRecord | None = None
+    feature_costs: tuple[FeatureCostRecord, ...] = ()
+    score_bins: tuple[ScoreBinRecord, ...] = ()
+    estimate: EstimateRecord | None = None
 
     @model_validator(mode="after")
     def _measured_has_its_measure(self) -> Self:
@@ -209,4 +251,7 @@ class PerformanceRecord(Part):
             gain=GainRecord.copied(found.gain),
             causes=CausesRecord.of(found.causes),
             segments=SegmentsRecord.of(found.segments),
+            feature_costs=tuple(map(FeatureCostRecord.of, found.feature_costs)),
+            score_bins=tuple(map(ScoreBinRecord.copied, found.score_bins)),
+            estimate=EstimateRecord.copied(found.estimate),
         )

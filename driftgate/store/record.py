@@ -85,6 +85,12 @@ RUN_COLUMNS = {
     "target_in_spreads": "target.in_spreads",
     "drop_by_entities": "performance.causes.entities.value",
     "drop_by_meaning": "performance.causes.meaning.value",
+    "estimated_performance": "performance.estimate.value",
+    "estimated_performance_low": "performance.estimate.low",
+    "estimated_performance_high": "performance.estimate.high",
+    "waiting_cost": "waiting_cost.value",
+    "waiting_cost_low": "waiting_cost.low",
+    "waiting_cost_high": "waiting_cost.high",
 }
 """Each column of the table of runs, and the figure of `RunRecord` that it holds. New columns stand at the end."""
 
