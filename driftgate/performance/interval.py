@@ -18,6 +18,11 @@ class Interval:
         return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
 
     @property
+    def ends_text(self) -> str:
+        """The interval alone, in thousandths, such as `-0.003 to 0.120`."""
+        return f"{self.low:z.3f} to {self.high:z.3f}"
+
+    @property
     def money_text(self) -> str:
         """As money, such as `1,200 [800, 1,500]`."""
         return f"{money(self.value)} [{money(self.low)}, {money(self.high)}]"

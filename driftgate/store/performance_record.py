@@ -3,6 +3,7 @@
 As in `record_parts`, a key that came later has a default, which stands where an earlier record lacks the key.
 """
 
+import math
 from datetime import date
 from typing import Self
 
@@ -11,7 +12,7 @@ from pydantic import model_validator
 from driftgate.measures import MEASURES, Measure
 from driftgate.monitors import Monitor
 from driftgate.performance.findings import Causes, FeatureCost, SegmentDrop, SegmentKind, Segments, Unexplained
-from driftgate.performance.result import Gain, NoEstimate, NoGain, Performance, PerformanceState
+from driftgate.performance.result import Estimate, Gain, NoEstimate, NoGain, Performance, PerformanceState
 from driftgate.store.record_parts import Figure, IntervalRecord, Part, Share
 
 
@@ -89,6 +90,12 @@ class EstimateRecord(IntervalRecord):
     code: NoEstimate | None
     reason: str
 
+    @property
+    def estimate(self) -> Estimate:
+        """The estimate as it was made."""
+        found, ref = self.interval, math.nan if self.ref is None else self.ref
+        return Estimate(found.value, found.low, found.high, ref, self.entities, self.alike, self.code, self.reason)
+
 
 class CausesRecord(Part):
     """The drop in two parts, as in `driftgate.performance.result.Causes`; `code` says why it is not split."""
@@ -104,6 +111,11 @@ class CausesRecord(Part):
         """The part for a split."""
         parts = {name: IntervalRecord.copied(getattr(found, name)) for name in ("entities", "meaning")}
         return cls.copied(found, **parts)
+
+    @property
+    def causes(self) -> Causes:
+        """The split as it was found."""
+        return Causes(self.entities.interval, self.meaning.interval, self.alike, self.code, self.reason)
 
 
 class FeatureCostRecord(Part):

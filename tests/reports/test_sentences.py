@@ -365,18 +365,6 @@ def test_every_command_is_one_that_there_is() -> None:
         assert {word for word in arguments if word.startswith("--")} <= known
 
 
-@pytest.mark.parametrize(
-    ("retrain", "begins"),
-    [("simulated", "SIMULATED: the monitor only says"), ("off", "RETRAIN OFF: an event"), ("deployment", "A training")],
-)
-def test_what_a_trigger_started_is_explained(retrain: str, begins: str) -> None:
-    given = {"retrain": retrain, "model": "m"}
-    assert sentences.start_note(record(**given)).startswith(begins)
-    assert sentences.start_note(record(*CALM, **given)) == ""
-    waiting = record(performance=PENDING, target=PENDING_TARGET, **given)
-    assert ("starts when the labels" in sentences.start_note(waiting)) == (retrain == "deployment")
-
-
 def figure(run: Run, number: int) -> Figure:
     return figures_of(RunRecord.of(run))[number]
 
