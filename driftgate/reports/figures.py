@@ -84,7 +84,7 @@ def _estimated_figure(record: RunRecord, found: EstimateRecord) -> Figure:
         "It decides nothing."
     )
     ref, value = ("" if each is None else points(each) for each in (found.ref, found.value))
-    return Figure(PERFORMANCE_KEY, "The model, estimated", f"about {value} of 100", ref, text, False)
+    return Figure(PERFORMANCE_KEY, "The model, estimated", f"≈ {value} of 100", ref, text, False)
 
 
 def _waits(record: RunRecord) -> str:

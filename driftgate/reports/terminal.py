@@ -185,7 +185,7 @@ def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:z.4f}"
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -160,7 +160,8 @@ def _scores_hold(record: RunRecord) -> str:
         "better the model ranks; the closer the dots are to the dashed line, the more its probabilities come true.</p>"
         f"<div class='curves'>{charts.roc(found.score_bins, _change(found, 'auc'), label_name(record))}"
         f"{charts.calibration(found.score_bins, _change(found, 'calibration_error'), label_name(record))}</div>"
-        f"<p class='legend'><span>○ then, in its validation of {then}</span><span>● {now}</span></p></section>"
+        f"<p class='legend'><span>○ thin line: then, in its validation of {then}</span>"
+        f"<span>● thick line: {now}</span></p></section>"
     )
 
 
@@ -169,10 +170,9 @@ def _change(found: PerformanceRecord, name: str) -> str:
     item = found.measures.get(name)
     if item is None:
         return ""
-    return (
-        f"{MEASURES[name].short} {item.ref:.2f} then, {item.cur:.2f} now, a change between {item.low:+z.2f} and "
-        f"{item.high:+z.2f}"
-    )
+    short = MEASURES[name].short
+    ends = f"a change between {item.low:+z.2f} and {item.high:+z.2f}"
+    return f"{short[:1].upper()}{short[1:]} {item.ref:.2f} then, {item.cur:.2f} now, {ends}"
 
 
 def _ledger(record: RunRecord) -> str:

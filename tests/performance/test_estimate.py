@@ -57,7 +57,7 @@ def test_where_nothing_changed_it_is_what_it_was() -> None:
 
 
 def test_a_model_that_tells_nothing_is_not_made_to_look_better() -> None:
-    """The mean over 40 months of 300 entities: a curve that may only rise gives .53 on these."""
+    """The mean over 40 months of 300 entities, seeds 0 to 79: isotonic regression gives 0.55 on these."""
     found = []
     for seed in range(0, 80, 2):
         ref, cur = rows(seed, 0.0, 0.0, 300).scored, rows(seed + 1, 0.0, 0.0, 300).scored

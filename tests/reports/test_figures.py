@@ -50,7 +50,7 @@ def test_a_model_that_is_estimated_is_called_so_and_is_never_beyond_its_threshol
     found, *_ = figures(RunRecord.of(finished(performance=ESTIMATED, target=PENDING_TARGET)))
     assert (found.title, found.now, found.then, found.reached) == (
         "The model, estimated",
-        "about 80 of 100",
+        "≈ 80 of 100",
         "82",
         False,
     )

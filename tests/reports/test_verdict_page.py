@@ -95,7 +95,7 @@ def test_what_the_scores_are_worth_is_drawn_from_their_counts() -> None:
 
 def test_before_the_labels_there_is_an_estimate_with_what_it_cannot_see() -> None:
     found = shown(run(performance=ESTIMATED, target=PENDING_TARGET))
-    assert "about 80 of 100" in found.text and "An estimate before the labels come: AUC 0.80" in found.text
+    assert "≈ 80 of 100" in found.text and "An estimate before the labels come: AUC 0.80" in found.text
     assert "It cannot see whether what predicts churn_label has changed, and it decides nothing." in found.text
 
 
