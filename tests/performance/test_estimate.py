@@ -2,26 +2,32 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgate.drift.comparison import Side
+from driftgate.drift.ledger import Ledger, read_table
 from driftgate.features.entities import MonthSize
+from driftgate.features.files import write_file
 from driftgate.features.labels import LabelMonth
 from driftgate.measures import Floats, LabelKind, values_of
+from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.causes import Probabilities, month_probabilities
 from driftgate.performance.estimate import estimate_auc, estimate_of
-from driftgate.performance.evaluation_model import Rows
-from driftgate.performance.result import Estimate, NoEstimate, PerformanceState
-from driftgate.performance.scoring import measure, score_months
+from driftgate.performance.evaluation_model import Rows, fit_probe, score_with
+from driftgate.performance.result import Estimate, NoEstimate, PerformanceState, not_measured
+from driftgate.performance.scoring import Scoring, measure, score_months
 from driftgate.shared import Shared
 from tests.drift.months import ledger_of, profile_of
-from tests.performance.months import FEB, JAN, monitor, month
+from tests.performance.months import FEB, JAN, KEY, monitor, month
 from tests.performance.test_causes import FEATURES, REPLICATES, rows
 
 
@@ -151,22 +157,25 @@ def tilted(before: float, after: float) -> Callable[[Rows, Rows], Probabilities]
 # ---- months in files
 
 
-def asked(folder: Path, pending: bool = True, **changed: object) -> Estimate:
-    """January with labels, and February without; a probe of January is asked."""
-    first, (features, labels) = month(folder, JAN, seed=1), month(folder, FEB, seed=2)
+def january_and_february(
+    folder: Path, pending: bool = True, kind: LabelKind = LabelKind.BOOLEAN, **changed: object
+) -> tuple[Side, Side, Monitor, Ledger]:
+    """January with labels, and February without; and the monitor with its ledger."""
+    made = [month(folder, JAN, seed=1), month(folder, FEB, seed=2)]
     if pending:
-        labels = LabelMonth(FEB, 1500, 640, float("nan"), "pending, 42% labelled", None, None, pending=True)
-    rules = monitor(min_rows=30, **{key: value for key, value in changed.items() if key != "kind"})
-    ref, cur = (
-        Side(MonthSize(item[0].as_of, 1500, 1500), *item, profile_of(item[0])) for item in (first, (features, labels))
-    )
-    if "kind" in changed:
-        ref = replace(ref, labels=replace(ref.labels, kind=changed["kind"]))
-    ledger = ledger_of(ref.features, cur.features, rules)
+        awaited = LabelMonth(FEB, 1500, 640, float("nan"), "pending, 42% labelled", None, None, pending=True)
+        made[1] = made[1][0], awaited
+    rules = monitor(min_rows=30, **changed)
+    ref, cur = (Side(MonthSize(item[0].as_of, 1500, 1500), *item, profile_of(item[0])) for item in made)
+    ref = replace(ref, labels=replace(ref.labels, kind=kind))
+    return ref, cur, rules, ledger_of(ref.features, cur.features, rules)
+
+
+def asked(folder: Path, **given: Any) -> Estimate:
+    """What is estimated of February, by a probe of January."""
+    ref, cur, rules, ledger = january_and_february(folder, **given)
     scoring = score_months(None, rules, ref, cur, ledger, Shared(folder))
-    performance = measure(scoring, rules, ref, cur)
-    assert performance.state in (PerformanceState.PENDING, PerformanceState.MEASURED, PerformanceState.OFF)
-    return estimate_of(scoring, performance, rules, ref, cur, ledger)
+    return estimate_of(scoring, measure(scoring, rules, ref, cur), rules, ref, cur, ledger)
 
 
 def test_a_pending_month_has_an_estimate_and_the_validation_beside_it(tmp_path: Path) -> None:
@@ -186,3 +195,45 @@ def test_it_is_not_estimated_for_numbers_and_says_so(tmp_path: Path) -> None:
 
 def test_a_monitor_without_performance_has_none(tmp_path: Path) -> None:
     assert asked(tmp_path, performance="off").code is NoEstimate.OFF
+
+
+def test_a_probe_that_cannot_be_fitted_leaves_the_month_without_an_estimate_and_with_a_verdict(tmp_path: Path) -> None:
+    ref, cur, rules, ledger = january_and_february(tmp_path)
+    table = read_table(ref.features)
+    empty = pa.array([None] * table.num_rows, pa.float64())
+    # The file of the month itself is mapped into memory.
+    path = tmp_path / "without_usage.arrow"
+    write_file(path, table.set_column(table.column_names.index("usage"), "usage", empty))
+    ref = replace(ref, features=replace(ref.features, path=path))
+    scoring = score_months(None, rules, ref, cur, ledger, Shared(tmp_path))
+    performance = measure(scoring, rules, ref, cur)
+    assert performance.state is PerformanceState.PENDING
+    assert estimate_of(scoring, performance, rules, ref, cur, ledger).code is NoEstimate.NO_MODEL
+
+
+def test_a_model_of_an_earlier_month_is_estimated_by_the_labels_of_the_reference(tmp_path: Path) -> None:
+    ref, cur, rules, ledger = january_and_february(tmp_path)
+    names = tuple(item.name for item in ledger.comparable)
+    probe, model = fit_probe(ref.features, ref.labels, KEY, names)
+    old = replace(probe, trained_on=date(2023, 12, 31))
+    scores = [
+        score_with(old, model, side.features, KEY, tmp_path / f"{name}.arrow")
+        for name, side in (("ref", ref), ("cur", cur))
+    ]
+    pending = not_measured(PerformanceState.PENDING, "pending, 42% labelled")
+    scoring = Scoring(old, scores[1], scores[0], pending)
+    found = estimate_of(scoring, pending, rules, ref, cur, ledger)
+    assert found.computed and found.low < found.ref < found.high
+    without = estimate_of(replace(scoring, ref=None), pending, rules, ref, cur, ledger)
+    assert without.code is NoEstimate.NO_REFERENCE and str(JAN) in without.reason
+
+
+def test_a_large_month_is_estimated_by_a_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref, cur, rules, ledger = january_and_february(tmp_path)
+    scoring = score_months(None, rules, ref, cur, ledger, Shared(tmp_path))
+    performance = measure(scoring, rules, ref, cur)
+    whole = estimate_of(scoring, performance, rules, ref, cur, ledger)
+    monkeypatch.setattr("driftgate.performance.estimate._MOST", 250)
+    part = estimate_of(scoring, performance, rules, ref, cur, ledger)
+    assert part.entities == 250 < whole.entities and part.low < whole.value < part.high
+    assert part == estimate_of(scoring, performance, rules, ref, cur, ledger), "the same entities each time"
