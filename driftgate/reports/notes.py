@@ -28,6 +28,22 @@ def start_note(record: RunRecord) -> str:
     }.get(record.retrain, "")
 
 
+def split_note(record: RunRecord) -> str:
+    """How much of the drop comes of what the features mean, and how much of other entities; empty where not split."""
+    found = record.performance.causes if record.performance else None
+    if found is None or found.code is not None or record.performance is None:
+        return ""
+    meaning, entities = (
+        f"{part.value:z.2f} ({part.low:z.2f} to {part.high:z.2f})"
+        for part in (found.meaning.interval, found.entities.interval)
+    )
+    rule = record.performance.rule
+    return (
+        f"Of the {rule.drop_word} in {rule.unit}, {meaning} comes of what the features mean and {entities} of other "
+        "entities."
+    )
+
+
 def waiting_note(record: RunRecord) -> str:
     """What waiting a month costs; empty where that is not known, or the champion knows the change."""
     found = record.decision.waiting

@@ -12,7 +12,7 @@ from enum import StrEnum
 from driftgate.decision import HeldBack
 from driftgate.performance.result import Gain, PerformanceState
 from driftgate.reports.figures import features_needed
-from driftgate.reports.notes import estimate_note, model_note, waiting_note
+from driftgate.reports.notes import estimate_note, model_note, split_note, waiting_note
 from driftgate.reports.words import amount, is_rate, label_kind, label_name, month_name, percent
 from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record import RunRecord
@@ -88,7 +88,9 @@ def headline(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
 def explanation(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
     """The other reasons, each a sentence; empty where the headline has said all."""
     rest = [f"{text[:1].upper()}{text[1:]}." for text in _reasons(record, earlier)[1:]]
-    return " ".join([*rest, *filter(None, [waiting_note(record), model_note(record), estimate_note(record)])])
+    return " ".join(
+        [*rest, *filter(None, [note(record) for note in (split_note, waiting_note, model_note, estimate_note)])]
+    )
 
 
 def answer(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from driftgate.performance.findings import Causes
+from driftgate.performance.interval import Interval
 from driftgate.performance.result import Estimate, Gain, NoEstimate
-from driftgate.reports.notes import estimate_note, model_note, start_note, waiting_note
+from driftgate.reports.notes import estimate_note, model_note, split_note, start_note, waiting_note
 from driftgate.store.record import RunRecord
 from tests.reports.runs import ESTIMATED, PENDING, PENDING_TARGET, column, finished, measured
 
@@ -49,6 +51,14 @@ def test_an_estimate_triggers_nothing_however_low_it_is() -> None:
         for found in (lost, PENDING)
     )
     assert with_it == without
+
+
+def test_the_drop_is_split_in_figures_with_their_intervals() -> None:
+    causes = Causes(Interval(-0.001, -0.03, 0.02), Interval(0.33, 0.29, 0.37), 900)
+    found = split_note(record(performance=replace(measured(0.83, 0.5), causes=causes)))
+    words = "0.33 (0.29 to 0.37) comes of what the features mean and 0.00 (-0.03 to 0.02) of other entities."
+    assert found == f"Of the fall in AUC, {words}"
+    assert split_note(record(performance=measured(0.83, 0.5))) == split_note(record()) == ""
 
 
 def test_waiting_has_a_price_where_costs_are_known() -> None:
