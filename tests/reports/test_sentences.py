@@ -193,8 +193,9 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         Tone.ACT,
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because what "
         "predicts churn_label has changed.",
-        "Of the features, tenure and fee say less about churn_label than before. Of the fall in AUC, 0.31 (0.29 to 0.33) "
-        "comes of what the features mean and 0.01 (-0.01 to 0.03) of other entities.",
+        "Of the features, tenure and fee say less about churn_label than before. "
+        "Of the fall in AUC, 0.31 (0.29 to 0.33) comes of what the features mean and 0.01 (-0.01 to 0.03) of other "
+        "entities.",
     ),
     "triggered, with a segment that holds the drop": (
         record(*CALM, performance=replace(LOST, segments=SEGMENTS)),
