@@ -29,9 +29,13 @@ def start_note(record: RunRecord) -> str:
 
 
 def split_note(record: RunRecord) -> str:
-    """How much of the drop comes of what the features mean, and how much of other entities; empty where not split."""
+    """How much of the drop comes of what the features mean, and how much of other entities.
+
+    Empty where it is not split, or the champion knows the change.
+    """
     found = record.performance.causes if record.performance else None
-    if found is None or found.code is not None or record.performance is None:
+    known = record.held_back_code is HeldBack.CHAMPION_KNOWS
+    if known or found is None or found.code is not None or record.performance is None:
         return ""
     meaning, entities = (
         f"{part.value:z.2f} ({part.low:z.2f} to {part.high:z.2f})"

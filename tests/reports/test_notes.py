@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from driftgate.decision import History
 from driftgate.performance.findings import Causes
 from driftgate.performance.interval import Interval
 from driftgate.performance.result import Estimate, Gain, NoEstimate
 from driftgate.reports.notes import estimate_note, model_note, split_note, start_note, waiting_note
 from driftgate.store.record import RunRecord
-from tests.reports.runs import ESTIMATED, PENDING, PENDING_TARGET, column, finished, measured
+from tests.reports.runs import ESTIMATED, FEBRUARY, PENDING, PENDING_TARGET, column, finished, measured
 
 
 def record(*columns: Any, **given: Any) -> RunRecord:
@@ -59,6 +60,8 @@ def test_the_drop_is_split_in_figures_with_their_intervals() -> None:
     words = "0.33 (0.29 to 0.37) comes of what the features mean and 0.00 (-0.03 to 0.02) of other entities."
     assert found == f"Of the fall in AUC, {words}"
     assert split_note(record(performance=measured(0.83, 0.5))) == split_note(record()) == ""
+    known = History(champion_trained_on=FEBRUARY)
+    assert split_note(record(performance=replace(measured(0.83, 0.5), causes=causes), history=known)) == ""
 
 
 def test_waiting_has_a_price_where_costs_are_known() -> None:
