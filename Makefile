@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all check format lock wheel bench bench-api verdict-quality load clean
+.PHONY: help setup demo test test-all check docs format lock wheel bench bench-api verdict-quality load clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -44,6 +44,10 @@ check: setup ## Lint, format, types, layering
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+docs: setup ## Build the documentation into site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix .
