@@ -5,7 +5,10 @@ import pytest
 from tests.architecture.markdown import text_of
 from tests.end_to_end.walkthrough import STEPS, commands, follow, shown
 
-PAGES = {"docs/tutorial.md": ["shop/feature_store.yaml", "shop/features.py", "months.py"]}
+PAGES = {
+    "docs/tutorial.md": ["shop/feature_store.yaml", "shop/features.py", "months.py"],
+    "docs/how-to/flights.md": ["flights.py", "flights/feature_store.yaml", "flights/features.py"],
+}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -25,5 +28,7 @@ def test_a_shown_line_is_one_of_the_output() -> None:
 
 
 @pytest.mark.slow
-def test_the_tutorial() -> None:
-    follow(text_of("docs/tutorial.md"))
+@pytest.mark.parametrize("name", PAGES)
+def test_what_the_page_shows_is_what_the_commands_print(name: str) -> None:
+    """The flights are fetched from the package index."""
+    follow(text_of(name))
