@@ -1,6 +1,7 @@
 """Features in files: Feast's FileSources, read and joined by DuckDB in this process."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -82,6 +83,8 @@ def open_engine(store: OfflineStore) -> Iterator[DuckdbEngine]:
 
     Paths of a FileSource begin at the repository, and Feast gives them to DuckDB as they are: the block runs there.
     """
+    # Ibis about itself, which Feast's import makes Python show.
+    warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
     connection = ibis.duckdb.connect()
     before = ibis.options.default_backend
     try:
