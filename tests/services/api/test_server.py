@@ -149,6 +149,17 @@ def test_a_taken_port_is_one_plain_error(tmp_path: Path) -> None:
     assert "--port" in second
 
 
+@pytest.mark.parametrize("megabytes", [200, 400, 1000])
+def test_too_little_memory_is_one_plain_error(megabytes: int, tmp_path: Path) -> None:
+    environment = {**os.environ, "POSTGRES_HOST": str(tmp_path), "DRIFTGATE_HOME": str(tmp_path / "home")}
+    line = ["bash", "-c", f"ulimit -v {megabytes * 1024}; exec {sys.executable} -m flows.cli serve --port 0"]
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    first, *rest = done.stderr.splitlines()
+    assert first == f"ConfigurationError: this process may use {megabytes} MB of address space"
+    assert "ulimit -v" in "".join(rest) and "Traceback" not in done.stderr
+
+
 def test_too_few_files_are_one_plain_error(tmp_path: Path) -> None:
     environment = {**os.environ, "POSTGRES_HOST": str(tmp_path), "DRIFTGATE_HOME": str(tmp_path / "home")}
     for command in ("flows.cli months", "flows.cli monitor", "services.api"):

@@ -1,0 +1,67 @@
+"""What is disturbed: each command, the state that it begins with, and what it is killed under."""
+
+from dataclasses import dataclass
+
+from tests.chaos.contents import change_database
+from tests.chaos.place import Place
+
+MONTHS, USERS = 4, 700
+_LOADED, _SERVED = "loaded", "served"
+_EMPTY_ONLINE = tuple(
+    f"TRUNCATE streamflow_{view}"
+    for view in ("subs_profile_fv", "usage_agg_30d_fv", "payments_agg_90d_fv", "support_agg_90d_fv")
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A command that may be killed.
+
+    Attributes:
+        template: state that it begins with.
+        before: statements that take the template back to where the command has something to do.
+        answers: whether standard output is the same each time, as a verdict is.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    template: str = _SERVED
+    before: tuple[str, ...] = ()
+    answers: bool = False
+
+
+OPERATIONS = {
+    operation.name: operation
+    for operation in (
+        Operation("ingest", ("ingest", "data/month_003", "--as-of", "2024-04-30")),
+        Operation("profile", ("profile", "--all"), _LOADED, ("TRUNCATE month_profiles, profile_grids",)),
+        Operation("monitor", ("monitor",), answers=True),
+        Operation("train", ("train",), _LOADED),
+        Operation("retrain", ("retrain",)),
+        Operation("predict", ("predict",)),
+        Operation("materialize", ("materialize",), _LOADED, ("TRUNCATE online_views", *_EMPTY_ONLINE)),
+        Operation("backfill", ("backfill", "--reports", "none"), _LOADED),
+        Operation("serve", ("serve", "--workers", "2")),
+    )
+}
+
+
+def make_templates(place: Place, wanted: list[Operation], prefect_api: str) -> None:
+    """Make the state that each operation begins with: months loaded, and a champion trained where one is needed."""
+    from streamflow.sample import write_sample_months
+
+    write_sample_months(place.data, months=MONTHS, users=USERS, seed=1)
+    (place.data / "month_003").rename(place.base / "month_003")
+    place.clear()
+    place.run(("load",), "load", PREFECT_API_URL=prefect_api)
+    place.save(_LOADED)
+    if any(operation.template == _SERVED for operation in wanted):
+        place.run(("train", "--as-of", "2024-01-31"), "train", PREFECT_API_URL=prefect_api)
+        place.save(_SERVED)
+    (place.base / "month_003").rename(place.data / "month_003")
+    for operation in wanted:
+        place.restore(operation.template)
+        if operation.before:
+            change_database(place.home, operation.before)
+            place.end_all()
+        place.save(operation.name)
