@@ -117,7 +117,7 @@ def require_memory(megabytes: int) -> None:
     """Check that this process may use so much address space.
 
     Raises:
-        ConfigurationError: it may not; without memory, libraries end the process or fail with whatever they have to say.
+        ConfigurationError: it may not; without memory, libraries end the process, with whatever they have to say.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY and soft < megabytes * 2**20:
