@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,14 +25,19 @@ def main() -> None:
     given = _arguments()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    base = Path(tempfile.mkdtemp(prefix="driftgate-chaos-"))
-    os.environ["PREFECT_HOME"] = str(base / "prefect")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    place = Place(Path(tempfile.mkdtemp(prefix="driftgate-chaos-")))
+    os.environ["PREFECT_HOME"] = str(place.base / "prefect")
     try:
         with LocalServer() as server:
             server.wait()
-            outcomes = run(Place(base), server.url, given)
+            outcomes = run(place, server.url, given)
     finally:
-        shutil.rmtree(base, ignore_errors=True)
+        place.end_all(seconds=0)
+        if given.keep:
+            print(f"the last case is in {place.base}", file=sys.stderr)
+        else:
+            shutil.rmtree(place.base, ignore_errors=True)
     print("\n".join(table(outcomes)))
     for outcome in outcomes:
         if not outcome.recovered:
@@ -46,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--disks", type=int, default=0, help="number of cases in which a disk is full; needs root")
     parser.add_argument("--only", nargs="*", choices=[*OPERATIONS], default=[*OPERATIONS], help="operations")
     parser.add_argument("--replay", nargs="*", default=[], help="cases alone, such as monitor/postgres/17")
+    parser.add_argument("--keep", action="store_true", help="keep the folder of the last case, with its logs")
     parser.add_argument("--out", type=Path, default=Path("chaos.json"), help="file for what became of each case")
     return parser.parse_args()
 

@@ -21,9 +21,11 @@ _SECOND = re.compile(r"\d{8}-\d{6}")
 # Columns that hold moments, and Feast's descriptions, which hold them as well.
 _MOMENTS = re.compile(r"timestamp$|_timestamp$|_time$|_proto$|^materialized_intervals$|^workspace_time$")
 _CONTENT_TIMES = {"event_ts"}
+# That a training was killed is no loss: its run says so.
+_NO_KILLED = "WHERE NOT EXISTS (SELECT FROM mlflow.runs k WHERE k.run_uuid = {table}.run_uuid AND k.status IN ('KILLED', 'FAILED'))"
 _DIGITS = 9
-# Of Prefect's and PostgreSQL's own files, and of drawings by others, only the parts that are ours to promise.
-_NOT_READ = ("home/postgres/", "home/prefect/")
+# PostgreSQL's and Prefect's own files are theirs. What is in the spool is held against what was answered.
+_NOT_READ = ("home/postgres/", "home/prefect/", "home/spool/")
 _NAMES_ALONE = re.compile(r"\.pkl$|\.html$|^workspace/|input_example|MLmodel$")
 _HIDDEN = re.compile(r"(^|/)\.[^/]+-[^/]+$")
 
@@ -160,7 +162,10 @@ def _all_rows(connection: Any) -> list[tuple[str, str]]:
         ).all()
         kept = [column for column, kind in types if _is_content(column, kind)]
         listed = ", ".join(f'"{column}"' for column in kept) or "1"
-        rows = connection.exec_driver_sql(f'SELECT row_to_json(r) FROM (SELECT {listed} FROM "{schema}"."{table}") r')
+        which = _NO_KILLED.format(table=f'"{schema}"."{table}"') if schema == "mlflow" and "run_uuid" in kept else ""
+        rows = connection.exec_driver_sql(
+            f'SELECT row_to_json(r) FROM (SELECT {listed} FROM "{schema}"."{table}" {which}) r'
+        )
         found += [(name, plain(json.dumps(_rounded(row), sort_keys=True))) for row in rows.scalars()]
     return found
 

@@ -17,7 +17,7 @@ from tests.chaos.serving import Load, answered_are_logged
 
 _POLL_SECONDS = 0.02
 _HANGS_SECONDS = 600.0
-_MOST_KILLS = 3
+_MOST_KILLS = 4
 # The log of predictions has as many rows as were asked for; each of them is looked for by its id.
 _OF_LOAD = ("predictions",)
 

@@ -1,5 +1,6 @@
 """Load on the prediction service while its processes are killed: what was answered must be in the log."""
 
+import json
 import os
 import signal
 import subprocess
@@ -104,7 +105,10 @@ class Load:
 
 
 def answered_are_logged(place: Place, loads: Iterable[Load]) -> list[str]:
-    """What was answered and is not in the log, or there with another prediction or twice; other answers than 503."""
+    """What was answered and is not in the log, or there with another prediction or twice; other answers than 503.
+
+    What is in the spool counts: the next start takes it up.
+    """
     answered: dict[str, tuple[str, float]] = {}
     found, seen = [], {}
     for load in loads:
@@ -114,6 +118,9 @@ def answered_are_logged(place: Place, loads: Iterable[Load]) -> list[str]:
         if name in seen:
             found.append(f"{name} is in the log twice")
         seen[name] = (user, probability)
+    for path in (place.home / "spool").rglob("*.jsonl"):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        seen |= {row["request_id"]: (row["entity_key"], row["probability"]) for row in rows}
     missing = [name for name in answered if name not in seen]
     wrong = [name for name, answer in answered.items() if name in seen and seen[name] != answer]
     if missing:

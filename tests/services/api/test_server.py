@@ -149,7 +149,7 @@ def test_a_taken_port_is_one_plain_error(tmp_path: Path) -> None:
     assert "--port" in second
 
 
-@pytest.mark.parametrize("megabytes", [200, 400, 1000])
+@pytest.mark.parametrize("megabytes", [200, 400, 1000, 2000])
 def test_too_little_memory_is_one_plain_error(megabytes: int, tmp_path: Path) -> None:
     environment = {**os.environ, "POSTGRES_HOST": str(tmp_path), "DRIFTGATE_HOME": str(tmp_path / "home")}
     line = ["bash", "-c", f"ulimit -v {megabytes * 1024}; exec {sys.executable} -m flows.cli serve --port 0"]
