@@ -16,7 +16,7 @@ from pathlib import Path
 from flows.runtime.local_server import LocalServer
 from flows.runtime.progress import tracked
 from tests.chaos.disks import FOLDERS, can_be_made
-from tests.chaos.kills import Case, Outcome, Runs, all_cases
+from tests.chaos.kills import AT_ONCE, AWAY, Case, Outcome, Runs, all_cases
 from tests.chaos.operations import OPERATIONS, Operation, make_templates
 from tests.chaos.place import Place
 
@@ -26,7 +26,7 @@ def main() -> None:
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    place = Place(Path(tempfile.mkdtemp(prefix="driftgate-chaos-")))
+    place = Place(given.folder.resolve() if given.folder else Path(tempfile.mkdtemp(prefix="driftgate-chaos-")))
     os.environ["PREFECT_HOME"] = str(place.base / "prefect")
     try:
         with LocalServer() as server:
@@ -34,9 +34,7 @@ def main() -> None:
             outcomes = run(place, server.url, given)
     finally:
         place.end_all(seconds=0)
-        if given.keep:
-            print(f"the last case is in {place.base}", file=sys.stderr)
-        else:
+        if not given.folder:
             shutil.rmtree(place.base, ignore_errors=True)
     print("\n".join(table(outcomes)))
     for outcome in outcomes:
@@ -52,7 +50,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--disks", type=int, default=0, help="number of cases in which a disk is full; needs root")
     parser.add_argument("--only", nargs="*", choices=[*OPERATIONS], default=[*OPERATIONS], help="operations")
     parser.add_argument("--replay", nargs="*", default=[], help="cases alone, such as monitor/postgres/17")
-    parser.add_argument("--keep", action="store_true", help="keep the folder of the last case, with its logs")
+    parser.add_argument(
+        "--folder", type=Path, help="keep the last case there, and what later runs need not prepare again; a short path"
+    )
     parser.add_argument("--out", type=Path, default=Path("chaos.json"), help="file for what became of each case")
     return parser.parse_args()
 
@@ -67,24 +67,30 @@ def run(place: Place, prefect_api: str, given: argparse.Namespace) -> list[Outco
         runs.undisturbed(operation)
     outcomes: list[Outcome] = []
     for case in tracked(cases or planned(runs, wanted, given), "cases", str):
-        if case.role in FOLDERS or cases or sum(outcome.kills for outcome in outcomes) < given.kills:
+        if case.role in (*FOLDERS, AWAY, AT_ONCE) or cases or sum(outcome.kills for outcome in outcomes) < given.kills:
             outcomes.append(runs.run(case))
             report(outcomes, given)
     return outcomes
 
 
 def planned(runs: Runs, wanted: Sequence[Operation], given: argparse.Namespace) -> list[Case]:
-    """Cases for as many kills, of which a case has two on the average; before them full disks, where they can be."""
+    """Cases for as many kills, of which a case has two on the average.
+
+    Before them come a database that stays away, commands at once, and full disks, where they can be made.
+    """
     known = {operation.name: runs.undisturbed(operation) for operation in wanted}
     filled = {
         name: [role for role, size in found.growth.items() if size > 0 or role in ("full home", "full tmp")]
         for name, found in known.items()
+        if not OPERATIONS[name].beside
     }
     disks = given.disks if can_be_made() else 0
     if disks < given.disks:
         logging.warning("no disk is full in this run: only root may mount one")
-    lives = {name: found.lives for name, found in known.items()}
-    return [*islice(all_cases(filled, given.seed), disks), *islice(all_cases(lives, given.seed), given.kills)]
+    lives = {name: found.lives for name, found in known.items() if not OPERATIONS[name].beside}
+    special = [Case("serve", AWAY, given.seed)] if "serve" in known else []
+    special += [Case(name, AT_ONCE, given.seed) for name in known if OPERATIONS[name].beside]
+    return [*special, *islice(all_cases(filled, given.seed), disks), *islice(all_cases(lives, given.seed), given.kills)]
 
 
 def report(outcomes: Sequence[Outcome], given: argparse.Namespace) -> None:

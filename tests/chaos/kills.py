@@ -1,5 +1,6 @@
 """A case: an operation is killed at random moments, once or a few times, and then run again undisturbed."""
 
+import pickle
 import signal
 import subprocess
 import time
@@ -9,6 +10,8 @@ from random import Random
 
 import psutil
 
+from driftgate.database import keeper
+from driftgate.database.keeper import only_one
 from tests.chaos.contents import Contents, broken_files, read_contents, unfinished_runs
 from tests.chaos.disks import FOLDERS, LEAST_ROOM, full_disk, used
 from tests.chaos.operations import OPERATIONS, Operation
@@ -18,6 +21,8 @@ from tests.chaos.serving import Load, answered_are_logged
 _POLL_SECONDS = 0.02
 _HANGS_SECONDS = 600.0
 _MOST_KILLS = 4
+AWAY, AT_ONCE = "postgres away", "at once"
+_AWAY_SECONDS = 60.0
 # The log of predictions has as many rows as were asked for; each of them is looked for by its id.
 _OF_LOAD = ("predictions",)
 
@@ -91,9 +96,12 @@ class Runs:
         self._known: dict[str, Undisturbed] = {}
 
     def undisturbed(self, operation: Operation) -> Undisturbed:
-        """How an operation goes; it runs twice at the first call."""
+        """How an operation goes; it runs twice at the first call, unless a file in the folder has it."""
         if operation.name not in self._known:
-            self._known[operation.name] = self._measure(operation)
+            kept = self.place.base / f"undisturbed-{operation.name}.pickle"
+            if not kept.exists():
+                kept.write_bytes(pickle.dumps(self._measure(operation)))
+            self._known[operation.name] = pickle.loads(kept.read_bytes())
         return self._known[operation.name]
 
     def _measure(self, operation: Operation) -> Undisturbed:
@@ -101,9 +109,15 @@ class Runs:
         before = used(self.place)
         seconds, lives, first = self._watch(operation)
         growth = {folder: size - before[folder] for folder, size in used(self.place).items()}
+        self._one_by_one(operation)
         once = self._contents(operation)
         _, _, second = self._watch(operation)
+        self._one_by_one(operation)
         return Undisturbed(seconds, lives, growth, once, self._contents(operation), (first, second))
+
+    def _one_by_one(self, operation: Operation) -> None:
+        for arguments in operation.beside:
+            self.place.run(arguments, "undisturbed", PREFECT_API_URL=self._prefect_api)
 
     def _watch(self, operation: Operation) -> tuple[float, dict[str, tuple[float, float]], str]:
         """Run it, and see which processes are there when."""
@@ -132,15 +146,24 @@ class Runs:
         expected, outcome = self.undisturbed(operation), Outcome(str(case))
         begun = time.monotonic()
         self.place.restore(operation.name)
+        open_before = unfinished_runs(self.place, self._prefect_api)
         own_prefect = case.role in ("prefect", "full home") or random.random() < 0.25
-        if case.role in FOLDERS:
+        loads: list[Load] = []
+        if case.role == AT_ONCE:
+            self._at_once(operation, outcome)
+        elif case.role == AWAY:
+            loads = [self._without_database(operation, outcome)]
+        elif case.role in FOLDERS:
             loads = self._on_full_disk(operation, case, random, own_prefect, outcome)
         else:
             loads = self._killed(operation, case, random, own_prefect, outcome)
-        loads += self._again(operation, own_prefect, expected, outcome)
+        if case.role != AT_ONCE:
+            loads += self._again(operation, own_prefect, expected, outcome)
         if loads:
             outcome.lost += answered_are_logged(self.place, loads)
         self._compare(operation, expected, outcome)
+        if left := unfinished_runs(self.place, self._prefect_api) - open_before:
+            outcome.left.append(f"{left} runs of Prefect have not ended")
         outcome.seconds = time.monotonic() - begun
         return outcome
 
@@ -151,8 +174,6 @@ class Runs:
         extra = [line for line in differences if " is too much: " in line and line.startswith("files ")]
         outcome.left += extra
         outcome.lost += [line for line in differences if line not in extra]
-        if left := unfinished_runs(self.place):
-            outcome.left.append(f"{left} runs of Prefect have not ended")
 
     def _killed(
         self, operation: Operation, case: Case, random: Random, own_prefect: bool, outcome: Outcome
@@ -164,6 +185,35 @@ class Runs:
             loads += [load] if load else []
             outcome.lost += broken_files(self.place)
         return loads
+
+    def _at_once(self, operation: Operation, outcome: Outcome) -> None:
+        """Run several commands at the same time, each with a Prefect server of its own on the same history."""
+        lines = (operation.arguments, *operation.beside)
+        running = [self.place.start(line, f"once-{number}") for number, line in enumerate(lines)]
+        for number, (line, process) in enumerate(zip(lines, running, strict=True)):
+            hangs = _ended(process)
+            outcome.ends.append(f"{process.returncode} of {line[0]}")
+            if hangs or process.returncode != 0:
+                outcome.lost.append(f"{' '.join(line)}: {outcome.ends[-1]}: {self.place.errors(f'once-{number}', 800)}")
+        outcome.left += [f"a process: {line}" for line in self.place.end_all()]
+
+    def _without_database(self, operation: Operation, outcome: Outcome) -> Load:
+        """Kill the server under load, and keep whoever restarts it waiting."""
+        process = self._start(operation, "disturbed", own_prefect=True)
+        load = Load(self.place, process, seconds=_AWAY_SECONDS + 30)
+        while not load.answered and process.poll() is None:
+            time.sleep(0.1)
+        with only_one(keeper.Place(str(self.place.home / "postgres"), "")):
+            outcome.kills += any(_kill_process(found, whole=True) for found in self.place.role("postgres", process.pid))
+            time.sleep(_AWAY_SECONDS)
+            before, refused = len(load.answered), load.refused.get(503, 0)
+        load.end()
+        if len(load.answered) == before or not refused:
+            outcome.lost.append(
+                f"{len(load.answered) - before} predictions after it was back, {refused} refusals before"
+            )
+        self._note_end(process, _ended(process), f"the server was away for {_AWAY_SECONDS:.0f} s", outcome)
+        return load
 
     def _on_full_disk(
         self, operation: Operation, case: Case, random: Random, own_prefect: bool, outcome: Outcome

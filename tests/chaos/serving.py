@@ -31,8 +31,9 @@ class Load:
 
     port = free_port()
 
-    def __init__(self, place: Place, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, place: Place, process: "subprocess.Popen[bytes]", seconds: float = _LOAD_SECONDS) -> None:
         """Begin; returns at once."""
+        self._seconds = seconds
         self.answered: dict[str, tuple[str, float]] = {}
         self.refused: dict[int, int] = {}
         self._place = place
@@ -72,7 +73,7 @@ class Load:
         deadline = time.monotonic() + _READY_SECONDS
         while self._process.poll() is None and not self._is_ready() and time.monotonic() < deadline:
             time.sleep(0.1)
-        end = time.monotonic() + _LOAD_SECONDS
+        end = time.monotonic() + self._seconds
         callers = [threading.Thread(target=self._call, args=(number, end)) for number in range(_CALLERS)]
         for caller in callers:
             caller.start()
