@@ -20,7 +20,7 @@ from tests.chaos.serving import Load, answered_are_logged
 
 _POLL_SECONDS = 0.02
 _HANGS_SECONDS = 600.0
-_MOST_KILLS = 4
+_MOST_KILLS = 8
 AWAY, AT_ONCE = "postgres away", "at once"
 _AWAY_SECONDS = 60.0
 # The log of predictions has as many rows as were asked for; each of them is looked for by its id.
@@ -130,7 +130,7 @@ class Runs:
             for role in {role_of(found) for found in self.place.processes()} | {"main"}:
                 if role is not None:
                     lives[role] = (lives.get(role, (since, since))[0], since)
-            time.sleep(0.1)
+            time.sleep(0.3)
         seconds = time.monotonic() - begun
         if load is not None:
             load.require_answers(self.place.errors("undisturbed"))

@@ -67,13 +67,28 @@ def test_sigterm_under_load_loses_no_prediction_and_logs_are_json(command: Start
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_held_up_for_a_while_is_not_replaced(command: Start) -> None:
+    started = command("--workers", "2")
+    workers = workers_of(started)
+    os.kill(workers[0], signal.SIGSTOP)
+    time.sleep(8)
+    os.kill(workers[0], signal.SIGCONT)
+    time.sleep(2)
+    assert workers_of(started) == workers
+
+
+def workers_of(started: Command) -> list[int]:
+    """The process ids of the workers of a service."""
+    children = psutil.Process(started.process.pid).children()
+    return [child.pid for child in children if "spawn_main" in str(child.cmdline())]
+
+
+@pytest.mark.slow
 def test_several_workers_report_their_sum(command: Start, month: Month) -> None:
     started = command("--workers", "2")
     body = {"user_id": month.users[0]}
     deadline = time.monotonic() + 120
-    workers = [
-        child.pid for child in psutil.Process(started.process.pid).children() if "spawn_main" in str(child.cmdline())
-    ]
+    workers = workers_of(started)
     assert len(workers) == 2
 
     def ready() -> bool:
