@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -65,6 +66,19 @@ def end_on_signals(*, keep_logging: bool = False) -> None:
     threading.Thread(target=_listen, name="signals", daemon=True).start()
     # Those that `become` blocked come now.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
+
+
+def import_beside(module: str) -> None:
+    """Begin to import a slow module in a thread, while this one waits for something else.
+
+    An error is left to the import statement that follows: the thread says nothing.
+    """
+
+    def load() -> None:
+        with contextlib.suppress(Exception):
+            import_module(module)
+
+    threading.Thread(target=load, name=f"import of {module}", daemon=True).start()
 
 
 def end_with_parent(parent: int, then: Callable[[], None]) -> None:

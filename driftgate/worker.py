@@ -2,7 +2,8 @@
 
 Feast and Evidently each take seconds of one core to import. Each gets a process of its own that is started first and
 asked last, so that they import beside each other and beside everything else. The processes talk in pickles over their
-standard streams with the parent that started them, and with nobody else.
+standard streams with the parent that started them, and with nobody else. Where a process that has the package imported
+already lends forks (`driftgate.warm`), one of these takes the place of a new process.
 """
 
 import gc
@@ -13,35 +14,32 @@ import sys
 import threading
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from driftgate.errors import DriftgateError
 from driftgate.process import end_with_parent
 from driftgate.scratch import remove_of_dead_owner, worker_environment
+from driftgate.warm import Fork, borrow
 
 
 class Worker:
     """A running process. Use as a context manager; calls from several threads are served in turn."""
 
-    def __init__(self, module: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, module: str, environment: Mapping[str, str] | None = None, lender: Path | None = None) -> None:
         """Start the process; returns at once, while it imports `module`.
 
         Args:
             module: dotted name of the module that is slow to import.
             environment: variables to add to those of this process.
+            lender: socket of a process that may have the module imported already, see `warm.borrow`.
         """
         self.module = module
         self._lock = threading.Lock()
-        # -P: the working directory may hold a file that is called like a package.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "driftgate.worker", module, str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **worker_environment(), **(environment or {})},
-            # A terminal's Ctrl-C goes to this process alone, which then ends the child in good order.
-            start_new_session=True,
-        )
+        variables = {**os.environ, **worker_environment(), **(environment or {})}
+        fork = borrow(lender, module, variables) if lender else None
+        self._process: Fork | subprocess.Popen[bytes] = fork or _start(module, variables)
 
     @property
     def pid(self) -> int:
@@ -104,12 +102,28 @@ class Worker:
         self.close()
 
 
-def _serve(module: str, calls: BinaryIO, answers: BinaryIO) -> None:
+def _start(module: str, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    # -P: the working directory may hold a file that is called like a package.
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "driftgate.worker", module, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=variables,
+        # A terminal's Ctrl-C goes to this process alone, which then ends the child in good order.
+        start_new_session=True,
+    )
+
+
+def _import(module: str) -> None:
     # Importing allocates a great many objects that all stay; collecting among them costs a sixth of the time.
     gc.disable()
     import_module(module)
     gc.enable()
     gc.freeze()
+
+
+def serve(calls: BinaryIO, answers: BinaryIO) -> None:
+    """Answer calls until their stream is closed."""
     while True:
         try:
             function, arguments = pickle.load(calls)
@@ -136,7 +150,8 @@ def main() -> None:
     end_with_parent(int(sys.argv[2]), _parent_is_gone)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    _serve(sys.argv[1], sys.stdin.buffer, answers)
+    _import(sys.argv[1])
+    serve(sys.stdin.buffer, answers)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,20 @@ from driftgate.drift.report import DrawnReport
 from driftgate.monitors import Monitor
 from driftgate.worker import Worker
 
+ADAPTER = "driftgate.drift.evidently_adapter"
+"""The module that imports Evidently."""
+
 
 class DriftWorker(Worker):
     """A process that draws reports."""
 
-    def __init__(self) -> None:
-        """Start the process and return at once, while it imports Evidently."""
-        super().__init__("driftgate.drift.evidently_adapter")
+    def __init__(self, lender: Path | None = None) -> None:
+        """Start the process and return at once, while it imports Evidently.
+
+        Args:
+            lender: socket of a process that may have it imported already.
+        """
+        super().__init__(ADAPTER, lender=lender)
 
     def draw(
         self,

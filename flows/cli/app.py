@@ -12,7 +12,7 @@ import typer
 
 from driftgate.errors import DriftgateError, UsageError
 from driftgate.pairs import parse_as_of
-from driftgate.process import leave, limited_memory, noted_signal, require_files
+from driftgate.process import import_beside, leave, limited_memory, noted_signal, require_files
 from flows.cli import backtest as backtest_commands
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
@@ -65,6 +65,8 @@ def monitor(
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
     start_workers(runtime)
+    # The plan waits for the feature process.
+    import_beside("flows.monitor")
     plan = resolve_plan(runtime, request)
     prepare(runtime, plan)
     from flows.monitor import monitor_planned

@@ -23,6 +23,7 @@ from driftgate.profiles.landing import Landing
 from driftgate.profiles.store import has_profiles
 from driftgate.scratch import scratch_folder
 from driftgate.settings import Settings
+from driftgate.warm import evidently_socket
 from driftgate.worker import Worker
 
 W = TypeVar("W", bound=Worker)
@@ -136,7 +137,7 @@ def feature_worker(parameters: ConnectionParameters, joins: bool = True) -> Feat
 
 def drift_worker() -> DriftWorker:
     """The process that draws reports, started at the first call and kept until this process ends."""
-    return _kept(None, DriftWorker)
+    return _kept(None, lambda: DriftWorker(evidently_socket(Settings.load().driftgate_home)))
 
 
 def _kept(key: ConnectionParameters | None, start: Callable[[], W]) -> W:

@@ -198,7 +198,7 @@ def _evidently(port: Port, variables: dict[str, str]) -> Part:
         name="evidently",
         title="Evidently",
         about="runs over time",
-        command=python("services.evidently.serve", "--host", HOST, "--port", str(port.number)),
+        command=python("services.evidently.serve", "--host", HOST, "--port", str(port.number), "--lend"),
         environment=variables,
         port=port,
         ready=lambda: answers(f"{port.address}/api/version") is not None,

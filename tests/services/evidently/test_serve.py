@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from driftgate.drift.worker import DriftWorker
+from driftgate.errors import DriftgateError
 from driftgate.reports.index import write_index
 from driftgate.reports.workspace import add_snapshot, delete_snapshot, project_id, snapshot_id
+from driftgate.warm import evidently_socket
 from tests.browser import chromium
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, finished
 from tests.reports.snapshots import snapshot_text
@@ -25,8 +30,7 @@ PROJECT = f"/api/projects/{project_id('churn')}"
 
 # Prints what it would send elsewhere: a connection to anything but this machine is an error, and none is tried.
 SERVE = """
-import socket, sys
-from pathlib import Path
+import socket
 
 connect = socket.socket.connect
 
@@ -37,11 +41,9 @@ def only_here(self, address):
     return connect(self, address)
 
 socket.socket.connect = only_here
-import uvicorn
-from services.evidently.serve import create_app
+from services.evidently.serve import main
 
-app = create_app(Path(sys.argv[1]), Path(sys.argv[2]))
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[3]), log_level="error")
+main()
 """
 
 
@@ -53,6 +55,7 @@ class Ui:
     workspace: Path
     reports: Path
     log: Path
+    process: "subprocess.Popen[bytes]"
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, bytes]:
         """Status and body."""
@@ -88,13 +91,20 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = int(taken.getsockname()[1])
-    place = Ui(f"http://127.0.0.1:{port}", folder / "workspace", folder / "reports", folder / "log")
-    # The setting has the prefix of Evidently's own.
-    environment = {**os.environ, "EVIDENTLY_WORKSPACE": str(place.workspace), "HOME": "/nonexistent"}
+    workspace, reports, said = folder / "workspace", folder / "reports", folder / "log"
+    environment = {
+        **os.environ,
+        # The setting has the prefix of Evidently's own.
+        "EVIDENTLY_WORKSPACE": str(workspace),
+        "REPORT_DIR": str(reports),
+        "DRIFTGATE_HOME": str(folder),
+        "HOME": "/nonexistent",
+    }
     environment.pop("DO_NOT_TRACK", None)
-    command = [sys.executable, "-W", "ignore", "-c", SERVE, place.workspace, place.reports, str(port)]
-    with place.log.open("w") as log:
+    command = [sys.executable, "-W", "ignore", "-c", SERVE, "--lend", "--port", str(port)]
+    with said.open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    place = Ui(f"http://127.0.0.1:{port}", workspace, reports, said, process)
     snapshot_text()
     place.wait_for(lambda: process.poll() is not None or place.ask("/api/version")[0] == 200)
     yield place
@@ -172,3 +182,22 @@ def test_the_page_needs_nothing_from_elsewhere(ui: Ui) -> None:
 def test_it_reports_to_nobody(ui: Ui) -> None:
     ui.ask("/api/projects")
     assert "connects to" not in ui.log.read_text()
+
+
+def test_commands_draw_in_forks_of_it(ui: Ui) -> None:
+    lender = evidently_socket(ui.log.parent)
+    with DriftWorker(lender) as lent, DriftWorker(lender) as second, DriftWorker() as own:
+        parents = [psutil.Process(worker.pid).ppid() for worker in (lent, second, own)]
+        assert parents[2] == os.getpid() not in parents[:2]
+        loaded = "driftgate.drift.report:METHODS"
+        with pytest.raises(DriftgateError, match="ended"):
+            lent.call(loaded, "not to be called")
+    assert ui.ask("/api/version")[0] == 200
+
+
+def test_where_its_page_dies_it_ends_and_where_it_is_killed_its_page_ends(ui: Ui) -> None:
+    """The last of this file: what starts it again finds the port free."""
+    (page,) = psutil.Process(ui.process.pid).children()
+    page.kill()
+    assert ui.process.wait(timeout=60) == signal.SIGKILL
+    assert not evidently_socket(ui.log.parent).exists()

@@ -1,0 +1,165 @@
+"""A process that is imported once lends forks: to the same user and code alone, and none outlives who borrowed it."""
+
+import os
+import shutil
+import signal
+import socket as sockets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import pytest
+
+from driftgate.errors import DriftgateError
+from driftgate.warm import AVAILABLE, borrow, evidently_socket
+from driftgate.worker import Worker
+
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason="forks are lent on Linux alone")
+
+LENDER = """
+import os, sys
+from pathlib import Path
+from driftgate.warm import Lender
+from driftgate.worker import serve
+import numpy
+lender = Lender(Path(sys.argv[1]), "tests.lent")
+print("ready", flush=True)
+lender.run(0, serve)
+"""
+
+
+@pytest.fixture
+def socket(tmp_path: Path) -> Iterator[Path]:
+    """The socket of a running lender, at a path that is longer than the address of a socket may be."""
+    path = tmp_path / ("long" * 40) / "lender.sock"
+    path.parent.mkdir()
+    with running(path):
+        yield path
+
+
+@contextmanager
+def running(path: Path) -> Iterator[Path]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", LENDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    try:
+        yield path
+    finally:
+        process.communicate()
+    assert process.returncode == 0
+
+
+def test_a_fork_works_as_a_process_of_its_own_does(
+    socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OF_CALLER", "yes")
+    with Worker("tests.lent", {"ADDED": "too"}, socket) as first, Worker("tests.lent", lender=socket) as second:
+        assert first.alive
+        seen = first.call("tests.lent:seen")
+        assert (seen["caller"], seen["added"], seen["folder"]) == ("yes", "too", str(tmp_path))
+        assert second.call("tests.lent:seen")["added"] is None
+        # No child of the lender, whose supervisor would end it, and no member of its group.
+        assert seen["session"] == seen["pid"] == first.pid != second.pid
+        assert first.call("tests.lent:draw") != second.call("tests.lent:draw")
+        first.call("tests.lent:say", "to standard error")
+    printed = capfd.readouterr()
+    assert printed.err == "to standard error\n"
+    assert printed.out == ""
+    assert not first.alive
+    while psutil.pid_exists(first.pid):
+        time.sleep(0.05)
+
+
+def test_an_error_is_raised_as_it_was_and_an_end_is_told(socket: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Worker("tests.lent", lender=socket) as worker:
+        with pytest.raises(DriftgateError, match="planted"):
+            worker.call("tests.lent:fail")
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(DriftgateError, match=r"the process for tests\.lent ended"):
+            worker.call("tests.lent:seen")
+    with Worker("tests.lent", lender=socket) as worker, pytest.raises(DriftgateError, match="ended"):
+        worker.call("tests.lent:no_such_function")
+    assert "AttributeError" in capfd.readouterr().err
+
+
+def test_a_fork_ends_with_the_process_that_borrowed_it_also_in_the_midst_of_a_call(socket: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from driftgate.worker import Worker\n"
+        "worker = Worker('tests.lent', lender=Path(sys.argv[1])); print(worker.pid, flush=True)\n"
+        "worker.call('tests.lent:sleep')"
+    )
+    borrower = subprocess.Popen([sys.executable, "-c", script, str(socket)], stdout=subprocess.PIPE, text=True)
+    assert borrower.stdout is not None
+    fork = psutil.Process(int(borrower.stdout.readline()))
+    borrower.kill()
+    borrower.communicate()
+    fork.wait(timeout=60)
+
+
+@pytest.mark.parametrize("other", ["code", "module"])
+def test_another_code_or_module_gets_no_fork_but_a_process_of_its_own(
+    socket: Path, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if other == "code":
+        monkeypatch.setattr("driftgate.warm.code_version", lambda: "another")
+    module = "tests.lent" if other == "code" else "json"
+    assert borrow(socket, module, os.environ) is None
+    with Worker(module, lender=socket) as worker:
+        assert worker.call("json:loads", "[1]") == [1]
+        assert psutil.Process(worker.pid).ppid() == os.getpid()
+
+
+def test_where_nobody_listens_there_is_no_fork(tmp_path: Path, socket: Path) -> None:
+    assert borrow(tmp_path / "none.sock", "json", {}) is None
+    left_behind = shutil.copy(__file__, tmp_path / "file.sock")
+    assert borrow(Path(left_behind), "json", {}) is None
+    assert (socket.stat().st_mode & 0o777) == 0o600
+    assert evidently_socket(tmp_path).parent == tmp_path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_another_user_gets_nothing(tmp_path: Path) -> None:
+    with TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with running(Path(folder) / "lender.sock") as socket:
+            assert as_nobody(socket) == "PermissionError"
+            # Where the mode of the file were another, the kernel's word would still decide.
+            socket.chmod(0o666)
+            assert as_nobody(socket) == "closed"
+
+
+def as_nobody(socket: Path) -> str:
+    """What a process of another user finds at the socket: the name of an error, or "closed" without an answer."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.setuid(65534)
+        try:
+            with sockets.socket(sockets.AF_UNIX) as connection:
+                connection.connect(str(socket))
+                found = "closed" if connection.recv(1) == b"" else "answered"
+        except OSError as error:
+            found = type(error).__name__
+        os.write(writing, found.encode())
+        os._exit(0)
+    os.close(writing)
+    os.wait()
+    with os.fdopen(reading) as pipe:
+        return pipe.read()
+
+
+def test_a_caller_that_says_nothing_does_not_keep_others_waiting(socket: Path) -> None:
+    with sockets.socket(sockets.AF_UNIX) as silent:
+        folder = os.open(socket.parent, os.O_RDONLY)
+        silent.connect(f"/proc/self/fd/{folder}/{socket.name}")
+        os.close(folder)
+        time.sleep(0.1)
+        with Worker("tests.lent", lender=socket) as worker:
+            assert worker.call("tests.lent:seen")["pid"] == worker.pid
