@@ -94,6 +94,8 @@ class Runs:
         self.place = place
         self._prefect_api = prefect_api
         self._known: dict[str, Undisturbed] = {}
+        # How long each operation takes by now, in parts of what it took undisturbed: machines are busy at times.
+        self._pace: dict[str, float] = {}
 
     def undisturbed(self, operation: Operation) -> Undisturbed:
         """How an operation goes; it runs twice at the first call, unless a file in the folder has it."""
@@ -181,6 +183,7 @@ class Runs:
         loads = []
         for _ in range(random.randint(1, _MOST_KILLS)):
             moment, whole = _moment(random, self.undisturbed(operation).lives[case.role]), random.random() < 0.5
+            moment *= self._pace.get(operation.name, 1.0)
             load = self._disturbed(operation, case, moment, whole, own_prefect, outcome)
             loads += [load] if load else []
             outcome.lost += broken_files(self.place)
@@ -241,6 +244,8 @@ class Runs:
         killed = self._kill(case.role, process, begun + moment, whole)
         outcome.kills += killed
         hangs = _ended(process)
+        if not killed:
+            self._pace[operation.name] = (time.monotonic() - begun) / self.undisturbed(operation).seconds
         if load is not None:
             load.end()
         self._note_end(process, hangs, f"killed at {moment:.2f} s" if killed else "not met", outcome)
@@ -266,9 +271,11 @@ class Runs:
 
     def _again(self, operation: Operation, own_prefect: bool, expected: Undisturbed, outcome: Outcome) -> list[Load]:
         """The undisturbed run after the kills."""
+        begun = time.monotonic()
         process = self._start(operation, "again", own_prefect)
         load = self._load(operation, process)
         hangs = _ended(process)
+        self._pace[operation.name] = (time.monotonic() - begun) / expected.seconds
         errors = self.place.errors("again", 800)
         if load is not None:
             outcome.lost += load.faults()
