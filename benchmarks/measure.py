@@ -52,23 +52,30 @@ def measure(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}; see {log}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, peak.mib)
+    return Cost(wall, usage.ru_utime + usage.ru_stime + sum(peak.lent.values()), peak.mib)
 
 
 class _Peak(threading.Thread):
-    """Samples the memory of a process tree."""
+    """Samples the memory of a process tree, and of what was forked for it elsewhere in the meantime."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.mib = 0.0
+        self.lent: dict[int, float] = {}
+        """CPU seconds of each process that was forked for this one, and which nobody else counts."""
         self._pid = pid
+        self._started = time.time()
         self._done = threading.Event()
 
     def run(self) -> None:
         while not self._done.wait(_SAMPLE_SECONDS):
             try:
                 root = psutil.Process(self._pid)
-                total = sum(_unshared(item) for item in [root, *root.children(recursive=True)])
+                lent = [item for item in psutil.Process(1).children() if item.create_time() > self._started]
+                total = sum(_unshared(item) for item in [root, *root.children(recursive=True), *lent])
+                for item in lent:
+                    times = item.cpu_times()
+                    self.lent[item.pid] = times.user + times.system
             except psutil.NoSuchProcess:
                 continue
             self.mib = max(self.mib, total / _MIB)

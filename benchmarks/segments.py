@@ -12,7 +12,7 @@ import numpy as np
 
 from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.result import Segment, SegmentKind, Segments
+from driftgate.performance.findings import Segment, SegmentKind, Segments
 from driftgate.performance.segments import Candidate, find_segments
 
 RATE = 0.01

@@ -8,7 +8,8 @@ from enum import StrEnum
 from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
-from driftgate.performance.result import Gain, Interval, Performance, PerformanceState, money, not_measured
+from driftgate.performance.interval import Interval, money
+from driftgate.performance.result import Gain, Performance, PerformanceState, not_measured
 
 PERFORMANCE_KEY = "performance_drop"
 """The key of the threshold of the signal that the model gives; its name says the measure."""

@@ -125,7 +125,7 @@ def lock_or_none(path: Path, flags: int) -> int | None:
         OSError: it cannot be opened or locked for another reason.
     """
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, flags, 0o600)
     except FileNotFoundError:
         return None
     try:

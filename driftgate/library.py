@@ -23,7 +23,7 @@ from driftgate.performance.result import Performance, PerformanceState, not_meas
 from driftgate.performance.tables import GivenTable, performance_of
 from driftgate.profiles.build import measure_features
 from driftgate.reports.text import causes_text, segments_text
-from driftgate.store.record_parts import PerformanceRecord
+from driftgate.store.performance_record import PerformanceRecord
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,6 +24,7 @@ LARGEST_LABEL = 1e30
 """Trees add up single-precision numbers, so that a numeric label beyond this can be neither learnt nor measured."""
 
 _BINS = 10
+_TENTH = 0.1
 _SMALLEST = 1e-15
 # Probabilities of many classes add up to 1 but for rounding.
 _ROUNDING = 1e-6
@@ -157,6 +158,25 @@ def _half_ranks(values: Floats, scores: Floats) -> Floats:
     """How many of the sorted values are below each score, equal ones half."""
     ranks: Floats = (np.searchsorted(values, scores, "left") + np.searchsorted(values, scores, "right")) / 2
     return ranks
+
+
+def _top_tenth_recall(labels: Floats, scores: Floats) -> Weighted:
+    """Share of the positives that is among the tenth with the highest scores; equal scores are shared out evenly."""
+    order = np.argsort(-scores, kind="stable")
+    labels, scores = labels[order], scores[order]
+    starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
+
+    def weighted(weights: Floats) -> Floats:
+        weights = weights[:, order]
+        everyone = np.add.reduceat(weights, starts, axis=1)
+        positive = np.add.reduceat(weights * labels, starts, axis=1)
+        room = _TENTH * everyone.sum(axis=1, keepdims=True) - (np.cumsum(everyone, axis=1) - everyone)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inside = np.where(everyone > 0, np.clip(room / everyone, 0.0, 1.0), 0.0)
+            share: Floats = (positive * inside).sum(axis=1) / positive.sum(axis=1)
+        return share
+
+    return weighted
 
 
 def _macro_auc(labels: Floats, scores: Floats) -> Weighted:
@@ -311,6 +331,14 @@ MEASURES = {
             _calibration_error,
         ),
         Measure("brier", _BOOLEAN, Drop.RELATIVE, "Brier score", "Brier score; less is better", _brier),
+        Measure(
+            "top_tenth_recall",
+            _BOOLEAN,
+            Drop.DIFFERENCE,
+            "recall of the top tenth",
+            "Recall of the top tenth: part of all with the label that the tenth with the highest scores holds",
+            _top_tenth_recall,
+        ),
         Measure("bias", _NUMERIC, Drop.NONE, "bias", "Bias: mean of the prediction minus the label", _bias),
         Measure("positive_rate", _BOOLEAN, Drop.NONE, "rate", "Rate of the label", _rate),
         Measure("mean_label", _NUMERIC, Drop.NONE, "mean", "Mean of the label", _rate),

@@ -16,6 +16,7 @@ from flows.monitor_steps import (
     decide_step,
     delete_step,
     drift_step,
+    estimate_step,
     explain_step,
     gain_step,
     history_step,
@@ -76,7 +77,9 @@ def _decided(
         # Beside each other: the report is drawn in a process of its own.
         report = report_step.submit(plan, ref, cur, ledger, scoring)
     drift = drift_step(plan, ref, cur, ledger, scoring)
-    performance = gain_step(plan, scoring, performance_step(plan, scoring, ref, cur), cur, ledger)
+    performance = performance_step(plan, scoring, ref, cur)
+    performance = estimate_step(plan, scoring, performance, ref, cur, ledger)
+    performance = gain_step(plan, scoring, performance, cur, ledger)
     performance = explain_step(plan, scoring, performance, ref, cur, ledger)
     history = history_step(runtime, plan, ref, cur, drift, target, shared)
     decision = decide_step(plan, drift, target, performance, history)

@@ -20,6 +20,7 @@ from driftgate.features.labels import LabelMonth
 from driftgate.features.state import MonthState
 from driftgate.features.types import FeatureMonth
 from driftgate.files import write_atomic
+from driftgate.performance.estimate import estimate_of
 from driftgate.performance.explain import explain
 from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Performance
@@ -34,6 +35,7 @@ from driftgate.reports.paths import delete_drawn, delete_reports
 from driftgate.reports.text import (
     causes_text,
     column_rows,
+    estimate_text,
     gain_line,
     performance_line,
     segments_text,
@@ -114,6 +116,17 @@ def performance_step(plan: Plan, scoring: Scoring, ref: Side, cur: Side) -> Perf
     """The scores held against the labels, then and now."""
     found = measure(scoring, plan.monitor, ref, cur)
     get_run_logger().info(performance_line(found))
+    return found
+
+
+@step("estimate")
+def estimate_step(
+    plan: Plan, scoring: Scoring, performance: Performance, ref: Side, cur: Side, ledger: Ledger
+) -> Performance:
+    """The performance with what labels to come are expected to give, where it was not measured without them."""
+    found = replace(performance, estimate=estimate_of(scoring, performance, plan.monitor, ref, cur, ledger))
+    if found.estimate.computed:
+        get_run_logger().info("%s", estimate_text(found.estimate))
     return found
 
 

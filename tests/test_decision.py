@@ -13,7 +13,8 @@ from driftgate.decision import Costs, Earlier, HeldBack, History, Policy, Verdic
 from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
-from driftgate.performance.result import Change, Gain, Interval, NoGain, Performance, PerformanceState, not_measured
+from driftgate.performance.interval import Interval
+from driftgate.performance.result import Change, Gain, NoGain, Performance, PerformanceState, not_measured
 from tests.reports.runs import erring
 
 shares = st.floats(0, 1)

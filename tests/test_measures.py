@@ -62,6 +62,26 @@ def test_measures_of_a_boolean_label(seed: int, rows: int, weighted: bool, ties:
     assert found["positive_rate"] == pytest.approx(np.average(labels, weights=weights))
 
 
+def test_the_recall_of_the_top_tenth_by_hand() -> None:
+    recall = MEASURES["top_tenth_recall"].prepare
+    labels = np.r_[np.ones(4), np.zeros(16)]
+    ranked = np.linspace(1, 0, 20)
+    assert recall(labels, ranked)(np.ones((1, 20))) == [0.5], "two of twenty are a tenth, and hold two of four"
+    assert recall(labels, ranked[::-1].copy())(np.ones((1, 20))) == [0.0]
+    assert recall(labels, np.full(20, 0.3))(np.ones((1, 20))) == pytest.approx([0.1]), "equal scores say nothing"
+
+
+@given(SEEDS, st.integers(1, 60), st.booleans())
+def test_the_recall_of_the_top_tenth_counts_a_weight_as_so_many_entities(seed: int, rows: int, ties: bool) -> None:
+    random = np.random.default_rng(seed)
+    labels, scores = np.r_[1.0, random.integers(0, 2, rows)], random.random(rows + 1).round(1 if ties else 9)
+    weights = random.integers(1, 4, rows + 1)
+    recall = MEASURES["top_tenth_recall"].prepare
+    found = recall(labels, scores)(weights[None, :].astype(float))
+    repeated = recall(np.repeat(labels, weights), np.repeat(scores, weights))
+    assert found == pytest.approx(repeated(np.ones((1, weights.sum()))))
+
+
 @settings(max_examples=60)
 @given(SEEDS, st.integers(1, 60), st.booleans(), st.sampled_from([1e-200, 1e-3, 1.0, 1e9, 1e200]))
 def test_measures_of_a_numeric_label(seed: int, rows: int, weighted: bool, unit: float) -> None:

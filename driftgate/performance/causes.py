@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from scipy import stats
 
 from driftgate.errors import DataError
 from driftgate.measures import Floats, measures_of
 from driftgate.performance.bootstrap import Scored, resampling_weights
-from driftgate.performance.evaluation_model import Rows
-from driftgate.performance.result import Causes, Interval, Unexplained
+from driftgate.performance.evaluation_model import Entities
+from driftgate.performance.findings import Causes, Unexplained
+from driftgate.performance.interval import Interval
 from driftgate.training.dataset import input_columns
 from driftgate.training.features import ModelFeature
 from driftgate.training.split import validation_mask
@@ -29,7 +31,9 @@ Probabilities = Callable[[Floats, Floats], tuple[Floats, Floats]]
 """Weights of n and m entities in; how likely each is of the current month, between 0 and 1, out."""
 
 
-def month_probabilities(ref: Rows, cur: Rows, features: tuple[ModelFeature, ...], seed: int = 0) -> Probabilities:
+def month_probabilities(
+    ref: Entities, cur: Entities, features: tuple[ModelFeature, ...], seed: int = 0
+) -> Probabilities:
     """Return the function that says how likely an entity with such features is of the current month.
 
     It is fitted on half of the entities and asked for the other half, in turn. Both rows of an entity are in the same
@@ -50,10 +54,10 @@ def month_probabilities(ref: Rows, cur: Rows, features: tuple[ModelFeature, ...]
         table = pa.concat_tables([side.table.select(names) for side in (ref, cur)], promote_options="permissive")
     except (pa.ArrowException, KeyError) as error:
         raise DataError(f"features of another type: {str(error)[:200]}", remedy="correct the month") from error
-    rows = len(ref.scored.keys)
-    current = np.repeat([0.0, 1.0], [rows, len(cur.scored.keys)])
+    rows = len(ref.keys)
+    current = np.repeat([0.0, 1.0], [rows, len(cur.keys)])
     classifier = WeightedClassifier(input_columns(table, features), current, features, seed)
-    half = validation_mask([*ref.scored.keys.tolist(), *cur.scored.keys.tolist()], seed, _FOLD)
+    half = validation_mask([*ref.keys.tolist(), *cur.keys.tolist()], seed, _FOLD)
 
     def probabilities(ref_weights: Floats, cur_weights: Floats) -> tuple[Floats, Floats]:
         # Of equal size, so that the probability does not say how many entities a month has.
@@ -96,7 +100,8 @@ def split_drop(
         return Causes(alike=alike, code=Unexplained.TOO_DIFFERENT, reason=reason)
     parts = _parts_of(ref, cur)
     plain = parts(*ones, *found)
-    drawn = np.array([parts(*weights, *probabilities(*weights)) for weights in _resampled(ref, cur, replicates, seed)])
+    resampled = resampled_sides(ref.keys, cur.keys, replicates, seed)
+    drawn = np.array([parts(*weights, *probabilities(*weights)) for weights in resampled])
     if not (np.isfinite(plain).all() and np.isfinite(drawn).all()):
         return Causes(alike=alike, code=Unexplained.TOO_DIFFERENT, reason="the entities alike have all the same label")
     margins = stats.t.ppf(0.975, replicates - 1) * drawn.std(axis=0, ddof=1)
@@ -125,10 +130,12 @@ def _parts_of(ref: Scored, cur: Scored) -> Callable[[Floats, Floats, Floats, Flo
     return parts
 
 
-def _resampled(ref: Scored, cur: Scored, replicates: int, seed: int) -> Iterator[tuple[Floats, Floats]]:
-    """Weights of both sides, the same for an entity that is in both."""
-    entities = np.unique(np.concatenate([ref.keys, cur.keys]))
-    at = [np.searchsorted(entities, side.keys) for side in (ref, cur)]
+def resampled_sides(
+    ref: NDArray[np.str_], cur: NDArray[np.str_], replicates: int, seed: int
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yield weights of resampled sets of the entities with these keys, the same for one that is on both sides."""
+    entities = np.unique(np.concatenate([ref, cur]))
+    at = [np.searchsorted(entities, side) for side in (ref, cur)]
     for weights in resampling_weights(len(entities), replicates, seed):
         for each in weights:
             yield each[at[0]], each[at[1]]

@@ -12,14 +12,8 @@ from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, compare_scores
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, labelled
 from driftgate.performance.feature_auc import feature_auc
-from driftgate.performance.result import (
-    Change,
-    FeatureAuc,
-    Performance,
-    PerformanceState,
-    is_finite,
-    not_measured,
-)
+from driftgate.performance.result import Change, FeatureAuc, Performance, PerformanceState, is_finite, not_measured
+from driftgate.performance.score_bins import score_bins
 
 Month = tuple[FeatureMonth, LabelMonth]
 
@@ -106,6 +100,7 @@ def evaluate(evaluation: EvaluationModel, scores: ScoredMonth, ref: Month, cur: 
         measures={name: change for name, change in measures.items() if is_finite(change)},
         relations=_relations(ref, cur, key, evaluation.features),
         measure=rule.name,
+        score_bins=score_bins(evaluation.validation, side),
     )
 
 

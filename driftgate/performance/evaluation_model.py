@@ -81,6 +81,19 @@ class EvaluationModel:
 
 
 @dataclass(frozen=True)
+class Entities:
+    """Entities of one month, with or without a label.
+
+    Attributes:
+        keys: of n entities, as text.
+        table: their features, in the same order.
+    """
+
+    keys: NDArray[np.str_]
+    table: pa.Table
+
+
+@dataclass(frozen=True)
 class Rows:
     """Labelled entities of one month that the model has not seen in training.
 
@@ -91,6 +104,11 @@ class Rows:
 
     scored: Scored
     table: pa.Table
+
+    @property
+    def entities(self) -> Entities:
+        """The same without labels and scores."""
+        return Entities(self.scored.keys, self.table)
 
 
 @dataclass(frozen=True)

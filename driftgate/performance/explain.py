@@ -20,7 +20,9 @@ from driftgate.performance.evaluation_model import (
     labelled,
     texts,
 )
-from driftgate.performance.result import Causes, Performance, Segments, Unexplained
+from driftgate.performance.feature_costs import feature_costs
+from driftgate.performance.findings import Causes, FeatureCost, Segments, Unexplained
+from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring
 from driftgate.performance.segments import candidates_of, find_segments
 from driftgate.training.dataset import input_columns
@@ -30,6 +32,8 @@ def explain(
     scoring: Scoring, performance: Performance, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger
 ) -> Performance:
     """Return the performance with the causes of its drop between the two months, and the segments that hold it.
+
+    With them goes what the change of each feature costs.
 
     The reference side is the model's own validation where it was trained on the reference month, else the entities of
     that month that it has not seen.
@@ -45,15 +49,19 @@ def explain(
         return _without(performance, Unexplained.NOT_MEASURED, "the performance was not measured")
     if not performance.drop_interval[0] > 0.0:
         return _without(performance, Unexplained.NO_DROP, "there is no sure drop")
-    old, new = _reference_rows(scoring, ref, monitor.entity.feast_key), _current_rows(scoring, cur, monitor)
+    old, new = reference_rows(scoring, ref, monitor.entity.feast_key), _current_rows(scoring, cur, monitor)
     if old is None:
         reason = f"no labelled entity of {ref.size.as_of} has a score"
         return _without(performance, Unexplained.NO_REFERENCE, reason)
     if min(len(old.scored.keys), len(new.scored.keys)) < monitor.min_rows:
         reason = f"fewer than {monitor.min_rows} entities in one of the months"
         return _without(performance, Unexplained.TOO_FEW, reason)
-    causes = _causes(old, new, monitor, cur, ledger)
-    return replace(performance, causes=causes, segments=_segments(old, new, monitor, cur, ledger))
+    return replace(
+        performance,
+        causes=_causes(old, new, monitor, cur, ledger),
+        segments=_segments(old, new, monitor, cur, ledger),
+        feature_costs=_feature_costs(old, new, monitor, cur, ledger),
+    )
 
 
 def _without(performance: Performance, code: Unexplained, reason: str) -> Performance:
@@ -63,11 +71,21 @@ def _without(performance: Performance, code: Unexplained, reason: str) -> Perfor
 def _causes(old: Rows, new: Rows, monitor: Monitor, cur: Side, ledger: Ledger) -> Causes:
     try:
         inputs = challenger_inputs(cur.features, [column.name for column in ledger.comparable])
-        probabilities = month_probabilities(old, new, inputs, monitor.sample_seed)
+        probabilities = month_probabilities(old.entities, new.entities, inputs, monitor.sample_seed)
         return split_drop(old.scored, new.scored, probabilities, monitor.min_rows, monitor.sample_seed)
     except DataError as error:
         reason = f"the months cannot be told from each other: {error.received}"
         return Causes(code=Unexplained.NOT_MEASURED, reason=reason)
+
+
+def _feature_costs(old: Rows, new: Rows, monitor: Monitor, cur: Side, ledger: Ledger) -> tuple[FeatureCost, ...]:
+    try:
+        inputs = challenger_inputs(cur.features, [column.name for column in ledger.comparable])
+    except DataError:
+        # The causes say that there is nothing to compare.
+        return ()
+    names = [item.name for item in inputs]
+    return feature_costs(old, new, names, monitor.min_rows, monitor.sample_seed)
 
 
 def _segments(old: Rows, new: Rows, monitor: Monitor, cur: Side, ledger: Ledger) -> Segments:
@@ -80,7 +98,12 @@ def _segments(old: Rows, new: Rows, monitor: Monitor, cur: Side, ledger: Ledger)
     return find_segments(old.scored, new.scored, candidates, monitor.false_alarm_rate, monitor.min_rows)
 
 
-def _reference_rows(scoring: Scoring, ref: Side, key: str) -> Rows | None:
+def reference_rows(scoring: Scoring, ref: Side, key: str) -> Rows | None:
+    """Return labelled entities that the model has not seen in training, with the features of the reference month.
+
+    They are the model's own validation where it was trained on that month, else the month's unseen entities; None where
+    their labels do not differ, or there are none.
+    """
     evaluation = scoring.evaluation
     assert evaluation is not None
     if evaluation.trained_on == ref.size.as_of:

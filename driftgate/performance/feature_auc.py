@@ -35,7 +35,7 @@ def feature_auc(
     """
     found = []
     for name in features:
-        ref_bins, cur_bins = _bins(ref[0].column(name), cur[0].column(name))
+        ref_bins, cur_bins = bins_of(ref[0].column(name), cur[0].column(name))
         rates = _rates(ref_bins, ref[1])
         overall = float(ref[1].mean())
         pair = [
@@ -52,8 +52,11 @@ def _rates(bins: NDArray[np.int64], labels: NDArray[np.float64]) -> Mapping[int,
     return {at: float(sums[at] / counts[at]) for at in np.flatnonzero(counts).tolist()}
 
 
-def _bins(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the bin of each row; 0 for a missing value."""
+def bins_of(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the bin of each row of two months by the values of the first: 0 for a missing value.
+
+    Numbers are in twenty quantiles, any other values in the hundred most common categories and one for all others.
+    """
     if _is_number(ref.type) and _is_number(cur.type):
         pair = [column.cast(pa.float64(), safe=False).to_numpy() for column in (ref, cur)]
         present = pair[0][np.isfinite(pair[0])]

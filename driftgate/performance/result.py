@@ -6,6 +6,8 @@ from datetime import date
 from enum import StrEnum
 
 from driftgate.measures import MEASURES, Measure
+from driftgate.performance.findings import NOT_SEARCHED, NOT_SPLIT, Causes, FeatureCost, ScoreBin, Segments
+from driftgate.performance.interval import Interval
 
 
 class PerformanceState(StrEnum):
@@ -82,35 +84,6 @@ class PassedOver:
         return f"v{self.version} not measured: the champion was trained on {when}"
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its 95% interval; NaN where there is none."""
-
-    value: float = float("nan")
-    low: float = float("nan")
-    high: float = float("nan")
-
-    @property
-    def text(self) -> str:
-        """In hundredths, such as `0.16 [0.12, 0.20]`."""
-        # z: a small negative number is not printed as minus zero.
-        return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
-
-    @property
-    def money_text(self) -> str:
-        """As money, such as `1,200 [800, 1,500]`."""
-        return f"{money(self.value)} [{money(self.low)}, {money(self.high)}]"
-
-
-def money(value: float) -> str:
-    """Money in whole numbers; what is less than ten in two digits.
-
-    >>> money(1234.5), money(-0.004), money(0.123)
-    ('1,234', '-0.004', '0.12')
-    """
-    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:z.2g}"
-
-
 class NoGain(StrEnum):
     """Why a gain is not computable."""
 
@@ -155,131 +128,45 @@ class Gain(Interval):
         return super().text
 
 
-_NOT_ASKED = Gain(code=NoGain.OFF, reason="nobody asked for it")
-
-
-class Unexplained(StrEnum):
-    """Why it is not said where a drop comes from."""
+class NoEstimate(StrEnum):
+    """Why the performance is not estimated."""
 
     OFF = "off"
-    NOT_MEASURED = "not_measured"
-    NO_DROP = "no_drop"
+    LABELS_THERE = "labels_there"
+    NO_MODEL = "no_model"
+    OTHER_LABEL = "other_label"
     NO_REFERENCE = "no_reference"
     TOO_FEW = "too_few_entities"
     TOO_DIFFERENT = "too_different"
 
 
 @dataclass(frozen=True)
-class Causes:
-    """The drop of the model in two parts, which add up to the drop between the two months.
+class Estimate(Interval):
+    """The AUC that labels to come will give if they follow the features as before, or why it is not estimated.
+
+    It cannot see that the features mean something else now. It triggers nothing, and no decision reads it.
 
     Attributes:
-        entities: what other entities cost it (X).
-        meaning: what the same entities with other labels cost it (Y given X): what the features mean has changed.
-        alike: entities of equal weight that the common ones of each month are worth.
-        code, reason: why it is not split; None and empty where it is.
+        ref: AUC in the model's own validation; NaN without an estimate.
+        entities: of the current month that it is of; the model saw none of them in training.
+        alike: entities of equal weight that those of the reference are worth, once they are weighted like the month's.
+        code, reason: why there is none; None and empty where there is one.
     """
 
-    entities: Interval = Interval()
-    meaning: Interval = Interval()
+    ref: float = float("nan")
+    entities: int = 0
     alike: int = 0
-    code: Unexplained | None = None
+    code: NoEstimate | None = None
     reason: str = ""
 
     @property
-    def split(self) -> bool:
-        """Whether there are figures."""
+    def computed(self) -> bool:
+        """Whether there is a figure."""
         return self.code is None
 
 
-class SegmentKind(StrEnum):
-    """What the entities of a segment have in common."""
-
-    CATEGORY = "category"
-    RANGE = "range"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Segment:
-    """The entities of which a feature has one category, lies in one range, or is missing.
-
-    Attributes:
-        category: as text; `true` or `false` of a boolean; empty for the other kinds.
-        lower, upper: ends of a range that holds the lower one; NaN where it is open.
-    """
-
-    feature: str
-    kind: SegmentKind
-    category: str = ""
-    lower: float = float("nan")
-    upper: float = float("nan")
-
-    @property
-    def name(self) -> str:
-        """In words, such as `plan = basic` or `9 <= age < 29`."""
-        if self.kind is SegmentKind.CATEGORY:
-            return f"{self.feature} = {self.category}"
-        if self.kind is SegmentKind.MISSING:
-            return f"{self.feature} is missing"
-        if math.isnan(self.lower):
-            return f"{self.feature} < {self.upper:.6g}"
-        if math.isnan(self.upper):
-            return f"{self.feature} >= {self.lower:.6g}"
-        return f"{self.lower:.6g} <= {self.feature} < {self.upper:.6g}"
-
-
-@dataclass(frozen=True)
-class SegmentDrop:
-    """A segment whose drop is surely greater than zero and than that of the other entities.
-
-    Attributes:
-        entities_ref, entities_cur: labelled entities of the segment that the model has not seen in training.
-        share_ref, share_cur: the same in parts of all of them.
-        ref, cur: the measure that decides, among the entities of the segment alone.
-        drop: how much worse `cur` is.
-        rest_drop: the same of the entities that are neither in this segment nor in one named before it.
-        p_value: how often chance gives a drop so much greater than zero and than that of the rest, for any of the
-            segments that were looked at.
-    """
-
-    segment: Segment
-    entities_ref: int
-    entities_cur: int
-    share_ref: float
-    share_cur: float
-    ref: float
-    cur: float
-    drop: Interval
-    rest_drop: float
-    p_value: float
-
-
-@dataclass(frozen=True)
-class Segments:
-    """The segments that hold the drop, or why they were not looked for.
-
-    Attributes:
-        named: the clearest first; empty where the drop is nowhere surely greater than elsewhere.
-        tested: segments that were looked at.
-        too_few: segments with too few entities, or labels that are all alike, which were not.
-        code, reason: why they were not looked for; None and empty where they were.
-    """
-
-    named: tuple[SegmentDrop, ...] = ()
-    tested: int = 0
-    too_few: int = 0
-    code: Unexplained | None = None
-    reason: str = ""
-
-    @property
-    def searched(self) -> bool:
-        """Whether segments were looked at."""
-        return self.code is None
-
-
-_NOT_SEARCHED = Segments(code=Unexplained.OFF, reason="nobody asked for it")
-_NOT_SPLIT = Causes(code=Unexplained.OFF, reason="nobody asked for it")
+_NOT_ASKED = Gain(code=NoGain.OFF, reason="nobody asked for it")
+_NOT_ESTIMATED = Estimate(code=NoEstimate.OFF, reason="nobody asked for it")
 
 
 @dataclass(frozen=True)
@@ -299,6 +186,9 @@ class Performance:
         gain: what retraining on the current month would bring.
         causes: why the model is worse, where it surely is.
         segments: where it is worse, likewise.
+        feature_costs: what the change of each feature costs it, likewise, the most costly first.
+        score_bins: entities and labels by their score, of a boolean label; the lowest scores first.
+        estimate: what labels to come are expected to give, where it was not measured without them.
     """
 
     state: PerformanceState
@@ -312,8 +202,11 @@ class Performance:
     passed_over: PassedOver | None = None
     measure: str = "auc"
     gain: Gain = _NOT_ASKED
-    causes: Causes = _NOT_SPLIT
-    segments: Segments = _NOT_SEARCHED
+    causes: Causes = NOT_SPLIT
+    segments: Segments = NOT_SEARCHED
+    feature_costs: tuple[FeatureCost, ...] = ()
+    score_bins: tuple[ScoreBin, ...] = ()
+    estimate: Estimate = _NOT_ESTIMATED
 
     @property
     def measured(self) -> bool:

@@ -8,11 +8,11 @@ from driftgate.database import ConnectionParameters
 from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger
 from driftgate.drift.result import ColumnState
-from driftgate.errors import ConfigurationError, bounded
+from driftgate.errors import ConfigurationError, DataError, bounded
 from driftgate.measures import LabelKind, measures_of
 from driftgate.monitors import Monitor
 from driftgate.performance.champion import find_champion, load_evaluation_model
-from driftgate.performance.evaluate import common_kind, evaluate, why_not, why_not_of
+from driftgate.performance.evaluate import common_kind, evaluate, why_not, why_not_of, why_unusable
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, fit_probe, score_with
 from driftgate.performance.result import PassedOver, Performance, PerformanceState, not_measured
 from driftgate.shared import Shared
@@ -112,18 +112,45 @@ def measure(scoring: Scoring, monitor: Monitor, ref: Side, cur: Side) -> Perform
 def _with_probe(monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, shared: Shared) -> Scoring:
     without = why_not(ref.labels, cur.labels, monitor, champion=False)
     if without is not None:
-        return Scoring(None, None, None, without)
-    key = monitor.entity.feast_key
+        return _probe_before_labels(without, monitor, ref, cur, ledger, shared)
     kind = common_kind(ref.labels, cur.labels)
     if kind is None:
         return Scoring(None, None, None, why_not_of(ref.labels.kind, "a probe", cur.labels))
+    return _scored_by_probe(kind, None, monitor, ref, cur, ledger, shared)
+
+
+def _probe_before_labels(
+    without: Performance, monitor: Monitor, ref: Side, cur: Side, ledger: Ledger, shared: Shared
+) -> Scoring:
+    """The scores of a probe where only the current month's labels are missing: its performance can be estimated."""
+    kind = ref.labels.kind
+    # Only of a boolean label there is an estimate.
+    if kind is LabelKind.BOOLEAN and cur.labels.path is None and not why_unusable(ref.labels):
+        try:
+            return _scored_by_probe(kind, without, monitor, ref, cur, ledger, shared)
+        except DataError:
+            # What keeps a probe from being fitted is no reason for a month to have no verdict.
+            pass
+    return Scoring(None, None, None, without)
+
+
+def _scored_by_probe(
+    kind: LabelKind,
+    without: Performance | None,
+    monitor: Monitor,
+    ref: Side,
+    cur: Side,
+    ledger: Ledger,
+    shared: Shared,
+) -> Scoring:
+    key = monitor.entity.feast_key
     names = tuple(column.name for column in ledger.comparable)
     month = ref.size.as_of
     evaluation, model = shared.once(
         month, ("probe", names, kind), lambda: fit_probe(ref.features, ref.labels, key, names, kind)
     )
     out = shared.file(cur.size.as_of, f"scores_by_probe_of_{month}.arrow")
-    return Scoring(evaluation, score_with(evaluation, model, cur.features, key, out), None, None)
+    return Scoring(evaluation, score_with(evaluation, model, cur.features, key, out), None, without)
 
 
 def _with_champion(

@@ -17,7 +17,8 @@ from scipy import stats
 
 from driftgate.measures import Floats, LabelKind, measures_of
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.result import Interval, Segment, SegmentDrop, SegmentKind, Segments
+from driftgate.performance.findings import Segment, SegmentDrop, SegmentKind, Segments
+from driftgate.performance.interval import Interval
 from driftgate.training.features import InputKind, ModelFeature
 
 MOST_CATEGORIES = 10

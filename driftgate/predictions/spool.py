@@ -5,7 +5,6 @@ nobody holds was left by a process that ended before its rows were in the table;
 Rows carry their ids, so that a segment that was written to the table, and not yet removed, does no harm.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,23 +108,27 @@ class Spool:
                 yield segment
 
     def _open(self) -> Segment:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Sorted by their names, segments are in the order in which they were begun.
-        path = self.folder / f"{datetime.now().astimezone().timestamp():017.6f}-{uuid4().hex}{_SUFFIX}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # In the moment before its lock, whoever looks for abandoned segments may take the file, which is empty.
+        while (segment := self._new()) is None:
+            pass
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             # Without it, the name of the file could be lost with the power, and its rows with it.
             os.fsync(folder)
         finally:
             os.close(folder)
-        return Segment(path, descriptor)
+        return segment
+
+    def _new(self) -> Segment | None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Sorted by their names, segments are in the order in which they were begun.
+        path = self.folder / f"{datetime.now().astimezone().timestamp():017.6f}-{uuid4().hex}{_SUFFIX}"
+        return _hold(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL)
 
 
-def _hold(path: Path) -> Segment | None:
-    """Lock a segment; None where another process holds it, or has just removed it."""
-    descriptor = lock_or_none(path, os.O_RDONLY)
+def _hold(path: Path, flags: int = os.O_RDONLY) -> Segment | None:
+    """Open and lock a segment; None where another holds it, or has just removed it."""
+    descriptor = lock_or_none(path, flags)
     if descriptor is None:
         return None
     if os.fstat(descriptor).st_nlink == 0 or not path.exists():

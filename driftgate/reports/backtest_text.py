@@ -4,7 +4,7 @@ from typing import Any
 
 from driftgate.backtest.replay import PolicyOutcome
 from driftgate.backtest.result import MULTIPLES, Backtest
-from driftgate.performance.result import money
+from driftgate.performance.interval import money
 from driftgate.reports.terminal import aligned, json_text
 
 

@@ -16,8 +16,10 @@ from driftgate.reports.words import (
     points,
     rarely,
 )
+from driftgate.store.performance_record import EstimateRecord, PerformanceRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import PerformanceRecord
+
+_PAIRS = "Of two entities, one with {} and one without, so often the model puts the right one first. A coin gives 50."
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def features_needed(record: RunRecord) -> int:
 
 def _model_figure(record: RunRecord) -> Figure:
     found, title = record.performance, "The model"
+    if found is not None and found.estimate is not None and found.estimate.code is None:
+        return _estimated_figure(record, found.estimate)
     if found is None or found.change is None or found.drop is None:
         return Figure(PERFORMANCE_KEY, title, *_unmeasured(found), False)
     rule, change = found.rule, found.change
@@ -63,11 +67,44 @@ def _model_figure(record: RunRecord) -> Figure:
     unit = percent if rule.lower_is_better else points
     ends = " and ".join("unknown" if end is None else unit(end) for end in (found.drop_low, found.drop_high))
     size = f"{word} is {unit(found.drop)}, with 95% certainty between {ends}."
-    text = f"{_meaning(record, found)} {size} Retraining is due above {unit(found.threshold)}."
+    meaning = f"{_meaning(record, found)}{_list_meaning(record, found)}"
+    text = f"{meaning} {size} Retraining is due above {unit(found.threshold)}."
     now, then = f"{rule.short} {rule.text(change.cur)}", rule.text(change.ref)
     if not rule.lower_is_better:
         now, then = f"{change.cur * 100:.0f} of 100", f"{change.ref * 100:.0f}"
     return Figure(PERFORMANCE_KEY, title, now, then, text, record.model_dropped)
+
+
+def _estimated_figure(record: RunRecord, found: EstimateRecord) -> Figure:
+    """What labels to come are expected to give; it is never beyond a threshold."""
+    low, high = (points(0.0 if end is None else end) for end in (found.low, found.high))
+    text = (
+        f"{_PAIRS.format(label_name(record))} An estimate: {_waits(record)} With 95% certainty it will be between "
+        f"{low} and {high} if {label_name(record)} still follows the features as before, which an estimate cannot see. "
+        "It decides nothing."
+    )
+    ref, value = ("" if each is None else points(each) for each in (found.ref, found.value))
+    return Figure(PERFORMANCE_KEY, "The model, estimated", f"≈ {value} of 100", ref, text, False)
+
+
+def _waits(record: RunRecord) -> str:
+    """How many labels of the month are there, in a sentence."""
+    share = record.target.labelled_share_cur
+    there = "the labels of the month are not there" if not share else f"{share:.0%} of the month has a label now"
+    return f"{there}."
+
+
+def _list_meaning(record: RunRecord, found: PerformanceRecord) -> str:
+    """How many of a hundred with the label a list of the highest scores holds; empty where that was not measured."""
+    recall = found.measures.get("top_tenth_recall")
+    if recall is None:
+        return ""
+    then, now = points(recall.ref), points(recall.cur)
+    ends = f"a change between {recall.low * 100:+z.0f} and {recall.high * 100:+z.0f}"
+    return (
+        f" Of 100 with {label_name(record)}, the tenth of all with the highest scores held {then} and holds {now} now "
+        f"({ends})."
+    )
 
 
 def _meaning(record: RunRecord, found: PerformanceRecord) -> str:
@@ -76,10 +113,8 @@ def _meaning(record: RunRecord, found: PerformanceRecord) -> str:
     if found.rule.lower_is_better:
         return f"{found.rule.description[:1].upper()}{found.rule.description[1:]}; in units of {label}."
     if found.measure == "auc":
-        pairs = f"Of two entities, one with {label} and one without, so often the model puts the right one first."
-    else:
-        pairs = f"Of two entities of different classes of {label}, so often the model tells which is which."
-    return f"{pairs} A coin gives 50."
+        return _PAIRS.format(label)
+    return f"Of two entities of different classes of {label}, so often the model tells which is which. A coin gives 50."
 
 
 def _unmeasured(found: PerformanceRecord | None) -> tuple[str, str, str]:

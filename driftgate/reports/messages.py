@@ -7,7 +7,8 @@ from datetime import date
 from driftgate.errors import DriftgateError
 from driftgate.measures import MEASURES
 from driftgate.performance.promotion import ModelComparison
-from driftgate.reports.sentences import explanation, headline, next_step, start_note
+from driftgate.reports.notes import start_note
+from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.reports.words import month_name
 from driftgate.store.record import RunRecord
 

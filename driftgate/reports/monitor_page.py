@@ -10,6 +10,7 @@ from html import escape
 
 from driftgate.pairs import Pair
 from driftgate.reports import charts
+from driftgate.reports.chain import chain_text
 from driftgate.reports.layout import link, name_html, page, tone_label
 from driftgate.reports.sentences import action, headline, tone
 from driftgate.reports.series import Series, series_of
@@ -53,7 +54,8 @@ def _main(name: str, found: Sequence[Series], pages: Mapping[Pair, str], backtes
         f"<div class='hero {tone(newest)}'><p class='soft small'>{month_name(newest.inputs.as_of_cur)} against "
         f"{month_name(newest.inputs.as_of_ref)}</p><h1>{escape(headline(newest, found[0].records))}</h1>{way}</div>\n"
         f"<section><h2>Months of {escape(name)}</h2><p class='soft'>Each column is a month. A filled dot has reached "
-        "its threshold, the dashed line. The features are coloured by how many thresholds they have moved.</p>"
+        "its threshold, the dashed line. A gain in bold is surely one. The features are coloured by how many "
+        "thresholds they have moved.</p>"
         f"<fieldset class='switch' style='margin-top:1rem'><legend>Held against</legend>{choices}</fieldset></section>"
     )
 
@@ -77,7 +79,7 @@ def _months(series: Series, pages: Mapping[Pair, str]) -> str:
         f"<div class='scroll' tabindex='0' role='region' aria-label='Months against {escape(series.name)}'>"
         f"<table class='months' style='--count:{len(shown)}'><colgroup><col class='gutter'></colgroup>"
         f"<thead><tr><th scope='row'>Month</th>{heads}</tr></thead><tbody><tr><th scope='row'>Answer</th>{answers}</tr>"
-        f"{_signals(shown)}{_heat(shown)}</tbody></table></div>{note}"
+        f"{_marks(shown)}{_signals(shown)}{_heat(shown)}</tbody></table></div>{note}"
     )
 
 
@@ -89,6 +91,49 @@ def _answer(record: RunRecord, pages: Mapping[Pair, str]) -> str:
         return f"<span title='{escape(text)}'>{mark}</span>"
     month = f"{tone_label(record)}, {record.inputs.as_of_cur}"
     return f"<a href='{escape(address)}' title='{escape(text)}' aria-label='{month}'>{mark}</a>"
+
+
+def _marks(shown: Sequence[RunRecord]) -> str:
+    """What happened in a month beside its signals: which model served, which labels are there, what would be gained."""
+    before = [None, *shown[:-1]]
+    rows = {
+        "Model that serves": [_champion(*pair) for pair in zip(shown, before, strict=True)],
+        "Labels that are there": [_labels(record) for record in shown],
+        "Gain of retraining": [_gain(record) for record in shown],
+    }
+    return "".join(
+        f"<tr class='marks'><th scope='row'>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        for name, cells in rows.items()
+        if any(cells)
+    )
+
+
+def _champion(record: RunRecord, before: RunRecord | None) -> str:
+    """The version of the champion, marked where it is another one than at the decision before."""
+    if record.champion is None:
+        return ""
+    known = record.earlier[-1].champion if record.earlier else before.champion if before else record.champion
+    if known == record.champion:
+        return f"v{escape(record.champion)}"
+    title = chain_text(record) or f"v{record.champion} promoted"
+    return f"<span class='mark' title='{escape(title)}'>v{escape(record.champion)} promoted</span>"
+
+
+def _labels(record: RunRecord) -> str:
+    """How many of the labels are there, marked where the month waits for them."""
+    share = record.target.labelled_share_cur
+    if share is None:
+        return ""
+    return f"<span class='mark wait'>{share:.0%}, waits</span>" if record.pending else f"{share:.0%}"
+
+
+def _gain(record: RunRecord) -> str:
+    """What a model trained on the month would win, in bold where it surely would; empty where that is not known."""
+    found = record.performance.gain if record.performance else None
+    if found is None or found.code is not None:
+        return ""
+    text = f"<span title='{escape(found.gain.text)}'>{found.gain.value:z.2f}</span>"
+    return f"<b>{text}</b>" if found.gain.surely_positive else text
 
 
 def _signals(shown: Sequence[RunRecord]) -> str:

@@ -12,9 +12,10 @@ from enum import StrEnum
 from driftgate.decision import HeldBack
 from driftgate.performance.result import Gain, PerformanceState
 from driftgate.reports.figures import features_needed
+from driftgate.reports.notes import estimate_note, model_note, split_note, waiting_note
 from driftgate.reports.words import amount, is_rate, label_kind, label_name, month_name, percent
+from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import PerformanceRecord
 
 # A feature that lost less says about the label what it said.
 _LOST = 0.05
@@ -87,28 +88,14 @@ def headline(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
 def explanation(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
     """The other reasons, each a sentence; empty where the headline has said all."""
     rest = [f"{text[:1].upper()}{text[1:]}." for text in _reasons(record, earlier)[1:]]
-    return " ".join([*rest, *filter(None, [waiting_note(record), model_note(record)])])
+    return " ".join(
+        [*rest, *filter(None, [note(record) for note in (split_note, waiting_note, model_note, estimate_note)])]
+    )
 
 
 def answer(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
     """The headline and the explanation."""
     return f"{headline(record, earlier)} {explanation(record, earlier)}".strip()
-
-
-def start_note(record: RunRecord) -> str:
-    """What the trigger started; empty where there was none."""
-    if not record.triggered:
-        return ""
-    if record.retrain == "deployment" and record.pending:
-        return "The training of a challenger starts when the labels of the month are there."
-    return {
-        "simulated": (
-            "SIMULATED: the monitor only says that it would retrain. No training was started, and the same model "
-            'goes on serving. Start one by the command, or set retrain = "deployment" to have it started.'
-        ),
-        "off": "RETRAIN OFF: an event was sent for others to act on, and Driftgate itself started nothing.",
-        "deployment": "A training of a challenger was asked for; the list of runs in Prefect shows it.",
-    }.get(record.retrain, "")
 
 
 def next_step(record: RunRecord) -> Step:
@@ -142,32 +129,6 @@ def _step_of_trigger(record: RunRecord) -> Step:
     better = "errs less" if found is not None and found.rule.lower_is_better else "ranks better"
     text = f"Train a challenger on this month; it takes over only where it surely {better}."
     return Step(text, f"driftgate retrain {of_month}")
-
-
-def waiting_note(record: RunRecord) -> str:
-    """What waiting a month costs; empty where that is not known, or the champion knows the change."""
-    found = record.decision.waiting
-    if found is None or record.held_back_code is HeldBack.CHAMPION_KNOWS:
-        return ""
-    return f"Waiting a month costs about {found.money_text}."
-
-
-def model_note(record: RunRecord) -> str:
-    """Which model was measured, where it is not simply the champion; else empty."""
-    found = record.performance
-    if found is None or found.state is not PerformanceState.MEASURED:
-        return ""
-    trained = f" trained on {month_name(found.trained_on)}" if found.trained_on else ""
-    model = f"version {found.champion}," if found.champion else "a probe, a small model"
-    if found.passed_over is not None:
-        champion, month = found.passed_over.version, month_name(found.passed_over.trained_on)
-        return (
-            f"The champion, version {champion}, was trained on {month} and cannot be judged on this month; "
-            f"measured is {f'{model}{trained}'.rstrip(',')}."
-        )
-    if found.champion is None:
-        return f"There is no champion: measured is {model}{trained}."
-    return ""
 
 
 def since(record: RunRecord, earlier: Sequence[RunRecord]) -> date:

@@ -8,9 +8,11 @@ from typing import Any
 from driftgate.decision import Decision, flips
 from driftgate.measures import MEASURES
 from driftgate.reports.chain import chain_text
-from driftgate.reports.sentences import waiting_note
+from driftgate.reports.notes import estimate_note, waiting_note
+from driftgate.reports.text import causes_text
+from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import ColumnRecord, PerformanceRecord
+from driftgate.store.record_parts import ColumnRecord
 
 _RELATIONS_SHOWN = 5
 
@@ -51,7 +53,7 @@ def run_lines(record: RunRecord) -> list[str]:
         record.verdict,
         *(f"  {reason}" for reason in record.reasons),
         *_flip_lines(record.decision),
-        *filter(None, [waiting_note(record)]),
+        *filter(None, [waiting_note(record), estimate_note(record)]),
         *_chain_lines(record),
         "",
         *_performance_lines(record.performance),
@@ -119,7 +121,25 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
     relations = [f"what single features say about the label (AUC) changed most in: {changed}"] if changed else []
     head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} users it has not seen:"
     gain = [f"gain in {found.rule.unit} of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
-    return [head, *aligned(rows), *relations, *_segment_lines(found), *gain, ""]
+    causes = [f"of the drop, {causes_text(found.causes.causes)}"] if found.causes and found.causes.code is None else []
+    return [head, *aligned(rows), *relations, *causes, *_cost_lines(found), *_segment_lines(found), *gain, ""]
+
+
+def _cost_lines(found: PerformanceRecord) -> list[str]:
+    """What the change of each feature costs, the most costly first; nothing where the drop was not explained."""
+    if not found.feature_costs:
+        return []
+    rows = [("  feature", f"cost in {found.rule.unit}", "95% interval")]
+    rows += [
+        (
+            f"  {item.name}",
+            _number(item.cost.value),
+            item.reason or f"[{_number(item.cost.low)}, {_number(item.cost.high)}]",
+        )
+        for item in found.feature_costs
+    ]
+    head = "what the change of each feature alone costs the model, if the features mean what they meant:"
+    return [head, *aligned(rows)]
 
 
 def _segment_lines(found: PerformanceRecord) -> list[str]:
@@ -165,7 +185,7 @@ def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:z.4f}"
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

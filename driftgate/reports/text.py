@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
-from driftgate.performance.result import Causes, Gain, Performance, PerformanceState
+from driftgate.performance.findings import Causes
+from driftgate.performance.result import Estimate, Gain, Performance, PerformanceState
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
 
 _RELATIONS_SHOWN = 8
+_COSTS_SHOWN = 3
 
 
 def target_line(target: TargetDrift) -> str:
@@ -42,9 +44,25 @@ def gain_line(gain: Gain) -> str:
     return f"[Retrain] gain={gain.text}" if gain.computed else f"[Retrain] gain {' '.join(gain.text.split())}"
 
 
+def estimate_text(found: Estimate) -> str:
+    """What labels to come are expected to give; what such an estimate cannot see is part of the sentence."""
+    return (
+        f"estimated before the labels: AUC {found.text}, {found.ref:.2f} in its own validation; an estimate that "
+        "cannot see a change of what the features mean, and that decides nothing"
+    )
+
+
 def causes_text(found: Causes) -> str:
     """What other entities and what another meaning of the features cost, with their 95% intervals."""
     return f"{found.entities.text} is of other entities, {found.meaning.text} of what the features mean"
+
+
+def feature_costs_text(found: Performance) -> str:
+    """Which features cost the model by their own change, and how much, the most costly first."""
+    sure = [item for item in found.feature_costs if item.cost.low > 0.0][:_COSTS_SHOWN]
+    if not sure:
+        return "no feature's own change surely costs the model anything"
+    return f"by its own change alone, {'; '.join(f'{item.name} costs {item.cost.text}' for item in sure)}"
 
 
 def segments_text(found: Performance) -> str:
@@ -138,9 +156,12 @@ def _performance_item(found: Performance) -> str:
 def _gain_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
+    estimate = f"\n- {estimate_text(found.estimate)}" if found.estimate.computed else ""
     causes = f"\n- of the drop, {causes_text(found.causes)}" if found.causes.split else ""
+    costs = f"\n- {_cell(feature_costs_text(found))}" if found.feature_costs else ""
     where = f"\n- {_cell(segments_text(found))}" if found.segments.searched else ""
-    return f"{causes}{where}\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"
+    gain = f"\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"
+    return f"{estimate}{causes}{costs}{where}{gain}"
 
 
 def _measured_model(found: Performance) -> str:

@@ -3,19 +3,22 @@
 It is made of records alone, so that it can be drawn again from the JSON files. All text is escaped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from driftgate.measures import MEASURES
 from driftgate.reports import charts
 from driftgate.reports.figures import Figure, figures
 from driftgate.reports.layout import link, moment, name_html, page, verdict_badge
-from driftgate.reports.sentences import explanation, headline, next_step, start_note, tone
+from driftgate.reports.notes import start_note
+from driftgate.reports.sentences import explanation, headline, next_step, tone
 from driftgate.reports.words import label_name, month_name
+from driftgate.store.performance_record import FeatureCostRecord, PerformanceRecord
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
 _RELATIONS_SHOWN = 8
+_COSTS_HEAD = "<th scope='col' class='number'>Its cost</th>"
 
 Files = Sequence[tuple[str, str]]
 
@@ -38,6 +41,7 @@ def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview
         _causes(record),
         _segments(record),
         _relations(record),
+        _scores_hold(record),
         _ledger(record),
         _measures(record),
         _facts(record),
@@ -145,31 +149,81 @@ def _relations(record: RunRecord) -> str:
     )
 
 
+def _scores_hold(record: RunRecord) -> str:
+    """How the scores rank, and whether they are right as probabilities; nothing where they were not counted."""
+    found = record.performance
+    if found is None or not found.score_bins:
+        return ""
+    then, now = map(month_name, (found.trained_on or record.pair[0], record.pair[1]))
+    return (
+        "<section><h2>What its scores are worth</h2><p class='soft'>The further a line is to the upper left, the "
+        "better the model ranks; the closer the dots are to the dashed line, the more its probabilities come true.</p>"
+        f"<div class='curves'>{charts.roc(found.score_bins, _change(found, 'auc'), label_name(record))}"
+        f"{charts.calibration(found.score_bins, _change(found, 'calibration_error'), label_name(record))}</div>"
+        f"<p class='legend'><span>○ thin line: then, in its validation of {then}</span>"
+        f"<span>● thick line: {now}</span></p></section>"
+    )
+
+
+def _change(found: PerformanceRecord, name: str) -> str:
+    """A measure then and now with the interval of its difference, in words; empty where it was not measured."""
+    item = found.measures.get(name)
+    if item is None:
+        return ""
+    short = MEASURES[name].short
+    ends = f"a change between {item.low:+z.2f} and {item.high:+z.2f}"
+    return f"{short[:1].upper()}{short[1:]} {item.ref:.2f} then, {item.cur:.2f} now, {ends}"
+
+
 def _ledger(record: RunRecord) -> str:
     """Every declared feature on one scale."""
     scale = charts.Scale.over(record.columns)
-    rows = "\n".join(_ledger_row(item, scale) for item in record.columns)
+    costs = {item.name: item for item in record.performance.feature_costs} if record.performance else {}
+    rows = "\n".join(_ledger_row(item, scale, costs) for item in record.columns)
     kind = "The scale is logarithmic; each ten times further is as long as the last. " if scale.logarithmic else ""
     excluded = ", ".join(f"{escape(item.name)} ({escape(item.reason)})" for item in record.excluded)
     note = f"<p class='small soft'>Not features, and not counted: {excluded}.</p>" if excluded else ""
     return (
         "<section><h2>Every feature</h2><p class='soft'>How far each has moved, the furthest first. The line is its "
-        f"threshold. {kind}A feature counts when it reaches its threshold and chance does not explain it.</p>"
-        "<div class='scroll'><table class='ledger stack'><thead><tr><th scope='col'>Feature</th>"
+        f"threshold. {kind}A feature counts when it reaches its threshold and chance does not explain it."
+        f"{_costs_note(record) if costs else ''}</p>"
+        f"<div class='scroll'><table class='ledger{' costs' if costs else ''} stack'><thead><tr>"
+        "<th scope='col'>Feature</th>"
         "<th scope='col' class='away'>Distance in thresholds</th><th scope='col' class='number'>Score</th>"
         "<th scope='col' class='number'>Threshold</th><th scope='col' class='number'>By chance</th>"
-        "<th scope='col' class='number'>Missing then, now</th><th scope='col'>Moved by</th></tr></thead>\n"
+        "<th scope='col' class='number'>Missing then, now</th>"
+        f"{_COSTS_HEAD if costs else ''}<th scope='col'>Moved by</th></tr></thead>\n"
         f"<tbody>\n{rows}\n</tbody></table></div>{note}{_scores(record.prediction)}</section>"
     )
 
 
-def _ledger_row(item: ColumnRecord, scale: charts.Scale) -> str:
+def _costs_note(record: RunRecord) -> str:
+    """What the column of costs says."""
+    assert record.performance is not None
+    rule = record.performance.rule
+    return (
+        f" Its cost is the {rule.drop_word} of the {escape(rule.short)} that comes of its change alone, if the "
+        "features mean what they meant; costs of features that go together overlap, and do not add up."
+    )
+
+
+def _cost(item: FeatureCostRecord | None) -> str:
+    """The cost of a feature with its interval; why there is none where it was asked for."""
+    if item is None:
+        return ""
+    if item.reason:
+        return f"<span title='{escape(item.reason)}'>not known</span>"
+    return f"{item.cost.interval.value:z.3f}<span class='soft small'>{item.cost.interval.ends_text}</span>"
+
+
+def _ledger_row(item: ColumnRecord, scale: charts.Scale, costs: Mapping[str, FeatureCostRecord]) -> str:
     # Values then and now, with their direction, have their place after the share of missing values.
     cells = [
         ("Score", _number(item.score)),
         ("Threshold", _number(item.threshold)),
         ("By chance", _number(item.chance)),
         ("Missing", _missing(item)),
+        *([("Cost", _cost(costs.get(item.name)))] if costs else []),
     ]
     numbers = "".join(f"<td class='number' data-name='{name}'>{text}</td>" for name, text in cells)
     what = escape(item.drifted_by or ("" if item.method else item.state))

@@ -18,13 +18,13 @@ from driftgate.decision import PERFORMANCE_KEY, Decision, HeldBack, PastDecision
 from driftgate.drift.past import Explained, Known
 from driftgate.pairs import Pair
 from driftgate.run import Run
+from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record_parts import (
     ColumnRecord,
     InputsRecord,
     IntervalRecord,
     Moment,
     Part,
-    PerformanceRecord,
     Share,
     SignalRecord,
     TargetRecord,
@@ -85,6 +85,12 @@ RUN_COLUMNS = {
     "target_in_spreads": "target.in_spreads",
     "drop_by_entities": "performance.causes.entities.value",
     "drop_by_meaning": "performance.causes.meaning.value",
+    "estimated_performance": "performance.estimate.value",
+    "estimated_performance_low": "performance.estimate.low",
+    "estimated_performance_high": "performance.estimate.high",
+    "waiting_cost": "waiting_cost.value",
+    "waiting_cost_low": "waiting_cost.low",
+    "waiting_cost_high": "waiting_cost.high",
 }
 """Each column of the table of runs, and the figure of `RunRecord` that it holds. New columns stand at the end."""
 

@@ -135,7 +135,13 @@ class DurableLog:
         """Write the segments in turn; returns the pause before the next try, 0 after a success."""
         while self._segments and not self._abandoned:
             segment = self._segments[0]
-            rows, unreadable = segment.read()
+            try:
+                rows, unreadable = segment.read()
+            except OSError:
+                # One bad file must not end the log. Where it is still there, the next look finds it.
+                _log.exception("predictions in the spool cannot be read", extra={"file": segment.path.name})
+                self._segments.pop(0).release()
+                continue
             try:
                 self._save(rows)
             except DatabaseError as error:

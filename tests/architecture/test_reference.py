@@ -23,7 +23,7 @@ from driftgate.features.skew import Mismatch, Served, Skew, SourceSkew
 from driftgate.measures import MEASURES, Drop
 from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
-from driftgate.performance.result import FeatureAuc, PerformanceState
+from driftgate.performance.result import FeatureAuc, NoEstimate, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
 from driftgate.reports.backtest_text import backtest_document
@@ -40,7 +40,7 @@ from services.api.routes import keyed_routes, open_routes
 from services.api.settings import MAX_BATCH, ApiSettings
 from tests.architecture.markdown import ROOT, code_blocks, section, table, text_of
 from tests.reports.backtests import DAYS, replayed
-from tests.reports.runs import SEGMENTS, column, finished, measured
+from tests.reports.runs import COSTS, SCORE_BINS, SEGMENTS, column, finished, measured
 
 CHURN = schemas.EntitySchemas.of("user_id")
 KEYED = keyed_routes("user_id")
@@ -210,7 +210,13 @@ def fields(value: Any, at: str = "") -> set[str]:
 
 
 def test_every_field_of_the_record_is_there() -> None:
-    performance = replace(measured(0.8, 0.6), relations=(FeatureAuc("f00", 0.6, 0.5),), segments=SEGMENTS)
+    performance = replace(
+        measured(0.8, 0.6),
+        relations=(FeatureAuc("f00", 0.6, 0.5),),
+        segments=SEGMENTS,
+        feature_costs=COSTS,
+        score_bins=SCORE_BINS,
+    )
     earlier = (PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "NO_ACTION", None, (), False),)
     season = History(explained=(Explained("drift_share", Known.SEASONAL, "as a year before"),))
     moved = (column("f00", 0.5), column("f01"))
@@ -262,7 +268,7 @@ def test_the_states_and_measures_of_the_record_are_there() -> None:
     from driftgate.decision import HeldBack, Verdict
 
     words = set(re.findall(r"`([^`]+)`", section(f"{REFERENCE}/record.md", "Fields")))
-    assert {*MEASURES, *PerformanceState, *HeldBack, *Verdict} <= words
+    assert {*MEASURES, *PerformanceState, *NoEstimate, *HeldBack, *Verdict} <= words
 
 
 @pytest.mark.parametrize(

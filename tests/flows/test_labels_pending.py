@@ -66,11 +66,15 @@ def test_record_tables_and_page_say_pending(early: Run, workplace: Workplace) ->
     assert record["target"]["labelled_share_cur"] == 0.4
     assert record["performance"]["state"] == "pending" and record["performance"]["reason"] == PENDING
     assert record["performance"]["measures"] == {}
+    estimate = record["performance"]["estimate"]
+    assert estimate["code"] is None and 0.5 < estimate["low"] < estimate["value"] < estimate["high"] <= 1.0
     found = row(workplace)
     assert (found["performance_state"], found["performance_reason"]) == ("pending", PENDING)
     assert [found[name] for name in ("target_cur", "target_drift", "auc_cur", "auc_drop")] == [None] * 4
+    assert found["estimated_performance"] == estimate["value"]
     assert found["labelled_share_cur"] == 0.4 and PENDING in found["target_reason"]
-    assert PENDING in early.paths.page.read_text()
+    page = early.paths.page.read_text()
+    assert PENDING in page and "An estimate before the labels come: AUC" in page
 
 
 def test_the_list_says_that_it_waits(early: Run, workplace: Workplace) -> None:

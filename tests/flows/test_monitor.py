@@ -100,7 +100,7 @@ def test_every_step_of_a_good_run_is_in_prefect(runs: dict[str, Run], workplace:
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"]["as_of_ref"] == "2024-01-31"
     steps = workplace.ask("task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
-    assert len(steps) == 21
+    assert len(steps) == 22
     assert {step["run_count"] for step in steps} == {1}
     log = workplace.logs(run, until="[Evidently] report_html=")
     assert target_line(runs["calm"].target) in log

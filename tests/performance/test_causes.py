@@ -10,7 +10,7 @@ from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.causes import month_probabilities, split_drop
 from driftgate.performance.evaluation_model import Rows
-from driftgate.performance.result import Causes, Unexplained
+from driftgate.performance.findings import Causes, Unexplained
 from driftgate.training.features import InputKind, ModelFeature
 
 # Fewer than a run draws, because each fits trees twice.
@@ -42,7 +42,9 @@ def rows(seed: int, loud: float, strength: float, users: int = 2000, numeric: bo
 
 
 def causes(ref: Rows, cur: Rows, seed: int = 0) -> Causes:
-    return split_drop(ref.scored, cur.scored, month_probabilities(ref, cur, FEATURES, seed), 100, seed, REPLICATES)
+    return split_drop(
+        ref.scored, cur.scored, month_probabilities(ref.entities, cur.entities, FEATURES, seed), 100, seed, REPLICATES
+    )
 
 
 def test_other_entities_alone() -> None:
@@ -99,5 +101,5 @@ def test_months_without_a_common_entity_are_not_split() -> None:
 
 def test_an_entity_is_not_known_again_by_the_model_that_tells_the_months_apart() -> None:
     ref = rows(1, 0.5, 2.0, 1000)
-    old, new = month_probabilities(ref, ref, FEATURES)(np.ones(1000), np.ones(1000))
+    old, new = month_probabilities(ref.entities, ref.entities, FEATURES)(np.ones(1000), np.ones(1000))
     assert np.abs(np.concatenate([old, new]) - 0.5).max() < 0.2

@@ -7,7 +7,8 @@ from pathlib import Path
 from driftgate.drift.comparison import Side
 from driftgate.features.entities import MonthSize
 from driftgate.performance.explain import explain
-from driftgate.performance.result import Performance, Unexplained
+from driftgate.performance.findings import Unexplained
+from driftgate.performance.result import Performance
 from driftgate.performance.scoring import measure, score_months
 from driftgate.shared import Shared
 from tests.drift.months import ledger_of, profile_of

@@ -9,17 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgate.measures import MEASURES
-from driftgate.performance.result import (
-    Change,
-    Interval,
-    PassedOver,
-    PerformanceState,
-    Segment,
-    SegmentKind,
-    drop_interval,
-    is_finite,
-    not_measured,
-)
+from driftgate.performance.result import Change, PassedOver, PerformanceState, drop_interval, is_finite, not_measured
 
 ENDS = st.floats(-1, 1)
 
@@ -49,18 +39,7 @@ def test_what_is_not_measured_has_its_state_and_no_measure() -> None:
     assert found.model == "none (probe)" and replace(found, version="4").model == "v4"
 
 
-def test_intervals_in_hundredths_and_in_money() -> None:
-    assert Interval(0.16, -0.001, 0.2).text == "0.16 [0.00, 0.20]"
-    assert Interval(1234.5, 800, 1500.2).money_text == "1,234 [800, 1,500]"
-
-
 def test_a_champion_of_a_later_month_is_named_with_it() -> None:
     feb, mar = date(2024, 2, 29), date(2024, 3, 31)
     assert PassedOver("3", feb, feb).text.endswith("trained on this month")
     assert PassedOver("3", mar, feb).text.endswith("trained on 2024-03-31, which is later")
-
-
-def test_a_range_is_named_by_its_ends() -> None:
-    whole = Segment("fee", SegmentKind.RANGE, lower=1.5, upper=9.0)
-    assert whole.name == "1.5 <= fee < 9"
-    assert replace(whole, lower=math.nan).name == "fee < 9" and replace(whole, upper=math.nan).name == "fee >= 1.5"

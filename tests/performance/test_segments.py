@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from driftgate.measures import LabelKind
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.result import Segment, SegmentKind, Segments
+from driftgate.performance.findings import Segment, SegmentKind, Segments
 from driftgate.performance.segments import MOST_NAMED, Candidate, candidates_of, find_segments
 from driftgate.training.features import InputKind, ModelFeature
 

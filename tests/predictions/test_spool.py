@@ -1,8 +1,10 @@
 """The spool: what was appended is read back, once, by whoever holds the segment."""
 
+import fcntl
 import math
 import subprocess
 import sys
+import threading
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -108,3 +110,54 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file"):
         Spool(tmp_path / "file" / "spool").append(some(1))
+
+
+@pytest.mark.parametrize("moment", ["before the lock", "with the lock held on"])
+def test_a_segment_that_another_takes_as_it_is_made_loses_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Its file is there for a moment before its lock: by then another may have taken and removed it, being empty."""
+    own, other, rows = Spool(tmp_path), Spool(tmp_path), some(3)
+    lock, taken = fcntl.flock, []
+
+    def late(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        taken.extend(other.abandoned())
+        if moment == "before the lock":
+            taken.pop().remove()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    own.append(rows)
+    for segment in taken:
+        assert segment.read() == ([], 0)
+        segment.remove()
+    kept = own.cut()
+    assert kept is not None
+    assert kept.read() == (rows, 0)
+
+
+def test_two_threads_that_append_and_empty_lose_no_row(tmp_path: Path) -> None:
+    spool, between, done = Spool(tmp_path), threading.Lock(), threading.Event()
+    found: list[Prediction] = []
+
+    def empty() -> None:
+        ended = False
+        while not ended:
+            ended = done.is_set()
+            with between:
+                own = spool.cut()
+            for segment in [*([own] if own else []), *spool.abandoned()]:
+                found.extend(segment.read()[0])
+                segment.remove()
+
+    thread = threading.Thread(target=empty)
+    thread.start()
+    rows = some(1000)
+    for row in rows:
+        with between:
+            spool.append([row])
+    done.set()
+    thread.join()
+    assert {row.prediction_id for row in found} == {row.prediction_id for row in rows}
+    assert len(found) == len(rows)

@@ -9,17 +9,9 @@ from typing import Any
 from driftgate.decision import History, decide
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.monitors import Monitor
-from driftgate.performance.result import (
-    Change,
-    Interval,
-    Performance,
-    PerformanceState,
-    Segment,
-    SegmentDrop,
-    SegmentKind,
-    Segments,
-    not_measured,
-)
+from driftgate.performance.findings import FeatureCost, ScoreBin, Segment, SegmentDrop, SegmentKind, Segments
+from driftgate.performance.interval import Interval
+from driftgate.performance.result import Change, Estimate, Performance, PerformanceState, not_measured
 from driftgate.planning import policy_of
 from driftgate.reports.paths import report_paths
 from driftgate.run import Run
@@ -42,6 +34,25 @@ SEGMENTS = Segments(
     too_few=3,
 )
 PENDING = not_measured(PerformanceState.PENDING, "pending, 43% labelled")
+ESTIMATED = replace(PENDING, estimate=Estimate(0.8, 0.77, 0.83, 0.82, 5600, 1200))
+COSTS = (
+    FeatureCost("f03", Interval(0.121, 0.08, 0.16)),
+    FeatureCost("f01", Interval(-0.002, -0.01, 0.006)),
+    FeatureCost("f02", reason="13% of the values are of no entity of the reference"),
+)
+SCORE_BINS = tuple(
+    ScoreBin(
+        number / 10 if number else math.nan,
+        (number + 1) / 10 if number < 9 else math.nan,
+        140,
+        14 * number,
+        number / 10 + 0.05,
+        700 - 30 * number,
+        250 - 10 * number,
+        number / 10 + 0.04,
+    )
+    for number in range(10)
+)
 
 
 def monitor(**overrides: Any) -> Monitor:

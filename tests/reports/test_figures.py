@@ -1,12 +1,15 @@
 """The three figures of a record: the model, the features, the label, in every state that a record can have."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 
 from driftgate.decision import PERFORMANCE_KEY
+from driftgate.performance.result import Change
 from driftgate.reports.figures import features_needed, figures
 from driftgate.store.record import RunRecord
 from tests.reports.records import RECORDS
-from tests.reports.runs import NO_TARGET, PENDING, column, finished, measured
+from tests.reports.runs import ESTIMATED, NO_TARGET, PENDING, PENDING_TARGET, column, finished, measured
 
 
 def record(*columns: object, **more: object) -> RunRecord:
@@ -41,6 +44,26 @@ def test_a_model_that_was_not_measured_is_said_to_be_so_and_why() -> None:
 def test_a_drop_beyond_its_threshold_is_reached_and_has_its_interval() -> None:
     calm, *_ = figures(record(performance=measured(0.8, 0.7)))
     assert "with 95% certainty between" in calm.text and " of 100" in calm.now
+
+
+def test_a_model_that_is_estimated_is_called_so_and_is_never_beyond_its_threshold() -> None:
+    found, *_ = figures(RunRecord.of(finished(performance=ESTIMATED, target=PENDING_TARGET)))
+    assert (found.title, found.now, found.then, found.reached) == (
+        "The model, estimated",
+        "≈ 80 of 100",
+        "82",
+        False,
+    )
+    assert "between 77 and 83" in found.text and "which an estimate cannot see" in found.text
+    assert "43% of the month has a label now" in found.text
+
+
+def test_the_list_of_the_highest_scores_is_in_words() -> None:
+    recall = Change(0.61, 0.24, -0.43, -0.31, 0.001)
+    fallen = replace(measured(0.8, 0.5), measures=measured(0.8, 0.5).measures | {"top_tenth_recall": recall})
+    found, *_ = figures(RunRecord.of(finished(performance=fallen)))
+    words = "Of 100 with churn_label, the tenth of all with the highest scores held 61 and holds 24 now"
+    assert f"{words} (a change between -43 and -31)." in found.text
 
 
 def test_a_label_that_cannot_be_compared_has_its_reason() -> None:

@@ -1,6 +1,7 @@
 """The page of a monitor: months from left to right, one kind of reference at a time, features as a heat map."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -8,12 +9,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftgate.decision import History
+from driftgate.performance.result import Gain
 from driftgate.reports.monitor_page import render
 from driftgate.reports.series import series_of
 from driftgate.store.record import RunRecord
 from tests.reports.pages import Page
 from tests.reports.records import RECORDS
-from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, column, finished, lost, measured
+from tests.reports.runs import (
+    APRIL,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    PENDING,
+    PENDING_TARGET,
+    column,
+    finished,
+    lost,
+    measured,
+)
 
 
 def run(ref: date, cur: date, *columns: Any, **given: Any) -> RunRecord:
@@ -60,6 +73,29 @@ def test_each_signal_has_its_own_threshold_and_one_without_a_figure_no_row() -> 
     assert found.html.count("class='signal'") == 3
     assert "Fall of the AUC" in found.text and "0.30, threshold 0.05" in found.text
     assert shown(RUNS[3]).html.count("class='signal'") == 2
+
+
+def test_promotions_arrivals_of_labels_and_gains_stand_in_the_column_of_their_month() -> None:
+    gained = replace(measured(0.8, 0.5), gain=Gain(0.2, 0.1, 0.3, 700))
+    none = replace(measured(0.8, 0.5), gain=Gain(0.01, -0.1, 0.12, 700))
+    runs = [
+        run(JANUARY, FEBRUARY, performance=gained, history=History(champion="1", champion_trained_on=JANUARY)),
+        run(FEBRUARY, MARCH, performance=none, history=History(champion="2", champion_trained_on=FEBRUARY)),
+        run(
+            MARCH,
+            APRIL,
+            performance=PENDING,
+            target=PENDING_TARGET,
+            history=History(champion="2", champion_trained_on=FEBRUARY),
+        ),
+    ]
+    cells = [
+        re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr class='marks'>(.*?)</tr>", shown(*runs).html)
+    ]
+    served, labels, gain = cells
+    assert served[0] == served[2].replace("2", "1") == "v1" and "v2 promoted</span>" in served[1]
+    assert labels[:2] == ["100%", "100%"] and "43%, waits" in labels[2]
+    assert gain[0].startswith("<b>") and "0.20" in gain[0] and "<b>" not in gain[1] and gain[2] == ""
 
 
 def test_the_heat_map_has_a_row_for_each_feature_the_furthest_first() -> None:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from driftgate.decision import History
-from driftgate.performance.result import FeatureAuc
+from driftgate.performance.result import Change, FeatureAuc, Gain
 from driftgate.reports.index import write_index
 from tests.browser import chromium, require
 from tests.reports.pages import put
 from tests.reports.runs import (
     APRIL,
+    COSTS,
+    ESTIMATED,
     FEBRUARY,
     JANUARY,
     MARCH,
     NO_TARGET,
-    PENDING,
     PENDING_TARGET,
+    SCORE_BINS,
     column,
     finished,
     lost,
@@ -47,7 +49,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pages of two monitors: a calm month, a trigger, one that is held back, a pending one, and a broken record."""
     folder = tmp_path_factory.mktemp("reports")
     relations = tuple(FeatureAuc(f"a_rather_long_name_of_a_feature_{n}", 0.7 - n / 20, 0.45) for n in range(4))
-    fallen = replace(measured(0.82, 0.5), relations=relations)
+    recall = Change(0.61, 0.24, -0.43, -0.31, 0.001)
+    fallen = replace(measured(0.82, 0.5), relations=relations, score_bins=SCORE_BINS, feature_costs=COSTS)
+    fallen = replace(fallen, measures=fallen.measures | {"top_tenth_recall": recall}, gain=Gain(0.2, 0.1, 0.3, 700))
     wild = [
         column("very_long_name_without_an_end_and_then_some_more", 8.0),
         column("b", 0.3),
@@ -62,7 +66,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     for run in runs:
         put(folder, run)
-    put(folder / "orders", finished(name="orders", months=(JANUARY, MARCH), performance=PENDING, target=PENDING_TARGET))
+    put(
+        folder / "orders",
+        finished(name="orders", months=(JANUARY, MARCH), performance=ESTIMATED, target=PENDING_TARGET),
+    )
     (folder / "decision_broken.json").write_text("{")
     write_index(folder)
     return folder

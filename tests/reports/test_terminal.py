@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime
 from sqlalchemy import Engine, text
 
 from driftgate.decision import History, PastDecision, Policy, decide
+from driftgate.performance.findings import Causes
+from driftgate.performance.interval import Interval
 from driftgate.performance.result import Change, FeatureAuc, Performance, PerformanceState, not_measured
 from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.run import Run
@@ -13,6 +15,8 @@ from driftgate.store.history import earlier_runs, past_record, past_runs
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import create_result_tables, save_run
 from tests.reports.runs import (
+    COSTS,
+    ESTIMATED,
     FEBRUARY,
     JANUARY,
     MARCH,
@@ -70,6 +74,21 @@ def test_a_run_is_shown_with_where_its_model_is_worse() -> None:
     said = "the fall is in no segment surely greater than elsewhere, of 39"
     assert said in run_lines(RunRecord.of(with_performance(finished(), nowhere)))
     assert not any("segment" in line for line in run_lines(RunRecord.of(with_performance(finished(), performed()))))
+
+
+def test_a_run_is_shown_with_what_the_change_of_each_feature_costs() -> None:
+    causes = Causes(Interval(0.12, 0.08, 0.16), Interval(0.18, 0.1, 0.26), 900)
+    found = "\n".join(
+        run_lines(RunRecord.of(finished(performance=replace(measured(0.8, 0.5), causes=causes, feature_costs=COSTS))))
+    )
+    assert "of the drop, 0.12 [0.08, 0.16] is of other entities, 0.18 [0.10, 0.26] of what the features mean" in found
+    assert "if the features mean what they meant" in found and "f03      0.1210       [0.0800, 0.1600]" in found
+    assert "13% of the values are of no entity of the reference" in found
+
+
+def test_an_estimate_is_shown_as_one() -> None:
+    found = run_lines(RunRecord.of(finished(performance=ESTIMATED, target=PENDING_TARGET)))
+    assert any(line.startswith("An estimate before the labels come: AUC 0.80") for line in found)
 
 
 def test_a_run_is_shown_with_its_performance() -> None:

@@ -11,7 +11,20 @@ from driftgate.reports.verdict_page import render
 from driftgate.store.record import RunRecord
 from tests.reports.pages import Page
 from tests.reports.records import RECORDS
-from tests.reports.runs import FEBRUARY, MARCH, PENDING, PENDING_TARGET, SEGMENTS, column, finished, lost, measured
+from tests.reports.runs import (
+    COSTS,
+    ESTIMATED,
+    FEBRUARY,
+    MARCH,
+    PENDING,
+    PENDING_TARGET,
+    SCORE_BINS,
+    SEGMENTS,
+    column,
+    finished,
+    lost,
+    measured,
+)
 from tests.reports.test_sentences import STATES
 
 FILES = [("Evidently report", "drift.html"), ("JSON", "drift.json")]
@@ -63,6 +76,27 @@ def test_every_declared_feature_is_in_the_ledger_with_what_chance_gives() -> Non
     )
     for text in ("0.9000", "0.0321", "9.0", "0.0% → 10.0%", "no such column", "user_id (identifier)"):
         assert text in found.text
+
+
+def test_the_ledger_says_what_the_change_of_a_feature_costs() -> None:
+    found = shown(run(performance=replace(measured(0.8, 0.5), feature_costs=COSTS)))
+    assert "Its cost is the fall of the AUC that comes of its change alone, if the features mean" in found.text
+    assert "0.121" in found.text and "0.080 to 0.160" in found.text
+    assert "title='13% of the values are of no entity of the reference'>not known<" in found.html
+    assert "Its cost" not in shown(run(performance=measured(0.8, 0.5))).text
+
+
+def test_what_the_scores_are_worth_is_drawn_from_their_counts() -> None:
+    found = shown(run(performance=replace(measured(0.82, 0.5), score_bins=SCORE_BINS)))
+    assert found.html.count("class='square'") == 2
+    assert "AUC 0.82 then, 0.50 now, a change between -0.35 and -0.29" in found.text
+    assert "class='square'" not in shown(run(performance=measured(0.82, 0.5))).html
+
+
+def test_before_the_labels_there_is_an_estimate_with_what_it_cannot_see() -> None:
+    found = shown(run(performance=ESTIMATED, target=PENDING_TARGET))
+    assert "≈ 80 of 100" in found.text and "An estimate before the labels come: AUC 0.80" in found.text
+    assert "It cannot see whether what predicts churn_label has changed, and it decides nothing." in found.text
 
 
 def test_what_changed_for_the_model_is_shown_with_how_many_more_there_are() -> None:

@@ -32,7 +32,9 @@ def program(name: str) -> str:
     """The path of a program; without it the test is skipped, or fails where DRIFTGATE_TEST_SERVICES=required."""
     path = shutil.which(name)
     if path is None:
-        message = f"{name} is not installed; Debian: prometheus, prometheus-alertmanager, prometheus-pushgateway"
+        message = (
+            f"{name} is not installed; Debian: prometheus, prometheus-alertmanager, prometheus-pushgateway, haproxy"
+        )
         if os.environ.get("DRIFTGATE_TEST_SERVICES") == "required":
             pytest.fail(message)
         pytest.skip(message)

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from driftgate.performance.result import Gain
 from driftgate.run import Run
 from driftgate.store import record as record_module
 from driftgate.store.record import RunRecord, record_text
-from tests.reports.runs import NO_TARGET, TARGET, column, finished, lost
+from tests.reports.runs import ESTIMATED, NO_TARGET, PENDING_TARGET, TARGET, column, finished, lost, measured
 from tests.store.examples import EXAMPLES, GOLDEN, known
 
 
@@ -163,3 +164,15 @@ def test_a_target_that_is_not_computable_is_null_with_its_reason() -> None:
 def test_the_threshold_of_this_run_is_recorded() -> None:
     record = read(finished(threshold=0.05))
     assert (record["threshold"], record["verdict"]) == (0.05, "RETRAINING_TRIGGERED (SIMULATED)")
+
+
+def test_what_waiting_costs_and_the_estimate_are_figures_of_a_row() -> None:
+    gained = replace(measured(0.8, 0.5), gain=Gain(0.1, 0.08, 0.12, 700))
+    row = RunRecord.of(finished(column("f", 0.5), performance=gained, retrain_cost=500.0, error_cost=1.7)).row
+    assert [round(row[f"waiting_cost{end}"]) for end in ("", "_low", "_high")] == [1197, 958, 1437]
+    assert row["estimated_performance"] is None
+    waits = RunRecord.of(finished(performance=ESTIMATED, target=PENDING_TARGET))
+    assert [waits.row[f"estimated_performance{end}"] for end in ("", "_low", "_high")] == [0.8, 0.77, 0.83]
+    assert waits.performance and waits.performance.estimate
+    assert waits.performance.estimate.estimate == ESTIMATED.estimate
+    assert waits.row["waiting_cost"] is None

@@ -126,3 +126,19 @@ def test_a_segment_that_the_table_refuses_is_kept_for_a_person(month: Month, tmp
     log.stop(60)
     assert [path.suffix for path in tmp_path.iterdir()] == [".unreadable"]
     assert b"api_prediction_log_dropped_total 1.0" in metrics.text()
+
+
+def test_a_segment_that_somebody_removed_does_not_end_the_log(month: Month, tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.append(some(1))
+    gone = spool.cut()
+    assert gone is not None
+    gone.path.unlink()
+    spool.append(rows := some(2))
+    log = DurableLog(spool, log_engine(month.parameters, ApiSettings()), Metrics(), 60)
+    log._segments.append(gone)
+    log.start()
+    log.stop(60)
+    found = {str(row["prediction_id"]) for row in logged(month.engine)}
+    assert {str(row.prediction_id) for row in rows} <= found
+    assert not list(tmp_path.iterdir())

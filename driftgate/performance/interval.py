@@ -1,0 +1,41 @@
+"""A figure with its interval, and how both are written."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95% interval; NaN where there is none."""
+
+    value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+
+    @property
+    def text(self) -> str:
+        """In hundredths, such as `0.16 [0.12, 0.20]`."""
+        # z: a small negative number is not printed as minus zero.
+        return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
+
+    @property
+    def ends_text(self) -> str:
+        """The interval alone, in thousandths, such as `-0.003 to 0.120`."""
+        return f"{self.low:z.3f} to {self.high:z.3f}"
+
+    @property
+    def money_text(self) -> str:
+        """As money, such as `1,200 [800, 1,500]`."""
+        return f"{money(self.value)} [{money(self.low)}, {money(self.high)}]"
+
+
+NO_INTERVAL = Interval()
+"""Stands for a figure that there is none of."""
+
+
+def money(value: float) -> str:
+    """Money in whole numbers; what is less than ten in two digits.
+
+    >>> money(1234.5), money(-0.004), money(0.123)
+    ('1,234', '-0.004', '0.12')
+    """
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:z.2g}"

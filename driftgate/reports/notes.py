@@ -1,0 +1,89 @@
+"""What a reader must know beside the answer: what was started, what waiting costs, which model, what is an estimate.
+
+Each is a sentence or two of a record, or empty.
+"""
+
+from driftgate.decision import HeldBack
+from driftgate.performance.result import NoEstimate, PerformanceState
+from driftgate.reports.words import label_name, month_name
+from driftgate.store.record import RunRecord
+
+# Of these the state of the performance says all.
+_UNSAID = (NoEstimate.OFF, NoEstimate.LABELS_THERE, NoEstimate.NO_MODEL)
+
+
+def start_note(record: RunRecord) -> str:
+    """What the trigger started; empty where there was none."""
+    if not record.triggered:
+        return ""
+    if record.retrain == "deployment" and record.pending:
+        return "The training of a challenger starts when the labels of the month are there."
+    return {
+        "simulated": (
+            "SIMULATED: the monitor only says that it would retrain. No training was started, and the same model "
+            'goes on serving. Start one by the command, or set retrain = "deployment" to have it started.'
+        ),
+        "off": "RETRAIN OFF: an event was sent for others to act on, and Driftgate itself started nothing.",
+        "deployment": "A training of a challenger was asked for; the list of runs in Prefect shows it.",
+    }.get(record.retrain, "")
+
+
+def split_note(record: RunRecord) -> str:
+    """How much of the drop comes of what the features mean, and how much of other entities.
+
+    Empty where it is not split, or the champion knows the change.
+    """
+    found = record.performance.causes if record.performance else None
+    known = record.held_back_code is HeldBack.CHAMPION_KNOWS
+    if known or found is None or found.code is not None or record.performance is None:
+        return ""
+    meaning, entities = (
+        f"{part.value:z.2f} ({part.low:z.2f} to {part.high:z.2f})"
+        for part in (found.meaning.interval, found.entities.interval)
+    )
+    rule = record.performance.rule
+    return (
+        f"Of the {rule.drop_word} in {rule.unit}, {meaning} comes of what the features mean and {entities} of other "
+        "entities."
+    )
+
+
+def waiting_note(record: RunRecord) -> str:
+    """What waiting a month costs; empty where that is not known, or the champion knows the change."""
+    found = record.decision.waiting
+    if found is None or record.held_back_code is HeldBack.CHAMPION_KNOWS:
+        return ""
+    return f"Waiting a month costs about {found.money_text}."
+
+
+def model_note(record: RunRecord) -> str:
+    """Which model was measured, where it is not simply the champion; else empty."""
+    found = record.performance
+    if found is None or found.state is not PerformanceState.MEASURED:
+        return ""
+    trained = f" trained on {month_name(found.trained_on)}" if found.trained_on else ""
+    model = f"version {found.champion}," if found.champion else "a probe, a small model"
+    if found.passed_over is not None:
+        champion, month = found.passed_over.version, month_name(found.passed_over.trained_on)
+        return (
+            f"The champion, version {champion}, was trained on {month} and cannot be judged on this month; "
+            f"measured is {f'{model}{trained}'.rstrip(',')}."
+        )
+    if found.champion is None:
+        return f"There is no champion: measured is {model}{trained}."
+    return ""
+
+
+def estimate_note(record: RunRecord) -> str:
+    """What labels to come are expected to give, and what such an estimate cannot see; why there is none; or empty."""
+    found = record.performance.estimate if record.performance else None
+    if found is None or found.code in _UNSAID:
+        return ""
+    if found.code is not None:
+        return f"There is no estimate before the labels come: {found.reason}."
+    low, high = (f"{0.0 if end is None else end:.2f}" for end in (found.low, found.high))
+    was = "" if found.ref is None else f", was {found.ref:.2f}"
+    return (
+        f"An estimate before the labels come: AUC {found.value:.2f} (between {low} and {high}){was}. It cannot see "
+        f"whether what predicts {label_name(record)} has changed, and it decides nothing."
+    )

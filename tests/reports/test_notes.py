@@ -1,0 +1,76 @@
+"""What a reader must know beside the answer."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from driftgate.decision import History
+from driftgate.performance.findings import Causes
+from driftgate.performance.interval import Interval
+from driftgate.performance.result import Estimate, Gain, NoEstimate
+from driftgate.reports.notes import estimate_note, model_note, split_note, start_note, waiting_note
+from driftgate.store.record import RunRecord
+from tests.reports.runs import ESTIMATED, FEBRUARY, PENDING, PENDING_TARGET, column, finished, measured
+
+
+def record(*columns: Any, **given: Any) -> RunRecord:
+    return RunRecord.of(finished(*columns, **given))
+
+
+@pytest.mark.parametrize(
+    ("retrain", "begins"),
+    [("simulated", "SIMULATED: the monitor only says"), ("off", "RETRAIN OFF: an event"), ("deployment", "A training")],
+)
+def test_what_a_trigger_started_is_explained(retrain: str, begins: str) -> None:
+    given = {"retrain": retrain, "model": "m"}
+    assert start_note(record(column("f", 0.5), **given)).startswith(begins)
+    assert start_note(record(**given)) == ""
+    waiting = record(column("f", 0.5), performance=PENDING, target=PENDING_TARGET, **given)
+    assert ("starts when the labels" in start_note(waiting)) == (retrain == "deployment")
+
+
+def test_an_estimate_says_what_it_cannot_see_and_that_it_decides_nothing() -> None:
+    found = estimate_note(record(performance=ESTIMATED, target=PENDING_TARGET))
+    assert found.startswith("An estimate before the labels come: AUC 0.80 (between 0.77 and 0.83), was 0.82.")
+    assert "cannot see whether what predicts churn_label has changed, and it decides nothing" in found
+
+
+@pytest.mark.parametrize("code", NoEstimate)
+def test_why_there_is_no_estimate_is_said_where_the_state_does_not_say_it(code: NoEstimate) -> None:
+    none = replace(PENDING, estimate=Estimate(code=code, reason="it is not estimated for numeric labels"))
+    found = estimate_note(record(performance=none, target=PENDING_TARGET))
+    unsaid = code in (NoEstimate.OFF, NoEstimate.LABELS_THERE, NoEstimate.NO_MODEL)
+    said = "There is no estimate before the labels come: it is not estimated for numeric labels."
+    assert found == ("" if unsaid else said)
+
+
+def test_an_estimate_triggers_nothing_however_low_it_is() -> None:
+    lost = replace(PENDING, estimate=Estimate(0.1, 0.05, 0.15, 0.9, 1000, 900))
+    with_it, without = (
+        record(performance=found, target=PENDING_TARGET).model_dump(exclude={"performance"})
+        for found in (lost, PENDING)
+    )
+    assert with_it == without
+
+
+def test_the_drop_is_split_in_figures_with_their_intervals() -> None:
+    causes = Causes(Interval(-0.001, -0.03, 0.02), Interval(0.33, 0.29, 0.37), 900)
+    found = split_note(record(performance=replace(measured(0.83, 0.5), causes=causes)))
+    words = "0.33 (0.29 to 0.37) comes of what the features mean and 0.00 (-0.03 to 0.02) of other entities."
+    assert found == f"Of the fall in AUC, {words}"
+    assert split_note(record(performance=measured(0.83, 0.5))) == split_note(record()) == ""
+    known = History(champion_trained_on=FEBRUARY)
+    assert split_note(record(performance=replace(measured(0.83, 0.5), causes=causes), history=known)) == ""
+
+
+def test_waiting_has_a_price_where_costs_are_known() -> None:
+    lost = replace(measured(0.8, 0.5), gain=Gain(0.1, 0.08, 0.12, 700))
+    assert waiting_note(record(performance=lost)) == ""
+    costs = {"retrain_cost": 500.0, "error_cost": 1.7}
+    assert waiting_note(record(performance=lost, **costs)) == "Waiting a month costs about 1,197 [958, 1,437]."
+
+
+def test_a_probe_is_said_to_be_one() -> None:
+    assert model_note(record(performance=measured(0.8, 0.8))) == ""
+    assert "There is no champion" in model_note(record(performance=measured(0.8, 0.8, version=None)))
