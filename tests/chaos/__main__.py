@@ -51,7 +51,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", choices=[*OPERATIONS], default=[*OPERATIONS], help="operations")
     parser.add_argument("--replay", nargs="*", default=[], help="cases alone, such as monitor/postgres/17")
     parser.add_argument(
-        "--folder", type=Path, help="keep the last case there, and what later runs need not prepare again; a short path"
+        "--folder",
+        type=Path,
+        help="keep the last case there, and what later runs of the same code need not prepare again; a short path",
     )
     parser.add_argument("--out", type=Path, default=Path("chaos.json"), help="file for what became of each case")
     return parser.parse_args()
