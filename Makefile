@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all check format lock bench bench-api verdict-quality chaos load clean
+.PHONY: help setup demo test test-all check docs format lock wheel bench bench-api verdict-quality chaos load clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -45,6 +45,10 @@ check: setup ## Lint, format, types, layering
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
+docs: setup ## Build the documentation into site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -56,6 +60,11 @@ lock: setup ## Resolve the dependencies anew
 	@$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --python-version 3.11 --extra dev --constraint requirements.lock pyproject.toml \
 	  --output-file requirements-dev.lock
+
+wheel: setup ## Build the wheel into dist, and try it in an empty environment
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -t wheel
+	@$(BIN)/python -m pytest -n 0 tests/end_to_end/test_wheel.py
 
 bench-api: setup ## What serving costs, against the textbook way
 	@$(BIN)/python -m benchmarks.api

@@ -64,14 +64,14 @@ class _Peak(threading.Thread):
         self.lent: dict[int, float] = {}
         """CPU seconds of each process that was forked for this one, and which nobody else counts."""
         self._pid = pid
-        self._started = time.time()
+        self._since = time.time()
         self._done = threading.Event()
 
     def run(self) -> None:
         while not self._done.wait(_SAMPLE_SECONDS):
             try:
                 root = psutil.Process(self._pid)
-                lent = [item for item in psutil.Process(1).children() if item.create_time() > self._started]
+                lent = [item for item in psutil.Process(1).children() if item.create_time() > self._since]
                 total = sum(_unshared(item) for item in [root, *root.children(recursive=True), *lent])
                 for item in lent:
                     times = item.cpu_times()

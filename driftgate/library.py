@@ -154,7 +154,8 @@ def compare(
     A column that one table lacks, or that has another type there, counts as drifted: it is part of the denominator.
 
     Args:
-        reference, current: a pandas or Polars frame, an Arrow or Ibis table, or the path of a parquet file.
+        reference: a pandas or Polars frame, an Arrow or Ibis table, or the path of a parquet file.
+        current: the table that is held against it, likewise.
         key: column that identifies a row; it is no feature. A row of the same key in both tables is the same entity.
         label: column that a model predicts; it is no feature either. Without it there is no performance.
         model: a fitted estimator that has seen neither table, with `predict_proba`, or `predict` for a number. By

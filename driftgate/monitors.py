@@ -282,7 +282,8 @@ def read_monitors(path: Path) -> dict[str, Monitor]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigurationError(
-            f"there is no monitors file at {path}", remedy="create it, or set DRIFTGATE_MONITORS to where it is"
+            f"there is no monitors file at {path}",
+            remedy="`driftgate init` writes one, or set DRIFTGATE_MONITORS to where it is",
         ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}", remedy="correct the file") from error

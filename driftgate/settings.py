@@ -8,7 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from driftgate.errors import ConfigurationError
 
-_MARKER = Path("flows/monitors.toml")
+_MONITORS = (Path("monitors.toml"), Path("flows/monitors.toml"))
+"""Where a project says what is monitored; the first that is there counts. `driftgate init` writes the first."""
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -77,7 +78,9 @@ class Settings(BaseSettings):
         Path(".driftgate"), description="Embedded database, Prefect home and other state of this machine"
     )
     driftgate_data: Path = Field(Path("data"), description="Folder of the month folders that `driftgate load` loads")
-    driftgate_monitors: Path = Field(_MARKER, description="The file that says what is monitored")
+    driftgate_monitors: Path = Field(
+        Path("monitors.toml"), description="The file that says what is monitored; else flows/monitors.toml"
+    )
     prediction_dir: Path = Field(Path("predictions"), description="Folder of the CSV files of batch predictions")
     mlflow_artifacts: Path = Field(
         Path(".driftgate/mlartifacts"), description="Folder of the trained models, the same for all who train or serve"
@@ -117,6 +120,8 @@ class Settings(BaseSettings):
             for name, field in cls.model_fields.items()
             if field.annotation is Path
         }
+        if "driftgate_monitors" not in settings.model_fields_set:
+            paths["driftgate_monitors"] = _monitors_below(root) or paths["driftgate_monitors"]
         return settings.model_copy(update=paths)
 
 
@@ -140,15 +145,20 @@ def from_environment(kind: type[S], what: str) -> S:
 
 
 def project_root(start: Path) -> Path:
-    """The nearest folder at or above `start` that holds flows/monitors.toml, else the checkout this code is in.
+    """The nearest folder at or above `start` that holds monitors.toml or flows/monitors.toml, else the checkout.
 
-    Where neither is one, `start` itself.
+    Where this code is in no checkout, `start` itself.
     """
     for folder in (start, *start.parents):
-        if (folder / _MARKER).is_file():
+        # That of a folder `flows` belongs to the folder above.
+        if folder.name != "flows" and _monitors_below(folder):
             return folder
     checkout = Path(__file__).resolve().parents[1]
     return checkout if (checkout / "pyproject.toml").is_file() else start
+
+
+def _monitors_below(root: Path) -> Path | None:
+    return next((root / name for name in _MONITORS if (root / name).is_file()), None)
 
 
 def _explain(kind: type[BaseSettings], error: ValidationError) -> str:

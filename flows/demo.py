@@ -53,15 +53,24 @@ def run_demo(runtime: Runtime) -> None:
         drifted = _compare(february, march)
         _drifted_month(drifted)
         _retraining(service, first, user, february, march)
+    program = _program()
     say(
         f"\nOpen {runtime.settings.report_dir / 'index.html'} in a browser: every report, with plots of each feature.\n"
         "Try next:\n"
-        "  .venv/bin/driftgate show                       the last verdict, and what would flip it\n"
-        f"  .venv/bin/driftgate monitor --as-of-ref {january} --as-of-cur {march}\n"
-        "  .venv/bin/driftgate serve                      the prediction service; its page is /docs\n"
-        "  .venv/bin/driftgate rollback                   the earlier model serves again\n"
-        "  .venv/bin/driftgate --help                     the other commands"
+        f"  {program} show       the last verdict, and what would flip it\n"
+        f"  {program} monitor --as-of-ref {january} --as-of-cur {march}\n"
+        f"  {program} serve      the prediction service; its page is /docs\n"
+        f"  {program} rollback   the earlier model serves again\n"
+        f"  {program} --help     the other commands"
     )
+
+
+def _program() -> str:
+    """The command as it was called, from the folder that it was called in."""
+    called = Path(sys.argv[0])
+    if called.name != "driftgate":
+        return "driftgate"
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else "driftgate"
 
 
 def _calm_month(service: str, version: str, user: str, run: Run) -> None:

@@ -3,12 +3,12 @@
 Nothing here imports Prefect, so that the command line can find out what is wrong before anything slow starts.
 """
 
+from driftgate.database import create_tables
 from driftgate.features.repository import require_repository
 from driftgate.files import require_writable
 from driftgate.monitors import read_monitor
 from driftgate.pairs import chosen_pair
 from driftgate.planning import Plan, Request, make_plan
-from driftgate.store.tables import create_result_tables
 from flows.runtime.environment import Runtime, feature_worker
 
 
@@ -42,4 +42,4 @@ def prepare(runtime: Runtime, plan: Plan) -> None:
         DatabaseError: the role may not create the tables, or the database cannot be reached.
     """
     require_writable(plan.paths.html.parent)
-    create_result_tables(runtime.engine)
+    create_tables(runtime.engine)

@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
+from driftgate.database import create_tables
 from driftgate.features.types import FeatureMonth
 from driftgate.predictions.batch import (
     Batch,
@@ -21,7 +22,6 @@ from driftgate.predictions.batch import (
     save_batch_summary,
     write_batch_csv,
 )
-from driftgate.predictions.log import create_prediction_tables
 from driftgate.pushgateway import PREDICT_FLOW, push_predictions
 from driftgate.training.features import require_features
 from driftgate.training.plan import MonthPlan, plan_month
@@ -48,7 +48,7 @@ def plan_step(runtime: Runtime, as_of: date | None, monitor: str) -> tuple[Month
     finally:
         registry.close()
     require_prediction_folder(batch_path(settings.prediction_dir, plan.monitor, datetime.now(UTC)))
-    create_prediction_tables(runtime.engine)
+    create_tables(runtime.engine)
     get_run_logger().info(
         "%s version %s: %s, %s entities", plan.model, champion.version, plan.size.as_of, f"{plan.size.entities:,}"
     )

@@ -154,6 +154,18 @@ def test_the_project_root_is_the_nearest_with_a_monitors_file(project: Path, tmp
     assert project_root(inner / "flows") == inner
 
 
+def test_a_monitors_file_that_init_wrote_comes_before_that_of_the_flows(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "monitors.toml").touch()
+    assert Settings.load().driftgate_monitors == project / "monitors.toml"
+    monkeypatch.setenv("DRIFTGATE_MONITORS", "flows/monitors.toml")
+    assert Settings.load().driftgate_monitors == project / "flows" / "monitors.toml"
+    (project / "flows" / "monitors.toml").unlink()
+    (project / "below").mkdir()
+    assert project_root(project / "below") == project
+
+
 def test_without_a_monitors_file_the_root_is_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> None:
     nowhere = tmp_path_factory.mktemp("nowhere")
     assert project_root(nowhere) == Path(__file__).resolve().parents[1]

@@ -1,35 +1,25 @@
 """Connections to PostgreSQL, and its failures in two groups: a retry can mend the one, only a person the other."""
 
-import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import URL, Connection, Dialect, Engine, MetaData, Table, create_engine, event, inspect, text
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy import URL, Dialect, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
-from driftgate.database.locks import Lock, lock_transaction
-from driftgate.database.sqlstates import SqlState, sqlstate
+from driftgate.database.sqlstates import sqlstate
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
-_log = logging.getLogger(__name__)
-
 metadata = MetaData()
-"""Holds every table, so that a single call creates what is missing."""
-
-EARLIER_NAME = "earlier_name"
-"""Key in a column's `info`: what an earlier release called the column. `create_tables` renames it, with its rows."""
+"""Holds every table as the code reads and writes it. The revisions in `migrations` make them."""
 
 EMBEDDED_HOSTS: set[str] = set()
 """Folders of the sockets of embedded servers that this process uses."""
 
 _KEEPER_SECONDS = 15.0
-
-# The planner expects one row per view and then chooses a nested loop, whose time grows with the square of the entities.
-_PLANNER_SETTINGS = {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "UTC"}
 
 _WRONG_CREDENTIALS = ("authentication failed", "no password supplied", "pg_hba.conf")
 _ABSENT = ("does not exist",)
@@ -154,83 +144,3 @@ def translate(error: DBAPIError, what: str, parameters: ConnectionParameters | N
 
 def _is_operational(error: DBAPIError) -> bool:
     return type(error.orig).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")
-
-
-def prepare_database(engine: Engine) -> None:
-    """Create missing tables and set the planner up for point-in-time joins. Repeated and parallel calls are safe.
-
-    The settings belong to this database alone. Where the role may not change them, a warning is logged and
-    retrieval still works, though its time may grow with the square of the number of entities.
-
-    Raises:
-        DatabaseError: the tables cannot be created.
-    """
-    create_tables(engine)
-    with database_errors("setting up the planner"), engine.begin() as connection:
-        lock_transaction(connection, Lock.SCHEMA)
-        _set_planner(connection)
-    # Sessions that are open already keep the old settings.
-    engine.dispose()
-
-
-def create_tables(engine: Engine, tables: Sequence[Table] | None = None) -> None:
-    """Create missing tables, by default all of Driftgate's, and bring the columns of older tables up to date.
-
-    Repeated and parallel calls are safe.
-
-    Raises:
-        DatabaseError: the role may not, or the database cannot be reached.
-    """
-    with database_errors("creating tables"), engine.begin() as connection:
-        lock_transaction(connection, Lock.SCHEMA)
-        metadata.create_all(connection, tables=tables)
-        for table in metadata.tables.values() if tables is None else tables:
-            _renew_columns(connection, table)
-
-
-def _renew_columns(connection: Connection, table: Table) -> None:
-    """Rename what an earlier release called otherwise, add what its table lacks, and allow NULL where it may be now.
-
-    A column that is added is nullable, so that the rows stay as they are.
-    """
-    found = inspect(connection).get_columns(table.name, schema=table.schema)
-    present = {column["name"]: column["nullable"] for column in found}
-    quote = connection.dialect.identifier_preparer
-    for column in table.columns:
-        altered, name = f"ALTER TABLE {quote.format_table(table)}", quote.format_column(column)
-        if column.name in present:
-            if column.nullable and not present[column.name]:
-                connection.exec_driver_sql(f"{altered} ALTER COLUMN {name} DROP NOT NULL")
-            continue
-        earlier = column.info.get(EARLIER_NAME)
-        if earlier in present:
-            connection.exec_driver_sql(f"{altered} RENAME COLUMN {quote.quote(earlier)} TO {name}")
-        else:
-            kind = column.type.compile(connection.dialect)
-            connection.exec_driver_sql(f"{altered} ADD COLUMN IF NOT EXISTS {name} {kind}")
-
-
-def _set_planner(connection: Connection) -> None:
-    present = connection.execute(
-        text(
-            "SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase "
-            "WHERE s.setrole = 0 AND d.datname = current_database()"
-        )
-    ).scalars()
-    # PostgreSQL keeps its own spelling of a name, such as TimeZone.
-    known = {setting.lower() for setting in present}
-    missing = {f"{name}={value}".lower() for name, value in _PLANNER_SETTINGS.items()} - known
-    if not missing:
-        return
-    quoted = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one().replace("%", "%%")
-    try:
-        with connection.begin_nested():
-            for name, value in _PLANNER_SETTINGS.items():
-                connection.exec_driver_sql(f"ALTER DATABASE {quoted} SET {name} = '{value}'")
-    except ProgrammingError as error:
-        if sqlstate(error) != SqlState.INSUFFICIENT_PRIVILEGE:
-            raise
-        _log.warning(
-            "This role may not set %s on the database; ask its owner to, or retrieval may be slow",
-            ", ".join(sorted(_PLANNER_SETTINGS)),
-        )

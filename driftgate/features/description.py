@@ -197,7 +197,7 @@ def save_description(engine: Engine, repo: Path, fingerprint: str, description: 
     Raises:
         DatabaseError: the role may not create the table.
     """
-    create_tables(engine, [feast_descriptions])
+    create_tables(engine)
     row = {"repo": str(repo), "fingerprint": fingerprint, "description": description.to_json()}
     changed = {name: value for name, value in row.items() if name != "repo"}
     with engine.begin() as connection:

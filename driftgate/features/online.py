@@ -108,7 +108,7 @@ def materialize_month(
         DatabaseError: nothing was written.
     """
     started = time.perf_counter()
-    create_tables(engine, [online_views])
+    create_tables(engine)
     day = chosen_month(worker.loaded_months(repo, monitor), as_of)
     size = worker.measure_month(repo, monitor, day)
     whole = replace(size, compared=size.entities)

@@ -129,7 +129,7 @@ def save_batch(engine: Engine, batch: Batch) -> None:
     """Write the batch's rows to `predictions` in one transaction; existing rows stay as they are.
 
     Raises:
-        DatabaseError: nothing was written; the tables must be there, see `create_prediction_tables`.
+        DatabaseError: nothing was written; the tables must be there, see `create_tables`.
     """
     names = [column.name for column in predictions.columns if column.name not in ("request_id", "features")]
     listed = ", ".join(names)

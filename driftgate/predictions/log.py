@@ -26,8 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
-from driftgate.database import create_tables, database_errors, metadata
-from driftgate.database.engine import EARLIER_NAME
+from driftgate.database import database_errors, metadata
 from driftgate.measures import LabelKind
 
 predictions = Table(
@@ -36,7 +35,7 @@ predictions = Table(
     Column("prediction_id", Uuid, primary_key=True),
     Column("time", DateTime(timezone=True), nullable=False),
     Column("source", Text, nullable=False, comment="api or batch"),
-    Column("entity_key", Text, nullable=False, info={EARLIER_NAME: "user_id"}),
+    Column("entity_key", Text, nullable=False),
     Column("prediction", Integer, comment="of a boolean label, 0 or 1"),
     Column("probability", Double, comment="of 1, or of the predicted class; of a numeric label none"),
     Column("model_version", Text, nullable=False),
@@ -106,20 +105,11 @@ def predicted(kind: LabelKind, value: float | str, probability: float | None) ->
     }
 
 
-def create_prediction_tables(engine: Engine) -> None:
-    """Create the two tables where they are missing, and no others; an earlier release's get today's column names.
-
-    Raises:
-        DatabaseError: the role may not, or the database cannot be reached.
-    """
-    create_tables(engine, [predictions, prediction_monitoring])
-
-
 def save_predictions(engine: Engine, rows: Sequence[Prediction]) -> None:
     """Write the rows in one transaction; existing rows stay as they are.
 
     Raises:
-        DatabaseError: nothing was written; the tables must be there, see `create_prediction_tables`.
+        DatabaseError: nothing was written; the tables must be there, see `create_tables`.
     """
     if not rows:
         return
@@ -136,7 +126,7 @@ def served_features(
     Rows that lack a feature were logged before it was declared, or are of another feature service; they are left out.
 
     Raises:
-        DatabaseError: the query fails; the tables must be there, see `create_prediction_tables`.
+        DatabaseError: the query fails; the tables must be there, see `create_tables`.
     """
     columns = predictions.c
     query = (

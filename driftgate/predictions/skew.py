@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from driftgate.database import create_tables
 from driftgate.errors import DataError
 from driftgate.features.files import read_file
 from driftgate.features.online import KeyState, OnlineRows
@@ -17,7 +18,7 @@ from driftgate.features.skew import Row, Served, Skew, SourceSkew, as_logged, co
 from driftgate.features.types import DeclaredFeature, FeatureRequest
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor
-from driftgate.predictions.log import create_prediction_tables, served_features
+from driftgate.predictions.log import served_features
 
 SAMPLE_ENTITIES = 5_000
 
@@ -98,7 +99,7 @@ def _compare_log(
     learnt: dict[str, dict[str, Any]],
     features: Sequence[DeclaredFeature],
 ) -> SourceSkew:
-    create_prediction_tables(engine)
+    create_tables(engine)
     logged = served_features(engine, as_of, since, list(learnt), [item.name for item in features])
     wanted = {key: {name: as_logged(value) for name, value in learnt[key].items()} for key in logged}
     return compare_rows(Served.LOG, wanted, logged, features)

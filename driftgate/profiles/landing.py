@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 from sqlalchemy import Engine
 
+from driftgate.database import create_tables
 from driftgate.errors import DataError
 from driftgate.features.entities import require_unchanged
 from driftgate.features.files import read_file, write_file
@@ -27,7 +28,6 @@ from driftgate.profiles.profile import Profile
 from driftgate.profiles.sample import sample_rows
 from driftgate.profiles.store import (
     MonthProfile,
-    create_profile_tables,
     measured_months,
     newest_grid,
     newest_version,
@@ -102,7 +102,7 @@ class Landing:
             FeastRepositoryError: the feature service or a source cannot be read.
             DatabaseError: a database fails; what was kept before is as it was.
         """
-        create_profile_tables(self.engine)
+        create_tables(self.engine)
         states = self._states(months)
         kept, why = self._look(states, again)
         if why:

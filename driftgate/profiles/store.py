@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from driftgate.database import create_tables, database_errors, metadata
+from driftgate.database import database_errors, metadata
 from driftgate.database.locks import session_lock
 from driftgate.errors import DataError
 from driftgate.features.state import MeasuredFrom
@@ -83,15 +83,6 @@ class MonthProfile:
     grid_version: int | None = None
 
 
-def create_profile_tables(engine: Engine) -> None:
-    """Create these two tables where they are missing, and no others.
-
-    Raises:
-        DatabaseError: the role may not, or the database cannot be reached.
-    """
-    create_tables(engine, [profile_grids, month_profiles])
-
-
 def has_profiles(engine: Engine) -> bool:
     """Whether any month was ever kept here.
 
@@ -128,7 +119,7 @@ def save_months(engine: Engine, months: Sequence[MonthProfile], grid: Grid | Non
 
     Raises:
         DataError: another grid of that version is there already.
-        DatabaseError: nothing was written; the tables must be there, see `create_profile_tables`.
+        DatabaseError: nothing was written; the tables must be there, see `create_tables`.
     """
     with database_errors("saving profiles"), engine.begin() as connection:
         for monitor in sorted({month.monitor for month in months}) if grid else ():

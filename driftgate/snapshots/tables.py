@@ -8,11 +8,24 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BOOLEAN, DATE, DOUBLE_PRECISION, INTEGER, TEXT, Engine, Index, MetaData, Table
+from sqlalchemy import (
+    BOOLEAN,
+    DATE,
+    DOUBLE_PRECISION,
+    INTEGER,
+    TEXT,
+    Connection,
+    Engine,
+    Index,
+    MetaData,
+    Table,
+    inspect,
+)
 from sqlalchemy import Column as TableColumn
 from sqlalchemy.types import TypeEngine
 
-from driftgate.database import create_tables
+from driftgate.database import database_errors
+from driftgate.database.locks import Lock, lock_transaction
 from driftgate.snapshots.schema import Column, Kind, SourceTable, SourceTables
 
 _TYPES: Final[dict[Kind, type[TypeEngine[Any]]]] = {
@@ -59,10 +72,34 @@ def month_tables(sources: SourceTables) -> MonthTables:
 def create_source_tables(engine: Engine, sources: SourceTables) -> None:
     """Create the tables of these sources where they are missing; safe to repeat and to run at once.
 
+    A table whose description has grown gets its new columns, without a value in the rows that are there.
+
     Raises:
         DatabaseError: the role may not, or the database cannot be reached.
     """
-    create_tables(engine, month_tables(sources).all)
+    tables = month_tables(sources).all
+    with database_errors("creating the source tables"), engine.begin() as connection:
+        lock_transaction(connection, Lock.SCHEMA)
+        tables[0].metadata.create_all(connection, tables=tables)
+        for table in tables:
+            _follow_description(connection, table)
+
+
+def _follow_description(connection: Connection, table: Table) -> None:
+    """Add the columns that only the description has, and allow NULL where it does."""
+    nullable = {column["name"]: column["nullable"] for column in inspect(connection).get_columns(table.name)}
+    changed = [column for column in table.columns if column.nullable and nullable.get(column.name) is False]
+    added = [column for column in table.columns if column.name not in nullable]
+    if not changed and not added:
+        return
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    change = Operations(MigrationContext.configure(connection))
+    for column in added:
+        change.add_column(table.name, TableColumn(column.name, column.type))
+    for column in changed:
+        change.alter_column(table.name, column.name, nullable=True)
 
 
 def _table_column(column: Column, key: str) -> TableColumn[Any]:

@@ -22,7 +22,6 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -54,31 +53,6 @@ monitor_decisions = Table(
 _table = monitor_decisions.c
 _NO_PART = {"decided_at", "versions", "reports", "earlier"}
 _ROUNDING = 1e-9
-
-_KEEP = text(
-    """
-    INSERT INTO monitor_decisions
-    SELECT run.monitor, run.as_of_ref, run.as_of_cur, 1, run.decided_at, run.decided_at, NULL, run.verdict,
-        to_jsonb(array_remove(run.held_back_code || ARRAY(
-            SELECT signal ->> 'name'
-            FROM jsonb_array_elements(coalesce(run.record -> 'signals', '[]')) signal
-            WHERE (signal ->> 'reached')::boolean
-        ), NULL)),
-        coalesce(run.record -> 'performance' -> 'passed_over' ->> 'version', run.champion_version),
-        run.champion_trained_on, run.record
-    FROM monitor_runs run
-    WHERE NOT EXISTS (
-        SELECT FROM monitor_decisions known
-        WHERE (known.monitor, known.as_of_ref, known.as_of_cur) = (run.monitor, run.as_of_ref, run.as_of_cur)
-    )
-    ON CONFLICT DO NOTHING
-    """
-)
-
-
-def keep_earlier_releases(connection: Connection) -> None:
-    """Make each run of an earlier release, which kept the last run of a pair alone, the first decision of its pair."""
-    connection.execute(_KEEP)
 
 
 def append_decision(connection: Connection, record: RunRecord) -> None:

@@ -9,20 +9,18 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Engine, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import ProgrammingError
 
-from driftgate.database import database_errors
-from driftgate.database.sqlstates import SqlState, sqlstate
+from driftgate.database import database_errors, update_tables
 from driftgate.decision import Earlier, HeldBack
 from driftgate.drift.past import Moves, PastPair, moves
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import DataError, UnknownMonthError, bounded
 from driftgate.pairs import Pair
 from driftgate.store.record import RunRecord, problem
-from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs
+from driftgate.store.tables import monitor_columns, monitor_runs
 
 _runs = monitor_runs.c
-# Records of earlier releases lack these; `create_result_tables` gives them to the rows and leaves the records alone.
+# Records of earlier releases lack these; the first revision gave them to the rows and left the records alone.
 _CODES = (_runs.held_back_code, _runs.champion_trained_on, _runs.pending)
 # A list of runs shows no features, and the record of a run may hold thousands.
 _WITHOUT_COLUMNS = _runs.record.concat(literal({"columns": []}, JSONB)).label("record")
@@ -151,20 +149,8 @@ def _record(row: Mapping[str, Any]) -> RunRecord:
 
 def _rows(engine: Engine, query: Any) -> list[Mapping[str, Any]]:
     """The rows of a query; none where the tables are not there yet."""
-    with database_errors("looking up runs"):
-        try:
-            found = _read(engine, query)
-        except ProgrammingError as error:
-            code = sqlstate(error)
-            if code == SqlState.UNDEFINED_TABLE:
-                return []
-            if code != SqlState.UNDEFINED_COLUMN:
-                raise
-        else:
-            if all(row["pending"] is not None for row in found):
-                return found
-    # The tables of an earlier release lack columns, or its rows their values.
-    create_result_tables(engine)
+    if not update_tables(engine):
+        return []
     with database_errors("looking up runs"):
         return _read(engine, query)
 

@@ -24,14 +24,13 @@ from sqlalchemy import (
     Text,
     delete,
     insert,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from driftgate.database import create_tables, database_errors, metadata
+from driftgate.database import database_errors, metadata
 from driftgate.database.locks import session_lock
 from driftgate.run import Run
-from driftgate.store.decisions import append_decision, keep_earlier_releases, monitor_decisions, withdraw_decisions
+from driftgate.store.decisions import append_decision, withdraw_decisions
 from driftgate.store.record import RUN_COLUMNS, RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
@@ -72,57 +71,12 @@ monitor_columns = Table(
     ForeignKeyConstraint(_KEY, [monitor_runs.c[name] for name in _KEY], ondelete="CASCADE"),
 )
 
-# Earlier releases had the words alone. This is the one place that reads them; a row without `pending` is one of theirs.
-_GIVE_CODES = text(
-    r"""
-    UPDATE monitor_runs SET
-        held_back_code = CASE
-            WHEN held_back LIKE 'the champion was trained on %' THEN 'champion_knows'
-            WHEN held_back LIKE '% of the last % runs signals, % needed' THEN 'confirmations'
-            WHEN held_back LIKE '% triggered % days before, %' THEN 'cooldown'
-        END,
-        champion_trained_on = CAST(
-            substring(held_back FROM '^the champion was trained on ([0-9]{4}-[0-9]{2}-[0-9]{2}) ') AS date
-        ),
-        pending = coalesce(performance_state = 'pending', false)
-            OR strpos(target_reason, to_char(as_of_cur, 'YYYY-MM-DD') || ': pending, ') > 0
-    WHERE pending IS NULL
-    """
-)
-
-
-# Earlier releases measured the AUC alone, in columns of its own.
-_GIVE_MEASURES = text(
-    """
-    UPDATE monitor_runs SET
-        performance_measure = 'auc', performance_ref = auc_ref, performance_cur = auc_cur, performance_drop = auc_drop,
-        performance_drop_low = auc_drop_low, performance_drop_high = auc_drop_high
-    WHERE performance_measure IS NULL AND performance_state IS NOT NULL
-    """
-)
-
-
-def create_result_tables(engine: Engine) -> None:
-    """Create the tables of runs and decisions where they are missing, and no others.
-
-    Rows of earlier releases get their codes and the name of their measure, and each becomes the first decision of its
-    pair.
-
-    Raises:
-        DatabaseError: the role may not, or the database cannot be reached.
-    """
-    create_tables(engine, [monitor_runs, monitor_columns, monitor_decisions])
-    with database_errors("giving earlier runs their codes"), engine.begin() as connection:
-        connection.execute(_GIVE_CODES)
-        connection.execute(_GIVE_MEASURES)
-        keep_earlier_releases(connection)
-
 
 def save_run(engine: Engine, run: Run) -> None:
     """Write the run and its columns in place of an earlier run of the same pair, and append its decision.
 
     Raises:
-        DatabaseError: nothing was written; the tables must be there, see `create_result_tables`.
+        DatabaseError: nothing was written; the tables must be there, see `create_tables`.
     """
     record = RunRecord.of(run)
     row = record.row

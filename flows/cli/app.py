@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+import driftgate
 from driftgate.errors import DriftgateError, UsageError
 from driftgate.pairs import parse_as_of
 from driftgate.process import import_beside, leave, limited_memory, noted_signal, require_files
@@ -41,6 +42,22 @@ for group in (
     stack_commands,
 ):
     app.add_typer(group.commands)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"driftgate {driftgate.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _of_all_commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end")
+    ] = False,
+) -> None:
+    pass
+
 
 AsOfRef = Annotated[str | None, typer.Option(help="Month to compare with, YYYY-MM-DD by default the newest but one")]
 MonitorName = Annotated[str | None, typer.Option(help="Heading in monitors.toml; by default the only one")]
@@ -150,6 +167,10 @@ def demo() -> None:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     wait_for_prefect = start_prefect()
     runtime = Runtime.from_environment()
+    from flows.worked_case import lay_out_project
+
+    for path in lay_out_project(runtime.settings):
+        typer.echo(f"... {path} is written", err=True)
     start_workers(runtime)
     from flows.demo import run_demo
 

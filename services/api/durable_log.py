@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 
+from driftgate.database import create_tables
 from driftgate.errors import DatabaseError, OutputError
-from driftgate.predictions.log import Prediction, create_prediction_tables, save_predictions
+from driftgate.predictions.log import Prediction, save_predictions
 from driftgate.predictions.spool import Segment, Spool
 from services.api.metrics import Metrics
 
@@ -158,7 +159,7 @@ class DurableLog:
 
     def _save(self, rows: Sequence[Prediction]) -> None:
         if not self._tables_there:
-            create_prediction_tables(self._engine)
+            create_tables(self._engine)
             self._tables_there = True
         for start in range(0, len(rows), _BATCH_ROWS):
             save_predictions(self._engine, rows[start : start + _BATCH_ROWS])

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
+from driftgate.database import create_tables
 from driftgate.errors import DatabaseError
-from driftgate.predictions.log import Prediction, create_prediction_tables, save_predictions
+from driftgate.predictions.log import Prediction, save_predictions
 from services.api.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class PredictionLog(threading.Thread):
             return 0.0
         try:
             if not self._tables_there:
-                create_prediction_tables(self._engine)
+                create_tables(self._engine)
                 self._tables_there = True
             save_predictions(self._engine, batch)
         except DatabaseError as error:

@@ -3,7 +3,7 @@
 | role | may |
 | --- | --- |
 | driftgate_flows | all in the database of features and results, which it owns |
-| driftgate_api | read Feast's registry and online store and MLflow's tables, append to `predictions` |
+| driftgate_api | read Feast's registry and online store, MLflow's tables and our revision, append to `predictions` |
 | driftgate_mlflow | read MLflow's tables |
 | driftgate_reader | read the tables that dashboards show |
 | driftgate_prefect | all in the Prefect server's database, which it owns |
@@ -19,11 +19,12 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 from driftgate.database import ConnectionParameters, connect, create_tables, database_errors
 from driftgate.database.locks import Lock, session_lock
+from driftgate.database.schema import VERSION_TABLE
 from driftgate.errors import ConfigurationError
 from driftgate.features.online import online_views
-from driftgate.predictions.log import create_prediction_tables, prediction_monitoring, predictions
+from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.store.decisions import monitor_decisions
-from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs
+from driftgate.store.tables import monitor_columns, monitor_runs
 
 FLOWS, API, MLFLOW, READER = "driftgate_flows", "driftgate_api", "driftgate_mlflow", "driftgate_reader"
 PREFECT = "driftgate_prefect"
@@ -122,9 +123,7 @@ def set_up_roles(
         _own_objects(connection, FLOWS, ["public", MLFLOW_SCHEMA])
         connection.commit()
         with role_engine(admin, FLOWS) as owner:
-            create_result_tables(owner)
-            create_prediction_tables(owner)
-            create_tables(owner, [online_views])
+            create_tables(owner)
         _grant(connection)
         connection.commit()
     engine.dispose()
@@ -218,6 +217,7 @@ def _grant(connection: Connection) -> None:
         _revoke_all(connection, role)
         _run(connection, f"GRANT USAGE ON SCHEMA {schemas} TO {role}")
     _run(connection, f"GRANT SELECT ON {', '.join(f'public.{table}' for table in READABLE)} TO {READER}")
+    _run(connection, f"GRANT SELECT ON public.{VERSION_TABLE} TO {API}")
     _run(connection, f"GRANT SELECT ON public.{online_views.name} TO {API}")
     # A row that is written again is left as it is, and PostgreSQL reads its key for that.
     _run(connection, f"GRANT INSERT, SELECT (prediction_id) ON public.{predictions.name} TO {API}")

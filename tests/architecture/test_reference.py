@@ -20,13 +20,14 @@ from driftgate.drift import methods as choosing
 from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import ColumnState
 from driftgate.features.skew import Mismatch, Served, Skew, SourceSkew
-from driftgate.measures import MEASURES, Drop
+from driftgate.measures import MEASURES, Drop, LabelKind
 from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
 from driftgate.performance.result import FeatureAuc, NoEstimate, PerformanceState
 from driftgate.predictions.log import prediction_monitoring, predictions
 from driftgate.pushgateway import METRICS
 from driftgate.reports.backtest_text import backtest_document
+from driftgate.reports.documents import batch_document, training_document
 from driftgate.reports.skew import skew_document
 from driftgate.reports.terminal import months_document, runs_document
 from driftgate.settings import DatabaseSettings, PortSettings, Settings
@@ -41,6 +42,7 @@ from services.api.settings import MAX_BATCH, ApiSettings
 from tests.architecture.markdown import ROOT, code_blocks, section, table, text_of
 from tests.reports.backtests import DAYS, replayed
 from tests.reports.runs import COSTS, SCORE_BINS, SEGMENTS, column, finished, measured
+from tests.reports.trainings import BATCH, SUMMARY, TRAINED
 
 CHURN = schemas.EntitySchemas.of("user_id")
 KEYED = keyed_routes("user_id")
@@ -241,6 +243,13 @@ def test_every_field_of_what_commands_print_is_there() -> None:
     for name, document in documents.items():
         lists = {f"{path}[]" if isinstance(document[path], list) else path for path in document}
         assert set(table(f"{REFERENCE}/json.md", name)) == lists
+    trained = fields(json.loads(training_document(TRAINED)))
+    documented = {name.removesuffix("[]") for name in table(f"{REFERENCE}/json.md", "train")}
+    assert documented == {"metrics.*" if name.startswith("metrics.") else name for name in trained}
+    assert set(table(f"{REFERENCE}/json.md", "predict")) == fields(json.loads(batch_document(BATCH, SUMMARY)))
+    rows = re.findall(r"^\| `label_kind`.*", text_of(f"{REFERENCE}/json.md"), re.MULTILINE)
+    kinds = [set(re.findall(r"`(\w+)`", row)) for row in rows]
+    assert kinds == [{"label_kind", *LabelKind}] * 2
     skew = Skew("churn", date(2024, 1, 31), 1, 0.0, (SourceSkew(Served.LOG, 1, mismatches=(Mismatch("f", 1, ()),)),))
     documented = {name.removesuffix("[]") for name in table(f"{REFERENCE}/json.md", "skew")}
     assert documented == fields(json.loads(skew_document(skew)))

@@ -1,8 +1,6 @@
 """Connections: the URL text, the kinds of failure, UTC sessions, and a database prepared for point-in-time joins."""
 
-import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from tempfile import TemporaryDirectory
 
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from driftgate.database import ConnectionParameters, connect, create_tables, database_errors, prepare_database
+from driftgate.database import ConnectionParameters, connect, database_errors
 from driftgate.database.engine import translate
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 from tests.database.roles import role_with_password
@@ -212,126 +210,3 @@ def test_sessions_run_in_utc(database: Engine) -> None:
     finally:
         with database.begin() as connection:
             connection.exec_driver_sql("ALTER ROLE postgres RESET timezone")
-
-
-def settings_of(engine: Engine) -> dict[str, str]:
-    with engine.connect() as connection:
-        names = ("enable_nestloop", "work_mem", "timezone")
-        return {name: connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names}
-
-
-def tables_of(engine: Engine) -> set[str]:
-    with engine.connect() as connection:
-        return set(connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars())
-
-
-def test_preparing_is_idempotent(database: Engine) -> None:
-    version = text(
-        "SELECT s.xmin::text FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase "
-        "WHERE d.datname = current_database()"
-    )
-    prepare_database(database)
-    first = settings_of(database), tables_of(database)
-    with database.connect() as connection:
-        before = connection.execute(version).scalar_one()
-    prepare_database(database)
-    with database.connect() as connection:
-        after = connection.execute(version).scalar_one()
-    assert first == (settings_of(database), tables_of(database))
-    assert before == after, "the settings were written again although they were there"
-    assert first[0] == {"enable_nestloop": "off", "work_mem": "64MB", "timezone": "UTC"}
-    assert "feast_applied" in first[1]
-
-
-def test_preparing_at_once(parameters: ConnectionParameters) -> None:
-    engines = [connect(parameters) for _ in range(6)]
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(prepare_database, engines))
-        list(pool.map(create_tables, engines))
-    assert settings_of(engines[0])["enable_nestloop"] == "off"
-    for engine in engines:
-        engine.dispose()
-
-
-def test_preparing_a_database_with_an_awkward_name(server: ConnectionParameters) -> None:
-    name = 'Awk"ward name %'
-    admin = connect(server).execution_options(isolation_level="AUTOCOMMIT")
-    quoted = '"Awk""ward name %"'
-    with admin.connect() as connection:
-        connection.execute(text("CREATE DATABASE " + quoted))
-    engine = connect(replace(server, dbname=name))
-    try:
-        prepare_database(engine)
-        assert settings_of(engine)["enable_nestloop"] == "off"
-    finally:
-        engine.dispose()
-        with admin.connect() as connection:
-            connection.execute(text("DROP DATABASE " + quoted))
-        admin.dispose()
-
-
-def test_a_role_without_the_right_is_only_warned(
-    parameters: ConnectionParameters, caplog: pytest.LogCaptureFixture
-) -> None:
-    admin = connect(parameters)
-    with admin.begin() as connection:
-        connection.exec_driver_sql("CREATE ROLE tenant LOGIN")
-        connection.exec_driver_sql("GRANT CREATE, USAGE ON SCHEMA public TO tenant")
-    tenant = connect(replace(parameters, user="tenant"))
-    try:
-        with caplog.at_level(logging.WARNING, "driftgate.database.engine"):
-            prepare_database(tenant)
-        assert "enable_nestloop" in caplog.text
-        assert "feast_applied" in tables_of(tenant)
-        assert settings_of(tenant)["enable_nestloop"] == "on"
-    finally:
-        tenant.dispose()
-        with admin.begin() as connection:
-            connection.exec_driver_sql("DROP OWNED BY tenant CASCADE")
-            connection.exec_driver_sql("DROP ROLE tenant")
-        admin.dispose()
-
-
-def test_a_role_without_any_right_gets_an_error(parameters: ConnectionParameters) -> None:
-    admin = connect(parameters)
-    with admin.begin() as connection:
-        connection.exec_driver_sql("CREATE ROLE visitor LOGIN")
-    visitor = connect(replace(parameters, user="visitor"))
-    try:
-        with pytest.raises(DatabaseError, match="permission denied") as caught:
-            prepare_database(visitor)
-        assert not caught.value.transient
-    finally:
-        visitor.dispose()
-        with admin.begin() as connection:
-            connection.exec_driver_sql("DROP ROLE visitor")
-        admin.dispose()
-
-
-def test_a_column_that_had_another_name_is_renamed_with_its_rows(database: Engine) -> None:
-    from sqlalchemy import Column, Integer, MetaData, Table, Text
-
-    from driftgate.database.engine import EARLIER_NAME
-
-    renamed = Column("New name", Text, nullable=False, info={EARLIER_NAME: "Old name"})
-    new = Table("renamed", MetaData(), Column("id", Integer, primary_key=True), renamed)
-    with database.begin() as connection:
-        connection.exec_driver_sql('CREATE TABLE renamed (id integer PRIMARY KEY, "Old name" text NOT NULL)')
-        connection.exec_driver_sql("INSERT INTO renamed VALUES (1, 'kept')")
-    create_tables(database, [new])
-    create_tables(database, [new])
-    with database.connect() as connection:
-        assert connection.exec_driver_sql('SELECT id, "New name" FROM renamed').all() == [(1, "kept")]
-        assert connection.exec_driver_sql("SELECT * FROM renamed").keys() == ["id", "New name"]
-
-
-def test_a_table_of_an_earlier_release_gains_its_columns_and_keeps_its_rows(database: Engine) -> None:
-    from sqlalchemy import Column, Integer, MetaData, Table, Text
-
-    new = Table("grown", MetaData(), Column("id", Integer, primary_key=True), Column("Odd name", Text))
-    with database.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE grown (id integer PRIMARY KEY); INSERT INTO grown VALUES (1)")
-    create_tables(database, [new])
-    create_tables(database, [new])
-    with database.connect() as connection:
-        assert connection.exec_driver_sql('SELECT id, "Odd name" FROM grown').all() == [(1, None)]

@@ -1,6 +1,7 @@
 """Batch prediction on a real Prefect server: files, rows, and the summary that comes last."""
 
 import csv
+import json
 import os
 import re
 import subprocess
@@ -234,3 +235,7 @@ def test_the_command_prints_the_line_and_nothing_else(
     share = f"{runs[0][1].positive_share:.4f}"
     assert printed.startswith(f"[Predict] as_of=2024-02-29 rows=2000 positive_share={share} csv={folder}/2")
     assert printed.count("\n") == 1
+    app(args=["predict", "--as-of", "2024-02-29", "--json"], standalone_mode=False)
+    content = json.loads(capsys.readouterr().out)
+    assert (content["rows"], content["positive_share"]) == (2000, pytest.approx(runs[0][1].positive_share))
+    assert Path(content["csv"]).is_file()

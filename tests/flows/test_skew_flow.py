@@ -11,13 +11,14 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from driftgate.database import create_tables
 from driftgate.errors import DataError
 from driftgate.features.files import read_file
 from driftgate.features.online import materialize_month
 from driftgate.features.skew import Mismatch, Skew, SkewVerdict, SourceSkew
 from driftgate.features.types import FeatureRequest
 from driftgate.monitors import read_monitor
-from driftgate.predictions.log import Prediction, create_prediction_tables, save_predictions
+from driftgate.predictions.log import Prediction, save_predictions
 from driftgate.predictions.skew import check_skew
 from flows.runtime.environment import feature_worker
 from tests.conftest import FEATURE_REPO
@@ -166,7 +167,7 @@ def logged(store: Store, key: str, features: dict[str, Any], **changed: Any) -> 
 
 def test_the_log_is_compared_with_what_is_learnt(served: Store) -> None:
     engine = served.workplace.engine
-    create_prediction_tables(engine)
+    create_tables(engine)
     one, other = two_users(served)
     right, of_other = served.learnt(one, other)
     before = datetime(2024, 4, 1, tzinfo=UTC)

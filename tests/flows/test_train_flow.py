@@ -1,5 +1,6 @@
 """Training and registering, on a real Prefect server, a real Feast registry and MLflow on a real PostgreSQL."""
 
+import json
 import re
 from datetime import date
 from pathlib import Path
@@ -165,6 +166,10 @@ def test_the_command_prints_the_line_and_nothing_else(
 
     app(args=["train", "--as-of", "2024-01-31"], standalone_mode=False)
     assert capsys.readouterr().out == training_line(trained[0]) + "\n"
+    app(args=["train", "--as-of", "2024-01-31", "--json"], standalone_mode=False)
+    content = json.loads(capsys.readouterr().out)
+    assert (content["version"], content["created"]) == (trained[0].registered.version, False)
+    assert content["metrics"] == pytest.approx(trained[0].training.metrics)
 
 
 @pytest.mark.skipif(not SEEDS.is_dir(), reason=f"the real months are not at {SEEDS}")

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from driftgate.database import create_tables
 from driftgate.errors import DatabaseError, OutputError
 from driftgate.measures import LabelKind
 from driftgate.monitors import EntitySource, Monitor
 from driftgate.predictions import batch as batches
 from driftgate.predictions.batch import Batch, batch_path, save_batch, save_batch_summary, summarise, write_batch_csv
-from driftgate.predictions.log import create_prediction_tables
 from driftgate.training.scoring import score_columns
 
 TIME = datetime(2024, 3, 1, 5, 6, 7, tzinfo=UTC)
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_setting(make: Make, t
 
 
 def test_rows_and_summary_are_written_once(database: Engine, make: Make) -> None:
-    create_prediction_tables(database)
+    create_tables(database)
     batch = make()
     for _ in range(2):
         save_batch(database, batch)
@@ -138,7 +138,7 @@ def test_rows_and_summary_are_written_once(database: Engine, make: Make) -> None
 
 def test_more_rows_than_one_part_are_all_written(database: Engine, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "_PART_ROWS", 4)
-    create_prediction_tables(database)
+    create_tables(database)
     for count in (0, 1, 3, 4, 5, 8, 9):
         batch = make(keys=[f"U{number}" for number in range(count)], time=TIME + timedelta(hours=count))
         save_batch(database, batch)
@@ -150,7 +150,7 @@ def test_more_rows_than_one_part_are_all_written(database: Engine, make: Make, m
 
 
 def test_a_batch_is_written_whole_or_not_at_all(database: Engine, make: Make) -> None:
-    create_prediction_tables(database)
+    create_tables(database)
     with database.begin() as connection:
         connection.execute(text("ALTER TABLE predictions ADD CHECK (entity_key <> 'ünïcödé')"))
     with pytest.raises(DatabaseError, match="saving predictions"):
@@ -179,7 +179,7 @@ def test_a_summary_lies_within_its_scores(tmp_path_factory: pytest.TempPathFacto
 
 
 def test_numbers_have_no_probability(database: Engine, make: Make) -> None:
-    create_prediction_tables(database)
+    create_tables(database)
     values = np.linspace(-4.5, 1e300, len(AWKWARD)).tolist()
     batch = make(scores=values, kind=LabelKind.NUMERIC)
     write_batch_csv(batch)
@@ -198,7 +198,7 @@ def test_numbers_have_no_probability(database: Engine, make: Make) -> None:
 
 
 def test_classes_may_be_called_anything(database: Engine, make: Make, tmp_path: Path) -> None:
-    create_prediction_tables(database)
+    create_tables(database)
     classes = tuple(sorted(AWKWARD))
     scores = np.eye(len(classes)) * 0.5 + 0.5 / len(classes)
     table = pa.table({"key": pa.array(AWKWARD, pa.string()), **score_columns(scores, classes)})

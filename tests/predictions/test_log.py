@@ -10,7 +10,7 @@ from sqlalchemy import Engine, inspect, text
 
 from driftgate.database import ConnectionParameters, connect, create_tables, prepare_database
 from driftgate.measures import LabelKind
-from driftgate.predictions.log import Prediction, create_prediction_tables, predicted, save_predictions
+from driftgate.predictions.log import Prediction, predicted, save_predictions
 from services.database.roles import READER, set_up_roles
 from tests.services.database.stack import PASSWORDS, without_roles
 
@@ -48,7 +48,7 @@ def keys(engine: Engine) -> list[str]:
         return list(connection.execute(text("SELECT entity_key FROM predictions ORDER BY time")).scalars())
 
 
-@pytest.mark.parametrize("start", [create_prediction_tables, create_tables, prepare_database])
+@pytest.mark.parametrize("start", [create_tables, prepare_database])
 def test_rows_of_an_earlier_release_are_kept_under_the_new_name(
     earlier: Engine, start: Callable[[Engine], None]
 ) -> None:
@@ -67,7 +67,7 @@ def test_rows_of_an_earlier_release_are_kept_under_the_new_name(
 
 
 def test_a_prediction_of_an_earlier_release_is_not_written_twice(earlier: Engine) -> None:
-    create_prediction_tables(earlier)
+    create_tables(earlier)
     known = UUID("11111111-1111-1111-1111-111111111111")
     save_predictions(earlier, [Prediction(known, datetime.now(UTC), "batch", "7590-VHVEG", 0, 0.25, "1")])
     assert keys(earlier) == ["7590-VHVEG"]
@@ -76,7 +76,7 @@ def test_a_prediction_of_an_earlier_release_is_not_written_twice(earlier: Engine
 def test_starts_at_once_rename_it_once(earlier: Engine, parameters: ConnectionParameters) -> None:
     engines = [connect(parameters) for _ in range(6)]
     with ThreadPoolExecutor(len(engines)) as pool:
-        list(pool.map(create_prediction_tables, engines))
+        list(pool.map(create_tables, engines))
         list(pool.map(prepare_database, engines))
     for engine in engines:
         engine.dispose()

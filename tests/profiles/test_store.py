@@ -8,15 +8,14 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, text
 
-from driftgate.database import ConnectionParameters
+from driftgate.database import ConnectionParameters, create_tables
 from driftgate.errors import DatabaseError, DataError
 from driftgate.profiles.build import make_grid
 from driftgate.profiles.encoding import profile_to_bytes
 from driftgate.profiles.store import (
     MonthProfile,
-    create_profile_tables,
     measured_months,
     newest_grid,
     profile_lock,
@@ -30,7 +29,7 @@ from tests.profiles.months import FEBRUARY, FROM, JANUARY, NOW, measured, on_gri
 @pytest.fixture
 def profiles(database: Engine) -> Engine:
     """A database that holds the profile tables, and they are empty."""
-    create_profile_tables(database)
+    create_tables(database)
     return database
 
 
@@ -164,14 +163,6 @@ def test_a_kill_between_two_statements_leaves_the_old_months(
     for item in expected:
         found = stored(profiles, item.as_of)
         assert found.sample is not None and found.sample.equals(item.sample)
-
-
-def test_creating_twice_changes_nothing_and_creates_no_other_table(database: Engine) -> None:
-    create_profile_tables(database)
-    save_months(database, [measured()])
-    create_profile_tables(database)
-    assert sorted(inspect(database).get_table_names()) == ["month_profiles", "profile_grids"]
-    assert profile_to_bytes(stored(database).profile) == profile_to_bytes(measured().profile)
 
 
 def test_without_the_tables_there_is_a_clear_error(database: Engine) -> None:

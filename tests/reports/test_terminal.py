@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine, text
 
+from driftgate.database import create_tables
 from driftgate.decision import History, PastDecision, Policy, decide
 from driftgate.performance.findings import Causes
 from driftgate.performance.interval import Interval
@@ -13,7 +14,8 @@ from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.run import Run
 from driftgate.store.history import earlier_runs, past_record, past_runs
 from driftgate.store.record import RunRecord
-from driftgate.store.tables import create_result_tables, save_run
+from driftgate.store.tables import save_run
+from tests.database.earlier import forget_revision
 from tests.reports.runs import (
     COSTS,
     ESTIMATED,
@@ -140,13 +142,14 @@ def test_columns_are_shown_worst_first_with_what_could_not_be_compared() -> None
 
 def test_a_record_of_an_earlier_release_is_shown(database: Engine) -> None:
     """Without performance, signals and all that came with them; and the table lacks their columns."""
-    create_result_tables(database)
+    create_tables(database)
     save_run(database, finished())
     new = ("performance", "prediction", "signals", "signalled", "held_back", "retrain", "pending")
     with database.begin() as connection:
         connection.execute(text("UPDATE monitor_runs SET record = record - CAST(:new AS text[])"), {"new": list(new)})
         for name in ("signalled", "held_back", "retrain", "performance_state", "auc_drop", "champion_version"):
             connection.execute(text(f"ALTER TABLE monitor_runs DROP COLUMN {name}"))
+    forget_revision(database)
     (run,) = past_runs(database, "churn")
     assert run.performance is None and not run.pending
     assert runs_table([run])[1].split()[4] == "-", "no auc_drop"

@@ -38,6 +38,17 @@ def test_tables_are_made_as_described_and_no_others(database: Engine) -> None:
     assert month_tables(SHOPS) is month_tables(SHOPS)
 
 
+def test_a_table_whose_description_has_grown_gets_its_columns_and_keeps_its_rows(database: Engine) -> None:
+    with database.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE shops (shop text PRIMARY KEY); INSERT INTO shops VALUES ('s1')")
+        connection.exec_driver_sql("CREATE TABLE sales (shop text PRIMARY KEY, total float NOT NULL)")
+    for _ in range(2):
+        create_source_tables(database, SHOPS)
+    with database.connect() as connection:
+        assert connection.execute(month_tables(SHOPS).base["shops"].select()).all() == [("s1", None)]
+    assert [column["nullable"] for column in inspect(database).get_columns("sales")] == [False, True]
+
+
 def test_a_month_of_shops_is_loaded_and_known(tmp_path: Path, database: Engine) -> None:
     assert loaded_days(database, SHOPS) == set()
     ingest_month(database, SHOPS, write_month(tmp_path / str(JUNE), "4"), JUNE)

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 
+from driftgate.database import create_tables
 from driftgate.decision import History
 from driftgate.reports.chain import chain_text
 from driftgate.run import Run
 from driftgate.store.decisions import earlier_decisions, is_news, monitor_decisions
 from driftgate.store.history import past_record
 from driftgate.store.record import RunRecord
-from driftgate.store.tables import create_result_tables, delete_run, save_run
+from driftgate.store.tables import delete_run, save_run
+from tests.database.earlier import forget_revision
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, PENDING, PENDING_TARGET, finished, measured
 from tests.store.examples import EXAMPLES
 
@@ -22,7 +24,7 @@ PAIR = (FEBRUARY, MARCH)
 
 @pytest.fixture
 def results(database: Engine) -> Engine:
-    create_result_tables(database)
+    create_tables(database)
     return database
 
 
@@ -123,8 +125,9 @@ def test_runs_of_an_earlier_release_become_first_decisions(results: Engine) -> N
         connection.execute(text("DROP TABLE monitor_decisions"))
         connection.execute(text("UPDATE monitor_runs SET record = record - CAST(:new AS text[])"), {"new": new})
         runs = connection.execute(text("SELECT * FROM monitor_runs")).mappings().all()
-    create_result_tables(results)
-    create_result_tables(results)
+    forget_revision(results)
+    create_tables(results)
+    create_tables(results)
     calm, held = decisions(results)
     assert (calm["number"], calm["verdict"], calm["reason_codes"], calm["champion_version"]) == (
         1,

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import Engine, text
 
+from driftgate.database import create_tables
 from driftgate.decision import Earlier, HeldBack, History
 from driftgate.drift.comparison import target_drift
 from driftgate.drift.past import Explained, Known, PastPair
@@ -16,13 +17,14 @@ from driftgate.measures import LabelKind
 from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.store.history import earlier_runs, past_pairs, past_record, past_runs
 from driftgate.store.record import RunRecord
-from driftgate.store.tables import create_result_tables, save_run
+from driftgate.store.tables import save_run
+from tests.database.earlier import forget_revision
 from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, column, erring, finished, lost, measured
 
 
 @pytest.fixture
 def engine(database: Engine) -> Engine:
-    create_result_tables(database)
+    create_tables(database)
     first = finished(months=(JANUARY, FEBRUARY))
     second = finished(months=(FEBRUARY, MARCH), threshold=0.01)
     other = finished(months=(JANUARY, MARCH))
@@ -76,7 +78,7 @@ def test_past_pairs_say_how_far_what_drifted_moved(engine: Engine) -> None:
 
 
 def test_a_month_that_was_no_news_confirms_nothing(database: Engine) -> None:
-    create_result_tables(database)
+    create_tables(database)
     assert past_pairs(database, "churn", APRIL) == ()
     season = Explained("drift_share", Known.SEASONAL, "as a year before")
     run = finished(column("f", 0.5), months=(FEBRUARY, MARCH), history=History(explained=(season,)))
@@ -127,7 +129,7 @@ def test_a_shown_run_says_what_would_flip_it(engine: Engine) -> None:
 
 
 def test_a_rerun_after_the_retraining_still_counts_as_a_trigger(database: Engine) -> None:
-    create_result_tables(database)
+    create_tables(database)
     pair, fallen = (FEBRUARY, MARCH), measured(0.83, 0.5)
     save_run(database, finished(months=pair, performance=fallen, history=History(champion_trained_on=JANUARY)))
     assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, True),)
@@ -138,7 +140,7 @@ def test_a_rerun_after_the_retraining_still_counts_as_a_trigger(database: Engine
 
 
 def test_a_signal_that_a_later_champion_knows_is_no_trigger(database: Engine) -> None:
-    create_result_tables(database)
+    create_tables(database)
     history = History(champion_trained_on=APRIL)
     run = finished(months=(FEBRUARY, MARCH), performance=measured(0.83, 0.5), history=history)
     assert run.decision.held_back.startswith("the champion was trained on 2024-04-30 ")
@@ -147,7 +149,7 @@ def test_a_signal_that_a_later_champion_knows_is_no_trigger(database: Engine) ->
 
 
 def test_a_run_waits_until_the_labels_of_its_current_month_are_there(database: Engine) -> None:
-    create_result_tables(database)
+    create_tables(database)
 
     def waits(ref: LabelMonth, cur: LabelMonth) -> bool:
         save_run(database, finished(months=(MARCH, APRIL), target=target_drift(ref, cur)))
@@ -170,6 +172,7 @@ def as_before_the_codes(engine: Engine, table_too: bool) -> None:
         for name in new:
             change = f"ALTER TABLE monitor_runs DROP COLUMN {name}"
             connection.execute(text(change if table_too else f"UPDATE monitor_runs SET {name} = NULL"))
+    forget_revision(engine)
 
 
 OLD = {
@@ -185,13 +188,13 @@ OLD = {
 @pytest.mark.parametrize("case", OLD)
 def test_what_an_earlier_release_put_into_words_is_read_as_a_code(case: str, table_too: bool, database: Engine) -> None:
     history, overrides, code, champion_month, triggered = OLD[case]
-    create_result_tables(database)
+    create_tables(database)
     run = finished(months=(FEBRUARY, MARCH), performance=measured(0.83, 0.5), history=history, **overrides)
     assert run.decision.held_back_code is code
     save_run(database, run)
     as_before_the_codes(database, table_too)
     assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, triggered),)
-    create_result_tables(database)
+    create_tables(database)
     with database.connect() as connection:
         query = text("SELECT held_back_code, champion_trained_on, pending FROM monitor_runs")
         assert connection.execute(query).one() == (code, champion_month, False)
@@ -203,7 +206,7 @@ def test_what_an_earlier_release_called_pending_still_waits(lacks: str, database
     whole = LabelMonth(APRIL, 100, 100, 0.25, "", LabelKind.BOOLEAN, None)
     ref = replace(part if lacks in ("both targets", "reference") else whole, as_of=MARCH)
     target = target_drift(ref, part if lacks in ("target", "both targets") else whole)
-    create_result_tables(database)
+    create_tables(database)
     more = {"performance": PENDING} if lacks == "performance" else {}
     save_run(database, finished(months=(MARCH, APRIL), target=target, **more))
     as_before_the_codes(database, table_too=False)
@@ -212,17 +215,17 @@ def test_what_an_earlier_release_called_pending_still_waits(lacks: str, database
 
 
 def test_rows_that_have_their_codes_are_left_alone(database: Engine) -> None:
-    create_result_tables(database)
+    create_tables(database)
     save_run(database, finished(months=(FEBRUARY, MARCH), history=History(champion_trained_on=MARCH), threshold=0.01))
     with database.begin() as connection:
         connection.execute(text("UPDATE monitor_runs SET held_back = 'in other words'"))
-    create_result_tables(database)
+    create_tables(database)
     assert earlier_runs(database, "churn", APRIL) == (Earlier(MARCH, True, True),)
 
 
 def test_rows_of_earlier_releases_get_their_measure(database: Engine) -> None:
     """They measured the AUC alone, in columns of its own."""
-    create_result_tables(database)
+    create_tables(database)
     save_run(database, finished(performance=measured(0.8, 0.5)))
     save_run(database, finished(months=(FEBRUARY, MARCH), performance=erring(4.0, 6.0)))
     names = ("measure", "ref", "cur", "drop", "drop_low", "drop_high")
@@ -234,6 +237,7 @@ def test_rows_of_earlier_releases_get_their_measure(database: Engine) -> None:
             connection.execute(text(f"UPDATE monitor_runs SET performance_{name} = NULL WHERE auc_ref IS NOT NULL"))
     assert before[0] == ("auc", 0.8, 0.5, *(pytest.approx(value) for value in (0.3, 0.27, 0.33)))
     assert before[1] == ("rmse", 4.0, 6.0, *(pytest.approx(value) for value in (0.5, 0.45, 0.55)))
-    create_result_tables(database)
+    forget_revision(database)
+    create_tables(database)
     with database.connect() as connection:
         assert connection.execute(query).all() == before

@@ -5,13 +5,14 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
+from driftgate.database import create_tables
 from driftgate.errors import DatabaseError
 from driftgate.store.record import RunRecord
-from driftgate.store.tables import create_result_tables, monitor_columns, monitor_runs, save_run
+from driftgate.store.tables import monitor_columns, monitor_runs, save_run
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, NO_TARGET, TARGET, column, finished, lost
 from tests.store.examples import EXAMPLES, GOLDEN, known
 
@@ -19,7 +20,7 @@ from tests.store.examples import EXAMPLES, GOLDEN, known
 @pytest.fixture
 def results(database: Engine) -> Engine:
     """A database that holds the result tables, and they are empty."""
-    create_result_tables(database)
+    create_tables(database)
     return database
 
 
@@ -144,11 +145,3 @@ def test_a_hostile_name_is_only_a_name(results: Engine) -> None:
     name = "x'); DROP TABLE monitor_runs; -- %s {} :x"
     save_run(results, finished(column(name)))
     assert [row["name"] for row in rows(results, monitor_columns)] == [name]
-
-
-def test_these_tables_are_made_and_no_others(database: Engine) -> None:
-    create_result_tables(database)
-    save_run(database, finished())
-    create_result_tables(database)
-    assert sorted(inspect(database).get_table_names()) == ["monitor_columns", "monitor_decisions", "monitor_runs"]
-    assert len(rows(database, monitor_runs)) == 1

@@ -16,9 +16,8 @@ import psutil
 import pytest
 from sqlalchemy import text
 
-from driftgate.database import ConnectionParameters, connect
+from driftgate.database import ConnectionParameters, connect, create_tables
 from driftgate.features.types import feast_environment
-from driftgate.predictions.log import create_prediction_tables
 from tests.conftest import reachable
 from tests.services.api.conftest import Month, live, make_service, wait_for
 from tests.services.api.test_metrics import scrape
@@ -83,7 +82,7 @@ def copied(own: OwnServer, month: Month) -> Iterator[Month]:
     parameters = replace(month.parameters, host=own.start(), dbname="driftgate")
     copy_database(month.parameters, parameters)
     engine = connect(parameters)
-    create_prediction_tables(engine)
+    create_tables(engine)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in feast_environment(parameters).items():
             patch.setenv(name, value)

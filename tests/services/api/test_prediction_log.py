@@ -9,8 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
-from driftgate.database import ConnectionParameters, connect
-from driftgate.predictions.log import Prediction, create_prediction_tables
+from driftgate.database import ConnectionParameters, connect, create_tables
+from driftgate.predictions.log import Prediction
 from services.api.app import log_engine
 from services.api.metrics import Metrics
 from services.api.prediction_log import PredictionLog
@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_dropped_and_counted(engine: Engine) -> None:
 
 
 def test_a_refused_write_is_repeated_until_it_is_taken(engine: Engine, parameters: ConnectionParameters) -> None:
-    create_prediction_tables(engine)
+    create_tables(engine)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE predictions ADD CONSTRAINT refused CHECK (false) NOT VALID"))
     log = PredictionLog(engine, metrics := Metrics(), max_rows=5000, flush_seconds=0.01)
@@ -102,15 +102,19 @@ def test_a_refused_write_is_repeated_until_it_is_taken(engine: Engine, parameter
     admin.dispose()
 
 
-def test_a_table_that_was_removed_is_made_again(engine: Engine) -> None:
+def test_a_table_that_comes_back_gets_what_waited(engine: Engine) -> None:
     log = PredictionLog(engine, Metrics(), max_rows=5000, flush_seconds=0.01)
     log.start()
     log.add(some(3))
     wait_until(lambda: log_count(engine) == 3)
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE predictions"))
+        connection.execute(text("ALTER TABLE predictions RENAME TO away"))
     log.add(some(4))
-    wait_until(lambda: log_count(engine) == 4)
+    time.sleep(0.1)
+    assert log_count(engine) == -1
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO predictions"))
+    wait_until(lambda: log_count(engine) == 7)
     log.stop(60)
 
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from driftgate.database import ConnectionParameters, connect
+from driftgate.database import ConnectionParameters, connect, create_tables
 from driftgate.errors import ConfigurationError, DatabaseError
-from driftgate.predictions.log import Prediction, create_prediction_tables, save_predictions
+from driftgate.predictions.log import Prediction, save_predictions
 from driftgate.store.tables import save_run
 from services.database.roles import API, FLOWS, MLFLOW, PREFECT, READABLE, READER, ROLES, role_engine, set_up_roles
 from tests.conftest import FEATURE_REPO, new_database
@@ -103,7 +103,10 @@ def test_what_a_role_had_beyond_its_rights_is_taken_back(
         connection.exec_driver_sql(f"GRANT pg_read_all_data TO {MLFLOW}")
     set_up_roles(parameters, PASSWORDS, prefect_database)
     assert tables_with(engine, READER) == {f"public.{name}" for name in READABLE}
-    assert tables_with(engine, API) == {"public.predictions", "public.online_views", "mlflow.runs"}
+    assert tables_with(engine, API) == {
+        *("public.predictions", "public.online_views", "public.driftgate_version"),
+        "mlflow.runs",
+    }
     assert tables_with(engine, MLFLOW) == {"mlflow.runs"}
     for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER"):
         assert tables_with(engine, READER, right) == tables_with(engine, MLFLOW, right) == set()
@@ -201,7 +204,7 @@ def test_the_service_reads_features_and_registry_and_appends_predictions(
         assert registry.champion() is None
         registry.close()
         engine = connect(own)
-        create_prediction_tables(engine)
+        create_tables(engine)
         row = Prediction(uuid.uuid4(), datetime.now(UTC), "api", "A", 1, 0.7, "1", features={"x": 1.0})
         for _ in range(2):
             save_predictions(engine, [row])
@@ -227,7 +230,8 @@ def test_tables_that_feast_makes_later_are_readable_for_the_service_and_others_a
         connection.exec_driver_sql("CREATE TABLE tickets (project_id text, entity_key text)")
         connection.exec_driver_sql("CREATE TABLE mlflow.model_versions (name text)")
     assert tables_with(engine, API) == {
-        *("public.predictions", "public.online_views", "public.streamflow_New view", "public.entities"),
+        *("public.predictions", "public.online_views", "public.driftgate_version"),
+        *("public.streamflow_New view", "public.entities"),
         *("mlflow.runs", "mlflow.model_versions"),
     }
     assert tables_with(engine, MLFLOW) == {"mlflow.runs", "mlflow.model_versions"}
