@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all check docs format lock wheel bench bench-api verdict-quality load clean
+.PHONY: help setup demo test test-all check docs format lock wheel bench bench-api verdict-quality chaos load clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -79,6 +79,12 @@ load: setup ## Load on a running API, at HOST for LOAD_SECONDS
 
 verdict-quality: setup ## False alarms, power and steadiness of the verdict, by simulation
 	@$(BIN)/python -m benchmarks.verdict_quality
+
+CHAOS_SEED ?= 0
+CHAOS_KILLS ?= 200
+
+chaos: setup ## Kill processes at random moments: nothing may be lost or left
+	@$(BIN)/python -m tests.chaos --seed $(CHAOS_SEED) --kills $(CHAOS_KILLS) --disks 20
 
 bench: setup ## What it costs, against the textbook way
 	@$(BIN)/python -m benchmarks.run

@@ -1,10 +1,13 @@
 """Files that others read, written whole or not at all, and locks that say whose a file is."""
 
 import fcntl
+import glob
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from driftgate.errors import OutputError
 
@@ -19,8 +22,9 @@ def require_writable(folder: Path) -> None:
     """
     try:
         _make_folder(folder)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-"):
-            pass
+        _remove_left(folder / "probe")
+        with _hidden_file(folder / "probe") as probe:
+            Path(probe.name).unlink()
     except OSError as error:
         raise OutputError(f"reports cannot be written to {folder}: {error.strerror}", remedy=_REMEDY) from error
 
@@ -50,20 +54,50 @@ def replace_file(path: Path, text: str, mode: int) -> None:
         OSError: the folder is absent or not writable, or the disk is full; the old file is untouched.
     """
     temporary: Path | None = None
+    _remove_left(path)
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
-        ) as handle:
+        with _hidden_file(path) as handle:
             temporary = Path(handle.name)
             handle.write(text)
             handle.flush()
             os.fsync(handle.fileno())
-        temporary.chmod(mode)
-        temporary.replace(path)
+            # While it is locked: afterwards the next writer would take it for one that a killed process left.
+            temporary.chmod(mode)
+            temporary.replace(path)
     finally:
         # Gone already where it became the file.
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _hidden_file(path: Path) -> IO[str]:
+    """A new file beside a path, which this process holds a lock on for as long as it is open."""
+    while True:
+        handle = tempfile.NamedTemporaryFile(  # noqa: SIM115  the caller closes it
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
+        )
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Another process takes it for one that was left.
+            handle.close()
+            continue
+        except OSError:
+            # A file system without locks, where nobody removes what others left.
+            return handle
+        if Path(handle.name).exists():
+            return handle
+        handle.close()
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what processes left that were killed while they wrote the file."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}-*"):
+        with suppress(OSError):
+            descriptor = lock_or_none(left, os.O_RDWR)
+            if descriptor is not None:
+                left.unlink(missing_ok=True)
+                os.close(descriptor)
 
 
 def _make_folder(folder: Path) -> None:

@@ -28,6 +28,7 @@ _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 _AGAIN_SECONDS = 10.0
 _PARENT_SECONDS = 0.5
 _GOOD_FILES, _LEAST_FILES = 1024, 256
+_MORE_MEMORY = "`ulimit -v unlimited`"
 _NO_MEMORY = ("cannot allocate memory", "failed to map segment", "can't start new thread", "unable to allocate")
 _IMPORT_FILES = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
@@ -126,6 +127,21 @@ def require_files() -> None:
         )
 
 
+def require_memory(megabytes: int) -> None:
+    """Check that this process may use so much address space.
+
+    Raises:
+        ConfigurationError: it may not; without memory, libraries end the process, with whatever they have to say.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY and soft < megabytes * 2**20:
+        raise ConfigurationError(
+            f"this process may use {soft // 2**20} MB of address space",
+            allowed=f"{megabytes} MB or more",
+            remedy=f"raise the limit, as by {_MORE_MEMORY}",
+        )
+
+
 def limited_memory(error: BaseException) -> ConfigurationError | None:
     """The plain error for one that is due to a limit on memory; None for any other."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -135,7 +151,7 @@ def limited_memory(error: BaseException) -> ConfigurationError | None:
         return None
     return ConfigurationError(
         f"this process may use {soft // 2**20} MB of address space, and needed more: {type(error).__name__}: {error}",
-        remedy="raise the limit, as by `ulimit -v unlimited`",
+        remedy=f"raise the limit, as by {_MORE_MEMORY}",
     )
 
 

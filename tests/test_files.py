@@ -1,9 +1,11 @@
 """Report files: whole or not at all, and a folder that cannot be written is said before anything slow starts."""
 
+import signal
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -60,6 +62,44 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
     assert status == "7"
     assert path.read_text() == "old"
     assert names(tmp_path) == ["report.html"]
+
+
+WRITE_MUCH = """
+import sys
+from pathlib import Path
+from driftgate.files import write_atomic
+
+write_atomic(Path(sys.argv[1]), "much" * 50_000_000)
+"""
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that has begun to write `report.html`, and takes a while."""
+    with subprocess.Popen([sys.executable, "-c", WRITE_MUCH, tmp_path / "report.html"]) as process:
+        while not any(name.startswith(".report.html-") for name in names(tmp_path)):
+            assert process.poll() is None
+        yield process
+        process.kill()
+
+
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path, writer: "subprocess.Popen[bytes]") -> None:
+    writer.kill()
+    writer.wait()
+    assert len(names(tmp_path)) == 1
+    (tmp_path / ".report.html-of-a-user").mkdir()
+    write_atomic(tmp_path / "report.html", "new")
+    assert names(tmp_path) == [".report.html-of-a-user", "report.html"]
+
+
+def test_what_a_living_writer_has_begun_stays(tmp_path: Path, writer: "subprocess.Popen[bytes]") -> None:
+    writer.send_signal(signal.SIGSTOP)
+    write_atomic(tmp_path / "report.html", "new")
+    assert (tmp_path / "report.html").read_text() == "new" and len(names(tmp_path)) == 2
+    writer.send_signal(signal.SIGCONT)
+    assert writer.wait() == 0
+    assert names(tmp_path) == ["report.html"]
+    assert (tmp_path / "report.html").stat().st_size == 4 * 50_000_000
 
 
 def test_a_text_that_cannot_be_encoded_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

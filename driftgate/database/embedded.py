@@ -5,17 +5,20 @@ The server is a separate process that listens on a Unix socket only, and lets on
 when the last of them ends, however that ends, and restarts it where it was killed under them.
 """
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
-from driftgate.database.engine import EMBEDDED_HOSTS, ConnectionParameters
+from driftgate.database.engine import EMBEDDED_HOSTS, ConnectionParameters, translate
 from driftgate.database.sqlstates import SqlState, sqlstate
-from driftgate.errors import DatabaseError
+from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
 _ADMIN = "postgres"
+_RESTART_SECONDS = 120.0
+_PAUSE_SECONDS = 0.2
 
 
 def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionParameters:
@@ -47,6 +50,27 @@ def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionPara
 
 
 def _ensure_database(admin: ConnectionParameters, dbname: str) -> None:
+    """Make the database where it is missing; a server that was killed meanwhile is waited for, as its keeper starts it.
+
+    Raises:
+        DatabaseError: the server refuses, or does not come back.
+    """
+    deadline = time.monotonic() + _RESTART_SECONDS
+    while True:
+        try:
+            _make_database(admin, dbname)
+            return
+        except DBAPIError as error:
+            if sqlstate(error) in (SqlState.DUPLICATE_DATABASE, SqlState.UNIQUE_VIOLATION):
+                # Another command created it in the same moment.
+                return
+            found = translate(error, "making the database", admin)
+            if not isinstance(found, DatabaseUnavailableError) or time.monotonic() > deadline:
+                raise found from error
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _make_database(admin: ConnectionParameters, dbname: str) -> None:
     engine = create_engine(admin.url(), isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
@@ -54,9 +78,5 @@ def _ensure_database(admin: ConnectionParameters, dbname: str) -> None:
             if there.first() is None:
                 quoted = connection.execute(text("SELECT quote_ident(:name)"), {"name": dbname}).scalar_one()
                 connection.exec_driver_sql(f"CREATE DATABASE {quoted.replace('%', '%%')}")
-    except (IntegrityError, ProgrammingError) as error:
-        # Another command created it in the same moment.
-        if sqlstate(error) not in (SqlState.DUPLICATE_DATABASE, SqlState.UNIQUE_VIOLATION):
-            raise
     finally:
         engine.dispose()

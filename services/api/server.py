@@ -19,6 +19,8 @@ PARENT = "DRIFTGATE_API_SUPERVISOR"
 
 _APP = "services.api.app:from_environment"
 _GRACE_SECONDS = 10
+# uvicorn's five are fewer than an import may take on a busy machine; it kills the worker and starts the import again.
+_HELD_UP_SECONDS = 60
 
 
 def serve(host: str, port: int, workers: int) -> None:
@@ -56,6 +58,7 @@ def serve(host: str, port: int, workers: int) -> None:
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_worker_healthcheck=_HELD_UP_SECONDS,
     )
 
 

@@ -1,5 +1,6 @@
 """The embedded server: shared by commands, stopped by the last, recovered after a crash of its own or theirs."""
 
+import atexit
 import os
 import shutil
 import signal
@@ -8,7 +9,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -16,8 +19,10 @@ import psutil
 import pytest
 from sqlalchemy import Engine, text
 
-from driftgate.database import ConnectionParameters, connect
+from driftgate.database import ConnectionParameters, connect, embedded
+from driftgate.database.cluster import start_cluster
 from driftgate.database.embedded import embedded_parameters
+from driftgate.database.keeper import Place, only_one
 from driftgate.errors import DatabaseError
 from tests.conftest import reachable
 
@@ -196,6 +201,30 @@ def test_a_server_that_is_killed_under_a_command_is_started_again_and_the_comman
             assert postmaster(home) not in (None, pid)
         command.end()
     assert postmaster(home) is None
+
+
+def test_a_server_that_is_killed_before_its_database_is_made_is_waited_for(home: Path) -> None:
+    """It is away, and recovers, while the command asks for its database for the first time."""
+    admin = replace(embedded_parameters(home), dbname="postgres")
+    pid = postmaster(home)
+    assert pid is not None
+    with ThreadPoolExecutor() as threads:
+        with only_one(Place(str(home / "postgres"), "")):
+            os.kill(pid, signal.SIGKILL)
+            wait_until_gone(pid)
+            asked = threads.submit(embedded._ensure_database, admin, "another")
+            time.sleep(1)
+            assert not asked.done()
+        # Now its keeper may start it.
+        asked.result(timeout=120)
+    engine = connect(replace(admin, dbname="another"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    engine.dispose()
+    # The home goes with this test, and this process stays.
+    cluster = start_cluster(home / "postgres")
+    atexit.unregister(cluster.close)
+    cluster.close()
 
 
 def test_a_keeper_that_was_killed_is_replaced_by_the_next_command(home: Path) -> None:

@@ -6,6 +6,7 @@ MLflow's client works directly on tables in the same PostgreSQL database, in a s
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
 import time
 import warnings
@@ -22,6 +23,7 @@ from driftgate.database import ConnectionParameters, connect, database_errors
 from driftgate.database.locks import Lock, session_lock
 from driftgate.errors import OutputError
 from driftgate.measures import LabelKind
+from driftgate.scratch import newest_scratch
 from driftgate.training.features import InputKind
 from driftgate.training.registry.mlflow_errors import SCHEMA, mlflow_errors
 from driftgate.training.registry.mlflow_tables import IDENTITY_TAG
@@ -88,16 +90,36 @@ class MlflowStore:
         client = self.client
         with mlflow_errors("recording the training", self.parameters, self.artifacts):
             experiment = _experiment(client, training.monitor, self.artifacts)
-            run = client.create_run(experiment, run_name=f"{training.as_of} seed {training.seed}")
+            # Tagged from the first moment: where this process is killed, the next training finds the run by it.
+            name, mark = f"{training.as_of} seed {training.seed}", {IDENTITY_TAG: training.identity}
+            run = client.create_run(experiment, tags=mark, run_name=name)
             try:
                 tags = _log_run(client, run.info, self.artifacts, training, pipeline, example, judged)
+                _make_model(client, self.name)
+                source = f"{run.info.artifact_uri}/model"
+                made = client.create_model_version(self.name, source, run.info.run_id, tags=tags)
             except BaseException:
                 client.set_terminated(run.info.run_id, "FAILED")
                 raise
             client.set_terminated(run.info.run_id, "FINISHED")
-            _make_model(client, self.name)
-            source = f"{run.info.artifact_uri}/model"
-            return str(client.create_model_version(self.name, source, run.info.run_id, tags=tags).version)
+            return str(made.version)
+
+    def end_runs(self, run_ids: Sequence[str]) -> None:
+        """End runs whose process was killed: one that became a version is finished, of another the files are removed.
+
+        Raises:
+            DatabaseError: the database refuses or cannot be reached.
+        """
+        client = self.client
+        with mlflow_errors("ending runs of trainings that were killed", self.parameters):
+            for run_id in run_ids:
+                if client.search_model_versions(f"run_id = '{run_id}'", max_results=1):
+                    client.set_terminated(run_id, "FINISHED")
+                    continue
+                _log.warning("the training of the run %s was killed; what it has written is removed", run_id)
+                for folder in self.artifacts.glob(f"*/{run_id}"):
+                    shutil.rmtree(folder, ignore_errors=True)
+                client.set_terminated(run_id, "KILLED")
 
     def set_alias(self, alias: str, version: str) -> None:
         """Point an alias at a version, in one step.
@@ -215,7 +237,7 @@ def _log_run(
         tags=[RunTag(name, value) for name, value in tags.items()],
     )
     client.log_text(info.run_id, training.schema_json(), "features.json")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=newest_scratch()) as folder:
         saved = Path(folder) / "model"
         _save_model(saved, training, pipeline, example)
         digest = hashlib.sha256((saved / "model.pkl").read_bytes()).hexdigest()

@@ -29,6 +29,9 @@ _TAGGED = "FROM mlflow.model_versions JOIN mlflow.model_version_tags USING (work
 _TAG = text(f"SELECT value {_TAGGED} WHERE {_LIVE} AND version = :version AND key = :key")
 _VERSIONS = text(f"SELECT version FROM mlflow.model_versions WHERE {_LIVE} ORDER BY version")  # noqa: S608
 _SAME = text(f"SELECT version {_TAGGED} WHERE {_LIVE} AND key = :key AND value = :identity ORDER BY version DESC")
+_UNFINISHED = text(
+    "SELECT run_uuid FROM mlflow.runs JOIN mlflow.tags USING (run_uuid) WHERE key = :key AND status = 'RUNNING'"
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class MlflowTables:
     def with_identity(self, identity: str) -> list[str]:
         """Return the versions of the same training, newest first."""
         return self._scalars(_SAME, key=IDENTITY_TAG, identity=identity)
+
+    def unfinished_runs(self) -> list[str]:
+        """Return the runs of trainings, of any model, that nobody has ended. Ask inside of `only_one`."""
+        return self._scalars(_UNFINISHED, key=IDENTITY_TAG)
 
     @contextmanager
     def only_one(self, what: str) -> Iterator[None]:

@@ -196,6 +196,8 @@ class ModelRegistry:
             OutputError: the artifacts folder is not writable.
         """
         with self._tables.only_one("registering the model"):
+            if unfinished := self._tables.unfinished_runs():
+                self._mlflow.end_runs(unfinished)
             version = self._same(training)
             created = version is None
             if version is None:

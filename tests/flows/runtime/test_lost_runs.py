@@ -69,6 +69,19 @@ def test_a_killed_run_is_marked_by_the_next_and_a_living_one_is_not(home: Path) 
     assert left.name not in map(str, (killed, waiting, ended))
 
 
+def test_what_a_process_left_that_was_killed_before_its_run_began_is_removed(home: Path) -> None:
+    from flows.runtime.lost_runs import mark_lost_runs
+
+    (home / "runs").mkdir()
+    held, left = (home / "runs" / f".{uuid4()}" for _ in range(2))
+    left.touch()
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(held)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        assert mark_lost_runs(home) == []
+        assert [path.name for path in (home / "runs").iterdir()] == [held.name]
+        process.kill()
+
+
 def test_without_any_run_there_is_nothing_to_mark(home: Path) -> None:
     from flows.runtime.lost_runs import mark_lost_runs
 

@@ -67,13 +67,28 @@ def test_sigterm_under_load_loses_no_prediction_and_logs_are_json(command: Start
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_held_up_for_a_while_is_not_replaced(command: Start) -> None:
+    started = command("--workers", "2")
+    workers = workers_of(started)
+    os.kill(workers[0], signal.SIGSTOP)
+    time.sleep(8)
+    os.kill(workers[0], signal.SIGCONT)
+    time.sleep(2)
+    assert workers_of(started) == workers
+
+
+def workers_of(started: Command) -> list[int]:
+    """The process ids of the workers of a service."""
+    children = psutil.Process(started.process.pid).children()
+    return [child.pid for child in children if "spawn_main" in str(child.cmdline())]
+
+
+@pytest.mark.slow
 def test_several_workers_report_their_sum(command: Start, month: Month) -> None:
     started = command("--workers", "2")
     body = {"user_id": month.users[0]}
     deadline = time.monotonic() + 120
-    workers = [
-        child.pid for child in psutil.Process(started.process.pid).children() if "spawn_main" in str(child.cmdline())
-    ]
+    workers = workers_of(started)
     assert len(workers) == 2
 
     def ready() -> bool:
@@ -147,6 +162,17 @@ def test_a_taken_port_is_one_plain_error(tmp_path: Path) -> None:
     first, second = done.stderr.splitlines()
     assert first == f"UsageError: nothing can listen on 127.0.0.1:{port}: Address already in use"
     assert "--port" in second
+
+
+@pytest.mark.parametrize("megabytes", [200, 400, 1000, 2000])
+def test_too_little_memory_is_one_plain_error(megabytes: int, tmp_path: Path) -> None:
+    environment = {**os.environ, "POSTGRES_HOST": str(tmp_path), "DRIFTGATE_HOME": str(tmp_path / "home")}
+    line = ["bash", "-c", f"ulimit -v {megabytes * 1024}; exec {sys.executable} -m flows.cli serve --port 0"]
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    first, *rest = done.stderr.splitlines()
+    assert first == f"ConfigurationError: this process may use {megabytes} MB of address space"
+    assert "ulimit -v" in "".join(rest) and "Traceback" not in done.stderr
 
 
 def test_too_few_files_are_one_plain_error(tmp_path: Path) -> None:

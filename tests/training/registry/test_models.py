@@ -5,6 +5,7 @@ import json
 import logging
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -320,6 +321,45 @@ def test_a_training_that_failed_half_way_is_taken_up(
             store.rollback()
         assert store.champion() == "2"
         store.close()
+
+
+KILLED = """
+import os, pickle, signal, sys
+from driftgate.training.registry import mlflow_adapter
+from driftgate.training.registry.models import ModelRegistry
+
+parameters, artifacts, training, pipeline, example, where = pickle.load(sys.stdin.buffer)
+places = {"files": (mlflow_adapter, "_make_model"), "version": (mlflow_adapter.MlflowClient, "set_terminated")}
+setattr(*places[where], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+ModelRegistry(parameters, artifacts, "streamflow_churn").register(training, pipeline, example)
+"""
+
+
+def test_a_training_that_was_killed_is_ended_by_the_next(
+    registry: ModelRegistry, training: Train, pipeline: Any, columns: Columns, tmp_path: Path
+) -> None:
+    """Once its files are there, or once its version is: its run is no longer open, and no files are nobody's."""
+    with new_database(replace(registry.parameters, dbname="postgres")) as parameters:
+        store = ModelRegistry(parameters, tmp_path, NAME)
+        for where, seed, expected in (
+            ("files", 1, Registered("1", "champion", True)),
+            ("version", 2, Registered("2", "challenger", False)),
+        ):
+            given = pickle.dumps((parameters, tmp_path, training(seed=seed), pipeline, head(columns), where))
+            killed = subprocess.run([sys.executable, "-c", KILLED], input=given, capture_output=True, check=False)
+            assert killed.returncode == -signal.SIGKILL, killed.stderr
+            assert len(store._tables.unfinished_runs()) == 1
+            assert store.register(training(seed=seed), pipeline, head(columns)) == expected
+            assert store._tables.unfinished_runs() == []
+        runs = store._mlflow.client.search_runs([experiment_of(store)])
+        assert sorted(run.info.status for run in runs) == ["FINISHED", "FINISHED", "KILLED"]
+        assert len(list(tmp_path.glob("*/*/artifacts"))) == 2
+        store.close()
+
+
+def experiment_of(store: ModelRegistry) -> str:
+    (found,) = [each for each in store._mlflow.client.search_experiments() if each.name != "Default"]
+    return str(found.experiment_id)
 
 
 def test_a_role_without_rights_is_told_so(server: ConnectionParameters, tmp_path: Path, training: Train) -> None:
