@@ -14,10 +14,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import Cost, measure, temporary_home
 from driftgate.database import ConnectionParameters, connect, prepare_database
@@ -61,11 +62,11 @@ def bench_size(folder: Path, server: ConnectionParameters, users: int, pairs: in
     landing = measure([sys.executable, "-m", "flows.cli", "profile", "--all"], environment, folder / "landing.log")
     say(f"  landing both months: {landing.wall_seconds:.1f} s, the import of Feast included")
     cold = [pair(folder, environment, number) for number in range(pairs)]
-    report("cold start", cold)
+    say("\n".join(table_rows("cold", as_rows(cold))))
     with up(folder / "up", environment):
         warm = [ours(folder, environment, f"warm{number}", folder / "up") for number in range(pairs)]
     warm_pairs = [(mine, textbook) for mine, (_, textbook) in zip(warm, cold, strict=True)]
-    report("with `driftgate up`, textbook as above", warm_pairs)
+    say("\n".join(table_rows("with `driftgate up`, textbook as above", as_rows(warm_pairs))))
     return {"ingest": ingest, "landing": asdict(landing), "cold": as_rows(cold), "with_up": as_rows(warm_pairs)}
 
 
@@ -152,20 +153,41 @@ def up(home: Path, environment: Mapping[str, str]) -> Iterator[None]:
         subprocess.run([*command, "down"], env=variables, check=True)
 
 
-def report(title: str, costs: list[tuple[Cost, Cost]]) -> None:
-    """Medians of both, and the median of the ratios of the pairs."""
-    say(f"  {title} ({len(costs)} pair(s))")
-    for name, unit in (("wall_seconds", "s"), ("cpu_seconds", "s"), ("memory_mib", "MiB")):
-        mine = [getattr(left, name) for left, _ in costs]
-        theirs = [getattr(right, name) for _, right in costs]
+FIGURES = (
+    ("wall_seconds", "wall seconds", ".1f"),
+    ("cpu_seconds", "CPU seconds", ".1f"),
+    ("memory_mib", "peak memory, MiB", ",.0f"),
+)
+
+
+def table_rows(title: str, pairs: Sequence[Mapping[str, Mapping[str, float]]]) -> list[str]:
+    """Rows of a Markdown table: medians of both, and the median of the ratios of the pairs.
+
+    Args:
+        title: of these pairs.
+        pairs: as `as_rows` gives them.
+    """
+    rows = []
+    for name, what, form in FIGURES:
+        mine, theirs = ([pair[way][name] for pair in pairs] for way in ("driftgate", "textbook"))
         ratio = statistics.median(left / right for left, right in zip(mine, theirs, strict=True))
-        say(
-            f"    {name:13} Driftgate {statistics.median(mine):8.1f} {unit}   "
-            f"textbook {statistics.median(theirs):8.1f} {unit}   ratio {ratio:.2f}"
-        )
+        medians = " | ".join(format(statistics.median(values), form) for values in (mine, theirs))
+        rows.append(f"| {title} | {what} | {medians} | {ratio:.2f} |")
+    return rows
 
 
-def as_rows(costs: list[tuple[Cost, Cost]]) -> list[dict[str, object]]:
+def result_rows(results: Mapping[str, Any]) -> list[str]:
+    """Every row of the table of docs/speed.md."""
+    return [
+        row
+        for users, size in results.items()
+        if users.isdecimal()
+        for name, what in (("cold", "cold"), ("with_up", "with `driftgate up`"))
+        for row in table_rows(f"{int(users):,} | {what}", size[name])
+    ]
+
+
+def as_rows(costs: list[tuple[Cost, Cost]]) -> list[dict[str, dict[str, float]]]:
     """The pairs for the results file."""
     return [{"driftgate": asdict(left), "textbook": asdict(right)} for left, right in costs]
 
