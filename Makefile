@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all check docs format lock wheel bench bench-api verdict-quality chaos load clean
+.PHONY: help setup pictures demo test test-all check docs format lock wheel bench bench-api verdict-quality chaos load clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -88,6 +88,9 @@ chaos: setup ## Kill processes at random moments: nothing may be lost or left
 
 bench: setup ## What it costs, against the textbook way
 	@$(BIN)/python -m benchmarks.run
+
+pictures: setup ## Make the README's pictures anew, from the pages of a demo
+	@$(BIN)/python docs/site/pictures.py
 
 clean: ## Remove .venv and the state of this machine (reports stay)
 	rm -rf .venv .driftgate .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -25,6 +25,7 @@ class Container:
     def __init__(self, name: str) -> None:
         self.name = name
         self.ready = True
+        self.ending = False
         self.port = free_port()
         self._server: ThreadingHTTPServer | None = None
 
@@ -33,7 +34,7 @@ class Container:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                fine = container.ready or self.path != "/ready"
+                fine = container.ready if self.path == "/ready" else not container.ending
                 body = container.name.encode() if fine else b"no champion"
                 self.send_response(200 if fine else 503)
                 self.send_header("Content-Length", str(len(body)))
@@ -145,6 +146,21 @@ def test_a_container_takes_over_from_another_without_a_refused_request(
             thread.join()
     assert {status for status, _ in answers} == {200}
     assert {name for _, name in answers[-100:]} == {"new"}
+
+
+def test_a_container_that_ends_and_says_so_is_not_the_answer(
+    tmp_path: Path, containers: tuple[Container, Container]
+) -> None:
+    for container in containers:
+        container.start()
+    with gateway(tmp_path, containers) as url:
+        for container in containers:
+            wait_for(f"{url}/x", (200, container.name))
+        containers[0].ending = True
+        assert {ask(f"{url}/predict", b"{}") for _ in range(20)} == {(200, "new")}
+        # Where all say so, that is the answer.
+        containers[1].ending = True
+        assert ask(f"{url}/predict", b"{}") == (503, "no champion")
 
 
 def test_a_service_that_is_not_ready_says_itself_why(tmp_path: Path, containers: tuple[Container, Container]) -> None:
