@@ -6,6 +6,7 @@ from pathlib import Path
 
 from driftgate.decision import Decision, PastDecision
 from driftgate.drift.result import DriftResult, TargetDrift
+from driftgate.features.skew import SkewCheck
 from driftgate.monitors import Monitor
 from driftgate.performance.result import Performance, PerformanceState, not_measured
 
@@ -27,6 +28,8 @@ class Run:
     Attributes:
         drawn: whether there is an Evidently report of it.
         earlier: other decisions of the same pair before this one, oldest first; known once the run is kept.
+        skew: the last check of the features that are served of the current month; None where there was none. It
+            decides nothing, and is known once the run is kept.
     """
 
     monitor: Monitor
@@ -38,6 +41,7 @@ class Run:
     performance: Performance = field(default_factory=lambda: not_measured(PerformanceState.OFF, ""))
     earlier: tuple[PastDecision, ...] = ()
     drawn: bool = True
+    skew: SkewCheck | None = None
 
     @property
     def pending(self) -> bool:

@@ -48,6 +48,7 @@ from driftgate.shared import Shared
 from driftgate.store.decisions import earlier_decisions
 from driftgate.store.history import earlier_runs, past_pairs
 from driftgate.store.record import record_text
+from driftgate.store.skew_checks import last_check
 from driftgate.store.tables import delete_run, pair_lock, save_run
 from flows.planning import prepare, resolve_plan
 from flows.runtime.artifacts import artifact_key
@@ -221,12 +222,14 @@ def decide_step(
 
 @step("publish", **DATABASE_RETRIES)
 def publish_step(runtime: Runtime, run: Run, report: DrawnReport | None) -> Run:
-    """Report files, record, tables and artifacts, of the run with the earlier decisions of its pair, which is returned.
+    """Report files, record, tables and artifacts, of the run with what is known beside its decision; it is returned.
 
-    Nothing of an earlier run is touched before there is a decision.
+    That is the earlier decisions of its pair, and the last check of the features that are served of its month: they
+    are read where there is a decision already. Nothing of an earlier run is touched before.
     """
     with pair_lock(runtime.engine, run.monitor.name, run.drift.as_of_ref, run.drift.as_of_cur):
-        run = replace(run, earlier=earlier_decisions(runtime.engine, run))
+        skew = last_check(runtime.engine, run.monitor.name, run.drift.as_of_cur)
+        run = replace(run, earlier=earlier_decisions(runtime.engine, run), skew=skew)
         _write_report(run, report)
         write_atomic(run.paths.record, record_text(run))
         write_verdict(runtime.settings.report_dir, run.paths.record)

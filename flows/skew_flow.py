@@ -7,11 +7,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from driftgate.features.skew import Skew, SkewVerdict
+from driftgate.features.skew import Skew, SkewCheck, SkewVerdict
 from driftgate.monitors import read_monitor
 from driftgate.predictions.skew import check_skew as compare
 from driftgate.pushgateway import SKEW_FLOW, push_skew
 from driftgate.reports.skew import skew_lines, skew_markdown
+from driftgate.store.skew_checks import save_check
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
@@ -28,6 +29,12 @@ def compare_step(runtime: Runtime, as_of: date | None, monitor: str) -> Skew:
     worker, repo = feature_worker(runtime.parameters), runtime.repository(chosen)
     with runtime.scratch() as folder:
         return compare(worker, runtime.engine, chosen, repo, folder, as_of)
+
+
+@task(name="save-check", **STEP, **DATABASE_RETRIES)
+def save_step(runtime: Runtime, check: SkewCheck) -> None:
+    """What was found, for the record of the next verdict on the month."""
+    save_check(runtime.engine, check)
 
 
 def _run_name() -> str:
@@ -52,10 +59,12 @@ def check_skew(as_of: date | None = None, monitor: str | None = None) -> Skew:
     monitor = runtime.monitor_name(monitor)
     with failures_pushed(runtime, SKEW_FLOW, monitor) as clock:
         skew = compare_step(runtime, as_of, monitor)
+        now = datetime.now(UTC)
+        save_step(runtime, SkewCheck(skew, now))
         head, *_ = lines = skew_lines(skew)
         key = artifact_key("skew", monitor, skew.as_of)
         create_markdown_artifact(skew_markdown(skew), key=key, description=head)
-        push_skew(runtime.settings.pushgateway_url, skew, clock.seconds, datetime.now(UTC))
+        push_skew(runtime.settings.pushgateway_url, skew, clock.seconds, now)
     log = get_run_logger()
     for line in lines:
         (log.warning if skew.verdict is SkewVerdict.SKEW else log.info)(line)

@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from driftgate.features.types import DeclaredFeature
+if TYPE_CHECKING:
+    # What was found is plain Python, for who reads a record and no features.
+    from driftgate.features.types import DeclaredFeature
 
 _EXAMPLES = 5
 _FLOAT32, _FLOAT64 = 2.0**-23, 2.0**-52
@@ -32,6 +34,14 @@ class SkewVerdict(StrEnum):
 
     SKEW = "SKEW"
     NO_SKEW = "NO_SKEW"
+
+
+class SkewState(StrEnum):
+    """What is known of the served features of a month."""
+
+    NOT_CHECKED = "not checked"
+    AGREES = "agrees"
+    MISMATCHES = "mismatches"
 
 
 @dataclass(frozen=True)
@@ -99,11 +109,30 @@ class Skew:
         return {**vars(self), "as_of": self.as_of.isoformat(), "verdict": self.verdict, "sources": sources}
 
 
+@dataclass(frozen=True)
+class SkewCheck:
+    """A check of one month, as it is kept.
+
+    Attributes:
+        checked_at: when the rows were compared, with a time zone.
+    """
+
+    skew: Skew
+    checked_at: datetime
+
+    @property
+    def state(self) -> SkewState:
+        """Where no entity was compared, nothing agrees."""
+        if all(item.share is None for item in self.skew.sources):
+            return SkewState.NOT_CHECKED
+        return SkewState.MISMATCHES if self.skew.verdict is SkewVerdict.SKEW else SkewState.AGREES
+
+
 def compare_rows(
     source: Served,
     learnt: Mapping[str, Row],
     served: Mapping[str, Row],
-    features: Sequence[DeclaredFeature],
+    features: "Sequence[DeclaredFeature]",
     incomplete: Collection[str] = (),
 ) -> SourceSkew:
     """Compare the features of each entity.
@@ -131,7 +160,7 @@ def compare_rows(
     )
 
 
-def _same_in(item: DeclaredFeature, learnt: Row, served: Row) -> bool:
+def _same_in(item: "DeclaredFeature", learnt: Row, served: Row) -> bool:
     return same_value(item.dtype, learnt.get(item.name), served.get(item.name))
 
 

@@ -3,11 +3,17 @@
 Each is a sentence or two of a record, or empty.
 """
 
+from collections.abc import Iterator
+
 from driftgate.decision import HeldBack
+from driftgate.features.skew import Served, SkewState
 from driftgate.performance.result import NoEstimate, PerformanceState
 from driftgate.reports.words import label_name, month_name
 from driftgate.store.record import RunRecord
+from driftgate.store.record_parts import SkewRecord
 
+_PLACES = {Served.ONLINE: "the online store", Served.LOG: "the log of predictions"}
+_FEATURES_NAMED = 3
 # Of these the state of the performance says all.
 _UNSAID = (NoEstimate.OFF, NoEstimate.LABELS_THERE, NoEstimate.NO_MODEL)
 
@@ -87,3 +93,31 @@ def estimate_note(record: RunRecord) -> str:
         f"An estimate before the labels come: AUC {found.value:.2f} (between {low} and {high}){was}. It cannot see "
         f"whether what predicts {label_name(record)} has changed, and it decides nothing."
     )
+
+
+def skew_note(record: RunRecord) -> str:
+    """Whether the features that are served are those that are learnt; empty in a record of an earlier release."""
+    found = record.skew
+    if found is None:
+        return ""
+    head = f"Served features: {found.state}."
+    if found.state is SkewState.NOT_CHECKED or found.checked_at is None:
+        month = month_name(record.pair[1])
+        return f"{head} What is served of {month} has not been compared with what a model learns from it."
+    return f"{head} {' '.join(_skew_sentences(found))} Checked on {found.checked_at:%Y-%m-%d at %H:%M} UTC."
+
+
+def _skew_sentences(found: SkewRecord) -> Iterator[str]:
+    counts = "; ".join(
+        f"{item.differing:,} of {item.compared:,} entities differ in {_PLACES[item.source]}"
+        + (f", {item.incomplete:,} without a whole row" if item.incomplete else "")
+        for item in found.sources
+        if item.compared
+    )
+    allowed = "" if found.threshold is None else f"; allowed are {found.threshold * 100:g}%"
+    yield f"{counts}{allowed}."
+    if found.features:
+        worst = list(found.features.items())[:_FEATURES_NAMED]
+        more = len(found.features) - len(worst)
+        named = ", ".join(f"{name} ({count:,})" for name, count in worst)
+        yield f"Features that differ: {named}{f', and {more} more' if more else ''}."

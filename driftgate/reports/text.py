@@ -7,6 +7,7 @@ from html import escape
 from driftgate.drift.result import ColumnResult, TargetDrift
 from driftgate.performance.findings import Causes
 from driftgate.performance.result import Estimate, Gain, Performance, PerformanceState
+from driftgate.reports.notes import skew_note
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
@@ -123,6 +124,7 @@ def verdict_markdown(run: Run) -> str:
         + _performance_item(run.performance)
         + _gain_item(run.performance)
         + _prediction_item(drift.prediction)
+        + f"\n- {_cell(skew_note(record))}"
         + f"\n- {drift.rows_ref:,} entities then, {drift.rows_cur:,} now"
         + f"\n- verdict page: `{run.paths.page}`, report: "
         + (f"`{run.paths.html}`" if run.drawn else "not drawn")

@@ -6,18 +6,24 @@ It is made of records alone, so that it can be drawn again from the JSON files. 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
+from driftgate.features.skew import SkewState
 from driftgate.measures import MEASURES
 from driftgate.reports import charts
 from driftgate.reports.figures import Figure, figures
 from driftgate.reports.layout import link, moment, name_html, page, verdict_badge
-from driftgate.reports.notes import start_note
-from driftgate.reports.sentences import explanation, headline, next_step, tone
+from driftgate.reports.notes import skew_note, start_note
+from driftgate.reports.sentences import Tone, explanation, headline, next_step, tone
 from driftgate.reports.words import label_name, month_name
 from driftgate.store.performance_record import FeatureCostRecord, PerformanceRecord
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
 _RELATIONS_SHOWN = 8
+_SKEW_TONES = {
+    SkewState.NOT_CHECKED: Tone.WAIT,
+    SkewState.AGREES: Tone.CALM,
+    SkewState.MISMATCHES: Tone.ACT,
+}
 _COSTS_HEAD = "<th scope='col' class='number'>Its cost</th>"
 
 Files = Sequence[tuple[str, str]]
@@ -38,6 +44,7 @@ def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview
     parts = [
         _hero(record, earlier),
         _figures(record, chain),
+        _skew(record),
         _causes(record),
         _segments(record),
         _relations(record),
@@ -82,6 +89,13 @@ def _figure(figure: Figure, chain: Sequence[RunRecord]) -> str:
         f"<section{' class=reached' if figure.reached else ''}><h2>{escape(figure.title)}</h2>"
         f"<div class='now'>{escape(figure.now)}{then}</div><p>{escape(figure.text)}</p>{plot}</section>"
     )
+
+
+def _skew(record: RunRecord) -> str:
+    """One line on the features that are served; its words say the state, and the colour repeats it."""
+    if record.skew is None:
+        return ""
+    return f"<p class='served {_SKEW_TONES[record.skew.state]}'>{escape(skew_note(record))}</p>"
 
 
 def _causes(record: RunRecord) -> str:

@@ -105,7 +105,8 @@ def _create(path: Path, text: str) -> None:
         # No hard links on this file system.
         write_atomic(path, text)
     finally:
-        whole.unlink()
+        # Gone already where another wrote the file meanwhile, and took this for what a killed process left.
+        whole.unlink(missing_ok=True)
 
 
 def _write_dashboard(path: Path, monitor: str, measured: Measure | None) -> None:

@@ -1,8 +1,8 @@
 """The table of decisions: every decision of a pair of months is kept, numbered in the order in which they were made.
 
 A run that finds what the newest decision of its pair found is the same decision: nothing is appended, and only
-`confirmed_at` moves. Time, versions of packages and places of reports are no part of a decision. Figures may differ by
-rounding, because trees add up in threads.
+`confirmed_at` moves. Time, versions of packages, places of reports and the check of served features, which decides
+nothing, are no part of a decision. Figures may differ by rounding, because trees add up in threads.
 """
 
 import math
@@ -51,7 +51,7 @@ monitor_decisions = Table(
 )
 
 _table = monitor_decisions.c
-_NO_PART = {"decided_at", "versions", "reports", "earlier"}
+_NO_PART = {"decided_at", "versions", "reports", "earlier", "skew"}
 _ROUNDING = 1e-9
 
 

@@ -27,6 +27,7 @@ from driftgate.store.record_parts import (
     Part,
     Share,
     SignalRecord,
+    SkewRecord,
     TargetRecord,
 )
 
@@ -165,6 +166,7 @@ class RunRecord(Part):
     target: TargetRecord
     performance: PerformanceRecord | None = None
     prediction: ColumnRecord | None = None
+    skew: SkewRecord | None = None
     inputs: InputsRecord
     columns: tuple[ColumnRecord, ...]
     excluded: tuple[ExcludedRecord, ...]
@@ -199,6 +201,7 @@ class RunRecord(Part):
             target=TargetRecord.of(run.target, monitor),
             performance=PerformanceRecord.of(run.performance, monitor),
             prediction=ColumnRecord.of(drift.prediction) if drift.prediction else None,
+            skew=SkewRecord.of(run.skew),
             inputs=InputsRecord.of(drift, monitor),
             columns=tuple(map(ColumnRecord.of, drift.worst_first)),
             excluded=tuple(ExcludedRecord(name=name, reason=reason) for name, reason in drift.excluded),

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from driftgate.decision import Signal
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
+from driftgate.features.skew import Served, SkewCheck, SkewState
 from driftgate.monitors import Monitor
 from driftgate.performance.interval import Interval
 
@@ -127,6 +128,59 @@ class ColumnRecord(Part):
             missing_share_cur=item.missing_cur,
             missing_share_change=item.missing_change,
         )
+
+
+class SkewMismatchRecord(Part):
+    """A feature that is served with another value, and for how many entities. Their keys are not in a record."""
+
+    feature: str
+    entities: int
+
+
+class SkewSourceRecord(Part):
+    """How the rows of one source differ from those that are learnt, as in `driftgate.features.skew.SourceSkew`."""
+
+    source: Served
+    compared: int
+    differing: int
+    share: Figure
+    incomplete: int
+    mismatches: tuple[SkewMismatchRecord, ...]
+
+
+class SkewRecord(Part):
+    """What the last check of the features that are served of the current month found. It decides nothing."""
+
+    state: SkewState
+    checked_at: Moment | None
+    threshold: Figure
+    share: Figure
+    sources: tuple[SkewSourceRecord, ...]
+
+    @classmethod
+    def of(cls, check: SkewCheck | None) -> Self:
+        """The part for a check, or for none."""
+        if check is None:
+            return cls(state=SkewState.NOT_CHECKED, checked_at=None, threshold=None, share=None, sources=())
+        sources = [
+            SkewSourceRecord.copied(item, mismatches=tuple(map(SkewMismatchRecord.copied, item.mismatches)))
+            for item in check.skew.sources
+        ]
+        return cls(
+            state=check.state,
+            checked_at=check.checked_at.astimezone(UTC),
+            threshold=check.skew.threshold,
+            share=max((item.share for item in sources if item.share is not None), default=None),
+            sources=tuple(sources),
+        )
+
+    @property
+    def features(self) -> dict[str, int]:
+        """Features that differ, and in the source where they differ most for how many entities, the worst first."""
+        found: dict[str, int] = {}
+        for item in (each for source in self.sources for each in source.mismatches):
+            found[item.feature] = max(item.entities, found.get(item.feature, 0))
+        return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 class LabelRecord(Part):

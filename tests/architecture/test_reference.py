@@ -19,7 +19,7 @@ from driftgate.decision import History, PastDecision
 from driftgate.drift import methods as choosing
 from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import ColumnState
-from driftgate.features.skew import Mismatch, Served, Skew, SourceSkew
+from driftgate.features.skew import Mismatch, Served, Skew, SkewState, SourceSkew
 from driftgate.measures import MEASURES, Drop, LabelKind
 from driftgate.methods import METHODS
 from driftgate.monitors import ColumnRule, EntitySource, Label, Monitor
@@ -41,7 +41,7 @@ from services.api.routes import keyed_routes, open_routes
 from services.api.settings import MAX_BATCH, ApiSettings
 from tests.architecture.markdown import ROOT, code_blocks, section, table, text_of
 from tests.reports.backtests import DAYS, replayed
-from tests.reports.runs import COSTS, SCORE_BINS, SEGMENTS, column, finished, measured
+from tests.reports.runs import COSTS, PERMUTED, SCORE_BINS, SEGMENTS, checked, column, finished, measured
 from tests.reports.trainings import BATCH, SUMMARY, TRAINED
 
 CHURN = schemas.EntitySchemas.of("user_id")
@@ -223,7 +223,9 @@ def test_every_field_of_the_record_is_there() -> None:
     season = History(explained=(Explained("drift_share", Known.SEASONAL, "as a year before"),))
     moved = (column("f00", 0.5), column("f01"))
     run = replace(
-        finished(*moved, performance=performance, prediction=column("prediction"), history=season), earlier=earlier
+        finished(*moved, performance=performance, prediction=column("prediction"), history=season),
+        earlier=earlier,
+        skew=checked(PERMUTED),
     )
     record = json.loads(record_text(run))
     # Of these two the page names the whole alone.
@@ -277,7 +279,7 @@ def test_the_states_and_measures_of_the_record_are_there() -> None:
     from driftgate.decision import HeldBack, Verdict
 
     words = set(re.findall(r"`([^`]+)`", section(f"{REFERENCE}/record.md", "Fields")))
-    assert {*MEASURES, *PerformanceState, *NoEstimate, *HeldBack, *Verdict} <= words
+    assert {*MEASURES, *PerformanceState, *NoEstimate, *HeldBack, *Verdict, *SkewState, *Served} <= words
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,14 @@ from driftgate.database import create_tables
 from driftgate.errors import DataError
 from driftgate.features.files import read_file
 from driftgate.features.online import materialize_month
-from driftgate.features.skew import Mismatch, Skew, SkewVerdict, SourceSkew
+from driftgate.features.skew import Mismatch, Skew, SkewState, SkewVerdict, SourceSkew
 from driftgate.features.types import FeatureRequest
 from driftgate.monitors import read_monitor
 from driftgate.predictions.log import Prediction, save_predictions
 from driftgate.predictions.skew import check_skew
+from driftgate.run import Run
+from driftgate.store.history import past_record
+from driftgate.store.record import RunRecord
 from flows.runtime.environment import feature_worker
 from tests.conftest import FEATURE_REPO
 from tests.services.daemons import pushgateway
@@ -104,19 +107,24 @@ def two_users(store: Store) -> tuple[str, str]:
     return first.user_id, other.user_id
 
 
-def test_values_swapped_between_two_users_are_found(served: Store) -> None:
-    users = one, other = two_users(served)
+def swap(store: Store, one: str, other: str) -> None:
+    """Two users get each other's value in the online store; the distribution stays as it is."""
     # A stored key contains the user's id.
     ours = (
         "(position(:one in {0}.entity_key) > 0 OR position(:other in {0}.entity_key) > 0) AND {0}.feature_name = :name"
     )
-    served.change(
+    store.change(
         f"UPDATE {USAGE} a SET value = b.value FROM {USAGE} b "
         f"WHERE {ours.format('a')} AND {ours.format('b')} AND a.entity_key <> b.entity_key",
         name=FEATURE,
         one=one.encode(),
         other=other.encode(),
     )
+
+
+def test_values_swapped_between_two_users_are_found(served: Store) -> None:
+    users = one, other = two_users(served)
+    swap(served, one, other)
     skew = served.check()
     online, _ = by_name(skew)
     assert online.mismatches == (Mismatch(FEATURE, 2, tuple(sorted(users))),)
@@ -222,3 +230,33 @@ def test_the_flow_and_the_command_tell_what_they_found(
     assert run["state_type"] == "COMPLETED" and skew.entities == 2000
     (page,) = served.workplace.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
     assert page["data"].startswith("# The features served are those learnt") and page["description"] == line
+
+
+def test_a_verdict_shows_the_last_check_of_its_month_and_decides_the_same(served: Store) -> None:
+    from driftgate.planning import Reports
+    from flows.monitor import monitor_month
+    from flows.skew_flow import check_skew as flow
+
+    def judged() -> tuple[Run, RunRecord, str]:
+        run = monitor_month(notify=False, reports=Reports.NONE)
+        record = RunRecord.model_validate_json(run.paths.record.read_bytes())
+        assert past_record(served.workplace.engine, "churn", run.drift.as_of_cur, None) == record
+        return run, record, run.paths.page.read_text(encoding="utf-8")
+
+    served.change("DELETE FROM skew_checks")
+    _, before, page = judged()
+    assert before.skew is not None and (before.skew.state, before.skew.share) == (SkewState.NOT_CHECKED, None)
+    assert "Served features: not checked." in page
+
+    users = two_users(served)
+    swap(served, *users)
+    flow()
+    run, swapped, page = judged()
+    assert swapped.skew is not None and run.skew is not None and swapped.skew.checked_at == run.skew.checked_at
+    found = swapped.skew
+    assert (found.state, found.threshold, found.share) == (SkewState.MISMATCHES, 0.0, 0.001)
+    assert found.features == {FEATURE: 2}
+    assert "Served features: mismatches. 2 of 2,000 entities differ in the online store" in page
+    assert f"Features that differ: {FEATURE} (2)." in page and not any(user in page for user in users)
+    of_run = {"decided_at", "skew"}
+    assert before.model_dump(exclude=of_run) == swapped.model_dump(exclude=of_run)

@@ -8,6 +8,7 @@ from typing import Any
 
 from driftgate.decision import History, decide
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
+from driftgate.features.skew import Mismatch, Served, Skew, SkewCheck, SourceSkew
 from driftgate.monitors import Monitor
 from driftgate.performance.findings import FeatureCost, ScoreBin, Segment, SegmentDrop, SegmentKind, Segments
 from driftgate.performance.interval import Interval
@@ -53,6 +54,16 @@ SCORE_BINS = tuple(
     )
     for number in range(10)
 )
+CHECKED_AT = datetime(2024, 4, 1, 8, 30, tzinfo=UTC)
+PERMUTED = SourceSkew(Served.ONLINE, 2000, 2, mismatches=(Mismatch("watch_hours_30d", 2, ("<u1>", "u2")),))
+
+
+def checked(
+    *sources: SourceSkew, as_of: date = FEBRUARY, threshold: float = 0.0, checked_at: datetime = CHECKED_AT
+) -> SkewCheck:
+    """A check of served features; by default nothing differs in the online store, and nothing was logged."""
+    sources = sources or (SourceSkew(Served.ONLINE, 2000), SourceSkew(Served.LOG, 0))
+    return SkewCheck(Skew("churn", as_of, 7043, threshold, sources), checked_at)
 
 
 def monitor(**overrides: Any) -> Monitor:

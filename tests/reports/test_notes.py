@@ -6,12 +6,23 @@ from typing import Any
 import pytest
 
 from driftgate.decision import History
+from driftgate.features.skew import Mismatch, Served, SkewCheck, SourceSkew
 from driftgate.performance.findings import Causes
 from driftgate.performance.interval import Interval
 from driftgate.performance.result import Estimate, Gain, NoEstimate
-from driftgate.reports.notes import estimate_note, model_note, split_note, start_note, waiting_note
+from driftgate.reports.notes import estimate_note, model_note, skew_note, split_note, start_note, waiting_note
 from driftgate.store.record import RunRecord
-from tests.reports.runs import ESTIMATED, FEBRUARY, PENDING, PENDING_TARGET, column, finished, measured
+from tests.reports.runs import (
+    ESTIMATED,
+    FEBRUARY,
+    PENDING,
+    PENDING_TARGET,
+    PERMUTED,
+    checked,
+    column,
+    finished,
+    measured,
+)
 
 
 def record(*columns: Any, **given: Any) -> RunRecord:
@@ -74,3 +85,48 @@ def test_waiting_has_a_price_where_costs_are_known() -> None:
 def test_a_probe_is_said_to_be_one() -> None:
     assert model_note(record(performance=measured(0.8, 0.8))) == ""
     assert "There is no champion" in model_note(record(performance=measured(0.8, 0.8, version=None)))
+
+
+def skew(check: SkewCheck | None) -> str:
+    return skew_note(RunRecord.of(replace(finished(), skew=check)))
+
+
+def test_a_month_that_was_not_checked_is_said_to_be_one() -> None:
+    assert skew(None) == (
+        "Served features: not checked. What is served of February 2024 has not been compared with what a model learns "
+        "from it."
+    )
+    nothing = checked(SourceSkew(Served.ONLINE, 0), SourceSkew(Served.LOG, 0))
+    assert skew(nothing) == skew(None), "nothing was compared"
+    assert skew_note(record().model_copy(update={"skew": None})) == "", "of an earlier release nothing is known"
+
+
+def test_served_features_that_agree_are_counted() -> None:
+    assert skew(checked()) == (
+        "Served features: agrees. 0 of 2,000 entities differ in the online store; allowed are 0%. "
+        "Checked on 2024-04-01 at 08:30 UTC."
+    )
+
+
+def test_served_features_that_differ_are_named_the_worst_first() -> None:
+    mismatches = tuple(Mismatch(name, count, ("u1",)) for name, count in (("e", 1), ("d", 9), ("a", 2), ("b", 2)))
+    log = SourceSkew(Served.LOG, 12, 10, 3, mismatches=mismatches)
+    assert skew(checked(PERMUTED, log, threshold=0.1)) == (
+        "Served features: mismatches. 2 of 2,000 entities differ in the online store; 10 of 12 entities differ in the "
+        "log of predictions, 3 without a whole row; allowed are 10%. Features that differ: d (9), a (2), b (2), and 2 "
+        "more. Checked on 2024-04-01 at 08:30 UTC."
+    )
+
+
+def test_what_differs_within_the_threshold_is_named_all_the_same() -> None:
+    found = skew(checked(PERMUTED, threshold=0.01))
+    assert found.startswith("Served features: agrees. 2 of 2,000 entities differ")
+    assert "allowed are 1%. Features that differ: watch_hours_30d (2)." in found
+
+
+def test_a_check_decides_nothing() -> None:
+    with_it, without = (
+        RunRecord.of(replace(finished(), skew=check)).model_dump(exclude={"skew"})
+        for check in (checked(PERMUTED), None)
+    )
+    assert with_it == without

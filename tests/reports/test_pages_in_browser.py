@@ -21,7 +21,9 @@ from tests.reports.runs import (
     MARCH,
     NO_TARGET,
     PENDING_TARGET,
+    PERMUTED,
     SCORE_BINS,
+    checked,
     column,
     finished,
     lost,
@@ -59,8 +61,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         column("c"),
     ]
     runs = [
-        finished(performance=measured(0.82, 0.81)),
-        finished(*wild, months=(FEBRUARY, MARCH), target=NO_TARGET, performance=fallen, target_threshold=0.02),
+        replace(finished(performance=measured(0.82, 0.81)), skew=checked()),
+        replace(
+            finished(*wild, months=(FEBRUARY, MARCH), target=NO_TARGET, performance=fallen, target_threshold=0.02),
+            skew=checked(PERMUTED),
+        ),
         finished(*wild, months=(MARCH, APRIL), performance=fallen, history=History(champion_trained_on=APRIL)),
         finished(months=(JANUARY, MARCH), prediction=column("prediction", 0.4)),
     ]

@@ -24,7 +24,9 @@ from tests.reports.runs import (
     MARCH,
     PENDING,
     PENDING_TARGET,
+    PERMUTED,
     SEGMENTS,
+    checked,
     column,
     finished,
     lost,
@@ -91,6 +93,13 @@ def test_a_run_is_shown_with_what_the_change_of_each_feature_costs() -> None:
 def test_an_estimate_is_shown_as_one() -> None:
     found = run_lines(RunRecord.of(finished(performance=ESTIMATED, target=PENDING_TARGET)))
     assert any(line.startswith("An estimate before the labels come: AUC 0.80") for line in found)
+
+
+def test_a_run_is_shown_with_what_is_known_of_served_features() -> None:
+    for check, begin in ((None, "not checked."), (checked(), "agrees."), (checked(PERMUTED), "mismatches.")):
+        lines = run_lines(RunRecord.of(replace(finished(), skew=check)))
+        (line,) = [line for line in lines if line.startswith("Served features: ")]
+        assert line.startswith(f"Served features: {begin}")
 
 
 def test_a_run_is_shown_with_its_performance() -> None:

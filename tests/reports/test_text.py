@@ -9,7 +9,7 @@ import pytest
 from driftgate.drift.result import TargetDrift
 from driftgate.performance.result import FeatureAuc
 from driftgate.reports.text import column_rows, decision_line, target_line, verdict_markdown
-from tests.reports.runs import NO_TARGET, SEGMENTS, TARGET, column, finished, lost, measured
+from tests.reports.runs import NO_TARGET, PERMUTED, SEGMENTS, TARGET, checked, column, finished, lost, measured
 
 
 def test_the_target_line_has_exactly_this_form() -> None:
@@ -95,6 +95,12 @@ def test_the_page_says_where_nothing_drifts_and_what_is_not_computable() -> None
     page = verdict_markdown(finished(column("a"), target=NO_TARGET))
     assert page.endswith("No feature drifts.")
     assert "- label: - then, 0.2400 now, a difference of - (2024-01-31: no labels" in page
+
+
+def test_the_page_says_whether_what_is_served_is_what_is_learnt() -> None:
+    assert "\n- Served features: not checked." in verdict_markdown(finished())
+    page = verdict_markdown(replace(finished(), skew=checked(PERMUTED)))
+    assert "\n- Served features: mismatches. 2 of 2,000 entities differ in the online store" in page
 
 
 def test_the_page_says_that_it_is_of_a_sample() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from driftgate.features.skew import Mismatch, SkewCheck
 from driftgate.performance.result import FeatureAuc
 from driftgate.reports.verdict_page import render
 from driftgate.store.record import RunRecord
@@ -18,8 +19,10 @@ from tests.reports.runs import (
     MARCH,
     PENDING,
     PENDING_TARGET,
+    PERMUTED,
     SCORE_BINS,
     SEGMENTS,
+    checked,
     column,
     finished,
     lost,
@@ -91,6 +94,26 @@ def test_what_the_scores_are_worth_is_drawn_from_their_counts() -> None:
     assert found.html.count("class='square'") == 2
     assert "AUC 0.82 then, 0.50 now, a change between -0.35 and -0.29" in found.text
     assert "class='square'" not in shown(run(performance=measured(0.82, 0.5))).html
+
+
+@pytest.mark.parametrize(
+    ("check", "tone", "text"),
+    [
+        (None, "wait", "Served features: not checked."),
+        (checked(), "calm", "Served features: agrees. 0 of 2,000 entities"),
+        (checked(PERMUTED), "act", "Features that differ: watch_hours_30d (2)."),
+        (checked(replace(PERMUTED, mismatches=(Mismatch("<b>", 2, ()),))), "act", "Features that differ: <b> (2)."),
+    ],
+)
+def test_one_line_says_whether_what_is_served_is_what_is_learnt(check: SkewCheck | None, tone: str, text: str) -> None:
+    found = shown(RunRecord.of(replace(finished(), skew=check)))
+    assert found.html.count("<p class='served ") == found.html.count(f"<p class='served {tone}'>") == 1
+    assert found.text.index("The features") < found.text.index(text) < found.text.index("Every feature")
+    assert "<b>" not in found.html[found.html.index("<p class='served ") :].partition("</p>")[0]
+
+
+def test_a_page_of_an_earlier_record_has_no_line_on_what_is_served() -> None:
+    assert "Served features" not in shown(run().model_copy(update={"skew": None})).text
 
 
 def test_before_the_labels_there_is_an_estimate_with_what_it_cannot_see() -> None:

@@ -16,7 +16,7 @@ from driftgate.store.history import past_record
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import delete_run, save_run
 from tests.database.earlier import forget_revision
-from tests.reports.runs import FEBRUARY, JANUARY, MARCH, PENDING, PENDING_TARGET, finished, measured
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, PENDING, PENDING_TARGET, PERMUTED, checked, finished, measured
 from tests.store.examples import EXAMPLES
 
 PAIR = (FEBRUARY, MARCH)
@@ -95,6 +95,14 @@ def test_rounding_makes_no_other_decision_and_a_figure_does(results: Engine) -> 
     changed = replace(run.performance, measures={"auc": replace(auc, cur=auc.cur + 1e-3)})
     assert len(keep(results, replace(run, performance=changed), 2).earlier) == 1
     assert len(decisions(results)) == 2
+
+
+def test_another_check_of_what_is_served_makes_no_other_decision(results: Engine) -> None:
+    keep(results, triggered())
+    again = keep(results, replace(triggered(), skew=checked(PERMUTED, as_of=MARCH)), 1)
+    assert len(decisions(results)) == 1 and not is_news(results, again)
+    shown = past_record(results, "churn", MARCH, None).skew
+    assert shown is not None and shown.share == 0.001, "and the run shows it"
 
 
 def test_a_save_that_is_tried_again_is_one_decision(results: Engine) -> None:

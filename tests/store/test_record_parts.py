@@ -1,12 +1,18 @@
 """The parts of a record: what is copied, what is not a number, and what a part refuses."""
 
+import json
 import math
 from datetime import UTC, datetime
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from driftgate.decision import Signal
-from driftgate.store.record import EarlierRecord, ReportsRecord
-from driftgate.store.record_parts import ColumnRecord, SignalRecord, TargetRecord
-from tests.reports.runs import NO_TARGET, column, monitor
+from driftgate.features.skew import Mismatch, Served, SkewState, SourceSkew
+from driftgate.store.record import EarlierRecord, ReportsRecord, RunRecord
+from driftgate.store.record_parts import ColumnRecord, SignalRecord, SkewRecord, TargetRecord
+from tests.reports.runs import CHECKED_AT, NO_TARGET, PERMUTED, checked, column, finished, monitor
 
 
 def test_a_part_takes_the_attributes_of_its_name_and_what_it_is_given() -> None:
@@ -39,3 +45,64 @@ def test_a_time_without_a_zone_is_of_utc() -> None:
         {"decided_at": "0001-01-01T00:00:00", "verdict": "", "champion": None, "reason_codes": (), "withdrawn": False}
     )
     assert early.decided_at == datetime.min.replace(tzinfo=UTC)
+
+
+# ---- served features
+
+
+def test_no_check_is_a_state_and_no_figure() -> None:
+    found = RunRecord.of(finished()).content["skew"]
+    nothing = {"checked_at": None, "threshold": None, "share": None, "sources": []}
+    assert found == {"state": "not checked", **nothing}
+
+
+def test_a_record_of_an_earlier_release_says_nothing_of_a_check() -> None:
+    content = {name: value for name, value in RunRecord.of(finished()).content.items() if name != "skew"}
+    assert RunRecord.model_validate(content).skew is None
+
+
+def test_a_check_is_recorded_with_its_features_and_without_keys() -> None:
+    record = SkewRecord.of(checked(PERMUTED, SourceSkew(Served.LOG, 0)))
+    assert (record.state, record.checked_at, record.threshold, record.share) == ("mismatches", CHECKED_AT, 0.0, 0.001)
+    assert record.features == {"watch_hours_30d": 2}
+    assert [item.share for item in record.sources] == [0.001, None]
+    text = json.dumps(record.model_dump(mode="json"))
+    assert "watch_hours_30d" in text and "u1" not in text and "u2" not in text
+
+
+def test_features_are_the_worst_first_whichever_source_has_them() -> None:
+    online = SourceSkew(Served.ONLINE, 9, 5, mismatches=(Mismatch("a", 5, ()), Mismatch("b", 1, ())))
+    log = SourceSkew(Served.LOG, 8, 8, mismatches=(Mismatch("b", 8, ()), Mismatch("c", 5, ())))
+    record = SkewRecord.of(checked(online, log))
+    assert list(record.features.items()) == [("b", 8), ("a", 5), ("c", 5)]
+    assert record.share == 1.0
+
+
+@pytest.mark.parametrize(
+    ("differing", "threshold", "state"),
+    [(0, 0.0, SkewState.AGREES), (1, 0.0, SkewState.MISMATCHES), (1, 0.1, SkewState.AGREES), (2, 0.1, "mismatches")],
+)
+def test_the_threshold_of_the_check_divides_the_states(differing: int, threshold: float, state: SkewState) -> None:
+    assert SkewRecord.of(checked(SourceSkew(Served.LOG, 10, differing), threshold=threshold)).state == state
+
+
+_SOURCES = st.builds(
+    lambda source, compared, share: SourceSkew(source, compared, round(share * compared)),
+    st.sampled_from(Served),
+    st.integers(0, 50),
+    st.floats(0, 1),
+)
+
+
+@given(sources=st.lists(_SOURCES, min_size=1, max_size=2), threshold=st.floats(0, 1))
+def test_what_agrees_was_compared_and_differs_in_no_source_beyond_the_threshold(
+    sources: list[SourceSkew], threshold: float
+) -> None:
+    record = SkewRecord.of(checked(*sources, threshold=threshold))
+    compared = [item.differing / item.compared for item in sources if item.compared]
+    if not compared:
+        assert (record.state, record.share) == (SkewState.NOT_CHECKED, None)
+    else:
+        assert record.share == max(compared)
+        assert (record.state is SkewState.AGREES) == all(share <= threshold for share in compared)
+    assert SkewRecord.model_validate_json(record.model_dump_json()) == record

@@ -1,0 +1,71 @@
+"""Checks of served features on a real PostgreSQL: all are kept, and the last one of a month is read."""
+
+from dataclasses import replace
+from datetime import timedelta, timezone
+
+import pytest
+from sqlalchemy import Engine, func, select, text
+
+from driftgate.database import create_tables
+from driftgate.errors import DatabaseError, DataError
+from driftgate.features.skew import Mismatch, Served, SkewCheck, SourceSkew
+from driftgate.store.skew_checks import last_check, save_check, skew_checks
+from tests.reports.runs import CHECKED_AT, FEBRUARY, MARCH, PERMUTED, checked
+
+LATER = CHECKED_AT + timedelta(hours=1)
+LOGGED = SourceSkew(
+    Served.LOG, 12, 5, 3, ("a", "größe"), (Mismatch("f", 5, ("a", "b")), Mismatch("x'); DROP TABLE x", 1, ("c",)))
+)
+
+
+def count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(select(func.count()).select_from(skew_checks)).scalar_one())
+
+
+def of_monitor(name: str, check: SkewCheck) -> SkewCheck:
+    return replace(check, skew=replace(check.skew, monitor=name))
+
+
+def test_a_month_that_was_not_checked_has_none(database: Engine) -> None:
+    create_tables(database)
+    save_check(database, checked(as_of=FEBRUARY))
+    save_check(database, of_monitor("other", checked(as_of=MARCH)))
+    assert last_check(database, "churn", MARCH) is None
+
+
+def test_tables_that_are_not_there_are_not_a_month_without_a_check(database: Engine) -> None:
+    with pytest.raises(DatabaseError, match="skew_checks"):
+        last_check(database, "churn", FEBRUARY)
+
+
+def test_what_is_read_is_what_was_found(database: Engine) -> None:
+    check = checked(PERMUTED, LOGGED, threshold=0.25)
+    save_check(database, check)
+    assert last_check(database, "churn", FEBRUARY) == check
+    with database.connect() as connection:
+        assert connection.execute(select(skew_checks.c.verdict)).scalar_one() == "SKEW"
+
+
+def test_the_last_check_is_read_whichever_was_written_last(database: Engine) -> None:
+    calm = checked(checked_at=LATER.astimezone(timezone(timedelta(hours=-7))))
+    for check in (calm, checked(PERMUTED)):
+        save_check(database, check)
+    assert last_check(database, "churn", FEBRUARY) == calm
+    assert count(database) == 2
+
+
+def test_a_check_that_is_written_twice_is_one_row(database: Engine) -> None:
+    for _ in range(2):
+        save_check(database, checked(PERMUTED))
+    assert count(database) == 1
+
+
+@pytest.mark.parametrize("sources", ["{}", '[{"source": "online"}]', '[{"source": "elsewhere", "compared": 1}]'])
+def test_a_check_that_cannot_be_read_is_an_error_and_no_month_without_one(database: Engine, sources: str) -> None:
+    save_check(database, checked())
+    with database.begin() as connection:
+        connection.execute(text("UPDATE skew_checks SET sources = CAST(:sources AS jsonb)"), {"sources": sources})
+    with pytest.raises(DataError, match="the check of 2024-02-29 in the table skew_checks") as caught:
+        last_check(database, "churn", FEBRUARY)
+    assert "driftgate skew --monitor churn" in str(caught.value)
