@@ -1,4 +1,4 @@
-"""A process that has a slow package imported, and forks for whoever asks: `driftgate up` keeps one with Evidently.
+"""A process that has slow packages imported, and forks for whoever asks: `driftgate up` keeps one with Evidently.
 
 A fork is there in milliseconds, where the import takes seconds of one core. It is lent through a Unix socket that this
 user alone may open, and only to a process that runs the same code, because the two talk in pickles. Where anything is
@@ -18,7 +18,7 @@ import sysconfig
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib import import_module
@@ -131,20 +131,21 @@ def borrow(path: Path, module: str, environment: Mapping[str, str]) -> Fork | No
 class Lender:
     """The process that forks. Import what is slow before `run`, and start no thread."""
 
-    def __init__(self, path: Path, module: str) -> None:
-        """Import the module and listen; the socket is this user's alone.
+    def __init__(self, path: Path, modules: Sequence[str]) -> None:
+        """Import the modules and listen; the socket is this user's alone.
 
         Args:
             path: of the socket, in a folder that is there.
-            module: which the forks are to have imported.
+            modules: which the forks are to have imported.
 
         Raises:
             OSError: the socket cannot be made.
         """
         # Before the import: what is changed in the meantime is then taken for another code, and refused.
         self._code = code_version()
-        import_module(module)
-        self.path, self._module = path, module
+        for module in modules:
+            import_module(module)
+        self.path, self._modules = path, modules
         self.listener = socket.socket(socket.AF_UNIX)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -199,7 +200,7 @@ class Lender:
         if not header:
             os._exit(0)
         asked = json.loads(_receive(connection, _LENGTH.unpack(header)[0]))
-        if (asked["code"], asked["module"]) != (self._code, self._module):
+        if asked["code"] != self._code or asked["module"] not in self._modules:
             os._exit(0)
         # The other descriptor stays open until this process ends.
         os.dup2(descriptors[0], 2)

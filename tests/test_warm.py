@@ -27,7 +27,7 @@ from pathlib import Path
 from driftgate.warm import Lender
 from driftgate.worker import serve
 import numpy
-lender = Lender(Path(sys.argv[1]), "tests.lent")
+lender = Lender(Path(sys.argv[1]), ["tests.lent"])
 print("ready", flush=True)
 lender.run(0, serve)
 """

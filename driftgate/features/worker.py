@@ -17,43 +17,46 @@ from driftgate.worker import Worker
 if TYPE_CHECKING:
     from driftgate.features.engines.engine import Fold
 
-_ANSWERS = "driftgate.features.answers"
+ANSWERS = "driftgate.features.answers"
+"""The module that answers what needs no join, and imports no feast."""
 
 
 class FeatureWorker(Worker):
     """A feature process for one database of results; the offline store is what each repository says."""
 
-    def __init__(self, parameters: ConnectionParameters, joins: bool = True) -> None:
+    def __init__(self, parameters: ConnectionParameters, joins: bool = True, lender: Path | None = None) -> None:
         """Start the process and return at once, while it imports what it needs.
 
         Args:
             parameters: database of the results.
             joins: whether a join is to come, so that it imports feast now; otherwise it does so when it is asked for
                 one.
+            lender: socket of a process that may have imported what answers without a join.
         """
-        super().__init__("driftgate.features.feast_adapter" if joins else _ANSWERS, feast_environment(parameters))
+        module = "driftgate.features.feast_adapter" if joins else ANSWERS
+        super().__init__(module, feast_environment(parameters), lender)
 
     def loaded_months(self, repo: Path, monitor: Monitor) -> list[date]:
         """Return the distinct dates of the entity rows, oldest first; see `entities.loaded_months`."""
-        return list(self.call(f"{_ANSWERS}:loaded_months", repo, monitor))
+        return list(self.call(f"{ANSWERS}:loaded_months", repo, monitor))
 
     def measure_month(self, repo: Path, monitor: Monitor, as_of: date) -> MonthSize:
         """Count the entities of a month and check that each has one row; see `entities.measure_month`."""
-        size = self.call(f"{_ANSWERS}:measure_month", repo, monitor, as_of)
+        size = self.call(f"{ANSWERS}:measure_month", repo, monitor, as_of)
         assert isinstance(size, MonthSize)
         return size
 
     def table_of(self, repo: Path, source: str) -> str:
         """Return the table, or the query in parentheses, that a data source reads; empty where it reads files."""
-        return str(self.call(f"{_ANSWERS}:describe_source", repo, source).sql)
+        return str(self.call(f"{ANSWERS}:describe_source", repo, source).sql)
 
     def month_states(self, repo: Path, monitor: Monitor, months: Sequence[date]) -> dict[date, MonthState]:
         """Return what the sources of some months hold now; see `state.read_states`."""
-        return dict(self.call(f"{_ANSWERS}:month_states", repo, monitor, list(months)))
+        return dict(self.call(f"{ANSWERS}:month_states", repo, monitor, list(months)))
 
     def read_labels(self, repo: Path, monitor: Monitor, size: MonthSize, out: Path) -> LabelMonth:
         """Read the labels of a period; see `labels.read_labels`."""
-        month = self.call(f"{_ANSWERS}:labels", repo, monitor, size, out)
+        month = self.call(f"{ANSWERS}:labels", repo, monitor, size, out)
         assert isinstance(month, LabelMonth)
         return month
 

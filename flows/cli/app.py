@@ -88,6 +88,10 @@ def monitor(
     prepare(runtime, plan)
     from flows.monitor import monitor_planned
 
+    if plan.monitor.performance != "off":
+        # While the flow begins and its labels are read.
+        import_beside("driftgate.training.pipeline")
+
     wait_for_prefect()
     run = monitor_planned(plan)
     from driftgate.reports.text import result_lines

@@ -132,12 +132,16 @@ def feature_worker(parameters: ConnectionParameters, joins: bool = True) -> Feat
     Args:
         joins: whether it begins with the import of feast, as joins need it; otherwise the first join does.
     """
-    return _kept(parameters, lambda: FeatureWorker(parameters, joins))
+    return _kept(parameters, lambda: FeatureWorker(parameters, joins, _lender()))
 
 
 def drift_worker() -> DriftWorker:
     """The process that draws reports, started at the first call and kept until this process ends."""
-    return _kept(None, lambda: DriftWorker(evidently_socket(Settings.load().driftgate_home)))
+    return _kept(None, lambda: DriftWorker(_lender()))
+
+
+def _lender() -> Path:
+    return evidently_socket(Settings.load().driftgate_home)
 
 
 def _kept(key: ConnectionParameters | None, start: Callable[[], W]) -> W:

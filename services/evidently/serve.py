@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from driftgate.drift.worker import ADAPTER
+from driftgate.features.worker import ANSWERS
 from driftgate.process import end_with_parent
 from driftgate.settings import Settings
 from driftgate.warm import AVAILABLE, Lender, evidently_socket
@@ -43,7 +44,8 @@ def _serve_ui(settings: Settings, host: str, port: int) -> None:
 def _serve_and_lend(settings: Settings, host: str, port: int) -> int:
     """Serve the page from a fork, which may have threads, and fork for commands; returns when the page's fork ends."""
     os.environ["DO_NOT_TRACK"] = "1"
-    lender = Lender(evidently_socket(settings.driftgate_home), ADAPTER)
+    # What asks the database for kept months needs a part of the same packages.
+    lender = Lender(evidently_socket(settings.driftgate_home), (ADAPTER, ANSWERS))
     lives, ends = os.pipe()
     page = os.fork()
     if page == 0:
