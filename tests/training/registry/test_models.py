@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from driftgate.database import ConnectionParameters, connect
 from driftgate.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError, DataError, OutputError
+from driftgate.training.registry.mlflow_tables import IDENTITY_TAG
 from driftgate.training.registry.models import ModelRegistry, Registered
 from driftgate.training.registry.versions import Training
 from tests.conftest import new_database
@@ -96,7 +97,8 @@ def test_the_run_holds_everything_about_a_training(registry: ModelRegistry, trai
     assert run.data.metrics["auc"] == 0.8 and run.data.metrics["train_rows"] == 320
     wanted = {"monitor": "churn", "as_of": "2024-01-31", "seed": "2", "fingerprint": "f" * 64}
     # Neither who nor where nor which commit.
-    assert run.data.tags == wanted | {"mlflow.runName": "2024-01-31 seed 2"}
+    own = {IDENTITY_TAG: run.data.tags[IDENTITY_TAG], "mlflow.runName": "2024-01-31 seed 2"}
+    assert run.data.tags == wanted | own
     assert {
         name: value for name, value in client.get_model_version(NAME, "2").tags.items() if "." not in name
     } == wanted
