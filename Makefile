@@ -89,7 +89,7 @@ chaos: setup ## Kill processes at random moments: nothing may be lost or left
 bench: setup ## What it costs, against the textbook way
 	@$(BIN)/python -m benchmarks.run
 
-pictures: setup ## Make the README's pictures anew, from the pages of a demo
+pictures: setup ## Make the README's pictures anew, from the pages of sample months
 	@$(BIN)/python docs/site/pictures.py
 
 clean: ## Remove .venv and the state of this machine (reports stay)

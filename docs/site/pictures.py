@@ -1,4 +1,4 @@
-"""Make the pictures of the README from the pages of a demo: `make pictures`. Chromium is needed."""
+"""Make the pictures of the README from the pages of sample months: `make pictures`. Chromium is needed."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ WIDTH = 1280
 
 
 def main() -> None:
-    """Run the demo in a folder of its own, and photograph its pages."""
+    """Judge sample months in a folder of their own, and photograph the pages."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # For root the embedded server runs as another user, who must get there.
@@ -26,9 +26,15 @@ def main() -> None:
             "REPORT_DIR": str(reports),
             "EVIDENTLY_WORKSPACE": str(folder / "workspace"),
             "MLFLOW_ARTIFACTS": str(folder / "models"),
-            "PREDICTION_DIR": str(folder / "predictions"),
+            "DRIFTGATE_DATA": str(folder / "months"),
         }
-        subprocess.run([sys.executable, "-m", "flows.cli", "demo"], env={**os.environ, **own}, check=True)
+        for command in (
+            ("sample", "--out", own["DRIFTGATE_DATA"]),
+            ("load",),
+            ("train", "--as-of", "2024-01-31"),
+            ("backfill",),
+        ):
+            subprocess.run([sys.executable, "-m", "flows.cli", *command], env={**os.environ, **own}, check=True)
         for picture, (page, height) in PICTURES.items():
             photograph(reports / page, DOCS / picture, height)
 

@@ -99,7 +99,7 @@ def test_what_the_scores_are_worth_is_drawn_from_their_counts() -> None:
 @pytest.mark.parametrize(
     ("check", "tone", "text"),
     [
-        (None, "wait", "Served features: not checked."),
+        (None, "known", "Served features: not checked."),
         (checked(), "calm", "Served features: agrees. 0 of 2,000 entities"),
         (checked(PERMUTED), "act", "Features that differ: watch_hours_30d (2)."),
         (checked(replace(PERMUTED, mismatches=(Mismatch("<b>", 2, ()),))), "act", "Features that differ: <b> (2)."),
