@@ -136,23 +136,22 @@ def test_another_user_gets_nothing(tmp_path: Path) -> None:
             assert as_nobody(socket) == "closed"
 
 
+AS_NOBODY = """
+import os, socket, sys
+os.setuid(65534)
+try:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(sys.argv[1])
+        print("closed" if connection.recv(1) == b"" else "answered")
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
 def as_nobody(socket: Path) -> str:
     """What a process of another user finds at the socket: the name of an error, or "closed" without an answer."""
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        os.setuid(65534)
-        try:
-            with sockets.socket(sockets.AF_UNIX) as connection:
-                connection.connect(str(socket))
-                found = "closed" if connection.recv(1) == b"" else "answered"
-        except OSError as error:
-            found = type(error).__name__
-        os.write(writing, found.encode())
-        os._exit(0)
-    os.close(writing)
-    os.wait()
-    with os.fdopen(reading) as pipe:
-        return pipe.read()
+    command = [sys.executable, "-I", "-S", "-c", AS_NOBODY, socket]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_a_caller_that_says_nothing_does_not_keep_others_waiting(socket: Path) -> None:
