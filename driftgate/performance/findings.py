@@ -67,20 +67,20 @@ class ScoreBin:
     """Entities whose score lies in one range, in validation (`ref`) and in the current month.
 
     Attributes:
-        lower, upper: ends of the range, which holds the lower one; NaN where it is open.
+        lower, upper: ends of the range, which holds the lower one; None where it is open.
         entities_ref, entities_cur: how many.
         positives_ref, positives_cur: how many of them have the label.
-        mean_score_ref, mean_score_cur: of the scores of all of them; NaN where there are none.
+        mean_score_ref, mean_score_cur: of the scores of all of them; None where there are none.
     """
 
-    lower: float
-    upper: float
+    lower: float | None
+    upper: float | None
     entities_ref: int
     positives_ref: int
-    mean_score_ref: float
+    mean_score_ref: float | None
     entities_cur: int
     positives_cur: int
-    mean_score_cur: float
+    mean_score_cur: float | None
 
 
 class SegmentKind(StrEnum):

@@ -23,16 +23,17 @@ def score_bins(ref: Scored, cur: Scored) -> tuple[ScoreBin, ...]:
         return ()
     shares = np.linspace(0, 1, _PARTS + 1)[1:-1]
     edges = np.unique(np.concatenate([np.quantile(side.scores, shares, method="inverted_cdf") for side in (ref, cur)]))
-    ends = [float("nan"), *edges.tolist(), float("nan")]
+    ends = [None, *edges.tolist(), None]
     counted = [_counted(side, edges) for side in (ref, cur)]
     rows = zip(pairwise(ends), *counted, strict=True)
     return tuple(ScoreBin(*range_, *old, *new) for range_, old, new in rows)
 
 
-def _counted(side: Scored, edges: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[tuple[int, int, float]]:
+def _counted(side: Scored, edges: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[tuple[int, int, float | None]]:
     """Entities, positives and mean score of each bin."""
     bins = np.searchsorted(edges, side.scores, "right")
-    sums = [np.bincount(bins, weights, len(edges) + 1) for weights in (None, side.labels, side.scores)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = sums[2] / sums[0]
-    return list(zip(sums[0].astype(int).tolist(), sums[1].astype(int).tolist(), means.tolist(), strict=True))
+    sums = [np.bincount(bins, weights, len(edges) + 1).tolist() for weights in (None, side.labels, side.scores)]
+    return [
+        (int(entities), int(positives), total / entities if entities else None)
+        for entities, positives, total in zip(*sums, strict=True)
+    ]

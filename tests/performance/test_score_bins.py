@@ -28,10 +28,10 @@ def test_every_entity_is_in_one_bin(seed: int, rows: int, digits: int) -> None:
         means = [(getattr(item, f"entities_{name}"), getattr(item, f"mean_score_{name}")) for item in found]
         assert sum(count * mean for count, mean in means if count) == pytest.approx(side.scores.sum())
     for item in found:
-        inside = ~np.isnan(item.mean_score_cur)
-        assert inside == (item.entities_cur > 0)
-        if inside:
-            assert not item.mean_score_cur < item.lower - 1e-12 and not item.mean_score_cur > item.upper + 1e-12
+        assert (item.mean_score_cur is not None) == (item.entities_cur > 0)
+        if item.mean_score_cur is not None:
+            assert item.lower is None or item.mean_score_cur >= item.lower - 1e-12
+            assert item.upper is None or item.mean_score_cur <= item.upper + 1e-12
 
 
 def test_the_auc_of_the_bins_is_that_of_the_scores_but_for_what_a_bin_hides() -> None:

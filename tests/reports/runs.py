@@ -43,8 +43,8 @@ COSTS = (
 )
 SCORE_BINS = tuple(
     ScoreBin(
-        number / 10 if number else math.nan,
-        (number + 1) / 10 if number < 9 else math.nan,
+        number / 10 if number else None,
+        (number + 1) / 10 if number < 9 else None,
         140,
         14 * number,
         number / 10 + 0.05,
