@@ -5,6 +5,7 @@ import glob
 import os
 import stat
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -77,26 +78,27 @@ def _hidden_file(path: Path) -> IO[str]:
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
         )
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # Another process takes it for one that was left.
-            handle.close()
-            continue
+            if _lock(handle.fileno(), Path(handle.name)):
+                return handle
         except OSError:
             # A file system without locks, where nobody removes what others left.
             return handle
-        if Path(handle.name).exists():
-            return handle
+        # Another process took it for one that was left.
         handle.close()
 
 
 def _remove_left(path: Path) -> None:
     """Remove what processes left that were killed while they wrote the file."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}-*"):
+    remove_unlocked(path.parent.glob(f".{glob.escape(path.name)}-*"))
+
+
+def remove_unlocked(paths: Iterable[Path]) -> None:
+    """Remove the files that no process holds a lock on."""
+    for path in paths:
         with suppress(OSError):
-            descriptor = lock_or_none(left, os.O_RDWR)
+            descriptor = lock_or_none(path, os.O_RDWR)
             if descriptor is not None:
-                left.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
                 os.close(descriptor)
 
 
@@ -119,7 +121,7 @@ def lock_or_none(path: Path, flags: int) -> int | None:
         flags: of `os.open`.
 
     Returns:
-        The descriptor; None where it is gone, or another process holds it.
+        The descriptor; None where it is gone, or another process holds it or removed it in the moment before the lock.
 
     Raises:
         OSError: it cannot be opened or locked for another reason.
@@ -128,11 +130,19 @@ def lock_or_none(path: Path, flags: int) -> int | None:
         descriptor = os.open(path, flags, 0o600)
     except FileNotFoundError:
         return None
+    locked = False
+    try:
+        locked = _lock(descriptor, path)
+    finally:
+        if not locked:
+            os.close(descriptor)
+    return descriptor if locked else None
+
+
+def _lock(descriptor: int, path: Path) -> bool:
+    """Lock what is open; False where another process holds it, or it no longer is what has that path."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            return None
-        raise
-    return descriptor
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False

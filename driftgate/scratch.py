@@ -88,7 +88,7 @@ def _make(parent: Path) -> _Owned:
         folder = Path(tempfile.mkdtemp(prefix="process-", dir=parent))
         descriptor = _hold(folder)
         # Another process may have swept it away in the moment before.
-        if descriptor is not None and folder.is_dir():
+        if descriptor is not None:
             return _Owned(folder, descriptor, os.getpid())
 
 

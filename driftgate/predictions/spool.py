@@ -129,12 +129,7 @@ class Spool:
 def _hold(path: Path, flags: int = os.O_RDONLY) -> Segment | None:
     """Open and lock a segment; None where another holds it, or has just removed it."""
     descriptor = lock_or_none(path, flags)
-    if descriptor is None:
-        return None
-    if os.fstat(descriptor).st_nlink == 0 or not path.exists():
-        os.close(descriptor)
-        return None
-    return Segment(path, descriptor)
+    return None if descriptor is None else Segment(path, descriptor)
 
 
 def _write(descriptor: int, text: bytes) -> None:

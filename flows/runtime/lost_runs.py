@@ -5,7 +5,6 @@ however that ends.
 """
 
 import atexit
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
-from driftgate.files import lock_or_none
+from driftgate.files import lock_or_none, remove_unlocked
 from driftgate.settings import Settings
 
 _FOLDER = "runs"
@@ -37,11 +36,8 @@ def note_run(_flow: Any, flow_run: Any, _state: Any) -> None:
 def mark_lost_runs(home: Path) -> list[UUID]:
     """Mark as crashed, on the configured Prefect server, the runs below a home whose process is gone; return them."""
     lost: list[UUID] = []
-    for hidden in (home / _FOLDER).glob(".*"):
-        # Of a process that was killed before the file had its name; its run had not begun.
-        if (descriptor := lock_or_none(hidden, os.O_RDWR)) is not None:
-            hidden.unlink(missing_ok=True)
-            os.close(descriptor)
+    # Of processes that were killed before the file had its name; their runs had not begun.
+    remove_unlocked((home / _FOLDER).glob(".*"))
     for path in sorted((home / _FOLDER).glob("[!.]*")):
         descriptor = lock_or_none(path, os.O_RDWR)
         if descriptor is None:
@@ -67,17 +63,14 @@ def _mark(run_id: UUID) -> bool:
 def _hold_run(folder: Path, run_id: UUID) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path, hidden = folder / str(run_id), folder / f".{run_id}"
-    while path not in _held:
-        descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT, 0o600)
-        # It gets its name once it is locked, so that nobody finds it without its owner.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        try:
-            hidden.rename(path)
-        except FileNotFoundError:
-            # Another run took it for one of a killed process, in the moment before.
-            os.close(descriptor)
-        else:
-            _held[path] = descriptor
+    if path in _held:
+        return
+    # It gets its name once it is locked, so that nobody finds it without its owner.
+    while (descriptor := lock_or_none(hidden, os.O_RDWR | os.O_CREAT)) is None:
+        # Another run takes it for one of a killed process, at this moment.
+        pass
+    hidden.rename(path)
+    _held[path] = descriptor
 
 
 @atexit.register

@@ -5,7 +5,6 @@ The command itself has imported what other commands need, and would keep that fo
 
 import argparse
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from driftgate.database import ConnectionParameters
 from driftgate.database.configured import connection_parameters
 from driftgate.database.engine import EMBEDDED_HOSTS
 from driftgate.errors import DriftgateError, OutputError, UsageError
+from driftgate.files import lock_or_none
 from driftgate.process import end_on_signals, leave, noted_signal, require_files
 from driftgate.scratch import scratch_folder
 from driftgate.settings import PortSettings, Settings
@@ -101,17 +101,14 @@ def _only_one(home: Path) -> Iterator[None]:
     """
     path = home / "up.lock"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = lock_or_none(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}", remedy="set DRIFTGATE_HOME") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
+    if descriptor is None:
         require_down(home)
         raise UsageError(
             f"another `driftgate up` starts or ends below {home} at this moment", remedy="see `driftgate status`"
-        ) from error
+        )
     try:
         yield
     finally:
