@@ -20,6 +20,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +39,7 @@ def evidently_socket(home: Path) -> Path:
     return home / "evidently.sock"
 
 
+@cache
 def code_version() -> str:
     """What differs wherever one process could read the pickles of another in a different way."""
     root = Path(__file__).parent
@@ -104,8 +106,6 @@ def borrow(path: Path, module: str, environment: Mapping[str, str]) -> Fork | No
     """
     if not AVAILABLE:
         return None
-    asked = {"code": code_version(), "module": module, "environment": dict(environment), "folder": str(Path.cwd())}
-    text = json.dumps(asked).encode()
     reading, writing = os.pipe()
     alive = os.fdopen(reading, "rb", buffering=0)
     connection = socket.socket(socket.AF_UNIX)
@@ -115,6 +115,8 @@ def borrow(path: Path, module: str, environment: Mapping[str, str]) -> Fork | No
             connection.connect(address)
         if _user_of(connection) != os.geteuid():
             raise PermissionError(f"{path} is of another user")
+        asked = {"code": code_version(), "module": module, "environment": dict(environment), "folder": str(Path.cwd())}
+        text = json.dumps(asked).encode()
         socket.send_fds(connection, [_LENGTH.pack(len(text))], [2, writing])
         connection.sendall(text)
         pid = _LENGTH.unpack(_receive(connection, _LENGTH.size))[0]

@@ -24,7 +24,7 @@ from driftgate.training.features import ModelFeature
 from driftgate.training.split import validation_mask
 
 # Each fits the trees twice. So many give a standard error to a seventh.
-_REPLICATES = 24
+REPLICATES = 24
 _FOLD = 0.5
 
 Probabilities = Callable[[Floats, Floats], tuple[Floats, Floats]]
@@ -76,7 +76,7 @@ def split_drop(
     probabilities: Probabilities,
     min_alike: int = 2,
     seed: int = 0,
-    replicates: int = _REPLICATES,
+    replicates: int = REPLICATES,
 ) -> Causes:
     """Split the drop from `ref` to `cur` in the measure that decides.
 
@@ -104,11 +104,7 @@ def split_drop(
     drawn = np.array([parts(*weights, *probabilities(*weights)) for weights in resampled])
     if not (np.isfinite(plain).all() and np.isfinite(drawn).all()):
         return Causes(alike=alike, code=Unexplained.TOO_DIFFERENT, reason="the entities alike have all the same label")
-    margins = stats.t.ppf(0.975, replicates - 1) * drawn.std(axis=0, ddof=1)
-    entities, meaning = (
-        Interval(float(value), float(value - margin), float(value + margin))
-        for value, margin in zip(plain, margins, strict=True)
-    )
+    entities, meaning = (resampled_interval(value, part) for value, part in zip(plain, drawn.T, strict=True))
     return Causes(entities, meaning, alike)
 
 
@@ -139,3 +135,14 @@ def resampled_sides(
     for weights in resampling_weights(len(entities), replicates, seed):
         for each in weights:
             yield each[at[0]], each[at[1]]
+
+
+def resampled_interval(value: float, drawn: Floats) -> Interval:
+    """Return a figure with the 95% interval of Student's t over what it is on resampled sets."""
+    margin = float(stats.t.ppf(0.975, len(drawn) - 1) * np.std(drawn, ddof=1))
+    return Interval(value, value - margin, value + margin)
+
+
+def effective_size(weights: Floats) -> int:
+    """Return how many entities of equal weight the weighted ones are worth (Kish, "Survey Sampling", 1965)."""
+    return int(weights.sum() ** 2 / (weights**2).sum())

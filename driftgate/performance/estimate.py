@@ -12,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy import stats
 
 from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger, read_table
@@ -20,14 +19,19 @@ from driftgate.errors import DataError
 from driftgate.measures import Floats, LabelKind, measures_of
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.causes import Probabilities, month_probabilities, resampled_sides
+from driftgate.performance.causes import (
+    REPLICATES,
+    Probabilities,
+    effective_size,
+    month_probabilities,
+    resampled_interval,
+    resampled_sides,
+)
 from driftgate.performance.evaluation_model import Entities, Rows, challenger_inputs, texts
 from driftgate.performance.explain import reference_rows
 from driftgate.performance.result import Estimate, NoEstimate, Performance, PerformanceState
 from driftgate.performance.scoring import Scoring
 
-# Each fits the trees twice. So many give a standard error to a seventh.
-_REPLICATES = 24
 # The fits of a larger month would take longer than all the rest of a run.
 _MOST = 10_000
 _BINS = 20
@@ -77,7 +81,7 @@ def estimate_auc(
     probabilities: Probabilities,
     min_rows: int = 2,
     seed: int = 0,
-    replicates: int = _REPLICATES,
+    replicates: int = REPLICATES,
 ) -> Estimate:
     """Estimate the AUC that the labels of the current month will give if they follow the features as before.
 
@@ -99,7 +103,7 @@ def estimate_auc(
     ones, random = (np.ones(len(ref.keys)), np.ones(len(keys))), np.random.default_rng(seed)
     chances = probabilities(*ones)
     weights = _weights(chances[0])
-    alike = int(weights.sum() ** 2 / (weights**2).sum())
+    alike = effective_size(weights)
     if reason := _too_different(chances[1], alike, min_rows):
         return replace(_none(NoEstimate.TOO_DIFFERENT, reason), alike=alike)
     drawn, equal = [], np.ones((1, len(scores)))
@@ -111,8 +115,8 @@ def estimate_auc(
         drawn.append(float(measure.prepare(labels, scores)(equal)[0]))
     if not np.isfinite([expected, *drawn]).all():
         return _none(NoEstimate.TOO_FEW, "labels as rare as these may be all the same")
-    margin = float(stats.t.ppf(0.975, replicates - 1) * np.std(drawn, ddof=1))
-    return Estimate(expected, max(0.0, expected - margin), min(1.0, expected + margin), entities=len(keys), alike=alike)
+    found = resampled_interval(expected, np.array(drawn))
+    return Estimate(expected, max(0.0, found.low), min(1.0, found.high), entities=len(keys), alike=alike)
 
 
 def _too_different(probabilities: Floats, alike: int, min_rows: int) -> str:

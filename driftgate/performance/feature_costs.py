@@ -9,18 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from driftgate.measures import Floats, measures_of
 from driftgate.performance.bootstrap import Scored
-from driftgate.performance.causes import resampled_sides
+from driftgate.performance.causes import REPLICATES, effective_size, resampled_interval, resampled_sides
 from driftgate.performance.evaluation_model import Rows
 from driftgate.performance.feature_auc import bins_of
 from driftgate.performance.findings import FeatureCost
-from driftgate.performance.interval import Interval
 
-# So many give a standard error to a seventh.
-_REPLICATES = 24
 _CHUNK = 16
 # Of values that no entity of the reference has nothing is known.
 _MOST_UNKNOWN = 0.05
@@ -34,7 +30,7 @@ def feature_costs(
     features: Sequence[str],
     min_rows: int = 2,
     seed: int = 0,
-    replicates: int = _REPLICATES,
+    replicates: int = REPLICATES,
 ) -> tuple[FeatureCost, ...]:
     """Return for each feature the drop, in the measure that decides, from the reference to the weighted reference.
 
@@ -76,10 +72,7 @@ def _cost(
     drops = measures_of(ref.kind)[0].drop_of(plain, moved)
     if not np.isfinite(drops).all():
         return FeatureCost(name, reason="a resampled set has labels that are all the same")
-    drawn = drops[1:]
-    margin = float(stats.t.ppf(0.975, len(drawn) - 1) * np.std(drawn, ddof=1))
-    value = float(drops[0])
-    return FeatureCost(name, Interval(value, value - margin, value + margin))
+    return FeatureCost(name, resampled_interval(float(drops[0]), drops[1:]))
 
 
 def _values(scored: Scored, weights: Sequence[Floats]) -> Floats:
@@ -103,7 +96,7 @@ def _why_not(bins: tuple[Bins, Bins], min_rows: int) -> str:
     if unknown > _MOST_UNKNOWN:
         return f"{unknown:.0%} of the values are of no entity of the reference"
     weights = _ratios(bins, *(np.ones(len(side)) for side in bins))[bins[0]]
-    alike = int(weights.sum() ** 2 / (weights**2).sum())
+    alike = effective_size(weights)
     if alike < min_rows:
         return f"entities of the reference with such values are worth {alike}, {min_rows} needed"
     return ""
