@@ -5,6 +5,7 @@ PostgreSQL already need nothing of this: monitors.toml says where they are.
 """
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from driftgate.files import write_atomic
@@ -33,5 +34,9 @@ def lay_out_project(settings: Settings) -> list[Path]:
     if monitors in written:
         write_atomic(monitors, (_FILES / "flows" / "monitors.toml").read_text(encoding="utf-8"))
     if repo in written:
-        shutil.copytree(_FILES / "feature_repo", repo, ignore=shutil.ignore_patterns("__pycache__"))
+        # Under its name once it is whole: what is there stays.
+        with tempfile.TemporaryDirectory(dir=repo.parent, prefix=f".{repo.name}-") as folder:
+            copy = Path(folder) / repo.name
+            shutil.copytree(_FILES / "feature_repo", copy, ignore=shutil.ignore_patterns("__pycache__"))
+            copy.rename(repo)
     return written

@@ -1,6 +1,7 @@
 """Make the pictures of the README from the pages of sample months: `make pictures`. Chromium is needed."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ WIDTH = 1280
 
 def main() -> None:
     """Judge sample months in a folder of their own, and photograph the pages."""
+    if shutil.which("chromium") is None:
+        sys.exit("chromium is not installed; on Debian: apt-get install chromium")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # For root the embedded server runs as another user, who must get there.

@@ -44,6 +44,7 @@ def _serve_ui(settings: Settings, host: str, port: int) -> None:
 def _serve_and_lend(settings: Settings, host: str, port: int) -> int:
     """Serve the page from a fork, which may have threads, and fork for commands; returns when the page's fork ends."""
     os.environ["DO_NOT_TRACK"] = "1"
+    settings.driftgate_home.mkdir(parents=True, exist_ok=True)
     # What asks the database for kept months needs a part of the same packages.
     lender = Lender(evidently_socket(settings.driftgate_home), (ADAPTER, ANSWERS))
     lives, ends = os.pipe()

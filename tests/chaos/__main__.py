@@ -49,7 +49,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200, help="least number of kills")
     parser.add_argument("--disks", type=int, default=0, help="number of cases in which a disk is full; needs root")
     parser.add_argument("--only", nargs="*", choices=[*OPERATIONS], default=[*OPERATIONS], help="operations")
-    parser.add_argument("--replay", nargs="*", default=[], help="cases alone, such as monitor/postgres/17")
+    parser.add_argument(
+        "--replay", nargs="*", default=[], type=case_of, help="cases alone, such as monitor/postgres/17"
+    )
     parser.add_argument(
         "--folder",
         type=Path,
@@ -59,9 +61,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def case_of(text: str) -> Case:
+    """A case of the command line."""
+    parts = text.split("/")
+    if len(parts) != 3 or parts[0] not in OPERATIONS or not parts[2].isdecimal():
+        allowed = f"OPERATION/PART/NUMBER, such as monitor/postgres/17, of {', '.join(OPERATIONS)}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no case; allowed: {allowed}")
+    return Case.read(text)
+
+
 def run(place: Place, prefect_api: str, given: argparse.Namespace) -> list[Outcome]:
     """Every case in turn; the file is written after each, so that nothing is lost where this ends early."""
-    cases = [Case.read(text) for text in given.replay]
+    cases: list[Case] = given.replay
     wanted = [OPERATIONS[name] for name in OPERATIONS if name in ({case.operation for case in cases} or given.only)]
     make_templates(place, wanted, prefect_api)
     runs = Runs(place, prefect_api)

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 import driftgate
 from driftgate.database import ConnectionParameters
 from flows.runtime.local_server import free_port
 from tests.conftest import ROOT, new_database, reachable, user_environment
+from tests.services.daemons import wait_until
 
 # What a Python of the environment would find without being installed, and places that a checkout gives.
 _OF_A_CHECKOUT = {"PYTHONPATH", "FEAST_REPO", "DRIFTGATE_MONITORS", "REPORT_DIR", "VIRTUAL_ENV"}
@@ -59,7 +61,14 @@ def place() -> Iterator[Path]:
     """A folder that the user of the embedded PostgreSQL can reach, as that user is another one for root."""
     folder = reachable(Path(tempfile.mkdtemp(prefix="dg")))
     yield folder
+    # The embedded server of a command ends a moment after it, and until then writes there.
+    wait_until("no process works there", lambda: not any(str(folder) in " ".join(each) for each in command_lines()))
     shutil.rmtree(folder)
+
+
+def command_lines() -> list[list[str]]:
+    """Of all processes."""
+    return [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
 
 
 @pytest.fixture(scope="module")
