@@ -22,7 +22,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
-from driftgate.errors import ConfigurationError
+from driftgate.errors import ConfigurationError, DriftgateError
 
 _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 _AGAIN_SECONDS = 10.0
@@ -153,6 +153,35 @@ def limited_memory(error: BaseException) -> ConfigurationError | None:
         f"this process may use {soft // 2**20} MB of address space, and needed more: {type(error).__name__}: {error}",
         remedy=f"raise the limit, as by {_MORE_MEMORY}",
     )
+
+
+def run_program(work: Callable[[], None]) -> NoReturn:
+    """Do the work of a program and end the process, with one plain line on standard error for an error of ours.
+
+    The status is 0 at the end of the work, that of the error's family, or that of the signal that was noted.
+    """
+    try:
+        require_files()
+        work()
+    except DriftgateError as error:
+        if not noted_signal():
+            _say(error)
+        leave(error.exit_code)
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+    except BaseException as error:
+        # What fails after a signal fails because of it.
+        if noted_signal():
+            leave(1)
+        if (limited := limited_memory(error)) is not None:
+            _say(limited)
+            leave(limited.exit_code)
+        raise
+    leave(0)
+
+
+def _say(error: DriftgateError) -> None:
+    sys.stderr.write(f"{type(error).__name__}: {error}\n")
 
 
 def leave(status: int) -> NoReturn:

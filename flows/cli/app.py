@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 import driftgate
-from driftgate.errors import DriftgateError, UsageError
+from driftgate.errors import UsageError
 from driftgate.pairs import parse_as_of
-from driftgate.process import import_beside, leave, limited_memory, noted_signal, require_files
+from driftgate.process import import_beside, run_program
 from flows.cli import backtest as backtest_commands
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
@@ -253,24 +252,7 @@ def feast(context: typer.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
     logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
-    try:
-        require_files()
-        app(args=list(arguments) if arguments is not None else None, prog_name="driftgate")
-    except DriftgateError as error:
-        if not noted_signal():
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        leave(error.exit_code)
-    except SystemExit as end:
-        leave(end.code if isinstance(end.code, int) else 0)
-    except BaseException as error:
-        # What fails after a signal fails because of it.
-        if noted_signal():
-            leave(1)
-        if (limited := limited_memory(error)) is not None:
-            print(f"{type(limited).__name__}: {limited}", file=sys.stderr)
-            leave(limited.exit_code)
-        raise
-    leave(0)
+    run_program(lambda: app(args=list(arguments) if arguments is not None else None, prog_name="driftgate"))
 
 
 def _print_loads(reports: "Sequence[IngestReport]") -> None:

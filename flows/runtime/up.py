@@ -15,9 +15,9 @@ from typing import NoReturn
 from driftgate.database import ConnectionParameters
 from driftgate.database.configured import connection_parameters
 from driftgate.database.engine import EMBEDDED_HOSTS
-from driftgate.errors import DriftgateError, OutputError, UsageError
+from driftgate.errors import OutputError, UsageError
 from driftgate.files import lock_or_none
-from driftgate.process import end_on_signals, leave, noted_signal, require_files
+from driftgate.process import end_on_signals, run_program
 from driftgate.scratch import scratch_folder
 from driftgate.settings import PortSettings, Settings
 from driftgate.supervision.part import Part
@@ -121,16 +121,7 @@ def main() -> NoReturn:
     parser = argparse.ArgumentParser(prog="python -m flows.runtime.up", description=__doc__)
     parser.add_argument("names", nargs="+", help="parts to run")
     given = parser.parse_args()
-    try:
-        require_files()
-        run_up(given.names)
-    except DriftgateError as error:
-        if not noted_signal():
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        leave(error.exit_code)
-    except SystemExit as end:
-        leave(end.code if isinstance(end.code, int) else 1)
-    leave(0)
+    run_program(lambda: run_up(given.names))
 
 
 if __name__ == "__main__":

@@ -6,15 +6,12 @@ sessions are read-only, and so is its role in the compose stack; and it takes no
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
-from driftgate.database import ConnectionParameters
 from driftgate.database.configured import connection_parameters
-from driftgate.errors import DriftgateError
-from driftgate.process import end_on_signals, leave, noted_signal
+from driftgate.process import end_on_signals, run_program
 from driftgate.settings import Settings
 
 _READ_ONLY = " -cdefault_transaction_read_only=on"
@@ -27,14 +24,7 @@ def main() -> NoReturn:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on")
     given = parser.parse_args()
-    try:
-        settings = Settings.load()
-        _serve(connection_parameters(settings), settings.mlflow_artifacts, given.host, given.port)
-    except DriftgateError as error:
-        if not noted_signal():
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        leave(error.exit_code)
-    leave(0)
+    run_program(lambda: _serve(given.host, given.port))
 
 
 def server_environment(uri: str, artifacts: Path) -> dict[str, str]:
@@ -54,7 +44,9 @@ def server_environment(uri: str, artifacts: Path) -> dict[str, str]:
     }
 
 
-def _serve(parameters: ConnectionParameters, artifacts: Path, host: str, port: int) -> None:
+def _serve(host: str, port: int) -> None:
+    settings = Settings.load()
+    parameters, artifacts = connection_parameters(settings), settings.mlflow_artifacts
     from driftgate.training.registry.mlflow_adapter import MlflowStore, store_uri
 
     # The server would make its tables as well, but not the schema that they go to.
