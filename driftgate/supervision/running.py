@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from driftgate.errors import DriftgateError
 from driftgate.supervision.logs import bound_log, last_words, open_log
 from driftgate.supervision.part import Part
 from driftgate.supervision.state import PartState, PartStatus
+from driftgate.warm.client import Fork, start
 
 START_SECONDS = 300.0
 """A part that is not ready by then is ended and started again."""
@@ -24,6 +25,7 @@ _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 1.0, 60.0
 _SOUND_SECONDS = 120.0
 _ASK_SECONDS = 3.0
 _LOG_SECONDS = 60.0
+_PYTHON = (sys.executable, "-P", "-m")
 
 
 class RunningPart:
@@ -40,7 +42,7 @@ class RunningPart:
         self.state = PartState.STARTING
         self._log = log
         self._message = ""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
         self._commands: list[tuple[str, ...]] = []
         self._restarts = 0
         self._failures = 0
@@ -130,16 +132,24 @@ class RunningPart:
     def _open_process(self, command: tuple[str, ...], group: int) -> None:
         with open_log(self._log) as log:
             self._log_start = log.seek(0, os.SEEK_END)
-            self._process = subprocess.Popen(
+            variables = {**os.environ, "PYTHONUNBUFFERED": "1", **self.part.environment}
+            self._process = self._borrow(command, variables, log.fileno()) or subprocess.Popen(
                 command,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.part.environment},
+                env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 process_group=group,
             )
 
-    def _watch(self, process: "subprocess.Popen[bytes]", group: int, now: float) -> None:
+    def _borrow(self, command: tuple[str, ...], variables: Mapping[str, str], log: int) -> Fork | None:
+        """A fork that is the command. It is in no group: it ends by itself when this process does."""
+        if self.part.lender is None or command[: len(_PYTHON)] != _PYTHON:
+            return None
+        with Path(os.devnull).open("rb") as nothing:
+            return start(self.part.lender, command[len(_PYTHON) :], variables, streams=(nothing.fileno(), log, log))
+
+    def _watch(self, process: "subprocess.Popen[bytes] | Fork", group: int, now: float) -> None:
         status = process.poll()
         if status == 0 and self._commands:
             self._next_command(group)
@@ -184,7 +194,7 @@ def restart_delay(failures: int) -> float:
 
 def python(*arguments: str) -> tuple[str, ...]:
     """The command of a module of ours; -P, because a folder of the same name where it is called is not meant."""
-    return (sys.executable, "-P", "-m", *arguments)
+    return (*_PYTHON, *arguments)
 
 
 def _descendants(pid: int) -> list[psutil.Process]:

@@ -76,14 +76,19 @@ class Supervisor:
                 self._end_parts()
                 self._guard.close()
                 self._guard = Guard()
-            running = {item.part.name for item in self._parts if item.state is PartState.RUNNING}
-            titles = {item.part.name: item.part.title for item in self._parts}
             for item in self._parts:
-                item.step([titles[name] for name in item.part.needs if name not in running], self._guard.group)
+                item.step(self._missing(item.part), self._guard.group)
             self._publish()
             if done(self._status):
                 return
             time.sleep(_POLL_SECONDS)
+
+    def _missing(self, part: Part) -> list[str]:
+        """Titles of the parts that it waits for."""
+        states = {item.part.name: item.state for item in self._parts}
+        wanted = {name for name in part.needs if states.get(name) is not PartState.RUNNING}
+        wanted |= {name for name in part.after if states.get(name) is PartState.STARTING}
+        return [item.part.title for item in self._parts if item.part.name in wanted]
 
     def stop(self) -> None:
         """End every part, those that others need last, and remove the file."""
