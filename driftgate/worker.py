@@ -157,10 +157,10 @@ def main() -> None:
     for parent in sys.argv[2:]:
         # A fork that is lent has none; it ends with its caller all the same.
         end_with_parent(int(parent), _parent_is_gone)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    _import(sys.argv[1])
-    serve(sys.stdin.buffer, answers)
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        _import(sys.argv[1])
+        serve(sys.stdin.buffer, answers)
 
 
 if __name__ == "__main__":

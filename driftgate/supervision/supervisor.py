@@ -34,6 +34,7 @@ class Supervisor:
         *,
         database: str = "",
         prefect_api: str = "",
+        logs: bool = True,
         on_change: Callable[[PartStatus], None] = lambda _: None,
     ) -> None:
         """Begin with nothing started.
@@ -41,6 +42,7 @@ class Supervisor:
         Args:
             parts: what to run, in the order in which people read them.
             home: folder of the file and of the logs.
+            logs: whether each part has a log; otherwise what they say goes to the standard output of this process.
             database, prefect_api: as `UpStatus` has them.
             on_change: is told of each part that is in another state, or for another reason, than before.
 
@@ -48,7 +50,7 @@ class Supervisor:
             OutputError: the file cannot be written.
         """
         self._home = home
-        self._parts = [RunningPart(part, home / "log" / f"{part.name}.log") for part in parts]
+        self._parts = [RunningPart(part, home / "log" / f"{part.name}.log" if logs else None) for part in parts]
         self._on_change = on_change
         self._status = UpStatus(
             os.getpid(),

@@ -14,6 +14,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -182,9 +183,8 @@ def run(path: Path, program: Sequence[str], environment: Mapping[str, str], *, a
 @cache
 def code_version() -> str:
     """What differs wherever one process could read the pickles of another in a different way, or run other code."""
-    root = Path(__file__).parents[2]
     digest = sha256(repr((sys.executable, sys.version)).encode())
-    files = (path for name in _PACKAGES for path in sorted((root / name).rglob("*.py")))
+    files = (path for name in _PACKAGES for path in sorted(_folder(name).rglob("*.py")))
     # A package that is installed or replaced changes the folder of all packages.
     for path in (Path(sysconfig.get_path("purelib")), *files):
         found = path.stat()
@@ -226,6 +226,12 @@ def short_address(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+def _folder(package: str) -> Path:
+    """Where a package is imported from."""
+    found = find_spec(package)
+    return Path(*(found.submodule_search_locations or ())) if found else Path(__file__).parents[2] / package
 
 
 def _request(program: Sequence[str], environment: Mapping[str, str], alike: bool) -> dict[str, object]:
