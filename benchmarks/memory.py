@@ -1,4 +1,4 @@
-"""What commands hold in memory: every process of theirs, the Prefect server and PostgreSQL included.
+"""What commands hold in memory: every process of theirs, their Prefect server and PostgreSQL included.
 
     python -m benchmarks.memory --users 300000 load monitor
     python -m benchmarks.memory --users 2000 --months 36 load backfill
@@ -117,10 +117,15 @@ def of_folder(folder: str) -> Iterator[tuple[str, int]]:
                 continue
             text = " ".join(process.cmdline())
             if folder in process.cwd() or folder in process.environ().get("DRIFTGATE_HOME", ""):
-                role = next((role for part, role in _ROLES.items() if part in text), "")
-                yield role or ("PostgreSQL" if process.name() == "postgres" else "others"), process.memory_full_info().pss
+                yield role_of(process.name(), text), process.memory_full_info().pss
         except (psutil.Error, OSError):
             continue
+
+
+def role_of(name: str, text: str) -> str:
+    """Whose a process is, by its name and its command line."""
+    other = "PostgreSQL" if name == "postgres" else "others"
+    return next((role for part, role in _ROLES.items() if part in text), other)
 
 
 def words(command: str, samples: list[Counter[str]]) -> Iterator[str]:
