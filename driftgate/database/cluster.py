@@ -93,11 +93,13 @@ def start_cluster(folder: Path) -> Cluster:
             # A server that an earlier release started.
             place.run("pg_ctl", "reload", "-D", place.pgdata)
         _start(place)
+    if known is None:
+        # Before anything else can fail: otherwise the server would outlive this process.
+        _clusters[folder] = cluster
+        atexit.register(cluster.close)
     keeper.start_keeper(place)
     if known is None:
         keeper.watch_keeper(place, cluster.ended)
-        _clusters[folder] = cluster
-        atexit.register(cluster.close)
     return cluster
 
 

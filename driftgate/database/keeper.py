@@ -136,7 +136,8 @@ def start_keeper(place: Place) -> None:
     """Start the keeper of a server, where it has none; returns at once."""
     # -I and -S: nothing of ours nor of the site is needed.
     line = [sys.executable, "-I", "-S", __file__, json.dumps(asdict(place))]
-    subprocess.run(line, check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, close_fds=True)
+    # One that is killed meanwhile is replaced by those who watch.
+    subprocess.run(line, check=False, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, close_fds=True)
 
 
 def watch_keeper(place: Place, ended: threading.Event) -> None:

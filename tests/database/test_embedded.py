@@ -238,6 +238,24 @@ def test_a_keeper_that_was_killed_is_replaced_by_the_command_and_the_server_ends
     wait_until(lambda: postmaster(home) is None and not keepers(home))
 
 
+def test_a_keeper_that_is_killed_while_it_starts_is_replaced_as_well(home: Path, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\nif mkdir {tmp_path}/killed 2>/dev/null; then kill -KILL $$; fi\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    code = f"import sys\nsys.executable = {str(python)!r}\n{COMMAND}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline().strip() == str(home / "postgres")
+    assert (tmp_path / "killed").is_dir()
+    wait_until(lambda: len(keepers(home)) == 1)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: postmaster(home) is None)
+
+
 def test_two_commands_whose_keeper_was_killed_have_one(home: Path) -> None:
     with Command(home) as first, Command(home) as second:
         for command in (first, second):
