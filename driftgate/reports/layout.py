@@ -57,7 +57,8 @@ def verdict_badge(record: RunRecord) -> str:
     earlier = [item.verdict for item in record.earlier if not item.withdrawn]
     triggers = [verdict for verdict in earlier if verdict.startswith(Verdict.RETRAINING_TRIGGERED)]
     if triggers and not record.triggered:
-        badges = [f"<span class='badge {Tone.ACT}'>{escape(triggers[-1])}</span>", "<span class='soft small'>then</span>", *badges]
+        red = f"<span class='badge {Tone.ACT}'>{escape(triggers[-1])}</span>"
+        badges = [red, "<span class='soft small'>then</span>", *badges]
     return " ".join(badges)
 
 
