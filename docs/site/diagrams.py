@@ -1,5 +1,7 @@
-"""The flowcharts of the documents as pictures. The repository's host draws their Mermaid text; the site, which fetches
-nothing from elsewhere, has them drawn by Graphviz where that is installed, and shows the text where it is not.
+"""The flowcharts of the documents as pictures.
+
+The repository's host draws their Mermaid text. The site, which fetches nothing from elsewhere, has them drawn by
+Graphviz where that is installed, and shows the text where it is not.
 """
 
 import re
@@ -11,25 +13,29 @@ _NODE = re.compile(r'(\w+)(?:\[\(?"([^"]*)"\)?\])?')
 _SUBGRAPH = re.compile(r'subgraph (\w+) \["([^"]*)"\]')
 _STYLE = (
     'bgcolor="transparent"; fontname="sans-serif"; fontcolor="#7a86a3"; nodesep=0.25; ranksep=0.4;'
-    'node [shape=box, style="rounded,filled", fillcolor="#eef2fb", color="#5470b8", fontname="sans-serif", fontsize=12];'
+    'node [shape=box, style="rounded,filled", fillcolor="#eef2fb", color="#5470b8"];'
+    'node [fontname="sans-serif", fontsize=12];'
     'edge [color="#7a86a3", arrowsize=0.7];'
 )
 
 
 def draw_diagrams(markdown: str) -> str:
     """Replace each flowchart by a picture."""
-    if shutil.which("dot") is None:
-        return markdown
-    return _BLOCK.sub(lambda block: svg_of(block[1]), markdown)
+    dot = shutil.which("dot")
+    return markdown if dot is None else _BLOCK.sub(lambda block: svg_of(block[1], dot), markdown)
 
 
-def svg_of(flowchart: str) -> str:
+def svg_of(flowchart: str, dot: str) -> str:
     """A flowchart as SVG in one line, which Markdown leaves as it is.
+
+    Args:
+        flowchart: the text within the block.
+        dot: path of Graphviz's program.
 
     Raises:
         ValueError: a line is neither an edge nor a node nor a part of the frame.
     """
-    drawn = subprocess.run(["dot", "-Tsvg"], input=dot_of(flowchart), capture_output=True, text=True, check=True).stdout
+    drawn = subprocess.run([dot, "-Tsvg"], input=dot_of(flowchart), capture_output=True, text=True, check=True).stdout
     picture = drawn[drawn.index("<svg") :].replace("\n", " ")
     # It is as wide as the page at most.
     return re.sub(r'width="\d+pt" height="\d+pt"', 'style="max-width:100%;height:auto"', picture, count=1)
