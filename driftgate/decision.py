@@ -34,6 +34,10 @@ class HeldBack(StrEnum):
     COOLDOWN = "cooldown"
 
 
+NO_NEWS = (HeldBack.SEASONAL, HeldBack.USUAL)
+"""Rules of the monitor's own past; a signal that one of them holds back confirms no later one."""
+
+
 @dataclass(frozen=True)
 class Costs:
     """What a retraining costs, and what it costs not to retrain, in the same money.
@@ -196,6 +200,10 @@ class Decision:
     def signalled(self) -> bool:
         """Whether a figure is beyond its threshold."""
         return any(signal.reached for signal in self.signals)
+
+    def reached(self, name: str) -> bool:
+        """Whether the figure of that name is beyond its threshold."""
+        return any(signal.reached for signal in self.signals if signal.name == name)
 
     @property
     def triggered(self) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from driftgate.database import database_errors, update_tables
-from driftgate.decision import Earlier, HeldBack
+from driftgate.decision import NO_NEWS, Earlier, HeldBack
 from driftgate.drift.past import Moves, PastPair, moves
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import DataError, UnknownMonthError, bounded
@@ -124,9 +124,8 @@ def _earlier(record: RunRecord) -> Earlier:
     # A rerun after the retraining is held back by the champion that came of it: the trigger was there all the same.
     knows = record.held_back_code is HeldBack.CHAMPION_KNOWS
     learnt = knows and record.champion_trained_on == month
-    # What was no news confirms nothing.
-    news = record.held_back_code not in (HeldBack.SEASONAL, HeldBack.USUAL)
-    return Earlier(month, record.has_signal and news, record.triggered or learnt)
+    news = record.has_signal and record.held_back_code not in NO_NEWS
+    return Earlier(month, news, record.triggered or learnt)
 
 
 def _records(engine: Engine, query: Any) -> list[RunRecord]:
