@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from driftgate.decision import History
+from driftgate.decision import History, PastDecision
 from driftgate.performance.result import Change, FeatureAuc, Gain
 from driftgate.reports.index import write_index
 from tests.browser import chromium, require
@@ -50,6 +51,7 @@ WIDTHS = [320, 400, 768, 1400, 3840]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pages of two monitors: a calm month, a trigger, one that is held back, a pending one, and a broken record."""
     folder = tmp_path_factory.mktemp("reports")
+    waited = PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "NO_ACTION", None, (), False, pending=True)
     relations = tuple(FeatureAuc(f"a_rather_long_name_of_a_feature_{n}", 0.7 - n / 20, 0.45) for n in range(4))
     recall = Change(0.61, 0.24, -0.43, -0.31, 0.001)
     fallen = replace(measured(0.82, 0.5), relations=relations, score_bins=SCORE_BINS, feature_costs=COSTS)
@@ -61,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         column("c"),
     ]
     runs = [
-        replace(finished(performance=measured(0.82, 0.81)), skew=checked()),
+        replace(finished(performance=measured(0.82, 0.81)), skew=checked(), earlier=(waited,)),
         replace(
             finished(*wild, months=(FEBRUARY, MARCH), target=NO_TARGET, performance=fallen, target_threshold=0.02),
             skew=checked(PERMUTED),
