@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import UTC, date, datetime, timedelta
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import driftgate
 from driftgate.drift.result import ColumnState
 from driftgate.errors import ConfigurationError, DataError, UsageError
+from driftgate.measures import LabelKind, values_of
 from tests.architecture.markdown import code_blocks, text_of
 
 ROWS = 2000
@@ -136,7 +138,7 @@ def test_what_cannot_be_compared_is_said(arguments: tuple[Any, Any], error: type
         ({"rules": {"fee": {"method": "magic"}}}, ConfigurationError, "columns.fee.method: "),
         ({"performance": "on"}, ConfigurationError, "performance: "),
         ({"segments": ["place"]}, ConfigurationError, "segments of numbers or categories .*: place"),
-        ({"label": "when"}, UsageError, "label is 'when', which is not a column of both tables"),
+        ({"label": "when"}, UsageError, "label is 'when', which is not a column of the reference"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_to_do(options: dict[str, Any], error: type[Exception], words: str) -> None:
@@ -209,6 +211,35 @@ def test_a_model_of_a_number_is_measured_by_its_error() -> None:
     assert found.users_ref == 1000 and found.segments.code == "no_drop"
 
 
+@pytest.mark.parametrize("model", [None, Watches()], ids=["probe", "model of the caller"])
+def test_before_the_labels_come_the_performance_is_estimated(model: Any) -> None:
+    """In the current table users watch more alike, so that they are harder to tell from each other."""
+    near = users(2, 2.0, 1000).query("hours.abs() < 1.2")
+    unlabelled = near.drop(columns="left") if model else near.assign(left=None)
+    found = driftgate.compare(users(1, 2.0, 1000), unlabelled, key="user", label="left", model=model)
+    estimate, labels = found.performance.estimate, near.left.to_numpy()
+    true = values_of(LabelKind.BOOLEAN, labels.astype(float), Watches().predict_proba(near)[:, 1])["auc"]
+    assert estimate.low <= true <= estimate.high and estimate.value < estimate.ref - 0.03
+    assert found.performance.reason == "not computable: current: no row has a label"
+    line = str(found).splitlines()[-1]
+    assert line.startswith("estimated before the labels: AUC 0.")
+    assert line.endswith("cannot see a change of what the features mean, and that decides nothing")
+    assert found.to_dict()["performance"]["estimate"]["low"] == estimate.low and escape(line) in found._repr_html_()
+    assert (found.performance.measured, found.performance.gain.code) == (False, "not_measured")
+
+
+def test_an_estimate_that_cannot_be_made_says_why() -> None:
+    numbers = users(1, 2.0, 600, numeric=True)
+    found = driftgate.compare(numbers, users(2, 2.0, 600, numeric=True).drop(columns="paid"), label="paid")
+    assert found.performance.measure == "rmse" and found.performance.estimate.code == "other_label"
+    assert str(found).endswith("no estimate before the labels come: it is not estimated for numeric labels")
+    reference = users(1, 2.0, 600)
+    few = driftgate.compare(reference.head(300), users(2, 2.0, 300).drop(columns="left"), label="left")
+    assert few.performance.estimate.code == "too_few_entities"
+    unknown = driftgate.compare(reference.assign(left=None), reference.drop(columns="left"), label="left")
+    assert unknown.performance.reason == "not computable: reference: no row has a label"
+
+
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
@@ -229,7 +260,6 @@ def test_what_cannot_be_measured_by_a_mistake_is_an_error(
     ("change", "words"),
     [
         ({"left": True}, "every label of current is True"),
-        ({"left": None}, "current: no row has a label"),
         ({"left": "yes"}, "every label of current is yes"),
     ],
 )

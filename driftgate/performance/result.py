@@ -140,6 +140,10 @@ class NoEstimate(StrEnum):
     TOO_DIFFERENT = "too_different"
 
 
+UNSAID = (NoEstimate.OFF, NoEstimate.LABELS_THERE, NoEstimate.NO_MODEL)
+"""Of these the state of the performance says all."""
+
+
 @dataclass(frozen=True)
 class Estimate(Interval):
     """The AUC that labels to come will give if they follow the features as before, or why it is not estimated.

@@ -6,7 +6,7 @@ from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
 from driftgate.performance.findings import Causes
-from driftgate.performance.result import Estimate, Gain, Performance, PerformanceState
+from driftgate.performance.result import UNSAID, Estimate, Gain, Performance, PerformanceState
 from driftgate.reports.notes import skew_note
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
@@ -51,6 +51,11 @@ def estimate_text(found: Estimate) -> str:
         f"estimated before the labels: AUC {found.text}, {found.ref:.2f} in its own validation; an estimate that "
         "cannot see a change of what the features mean, and that decides nothing"
     )
+
+
+def no_estimate_text(found: Estimate) -> str:
+    """Why there is no estimate; empty where nobody expects one."""
+    return "" if found.computed or found.code in UNSAID else f"no estimate before the labels come: {found.reason}"
 
 
 def causes_text(found: Causes) -> str:
