@@ -8,11 +8,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.decision import Decision, History, decide
-from driftgate.drift.comparison import Side, compare, target_drift
+from driftgate.drift.comparison import Side, compare
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.report import DrawnReport
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.drift.seasons import Past, explain_signals
+from driftgate.drift.target import target_drift
 from driftgate.features.entities import MonthSize, require_unchanged
 from driftgate.features.labels import LabelMonth
 from driftgate.features.state import MonthState
@@ -165,9 +166,9 @@ def report_step(
 
 
 @step("target-drift")
-def target_step(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
-    """The label's rate then and now."""
-    target = target_drift(ref, cur)
+def target_step(plan: Plan, ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
+    """The label's rate, mean or classes then and now."""
+    target = target_drift(ref, cur, plan.monitor.signal_level)
     get_run_logger().info(target_line(target))
     return target
 

@@ -18,11 +18,12 @@ import pyarrow as pa
 from driftgate.backtest.kept import Kept
 from driftgate.backtest.replay import Scores, Track, untracked
 from driftgate.decision import Decision, History, Policy, decide
-from driftgate.drift.comparison import Side, compare, target_drift
+from driftgate.drift.comparison import Side, compare
 from driftgate.drift.ledger import Ledger, build_ledger, excluded_fields, require_comparable
 from driftgate.drift.past import Explained, PastPair
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.drift.seasons import Past, explain_signals
+from driftgate.drift.target import target_drift
 from driftgate.errors import DataError
 from driftgate.features.files import read_file
 from driftgate.measures import LabelKind, measures_of
@@ -153,7 +154,8 @@ class Evidence:
     def _compared(self, month: int) -> Moved:
         ref, cur = self.sides[month - 1], self.sides[month]
         ledger = self._ledger(month)
-        return Moved(compare(ref, cur, ledger, self.monitor), target_drift(ref.labels, cur.labels))
+        target = target_drift(ref.labels, cur.labels, self.monitor.signal_level)
+        return Moved(compare(ref, cur, ledger, self.monitor), target)
 
     def _performance(self, trained: int, month: int) -> Performance:
         if self.monitor.performance == "off":

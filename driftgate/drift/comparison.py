@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
-
 from driftgate.drift.ledger import Ledger
 from driftgate.drift.methods import choose_method
 from driftgate.drift.report import LARGEST_DRAWN, DrawnReport, predicted, prediction_kind, prediction_name
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift, is_p_value
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, is_drift, is_p_value
 from driftgate.drift.significance import (
     column_level,
     permutation_test,
@@ -25,10 +23,8 @@ from driftgate.drift.significance import (
 )
 from driftgate.errors import MissingSignalError
 from driftgate.features.entities import MonthSize
-from driftgate.features.files import read_file
-from driftgate.features.labels import LABEL_COLUMN, LabelMonth
+from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
-from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import count_column
 from driftgate.profiles.cells import count_distinct
@@ -146,47 +142,6 @@ def compare_columns(
 def level_of(ledger: Ledger, monitor: Monitor) -> float:
     """Return the level at which each column is tested, see `significance.column_level`."""
     return column_level(monitor.signal_level, monitor.threshold, len(ledger.columns))
-
-
-def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
-    """Return |rate_cur - rate_ref|, of a numeric label |mean_cur - mean_ref|; NaN with the reason."""
-    reasons = [f"{month.as_of}: {month.reason}" for month in (ref, cur) if month.reason]
-    if not reasons and LabelKind.CATEGORICAL in (ref.kind, cur.kind):
-        reasons = ["the label has classes, and neither a rate nor a mean"]
-    numeric = not reasons and LabelKind.NUMERIC in (ref.kind, cur.kind)
-    return TargetDrift(
-        ref=ref.mean,
-        cur=cur.mean,
-        labelled_ref=ref.labelled_share,
-        labelled_cur=cur.labelled_share,
-        reason="; ".join(reasons),
-        pending=cur.pending and not ref.reason,
-        cur_pending=cur.pending,
-        p_value=math.nan if reasons else _label_p_value(ref, cur),
-        spread_ref=_spread(ref) if numeric else math.nan,
-    )
-
-
-def _spread(month: LabelMonth) -> float:
-    """Standard deviation of the compared labels, in parts of the largest, whose square may be too large for a float."""
-    assert month.path is not None
-    values = read_file(month.path).column(LABEL_COLUMN).cast(pa.float64()).to_numpy()
-    scale = float(abs(values).max(initial=0.0)) or 1.0
-    return scale * float((values / scale).std())
-
-
-def _label_p_value(ref: LabelMonth, cur: LabelMonth) -> float:
-    """Fisher's exact test of two rates; of two means Welch's test with the normal distribution, for many labels."""
-    if ref.kind is cur.kind is LabelKind.BOOLEAN:
-        hits = [round(month.mean * month.labelled) for month in (ref, cur)]
-        return proportions_p_value(hits[0], ref.labelled, hits[1], cur.labelled)
-    assert ref.path is not None
-    assert cur.path is not None
-    labels = [read_file(path).column(LABEL_COLUMN).cast(pa.float64()) for path in (ref.path, cur.path)]
-    error = math.sqrt(sum(pa.compute.variance(column, ddof=1).as_py() / len(column) for column in labels))
-    if error == 0.0:
-        return float(ref.mean == cur.mean)
-    return math.erfc(abs(cur.mean - ref.mean) / error / math.sqrt(2))
 
 
 def _compare_scores(scores: tuple[Path, Path], ledger: Ledger, monitor: Monitor, pair: str) -> ColumnResult:

@@ -130,6 +130,7 @@ def _labels(table: pa.Table, key: str, label: str, size: MonthSize, out: Path) -
     kind, values = _kind(values, label)
     write_file(out, pa.table({key: keys, LABEL_COLUMN: values}))
     distinct = values.unique()
+    counted = values.value_counts().to_pylist() if kind is LabelKind.CATEGORICAL else []
     numbers = values.cast(pa.float64()).to_numpy() if kind is not LabelKind.CATEGORICAL else np.empty(0)
     return LabelMonth(
         size.as_of,
@@ -141,6 +142,7 @@ def _labels(table: pa.Table, key: str, label: str, size: MonthSize, out: Path) -
         out,
         constant=str(distinct[0].as_py()) if len(distinct) == 1 else "",
         classes=len(distinct) if kind is LabelKind.CATEGORICAL else 0,
+        class_counts=tuple(sorted((item["values"], item["counts"]) for item in counted)),
         largest=float(np.abs(numbers).max(initial=0.0)) if kind is LabelKind.NUMERIC else 0.0,
     )
 

@@ -16,7 +16,7 @@ from driftgate.measures import MEASURES, Measure
 from driftgate.reports.layout import name_html
 from driftgate.store.performance_record import RelationRecord, ScoreBinRecord, SegmentRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import ColumnRecord
+from driftgate.store.record_parts import ClassRecord, ColumnRecord
 
 SIGNALS = (PERFORMANCE_KEY, "drift_share", "target_drift")
 """The signals in the order in which they are shown; that of the model by the key of its threshold."""
@@ -223,6 +223,15 @@ def changes(relations: Sequence[RelationRecord]) -> str:
     rows = [
         _change(axis, name_html(item.name), item.ref, item.cur, lost=item.lost >= _LOST, text="{:.2f}".format)
         for item in relations
+    ]
+    return f"<ul class='changes'>{''.join(rows)}</ul>"
+
+
+def classes(shares: Sequence[ClassRecord]) -> str:
+    """The shares of the classes of a label, then and now, likewise."""
+    axis = _Axis.over([value for item in shares for value in (item.ref, item.cur)], coin=None)
+    rows = [
+        _change(axis, name_html(item.name), item.ref, item.cur, lost=False, text="{:.1%}".format) for item in shares
     ]
     return f"<ul class='changes'>{''.join(rows)}</ul>"
 

@@ -14,12 +14,23 @@ from driftgate.store.record import RunRecord
 
 _RELATIONS_SHOWN = 8
 _COSTS_SHOWN = 3
+_CLASSES_SHOWN = 3
 
 
 def target_line(target: TargetDrift) -> str:
     """`[Target drift] ...`, with the reason behind it where the difference is not computable."""
-    why = f" ({' '.join(target.reason.split())})" if target.reason else ""
+    why = f" ({' '.join((target.reason or _moved_classes(target)).split())})"
+    why = "" if why == " ()" else why
     return f"[Target drift] ref_rate={target.ref:.4f} cur_rate={target.cur:.4f} abs_diff={target.abs_diff:.4f}{why}"
+
+
+def _moved_classes(target: TargetDrift) -> str:
+    """The classes of the label whose shares moved furthest; empty where it has none."""
+    if not target.classes:
+        return ""
+    named = target.classes[:_CLASSES_SHOWN]
+    moved = ", ".join(f"{item.name} {item.ref:.4f} to {item.cur:.4f}" for item in named)
+    return f"{len(target.classes)} classes: {moved}{', ...' if len(target.classes) > len(named) else ''}"
 
 
 def performance_line(found: Performance) -> str:
@@ -118,14 +129,12 @@ def verdict_markdown(run: Run) -> str:
         if drift.sampled
         else ""
     )
-    why = f" ({target.reason})" if target.reason else ""
     return (
         f"# {_cell(headline(record))}\n\n{_cell(explanation(record))}\n\n**Next:** {_cell(step.text)}{command}\n\n"
         f"`{run.decision.label}` **{run.monitor.name}**, {drift.as_of_ref} against {drift.as_of_cur}: "
         + "; ".join(f"`{reason}`" for reason in run.decision.reasons)
         + f"\n\n- {len(drift.drifted)} of {len(drift.columns)} declared features drift"
-        + f"\n- label: {_plain(target.ref)} then, {_plain(target.cur)} now, "
-        + f"a difference of {_plain(target.abs_diff)}{_in_spreads(target)}{why}"
+        + _label_item(target)
         + _performance_item(run.performance)
         + _gain_item(run.performance)
         + _prediction_item(drift.prediction)
@@ -137,6 +146,17 @@ def verdict_markdown(run: Run) -> str:
         + ("\n".join(_markdown_table(moved)) if moved else "No feature drifts.")
         + _relations(run.performance)
     )
+
+
+def _label_item(target: TargetDrift) -> str:
+    """How far the label moved, what chance alone would give, and why there is no figure where there is none."""
+    size = f"a difference of {_plain(target.abs_diff)}"
+    by_chance = "" if math.isnan(target.chance) else f", {_plain(target.chance)} would be chance"
+    if target.classes:
+        return f"\n- label: {_cell(_moved_classes(target))}, {size}{by_chance}"
+    why = f" ({target.reason})" if target.reason else ""
+    levels = f"{_plain(target.ref)} then, {_plain(target.cur)} now"
+    return f"\n- label: {levels}, {size}{by_chance}{_in_spreads(target)}{why}"
 
 
 def _in_spreads(target: TargetDrift) -> str:
@@ -192,7 +212,7 @@ def _relations(found: Performance) -> str:
     lines = [
         "",
         "",
-        "What each feature alone says about the label (AUC; 0.5 is nothing), most changed first:",
+        f"What each feature alone says about the label ({found.rule.short}; 0.5 is nothing), most changed first:",
         "",
         "| feature | then | now | lost |",
         "|---|---|---|---|",

@@ -19,6 +19,7 @@ from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
 _RELATIONS_SHOWN = 8
+_CLASSES_SHOWN = 8
 _SKEW_TONES = {
     # No fault: a monitor may serve nothing.
     SkewState.NOT_CHECKED: Tone.KNOWN,
@@ -49,6 +50,7 @@ def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview
         _causes(record),
         _segments(record),
         _relations(record),
+        _classes(record),
         _scores_hold(record),
         _ledger(record),
         _measures(record),
@@ -154,13 +156,33 @@ def _relations(record: RunRecord) -> str:
     as_of_ref, as_of_cur = map(month_name, record.pair)
     more = len(found) - _RELATIONS_SHOWN
     rest = f"<span>{more} more in the record</span>" if more > 0 else ""
+    name = escape(label_name(record))
+    what = (
+        f"tells the classes of {name} from each other (macro AUC)" if record.target.classes else f"ranks {name} (AUC)"
+    )
     return (
         "<section><h2>What changed for the model</h2>"
-        f"<p class='soft'>How well each feature alone ranks {escape(label_name(record))} (AUC). What loses has become "
+        f"<p class='soft'>How well each feature alone {what}. What loses has become "
         f"useless to a model trained before; below 0.50 it points the other way.</p>"
         f"{charts.changes(found[:_RELATIONS_SHOWN])}"
         f"<p class='legend'><span>○ {as_of_ref}</span><span>● {as_of_cur}</span><span>┆ 0.50, no relation</span>{rest}"
         "</p></section>"
+    )
+
+
+def _classes(record: RunRecord) -> str:
+    """The shares of the classes of the label; nothing for any other label."""
+    found = record.target.classes
+    if not found:
+        return ""
+    as_of_ref, as_of_cur = map(month_name, record.pair)
+    more = len(found) - _CLASSES_SHOWN
+    rest = f"<span>{more} more in the record</span>" if more > 0 else ""
+    return (
+        f"<section><h2>The classes of {escape(label_name(record))}</h2><p class='soft'>The share of each among the "
+        "labelled entities of the month, the one that moved furthest first.</p>"
+        f"{charts.classes(found[:_CLASSES_SHOWN])}"
+        f"<p class='legend'><span>○ {as_of_ref}</span><span>● {as_of_cur}</span>{rest}</p></section>"
     )
 
 

@@ -112,11 +112,8 @@ def _column(row: Mapping[str, Any]) -> ColumnResult:
 def _past_pair(record: RunRecord, moved: Moves) -> PastPair:
     target = record.target
     reached = any(signal.name == "target_drift" and signal.reached for signal in record.signals)
-    far, ref, cur = (
-        math.nan if figure is None else figure
-        for figure in (target.abs_diff if reached else None, target.ref, target.cur)
-    )
-    return PastPair(*record.pair, moved, far, ref, cur)
+    far = target.abs_diff if reached and target.abs_diff is not None else math.nan
+    return PastPair(*record.pair, moved, far, target.target.level_ref, target.target.level_cur)
 
 
 def _earlier(record: RunRecord) -> Earlier:

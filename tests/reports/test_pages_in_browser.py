@@ -15,6 +15,7 @@ from tests.browser import chromium, require
 from tests.reports.pages import put
 from tests.reports.runs import (
     APRIL,
+    CLASS_TARGET,
     COSTS,
     ESTIMATED,
     FEBRUARY,
@@ -43,6 +44,7 @@ PAGES = [
     "verdict_2024-01-31_vs_2024-02-29.html",
     "verdict_2024-03-31_vs_2024-04-30.html",
     "orders/verdict_2024-01-31_vs_2024-03-31.html",
+    "orders/verdict_2024-01-31_vs_2024-02-29.html",
 ]
 WIDTHS = [320, 400, 768, 1400, 3840]
 
@@ -76,6 +78,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(
         folder / "orders",
         finished(name="orders", months=(JANUARY, MARCH), performance=ESTIMATED, target=PENDING_TARGET),
+    )
+    macro = replace(fallen, measures={"macro_auc": fallen.measures["auc"]}, measure="macro_auc")
+    put(
+        folder / "orders",
+        finished(name="orders", months=(JANUARY, FEBRUARY), performance=macro, target=CLASS_TARGET),
     )
     (folder / "decision_broken.json").write_text("{")
     write_index(folder)

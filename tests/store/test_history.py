@@ -9,8 +9,8 @@ from sqlalchemy import Engine, text
 
 from driftgate.database import create_tables
 from driftgate.decision import Earlier, HeldBack, History
-from driftgate.drift.comparison import target_drift
 from driftgate.drift.past import Explained, Known, PastPair
+from driftgate.drift.target import target_drift
 from driftgate.errors import DataError, UnknownMonthError
 from driftgate.features.labels import LabelMonth
 from driftgate.measures import LabelKind
@@ -152,7 +152,7 @@ def test_a_run_waits_until_the_labels_of_its_current_month_are_there(database: E
     create_tables(database)
 
     def waits(ref: LabelMonth, cur: LabelMonth) -> bool:
-        save_run(database, finished(months=(MARCH, APRIL), target=target_drift(ref, cur)))
+        save_run(database, finished(months=(MARCH, APRIL), target=target_drift(ref, cur, 0.005)))
         (run,) = past_runs(database, "churn")
         return run.pending
 
@@ -205,7 +205,7 @@ def test_what_an_earlier_release_called_pending_still_waits(lacks: str, database
     part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", None, None, pending=True)
     whole = LabelMonth(APRIL, 100, 100, 0.25, "", LabelKind.BOOLEAN, None)
     ref = replace(part if lacks in ("both targets", "reference") else whole, as_of=MARCH)
-    target = target_drift(ref, part if lacks in ("target", "both targets") else whole)
+    target = target_drift(ref, part if lacks in ("target", "both targets") else whole, 0.005)
     create_tables(database)
     more = {"performance": PENDING} if lacks == "performance" else {}
     save_run(database, finished(months=(MARCH, APRIL), target=target, **more))
