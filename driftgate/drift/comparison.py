@@ -18,6 +18,7 @@ from driftgate.drift.significance import (
     column_level,
     permutation_test,
     pooled_columns,
+    proportions_chance,
     proportions_p_value,
     seed_of,
 )
@@ -183,13 +184,17 @@ def _decide_column(
     # Two questions share the level; without a missing value there is one.
     level = level / 2 if any(missing) else level
     item = _score_column(item, counted, level, seed)
+    if any(missing):
+        shares = missing[0], rows[0], missing[1], rows[1]
+        item = replace(item, missing_p_value=proportions_p_value(*shares), missing_chance=proportions_chance(*shares))
     by = []
     reached = is_drift(item.method, item.met_score, item.threshold)
     if reached and (is_p_value(item.method) or item.p_value <= level):
         by.append("values")
     # Rounding can put a change that equals the threshold a bit below it, because two shares are subtracted.
     moved = abs(item.missing_change) >= monitor.missing_threshold - 1e-9
-    if moved and proportions_p_value(missing[0], rows[0], missing[1], rows[1]) <= level:
+    # NaN is at most nothing: without a missing value nothing moved.
+    if moved and item.missing_p_value <= level:
         by.append("missing share")
     return replace(item, drifted=bool(by), drifted_by=" and ".join(by))
 

@@ -35,6 +35,9 @@ class ColumnResult:
             was not compared.
         p_value: of the permutation test of the score; NaN where the method is itself a test.
         chance: the score that chance alone reaches once in twenty at these sizes; NaN where the method is a test.
+        missing_p_value: how often chance alone gives such a change of the share of missing values; NaN where none is
+            missing, or the column was not compared.
+        missing_chance: the change of that share that chance alone reaches once in twenty; NaN likewise.
         drifted: whether the column counts as drifted.
         drifted_by: "values", "missing share", "values and missing share", "not comparable", or empty.
     """
@@ -56,6 +59,8 @@ class ColumnResult:
     corrected_score: float = math.nan
     p_value: float = math.nan
     chance: float = math.nan
+    missing_p_value: float = math.nan
+    missing_chance: float = math.nan
 
     @property
     def missing_change(self) -> float:

@@ -12,13 +12,17 @@ import numpy as np
 import pyarrow as pa
 
 from driftgate.drift.result import ClassShare, TargetDrift
-from driftgate.drift.significance import Pooled, permutation_test, proportions_p_value, seed_of
+from driftgate.drift.significance import (
+    ONCE_IN_TWENTY,
+    Pooled,
+    permutation_test,
+    proportions_chance,
+    proportions_p_value,
+    seed_of,
+)
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.measures import Floats, LabelKind
-
-# Nineteen of twenty differences of two means of one distribution are within so many standard errors.
-_ONCE_IN_TWENTY = 1.96
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,12 @@ def _chance(ref: LabelMonth, cur: LabelMonth) -> _Chance:
     """Fisher's exact test of two rates; of two means Welch's test with the normal distribution, for many labels."""
     if ref.kind is cur.kind is LabelKind.BOOLEAN:
         hits = [round(month.mean * month.labelled) for month in (ref, cur)]
-        rate = sum(hits) / (ref.labelled + cur.labelled)
-        error = math.sqrt(rate * (1 - rate) * (1 / ref.labelled + 1 / cur.labelled))
-        p_value = proportions_p_value(hits[0], ref.labelled, hits[1], cur.labelled)
-        return _Chance(p_value, _ONCE_IN_TWENTY * error)
+        rates = hits[0], ref.labelled, hits[1], cur.labelled
+        return _Chance(proportions_p_value(*rates), proportions_chance(*rates))
     error = math.sqrt(sum(pa.compute.variance(side, ddof=1).as_py() / len(side) for side in map(_numbers, (ref, cur))))
     if error == 0.0:
         return _Chance(float(ref.mean == cur.mean), 0.0)
-    return _Chance(math.erfc(abs(cur.mean - ref.mean) / error / math.sqrt(2)), _ONCE_IN_TWENTY * error)
+    return _Chance(math.erfc(abs(cur.mean - ref.mean) / error / math.sqrt(2)), ONCE_IN_TWENTY * error)
 
 
 def _numbers(month: LabelMonth) -> pa.ChunkedArray:

@@ -168,7 +168,7 @@ def _segment_lines(found: PerformanceRecord) -> list[str]:
 
 
 def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:
-    rows = [("feature", "drifts by", "score", "threshold", "by chance", "method", "missing then", "now")]
+    rows = [("feature", "drifts by", "score", "threshold", "by chance", "method", "missing then", "now", "by chance")]
     rows += [
         (
             item.name,
@@ -179,6 +179,7 @@ def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:
             item.method or str(item.state),
             _number(item.missing_share_ref),
             _number(item.missing_share_cur),
+            _number(item.missing_chance),
         )
         for item in columns
     ]

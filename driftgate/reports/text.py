@@ -201,9 +201,9 @@ def _prediction_item(found: ColumnResult | None) -> str:
     if found is None:
         return ""
     moved = "moved" if found.drifted else "did not move"
-    return (
-        f"\n- the champion's scores {moved}: {found.method} {_plain(found.score)}, threshold {_plain(found.threshold)}"
-    )
+    chance = "" if math.isnan(found.chance) else f", {_plain(found.chance)} would be chance"
+    what = f"{found.method} {_plain(found.score)}, threshold {_plain(found.threshold)}{chance}"
+    return f"\n- the champion's scores {moved}: {what}"
 
 
 def _relations(found: Performance) -> str:
@@ -235,6 +235,7 @@ def column_rows(columns: Sequence[ColumnResult]) -> list[dict[str, object]]:
             "by chance": _plain(item.chance),
             "missing then": _plain(item.missing_ref),
             "missing now": _plain(item.missing_cur),
+            "change by chance": _plain(item.missing_chance),
             "detail": item.detail,
         }
         for item in columns

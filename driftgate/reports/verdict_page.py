@@ -276,16 +276,20 @@ def _missing(item: ColumnRecord) -> str:
         return ""
     if not item.missing_share_ref and not item.missing_share_cur:
         return "none"
-    return f"{item.missing_share_ref:.1%} → {item.missing_share_cur:.1%}"
+    chance = (
+        "" if item.missing_chance is None else f"<span class='soft small'>{item.missing_chance:.1%} by chance</span>"
+    )
+    return f"{item.missing_share_ref:.1%} → {item.missing_share_cur:.1%}{chance}"
 
 
 def _scores(item: ColumnRecord | None) -> str:
     if item is None or item.score is None or item.threshold is None:
         return ""
     moved = "have moved" if item.drifted else "have not moved"
+    chance = "" if item.chance is None else f", {item.chance:.4f} would be chance"
     return (
         f"<p class='small soft'>The champion's own scores {moved} ({escape(item.method)} {item.score:.4f}, threshold "
-        f"{item.threshold:.4f}); they are compared like a feature and not counted as one.</p>"
+        f"{item.threshold:.4f}{chance}); they are compared like a feature and not counted as one.</p>"
     )
 
 

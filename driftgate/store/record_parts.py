@@ -136,6 +136,8 @@ class ColumnRecord(Part):
     corrected_score: Figure = None
     p_value: Figure = None
     chance: Figure = None
+    missing_p_value: Figure = None
+    missing_chance: Figure = None
 
     @classmethod
     def of(cls, item: ColumnResult) -> Self:

@@ -260,3 +260,15 @@ def test_one_value_of_any_size_changes_no_other_column(tmp_path: Path, value: fl
     assert found["f"].state is ColumnState.COMPARED and math.isfinite(found["f"].score)
     assert found["f"].detail.startswith("Evidently's report shows values") == (1e100 < abs(value) < math.inf)
     assert "Infinity" not in comparison.json and "NaN" not in comparison.json
+
+
+def test_a_change_of_missing_values_says_what_chance_alone_would_give(tmp_path: Path) -> None:
+    """200 rows a month; 30 of them are missing then, and 36 or 90 now."""
+    for lost, drifted in ((36, False), (90, True)):
+        ref, cur = ({"f": [None] * count + NUMBERS[count:]} for count in (30, lost))
+        found = only(compared(tmp_path, ref, cur, NUMERIC, missing_threshold=0.02))
+        assert ("missing share" in found.drifted_by) == drifted == (found.missing_p_value < 0.005)
+        share = (30 + lost) / 400
+        assert found.missing_chance == pytest.approx(1.96 * math.sqrt(share * (1 - share) / 100))
+    whole = only(compared(tmp_path, SAME, SAME, NUMERIC))
+    assert math.isnan(whole.missing_p_value) and math.isnan(whole.missing_chance) and not whole.drifted

@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fallen = replace(fallen, measures=fallen.measures | {"top_tenth_recall": recall}, gain=Gain(0.2, 0.1, 0.3, 700))
     wild = [
         column("very_long_name_without_an_end_and_then_some_more", 8.0),
-        column("b", 0.3),
+        replace(column("b", 0.3), chance=0.021, missing_p_value=0.0001, missing_chance=0.012),
         lost("gone"),
         column("c"),
     ]
@@ -71,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             skew=checked(PERMUTED),
         ),
         finished(*wild, months=(MARCH, APRIL), performance=fallen, history=History(champion_trained_on=APRIL)),
-        finished(months=(JANUARY, MARCH), prediction=column("prediction", 0.4)),
+        finished(months=(JANUARY, MARCH), prediction=replace(column("prediction", 0.4), chance=0.02)),
     ]
     for run in runs:
         put(folder, run)
