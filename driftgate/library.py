@@ -16,14 +16,15 @@ import pyarrow as pa
 
 from driftgate.drift.comparison import compare_columns, level_of
 from driftgate.drift.ledger import build_ledger
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, finite
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
 from driftgate.drift.tables import declared_features, read_given, require_columns, with_label
 from driftgate.monitors import Monitor, require_share, usable_monitor
 from driftgate.performance.result import Performance, PerformanceState, not_measured
-from driftgate.performance.tables import GivenTable, performance_of
+from driftgate.performance.tables import GivenTable, performance_of, target_of
 from driftgate.profiles.build import measure_features
-from driftgate.reports.text import causes_text, estimate_text, no_estimate_text, segments_text
+from driftgate.reports.text import causes_text, estimate_text, label_text, no_estimate_text, segments_text
 from driftgate.store.performance_record import PerformanceRecord
+from driftgate.store.record_parts import TargetRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +43,13 @@ class DataComparison:
         performance: of the model, with the gain of retraining, the causes of a drop and its segments; an estimate
             where the current table has no labels yet; `off` without a label.
         rules: what they were compared by.
+        target: how far the label moved; None without a label.
     """
 
     drift: DriftResult
     performance: Performance
     rules: Monitor
+    target: TargetDrift | None = None
 
     @property
     def threshold(self) -> float:
@@ -86,6 +89,7 @@ class DataComparison:
             "rows_ref": self.drift.rows_ref,
             "rows_cur": self.drift.rows_cur,
             "columns": columns,
+            "target": TargetRecord.of(self.target, self.rules).model_dump(mode="json") if self.target else None,
             "performance": PerformanceRecord.of(self.performance, self.rules).model_dump(mode="json"),
         }
 
@@ -104,6 +108,8 @@ class DataComparison:
             f"{len(self.drifted)} of {len(self.columns)} features drifted "
             f"(share {self.drift_share:.2f}, threshold {self.threshold:.2f}){names}"
         )
+        if self.target is not None:
+            yield label_text(self.target)
         found = self.performance
         if found.state is PerformanceState.OFF:
             return
@@ -219,12 +225,14 @@ def compare(
         columns=columns,
         level=level_of(ledger, monitor),
     )
-    found = not_measured(PerformanceState.OFF, "")
-    if label is not None and performance != "off":
-        given = zip(tables if key else _numbered(tables), (ref, cur), days, strict=True)
-        first, second = (GivenTable(*item) for item in given)
-        found = performance_of((first, second), declared, label, model, monitor, ledger)
-    return DataComparison(drift, found, monitor)
+    found, target = not_measured(PerformanceState.OFF, ""), None
+    if label is not None:
+        pairs = zip(tables if key else _numbered(tables), (ref, cur), days, strict=True)
+        first, second = (GivenTable(*item) for item in pairs)
+        target = target_of((first, second), label, monitor)
+        if performance != "off":
+            found = performance_of((first, second), declared, label, model, monitor, ledger)
+    return DataComparison(drift, found, monitor, target)
 
 
 def _numbered(tables: Sequence[pa.Table]) -> list[pa.Table]:

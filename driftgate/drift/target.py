@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from driftgate.drift.result import ClassShare, TargetDrift
 from driftgate.drift.significance import (
@@ -101,7 +102,7 @@ def _chance(ref: LabelMonth, cur: LabelMonth) -> _Chance:
         hits = [round(month.mean * month.labelled) for month in (ref, cur)]
         rates = hits[0], ref.labelled, hits[1], cur.labelled
         return _Chance(proportions_p_value(*rates), proportions_chance(*rates))
-    error = math.sqrt(sum(pa.compute.variance(side, ddof=1).as_py() / len(side) for side in map(_numbers, (ref, cur))))
+    error = math.sqrt(sum(pc.variance(side, ddof=1).as_py() / len(side) for side in map(_numbers, (ref, cur))))
     if error == 0.0:
         return _Chance(float(ref.mean == cur.mean), 0.0)
     return _Chance(math.erfc(abs(cur.mean - ref.mean) / error / math.sqrt(2)), ONCE_IN_TWENTY * error)

@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 
 from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger
+from driftgate.drift.result import TargetDrift
+from driftgate.drift.target import target_drift
 from driftgate.errors import DataError, UsageError, bounded
 from driftgate.features.entities import MonthSize
 from driftgate.features.files import write_file
@@ -101,6 +103,28 @@ def performance_of(
         found = replace(found, estimate=estimate_of(scoring, found, monitor, ref, cur, ledger))
         found = replace(found, gain=gain_of(scoring, found, monitor, cur, ledger))
         return explain(scoring, found, monitor, ref, cur, ledger)
+
+
+def target_of(given: tuple[GivenTable, GivenTable], label: str, monitor: Monitor) -> TargetDrift:
+    """Compare the labels of both tables, as in a run.
+
+    Args:
+        given, label, monitor: as for `performance_of`.
+
+    Raises:
+        UsageError: the label is neither boolean nor a number nor text.
+        DataError: the label holds NaN or infinity.
+    """
+    with TemporaryDirectory(prefix="driftgate-") as name:
+        months = []
+        for item, which in zip(given, WHICH, strict=True):
+            rows = item.table.num_rows
+            out = Path(name) / f"labels_{which}.arrow"
+            size = MonthSize(item.as_of, rows, rows)
+            months.append(_labels(item.table, monitor.entity.feast_key, label, size, out))
+        found = target_drift(months[0], months[1], monitor.signal_level)
+    reasons = [f"{which}: {month.reason}" for month, which in zip(months, WHICH, strict=True) if month.reason]
+    return replace(found, reason="; ".join(reasons)) if reasons else found
 
 
 def _side(

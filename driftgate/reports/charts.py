@@ -255,10 +255,11 @@ def _about(item: SegmentRecord, rule: Measure) -> str:
 
 def roc(bins: Sequence[ScoreBinRecord], words: str, label: str) -> str:
     """The ROC curves of both months: who is found against who is taken for one, from the highest scores down."""
-    sides = [_found(bins, side) for side in ("ref", "cur")]
+    sides, measured = [_found(bins, side) for side in ("ref", "cur")], f" {words}." if words else ""
     return _square(
         "How it ranks (ROC curve)",
-        f"Up: part of all with {label} that is found; to the right: part of all others that is taken for one. {words}.",
+        f"Up: part of all with {label} that is found; to the right: part of all others that is taken for one."
+        f"{measured}",
         *([(0.0, 0.0), *side] for side in sides),
     )
 
@@ -277,11 +278,11 @@ def _found(bins: Sequence[ScoreBinRecord], side: str) -> list[tuple[float, float
 
 def calibration(bins: Sequence[ScoreBinRecord], words: str, label: str) -> str:
     """What came true of each probability, in both months."""
-    sides = [_came_true(bins, side) for side in ("ref", "cur")]
+    sides, measured = [_came_true(bins, side) for side in ("ref", "cur")], f" {words}." if words else ""
     most = max((max(point) for side in sides for point in side), default=1.0)
     return _square(
         "Whether its probabilities come true",
-        f"To the right: the probability of {label} that the model gave; up: the part that has it. {words}.",
+        f"To the right: the probability of {label} that the model gave; up: the part that has it.{measured}",
         *sides,
         # So that rare labels fill the frame too.
         top=min(1.0, math.ceil(most * 10) / 10) or 0.1,

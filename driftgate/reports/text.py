@@ -134,7 +134,7 @@ def verdict_markdown(run: Run) -> str:
         f"`{run.decision.label}` **{run.monitor.name}**, {drift.as_of_ref} against {drift.as_of_cur}: "
         + "; ".join(f"`{reason}`" for reason in run.decision.reasons)
         + f"\n\n- {len(drift.drifted)} of {len(drift.columns)} declared features drift"
-        + _label_item(target)
+        + f"\n- {_cell(label_text(target))}"
         + _performance_item(run.performance)
         + _gain_item(run.performance)
         + _prediction_item(drift.prediction)
@@ -148,15 +148,15 @@ def verdict_markdown(run: Run) -> str:
     )
 
 
-def _label_item(target: TargetDrift) -> str:
+def label_text(target: TargetDrift) -> str:
     """How far the label moved, what chance alone would give, and why there is no figure where there is none."""
     size = f"a difference of {_plain(target.abs_diff)}"
     by_chance = "" if math.isnan(target.chance) else f", {_plain(target.chance)} would be chance"
     if target.classes:
-        return f"\n- label: {_cell(_moved_classes(target))}, {size}{by_chance}"
+        return f"label: {_moved_classes(target)}, {size}{by_chance}"
     why = f" ({target.reason})" if target.reason else ""
     levels = f"{_plain(target.ref)} then, {_plain(target.cur)} now"
-    return f"\n- label: {levels}, {size}{by_chance}{_in_spreads(target)}{why}"
+    return f"label: {levels}, {size}{by_chance}{_in_spreads(target)}{why}"
 
 
 def _in_spreads(target: TargetDrift) -> str:
