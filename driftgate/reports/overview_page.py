@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from html import escape
 
 from driftgate.reports import charts
+from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import figures
 from driftgate.reports.layout import link, moment, page, verdict_badge
 from driftgate.reports.sentences import Tone, explanation, headline, next_step, tone
@@ -113,7 +114,8 @@ def _monitor(entries: Sequence[Entry]) -> str:
         f"<p class='answer'>{escape(headline(record, shown))}</p>"
         + (f"<p class='soft'>{escape(more)}</p>" if more else "")
         + f"<p class='small soft' style='margin-top:.6rem'>{month_name(as_of_cur)} against {month_name(as_of_ref)}"
-        f"{_others(entries)}</p><ul class='files'>{ways}</ul></div>{_trend(shown)}</div>\n{_all(entries)}</section>"
+        f"{_others(entries)}{_so_far(record, '; ')}</p><ul class='files'>{ways}</ul></div>{_trend(shown)}</div>\n"
+        f"{_all(entries)}</section>"
     )
 
 
@@ -151,9 +153,16 @@ def _row(entry: Entry) -> str:
     month = link(str(as_of_cur), entry.page) if entry.page else str(as_of_cur)
     return (
         f"<tr><th scope='row' class='nowrap'>{month}</th><td class='nowrap' data-name='against'>{as_of_ref}</td>"
-        f"<td>{verdict_badge(record)}<br><span class='soft small'>{escape('; '.join(record.reasons))}</span></td>"
+        f"<td>{verdict_badge(record)}<br><span class='soft small'>{escape('; '.join(record.reasons))}"
+        f"{_so_far(record, '<br>')}</span></td>"
         f"<td><ul class='files' style='margin:0'>{_file_links(entry)}</ul></td></tr>"
     )
+
+
+def _so_far(record: RunRecord, before: str) -> str:
+    """How the pair came to its answer, after some HTML; empty where that is its first."""
+    text = chain_text(record)
+    return f"{before}so far: {escape(text)}" if text else ""
 
 
 def _file_links(entry: Entry) -> str:

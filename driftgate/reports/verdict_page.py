@@ -9,6 +9,7 @@ from html import escape
 from driftgate.features.skew import SkewState
 from driftgate.measures import MEASURES
 from driftgate.reports import charts
+from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import Figure, figures
 from driftgate.reports.layout import link, moment, name_html, page, verdict_badge
 from driftgate.reports.notes import skew_note, start_note
@@ -326,6 +327,8 @@ def _fact_items(record: RunRecord) -> Iterator[tuple[str, str]]:
     inputs = record.inputs
     yield "Verdict", f"{escape(record.verdict)}: {escape('; '.join(record.reasons))}"
     yield "Decided", moment(record.decided_at)
+    if so_far := chain_text(record):
+        yield "So far", escape(so_far)
     yield "Entities", f"{inputs.rows_ref:,} then, {inputs.rows_cur:,} now, of {escape(inputs.entity_table)}"
     if inputs.sample_seed is not None:
         counted = f"{inputs.compared_rows_ref:,} entities then and {inputs.compared_rows_cur:,} now are compared"

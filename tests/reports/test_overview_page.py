@@ -1,12 +1,14 @@
 """The overview: what needs a person today, and the newest answer of every monitor."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from driftgate.decision import History
+from driftgate.decision import History, PastDecision
 from driftgate.reports.overview_page import Entry, Unreadable, render
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
@@ -68,6 +70,15 @@ def test_every_answer_is_on_the_list_with_its_files() -> None:
     assert found.links.count("record.json") == 2
     alone = shown(run())
     assert "details" not in alone.tags and alone.links.count("record.json") == 1
+
+
+def test_how_a_pair_came_to_its_answer_stands_beside_it() -> None:
+    past = PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "RETRAINING_TRIGGERED (SIMULATED)", "1", ("auc_drop",), False)
+    cured = {"performance": measured(0.83, 0.5), "history": History(champion="2", champion_trained_on=MARCH)}
+    runs = [replace(run(months=(FEBRUARY, MARCH), **cured), earlier=(past,)), run()]
+    found = shown(*runs)
+    assert found.text.count("so far: triggered under v1, v2 promoted, fine since") == 2, "newest answer, and the list"
+    assert "so far" not in shown(run(), run(months=(FEBRUARY, MARCH))).text
 
 
 def test_the_trend_is_of_the_signal_that_decides() -> None:
