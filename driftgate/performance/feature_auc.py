@@ -49,9 +49,7 @@ def feature_auc(
     sides = [class_numbers(side, classes) if categorical else side for side in (ref[1], cur[1])]
     if any(len(np.unique(side)) < 2 for side in sides):
         return ()
-    # A column for each class; of a boolean label for that which it is a rate of.
-    wanted = np.arange(len(classes)) if categorical else np.array([1])
-    known = _Known(sides[0], (sides[0][:, None] == wanted).astype(np.float64), measure)
+    known = _Known(sides[0], len(classes) if categorical else 2, measure)
     found = []
     for name in features:
         ref_bins, cur_bins = bins_of(ref[0].column(name), cur[0].column(name))
@@ -65,17 +63,25 @@ class _Known:
 
     Attributes:
         labels: 0 or 1, or the numbers of classes; shape (n,).
-        hits: whether each row is of each class; shape (n, classes), of a boolean label (n, 1).
+        classes: how many there are, of a boolean label two.
         measure: the AUC, or the macro AUC.
     """
 
     labels: Floats
-    hits: Floats
+    classes: int
     measure: Measure
 
     def part(self, rows: NDArray[np.bool_]) -> "_Known":
         """The labels of some rows."""
-        return _Known(self.labels[rows], self.hits[rows], self.measure)
+        return _Known(self.labels[rows], self.classes, self.measure)
+
+    def rates(self, bins: NDArray[np.int64], width: int) -> Floats:
+        """The share of each class in each of so many bins; a bin without a row says nothing, and has those of all."""
+        codes = bins * self.classes + self.labels.astype(np.int64)
+        counts = np.bincount(codes, minlength=width * self.classes).reshape(width, self.classes)
+        rows = counts.sum(axis=1, keepdims=True)
+        shares: Floats = np.where(rows > 0, counts / np.maximum(rows, 1), counts.sum(axis=0) / len(bins))
+        return shares
 
 
 def _within(bins: NDArray[np.int64], known: _Known) -> float:
@@ -92,16 +98,19 @@ def _within(bins: NDArray[np.int64], known: _Known) -> float:
 
 
 def _across(bins: NDArray[np.int64], known: _Known, others: NDArray[np.int64], labels: Floats) -> float:
-    """The AUC of other rows that are scored by the rates of known ones; NaN where their labels do not differ."""
+    """The AUC of other rows that are scored by the rates of known ones; NaN where their labels do not differ.
+
+    Rows of one bin with one label are alike, so that they are counted and not sorted.
+    """
     if not len(others) or not len(bins):
         return math.nan
-    width = int(max(bins.max(), others.max())) + 1
-    counts = np.bincount(bins, minlength=width)[:, None]
-    sums = np.stack([np.bincount(bins, weights=column, minlength=width) for column in known.hits.T], axis=1)
-    # A bin without a known row says nothing: it has the rate of all.
-    scores = np.where(counts > 0, sums / np.maximum(counts, 1), known.hits.mean(axis=0))[others]
-    scores = scores if LabelKind.CATEGORICAL in known.measure.kinds else scores[:, 0]
-    return float(known.measure.prepare(labels, scores)(np.ones((1, len(labels))))[0])
+    rates, least = known.rates(bins, int(max(bins.max(), others.max())) + 1), labels.min()
+    span = int(labels.max() - least) + 1
+    alike = np.bincount(others * span + (labels - least).astype(np.int64))
+    there = np.flatnonzero(alike)
+    scores = rates[there // span]
+    scores = scores if LabelKind.CATEGORICAL in known.measure.kinds else scores[:, 1]
+    return float(known.measure.prepare(there % span + least, scores)(alike[there][None, :].astype(np.float64))[0])
 
 
 def bins_of(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
