@@ -19,7 +19,7 @@ _MIB = 2**20
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took; `memory_mib` is the peak of the unshared memory of all its processes together."""
+    """What a command took; `memory_mib` is the peak of the memory that its processes share with no other, together."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -71,7 +71,8 @@ class _Peak(threading.Thread):
         while not self._done.wait(_SAMPLE_SECONDS):
             try:
                 root = psutil.Process(self._pid)
-                lent = [item for item in psutil.Process(1).children() if item.create_time() > self._since]
+                orphans = [item for item in psutil.Process(1).children() if item.create_time() > self._since]
+                lent = [item for orphan in orphans for item in (orphan, *orphan.children(recursive=True))]
                 total = sum(_unshared(item) for item in [root, *root.children(recursive=True), *lent])
                 for item in lent:
                     times = item.cpu_times()
@@ -89,7 +90,6 @@ def _unshared(process: psutil.Process) -> int:
     try:
         if process.name() == "postgres":
             return 0
-        memory = process.memory_info()
+        return int(process.memory_full_info().uss)
     except psutil.Error:
         return 0
-    return int(memory.rss - getattr(memory, "shared", 0))

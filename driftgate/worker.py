@@ -3,7 +3,7 @@
 Feast and Evidently each take seconds of one core to import. Each gets a process of its own that is started first and
 asked last, so that they import beside each other and beside everything else. The processes talk in pickles over their
 standard streams with the parent that started them, and with nobody else. Where a process that has the package imported
-already lends forks (`driftgate.warm`), one of these takes the place of a new process.
+already lends forks (`driftgate.warm`), a fork takes the place of a new process.
 """
 
 import gc
@@ -12,7 +12,8 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from typing import Any, BinaryIO, Self
 from driftgate.errors import DriftgateError
 from driftgate.process import end_with_parent
 from driftgate.scratch import remove_of_dead_owner, worker_environment
-from driftgate.warm import Fork, borrow
+from driftgate.warm.client import Fork, start
 
 
 class Worker:
@@ -33,13 +34,17 @@ class Worker:
         Args:
             module: dotted name of the module that is slow to import.
             environment: variables to add to those of this process.
-            lender: socket of a process that may have the module imported already, see `warm.borrow`.
+            lender: socket of a process that may have the module imported already, see `warm.client.start`.
         """
         self.module = module
         self._lock = threading.Lock()
         variables = {**os.environ, **worker_environment(), **(environment or {})}
-        fork = borrow(lender, module, variables) if lender else None
-        self._process: Fork | subprocess.Popen[bytes] = fork or _start(module, variables)
+        program = ("driftgate.worker", module)
+        (calls, self._calls), (self._answers, answers) = _pipe(), _pipe()
+        with calls, answers:
+            streams = calls.fileno(), answers.fileno(), 2
+            fork = start(lender, program, variables, streams=streams, alike=False) if lender else None
+            self._process: Fork | subprocess.Popen[bytes] = fork or _start(program, variables, calls, answers)
 
     @property
     def pid(self) -> int:
@@ -58,12 +63,10 @@ class Worker:
             DriftgateError: as the function raised it, or because the process ended before it answered.
         """
         with self._lock:
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
             try:
-                pickle.dump((function, arguments), self._process.stdin)
-                self._process.stdin.flush()
-                result, error = pickle.load(self._process.stdout)
+                pickle.dump((function, arguments), self._calls)
+                self._calls.flush()
+                result, error = pickle.load(self._answers)
             except (EOFError, OSError, ValueError, pickle.UnpicklingError) as cause:
                 raise self._ended(cause) from cause
         if error is not None:
@@ -84,12 +87,9 @@ class Worker:
 
     def close(self) -> None:
         """End the process; safe to call twice."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None and not stream.closed:
-                try:
-                    stream.close()
-                except BrokenPipeError:
-                    continue
+        for stream in (self._calls, self._answers):
+            with suppress(BrokenPipeError):
+                stream.close()
         self._process.terminate()
         self._process.wait()
 
@@ -102,12 +102,19 @@ class Worker:
         self.close()
 
 
-def _start(module: str, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _pipe() -> tuple[BinaryIO, BinaryIO]:
+    reading, writing = os.pipe()
+    return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+
+
+def _start(
+    program: Sequence[str], variables: Mapping[str, str], calls: BinaryIO, answers: BinaryIO
+) -> "subprocess.Popen[bytes]":
     # -P: the working directory may hold a file that is called like a package.
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "driftgate.worker", module, str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        [sys.executable, "-P", "-m", *program, str(os.getpid())],
+        stdin=calls,
+        stdout=answers,
         env=variables,
         # A terminal's Ctrl-C goes to this process alone, which then ends the child in good order.
         start_new_session=True,
@@ -147,11 +154,13 @@ def _parent_is_gone() -> None:
 
 def main() -> None:
     """Serve calls until the parent closes the stream or is gone. Whatever libraries print goes to standard error."""
-    end_with_parent(int(sys.argv[2]), _parent_is_gone)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    _import(sys.argv[1])
-    serve(sys.stdin.buffer, answers)
+    for parent in sys.argv[2:]:
+        # A fork that is lent has none; it ends with its caller all the same.
+        end_with_parent(int(parent), _parent_is_gone)
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        _import(sys.argv[1])
+        serve(sys.stdin.buffer, answers)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _ANSWER_SECONDS = 2.0
 
@@ -39,12 +40,14 @@ class Part:
         about: what is there, in a few words.
         command: of the program, which runs until it is told to end.
         first: a command that runs to its end before each start, or nothing.
+        lender: socket of a process that may lend a fork for a command that `python` made, see `driftgate.warm`.
         environment: variables beside those of the supervisor.
         port: where it listens; None where it does not.
         page: path of the page that people open, after the port's address.
         ready: whether it can do its work; asked until it is.
         waits_for: why it is not to run yet; empty where it is. May raise a DriftgateError, which is why then.
         needs: names of the parts that run before it starts.
+        after: names of parts that it waits for while they start, and does without where they fail.
     """
 
     name: str
@@ -52,12 +55,14 @@ class Part:
     about: str
     command: tuple[str, ...]
     first: tuple[str, ...] = ()
+    lender: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     port: Port | None = None
     page: str = ""
     ready: Callable[[], bool] = lambda: True
     waits_for: Callable[[], str] = lambda: ""
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:

@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from driftgate.errors import DriftgateError
 from driftgate.supervision.logs import bound_log, last_words, open_log
 from driftgate.supervision.part import Part
 from driftgate.supervision.state import PartState, PartStatus
+from driftgate.warm.client import Fork, start
 
 START_SECONDS = 300.0
 """A part that is not ready by then is ended and started again."""
@@ -24,23 +25,24 @@ _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 1.0, 60.0
 _SOUND_SECONDS = 120.0
 _ASK_SECONDS = 3.0
 _LOG_SECONDS = 60.0
+_PYTHON = (sys.executable, "-P", "-m")
 
 
 class RunningPart:
     """A part with its process. `step` moves it on; nothing happens between two calls of it."""
 
-    def __init__(self, part: Part, log: Path) -> None:
+    def __init__(self, part: Part, log: Path | None) -> None:
         """Begin without a process.
 
         Args:
             part: what to run.
-            log: file for what it says.
+            log: file for what it says; None for the standard output of this process.
         """
         self.part = part
         self.state = PartState.STARTING
         self._log = log
         self._message = ""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
         self._commands: list[tuple[str, ...]] = []
         self._restarts = 0
         self._failures = 0
@@ -64,7 +66,7 @@ class RunningPart:
             self._process.pid if self._process else None,
             self._restarts,
             self._since,
-            str(self._log),
+            str(self._log or ""),
         )
 
     def step(self, missing: Sequence[str], group: int) -> None:
@@ -128,18 +130,25 @@ class RunningPart:
             self._failed(f"could not be started: {error}", time.monotonic())
 
     def _open_process(self, command: tuple[str, ...], group: int) -> None:
-        with open_log(self._log) as log:
-            self._log_start = log.seek(0, os.SEEK_END)
-            self._process = subprocess.Popen(
-                command,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.part.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                process_group=group,
+        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **self.part.environment}
+        with ExitStack() as opened:
+            nothing, said = opened.enter_context(Path(os.devnull).open("rb")).fileno(), 1
+            if self._log is not None:
+                log = opened.enter_context(open_log(self._log))
+                said, self._log_start = log.fileno(), log.seek(0, os.SEEK_END)
+            self._process = self._borrow(command, variables, (nothing, said, said)) or subprocess.Popen(
+                command, env=variables, stdin=nothing, stdout=said, stderr=said, process_group=group
             )
 
-    def _watch(self, process: "subprocess.Popen[bytes]", group: int, now: float) -> None:
+    def _borrow(
+        self, command: tuple[str, ...], variables: Mapping[str, str], streams: tuple[int, int, int]
+    ) -> Fork | None:
+        """A fork that is the command. It is in no group: it ends by itself when this process does."""
+        if self.part.lender is None or command[: len(_PYTHON)] != _PYTHON:
+            return None
+        return start(self.part.lender, command[len(_PYTHON) :], variables, streams=streams)
+
+    def _watch(self, process: "subprocess.Popen[bytes] | Fork", group: int, now: float) -> None:
         status = process.poll()
         if status == 0 and self._commands:
             self._next_command(group)
@@ -155,13 +164,13 @@ class RunningPart:
                 self._failed(f"was not ready in {START_SECONDS:.0f} s", now)
         elif now - self._changed > _SOUND_SECONDS and self._failures:
             self._failures = 0
-        if now - self._log_checked > _LOG_SECONDS:
+        if self._log is not None and now - self._log_checked > _LOG_SECONDS:
             self._log_checked = now
             with suppress(OSError):
                 bound_log(self._log)
 
     def _failed(self, what: str, now: float) -> None:
-        said = last_words(self._log, self._log_start)
+        said = last_words(self._log, self._log_start) if self._log else ""
         self._due = now + restart_delay(self._failures)
         self._failures += 1
         self._restarts += 1
@@ -184,7 +193,7 @@ def restart_delay(failures: int) -> float:
 
 def python(*arguments: str) -> tuple[str, ...]:
     """The command of a module of ours; -P, because a folder of the same name where it is called is not meant."""
-    return (sys.executable, "-P", "-m", *arguments)
+    return (*_PYTHON, *arguments)
 
 
 def _descendants(pid: int) -> list[psutil.Process]:

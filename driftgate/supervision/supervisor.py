@@ -34,6 +34,7 @@ class Supervisor:
         *,
         database: str = "",
         prefect_api: str = "",
+        logs: bool = True,
         on_change: Callable[[PartStatus], None] = lambda _: None,
     ) -> None:
         """Begin with nothing started.
@@ -41,6 +42,7 @@ class Supervisor:
         Args:
             parts: what to run, in the order in which people read them.
             home: folder of the file and of the logs.
+            logs: whether each part has a log; otherwise what they say goes to the standard output of this process.
             database, prefect_api: as `UpStatus` has them.
             on_change: is told of each part that is in another state, or for another reason, than before.
 
@@ -48,7 +50,7 @@ class Supervisor:
             OutputError: the file cannot be written.
         """
         self._home = home
-        self._parts = [RunningPart(part, home / "log" / f"{part.name}.log") for part in parts]
+        self._parts = [RunningPart(part, home / "log" / f"{part.name}.log" if logs else None) for part in parts]
         self._on_change = on_change
         self._status = UpStatus(
             os.getpid(),
@@ -76,14 +78,19 @@ class Supervisor:
                 self._end_parts()
                 self._guard.close()
                 self._guard = Guard()
-            running = {item.part.name for item in self._parts if item.state is PartState.RUNNING}
-            titles = {item.part.name: item.part.title for item in self._parts}
             for item in self._parts:
-                item.step([titles[name] for name in item.part.needs if name not in running], self._guard.group)
+                item.step(self._missing(item.part), self._guard.group)
             self._publish()
             if done(self._status):
                 return
             time.sleep(_POLL_SECONDS)
+
+    def _missing(self, part: Part) -> list[str]:
+        """Titles of the parts that it waits for."""
+        states = {item.part.name: item.state for item in self._parts}
+        wanted = {name for name in part.needs if states.get(name) is not PartState.RUNNING}
+        wanted |= {name for name in part.after if states.get(name) is PartState.STARTING}
+        return [item.part.title for item in self._parts if item.part.name in wanted]
 
     def stop(self) -> None:
         """End every part, those that others need last, and remove the file."""

@@ -1,9 +1,10 @@
 """The command `driftgate`."""
 
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from driftgate.process import end_on_signals
+from driftgate.process import end_on_signals, leave
 
 __all__ = ["main"]
 
@@ -12,6 +13,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process; see `flows.cli.app.main`."""
     # Before anything slow is imported.
     end_on_signals()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    from flows.runtime.lending import run_lent
+
+    if (status := run_lent(given)) is not None:
+        leave(status)
     from flows.cli import app
 
-    app.main(arguments)
+    app.main(given)

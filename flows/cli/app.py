@@ -249,10 +249,10 @@ def feast(context: typer.Context) -> None:
     raise typer.Exit(run_feast(runtime.parameters, runtime.settings.feast_repo, context.args).returncode)
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
+def main(arguments: Sequence[str]) -> NoReturn:
     """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
     logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
-    run_program(lambda: app(args=list(arguments) if arguments is not None else None, prog_name="driftgate"))
+    run_program(lambda: app(args=list(arguments), prog_name="driftgate"))
 
 
 def _print_loads(reports: "Sequence[IngestReport]") -> None:

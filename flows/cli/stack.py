@@ -24,7 +24,7 @@ commands = typer.Typer()
 
 _POLL_SECONDS = 0.25
 _DOWN_SECONDS = 60.0
-_ALL = "pages,prefect,worker,api,evidently,mlflow"
+_ALL = "pages,prefect,worker,api,evidently,mlflow,lender"
 
 
 @commands.command()

@@ -23,8 +23,8 @@ from driftgate.profiles.landing import Landing
 from driftgate.profiles.store import has_profiles
 from driftgate.scratch import scratch_folder
 from driftgate.settings import Settings
-from driftgate.warm import evidently_socket
 from driftgate.worker import Worker
+from flows.runtime.lending import lender_socket
 
 W = TypeVar("W", bound=Worker)
 
@@ -141,7 +141,7 @@ def drift_worker() -> DriftWorker:
 
 
 def _lender() -> Path:
-    return evidently_socket(Settings.load().driftgate_home)
+    return lender_socket(Settings.load().driftgate_home)
 
 
 def _kept(key: ConnectionParameters | None, start: Callable[[], W]) -> W:

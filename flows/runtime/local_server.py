@@ -105,13 +105,12 @@ def start_prefect() -> Callable[[], None]:
     home = Settings.load().driftgate_home
     # Made here: Prefect's server does not make the folders above its own.
     scratch_folder(home)
-    os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     configured = os.environ.get("PREFECT_API_URL")
+    of_up = None if configured else server_of_up(home)
+    os.environ.update(prefect_variables(home, of_up))
     if configured:
         return lambda: require_server(configured)
-    if (of_up := _server_of_up(home)) is not None:
-        os.environ.update(of_up)
+    if of_up:
         return lambda: None
 
     server = LocalServer()
@@ -122,8 +121,22 @@ def start_prefect() -> Callable[[], None]:
     return server.wait
 
 
-def _server_of_up(home: Path) -> dict[str, str] | None:
-    """Variables that lead to the server of a running `driftgate up`; None where none answers.
+def prefect_variables(home: Path, api: str | None) -> dict[str, str]:
+    """Variables of Prefect for whoever uses a server: those that the environment sets, and the rest.
+
+    Args:
+        home: DRIFTGATE_HOME.
+        api: address of the server's API; None for that which the environment names.
+    """
+    return {
+        "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(home / "prefect")),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": os.environ.get("PREFECT_SERVER_ANALYTICS_ENABLED", "false"),
+        **({"PREFECT_API_URL": api, "PREFECT_UI_URL": api.removesuffix("/api")} if api else {}),
+    }
+
+
+def server_of_up(home: Path) -> str | None:
+    """The address of the API of a running `driftgate up`; None where none answers.
 
     One that starts is waited for, because two servers on one history would be in each other's way.
     """
@@ -134,7 +147,7 @@ def _server_of_up(home: Path) -> dict[str, str] | None:
     while (status := read_status(home)) is not None and status.prefect_api:
         part = status.part("prefect")
         if answers(f"{status.prefect_api}/health") is not None:
-            return {"PREFECT_API_URL": status.prefect_api, "PREFECT_UI_URL": status.prefect_api.removesuffix("/api")}
+            return status.prefect_api
         if part is None or part.state is not PartState.STARTING or time.monotonic() > deadline:
             break
         time.sleep(0.2)

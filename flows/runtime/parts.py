@@ -18,10 +18,12 @@ from driftgate.settings import PortSettings, Settings
 from driftgate.supervision.part import HOST, Part, Port, answers
 from driftgate.supervision.running import python
 from driftgate.training.registry.mlflow_tables import MlflowTables
-from flows.runtime import prefect_server
+from driftgate.warm import client
+from flows.runtime import lending, prefect_server
+from flows.runtime.local_server import prefect_variables
 
 WORK_POOL = "driftgate"
-NAMES = ("pages", "prefect", "worker", "api", "evidently", "mlflow")
+NAMES = ("pages", "prefect", "worker", "api", "evidently", "mlflow", lending.PART)
 """In the order in which people read them."""
 
 _HEARD_SECONDS = 5.0
@@ -55,19 +57,16 @@ def make_parts(settings: Settings, ports: PortSettings, parameters: ConnectionPa
     home, variables = settings.driftgate_home, settings.variables()
     ui = Port(ports.ui_port, "DRIFTGATE_UI_PORT")
     api_url = prefect_of_user() or f"{ui.address}/api"
-    of_prefect = {
-        **variables,
-        "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(home / "prefect")),
-        "PREFECT_API_URL": api_url,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
+    # As commands have them, because they become forks of one of these parts.
+    of_prefect = {**variables, **prefect_variables(home, None if prefect_of_user() else api_url)}
     parts = [
         _pages(Port(ports.pages_port, "DRIFTGATE_PAGES_PORT"), settings.report_dir),
         _prefect(ui, home, of_prefect),
-        _worker(api_url, of_prefect),
-        _api(Port(ports.api_port, "DRIFTGATE_API_PORT"), settings, parameters),
-        _evidently(Port(ports.evidently_port, "DRIFTGATE_EVIDENTLY_PORT"), variables),
-        _mlflow(Port(ports.mlflow_port, "DRIFTGATE_MLFLOW_PORT"), variables),
+        _worker(home, api_url, of_prefect),
+        _api(Port(ports.api_port, "DRIFTGATE_API_PORT"), settings, parameters, of_prefect),
+        _evidently(Port(ports.evidently_port, "DRIFTGATE_EVIDENTLY_PORT"), home, of_prefect),
+        _mlflow(Port(ports.mlflow_port, "DRIFTGATE_MLFLOW_PORT"), home, of_prefect),
+        _lender(home, of_prefect),
     ]
     return {part.name: part for part in parts if part.name != "prefect" or not prefect_of_user()}
 
@@ -166,7 +165,7 @@ def _prefect(port: Port, home: Path, variables: dict[str, str]) -> Part:
     )
 
 
-def _worker(api_url: str, variables: dict[str, str]) -> Part:
+def _worker(home: Path, api_url: str, variables: dict[str, str]) -> Part:
     return Part(
         name="worker",
         title="Worker",
@@ -176,36 +175,43 @@ def _worker(api_url: str, variables: dict[str, str]) -> Part:
         environment=variables,
         ready=lambda: _heard_of(api_url),
         needs=() if prefect_of_user() else ("prefect",),
+        after=(lending.PART,),
+        lender=lending.lender_socket(home),
     )
 
 
-def _api(port: Port, settings: Settings, parameters: ConnectionParameters) -> Part:
+def _api(port: Port, settings: Settings, parameters: ConnectionParameters, variables: dict[str, str]) -> Part:
+    home = settings.driftgate_home
     return Part(
         name="api",
         title="Predictions",
         about="the prediction service",
         command=python("services.api", "--host", HOST, "--port", str(port.number)),
-        environment=settings.variables(),
+        environment=variables,
         port=port,
         page="/docs",
         ready=lambda: answers(f"{port.address}/health") is not None,
         waits_for=lambda: why_no_champion(settings, parameters),
+        after=(lending.PART,),
+        lender=lending.lender_socket(home),
     )
 
 
-def _evidently(port: Port, variables: dict[str, str]) -> Part:
+def _evidently(port: Port, home: Path, variables: dict[str, str]) -> Part:
     return Part(
         name="evidently",
         title="Evidently",
         about="runs over time",
-        command=python("services.evidently.serve", "--host", HOST, "--port", str(port.number), "--lend"),
+        command=python("services.evidently.serve", "--host", HOST, "--port", str(port.number)),
         environment=variables,
         port=port,
         ready=lambda: answers(f"{port.address}/api/version") is not None,
+        after=(lending.PART,),
+        lender=lending.lender_socket(home),
     )
 
 
-def _mlflow(port: Port, variables: dict[str, str]) -> Part:
+def _mlflow(port: Port, home: Path, variables: dict[str, str]) -> Part:
     return Part(
         name="mlflow",
         title="MLflow",
@@ -214,6 +220,19 @@ def _mlflow(port: Port, variables: dict[str, str]) -> Part:
         environment=variables,
         port=port,
         ready=lambda: answers(f"{port.address}/health") is not None,
+        after=(lending.PART,),
+        lender=lending.lender_socket(home),
+    )
+
+
+def _lender(home: Path, variables: dict[str, str]) -> Part:
+    return Part(
+        name=lending.PART,
+        title="Lender",
+        about="lends commands what they need, imported already",
+        command=python("flows.runtime.lending"),
+        environment=variables,
+        ready=lambda: client.lends(lending.lender_socket(home)),
     )
 
 

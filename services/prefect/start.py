@@ -1,69 +1,142 @@
-"""Entry point of the prefect container: server, deployments, first months, worker; then watch over both processes.
+"""Entry point of the prefect container: server, deployments, first months, worker; then watch over all of them.
 
-When the server or the worker ends, so does the container, with an error status, and Docker starts it again.
+What ends is started again, as `driftgate up` does it; while the server or the worker is away, the container is
+unhealthy. It has its own lender too, so that commands in the container begin in forks.
 """
 
 import os
-import signal
+import subprocess
 import sys
-import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
-from children import Children
-from healthy import READY_FILE, SERVER
+from healthy import READY_FILE, SERVER, WORKER
 from prefect_database import prefect_database_url, prefect_parameters, wait_for_database
 
 from driftgate.database.configured import connection_parameters
 from driftgate.errors import DriftgateError, OutputError
 from driftgate.files import require_writable
+from driftgate.process import end_on_signals, run_program
+from driftgate.scratch import scratch_folder
 from driftgate.settings import Settings
+from driftgate.supervision.part import Part
+from driftgate.supervision.running import python
+from driftgate.supervision.state import PartState
+from driftgate.supervision.supervisor import Supervisor
+from driftgate.supervision.text import change_line
 
 WORK_POOL = "driftgate"
 
-_SERVER_SECONDS = 300
-_STOP_SECONDS = 8.0
+
+def main() -> NoReturn:
+    """Run until the container is told to stop, or cannot start."""
+    end_on_signals()
+    READY_FILE.unlink(missing_ok=True)
+    run_program(_run)
 
 
-def main() -> None:
-    """Run until a child ends or the container is told to stop."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    children = Children()
-    try:
-        _start(children)
-        children.wait_until(lambda: False)
-    except DriftgateError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    finally:
-        # A second signal must not cut this short.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        READY_FILE.unlink(missing_ok=True)
-        children.stop(_STOP_SECONDS)
-
-
-def _start(children: Children) -> None:
+def _run() -> None:
     settings = Settings.load()
     check_reports(settings.report_dir)
     parameters = connection_parameters(settings)
     wait_for_database(parameters)
+    # Makes the folder, with an error of its own where that fails.
+    scratch_folder(settings.driftgate_home)
     prefect = prefect_parameters(parameters, Path(os.environ["PREFECT_DATABASE_PASSWORD_FILE"]))
-    children.start(
-        "server",
-        # As `driftgate up` starts it; a module of the flows, which services do not import.
-        [sys.executable, "-m", "flows.runtime.prefect_server", "--host", "0.0.0.0"],
-        {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database_url(prefect)},
+    database = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database_url(prefect)}
+    supervisor = Supervisor(
+        make_parts(settings.driftgate_home, database),
+        settings.driftgate_home,
+        database=str(parameters),
+        prefect_api=os.environ["PREFECT_API_URL"],
+        logs=False,
+        on_change=lambda part: print(change_line(part), flush=True),
     )
-    wait_for_server(children)
-    children.run("deployment of the flows", [sys.executable, "-m", "flows.deploy", WORK_POOL])
-    children.start(
-        "worker",
-        ["prefect", "worker", "start", "--pool", WORK_POOL, "--name", WORK_POOL, "--with-healthcheck"],
-        {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": "8080"},
-    )
-    children.run("first load", [sys.executable, str(Path(__file__).with_name("first_load.py"))])
-    READY_FILE.touch()
-    print("Ready: run `docker compose exec prefect python monitor_flow.py`; the UI is on port 4200")
+    try:
+        start_all(supervisor)
+        load_first(supervisor)
+        READY_FILE.touch()
+        print("Ready: run `docker compose exec prefect python monitor_flow.py`; the UI is on port 4200", flush=True)
+        supervisor.run_until(lambda _: False)
+    finally:
+        READY_FILE.unlink(missing_ok=True)
+        supervisor.stop()
+
+
+def make_parts(home: Path, database: Mapping[str, str]) -> list[Part]:
+    """The parts of this container.
+
+    Args:
+        home: DRIFTGATE_HOME.
+        database: variables of the server alone, which hold the password of its database.
+    """
+    lender = home / "lender.sock"
+    worker = {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": "8080"}
+    return [
+        Part(
+            name="prefect",
+            title="Prefect",
+            about="runs, schedules and artifacts",
+            command=python("flows.runtime.prefect_server", "--host", "0.0.0.0"),
+            environment=database,
+            ready=lambda: answers(SERVER),
+        ),
+        Part(
+            name="worker",
+            title="Worker",
+            about="runs what is scheduled or asked for",
+            first=python("flows.deploy", WORK_POOL),
+            command=python(
+                "prefect", "worker", "start", "--pool", WORK_POOL, "--name", WORK_POOL, "--with-healthcheck"
+            ),
+            environment=worker,
+            ready=lambda: answers(WORKER),
+            needs=("prefect",),
+        ),
+        Part(
+            name="lender",
+            title="Lender",
+            about="lends commands what they need, imported already",
+            command=python("flows.runtime.lending"),
+            ready=lender.exists,
+        ),
+    ]
+
+
+def start_all(supervisor: Supervisor) -> None:
+    """Wait until every part runs.
+
+    Raises:
+        DriftgateError: one fails again and again.
+    """
+    supervisor.run_until(lambda status: not status.starting)
+    for part in supervisor.status.parts:
+        if part.state is not PartState.RUNNING:
+            raise DriftgateError(
+                f"{part.title} does not start: {part.message}",
+                remedy="see its messages above; -9 means that the machine ran out of memory",
+            )
+
+
+def load_first(supervisor: Supervisor) -> None:
+    """Load the first months while the parts run.
+
+    Raises:
+        DriftgateError: that failed.
+    """
+    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("first_load.py"))])
+    try:
+        supervisor.run_until(lambda _: process.poll() is not None)
+    finally:
+        process.terminate()
+        process.wait()
+    if process.returncode != 0:
+        raise DriftgateError(
+            f"the first load failed with status {process.returncode}",
+            remedy="see its messages above; the container starts again by itself",
+        )
 
 
 def check_reports(folder: Path) -> None:
@@ -82,22 +155,8 @@ def check_reports(folder: Path) -> None:
         ) from error
 
 
-def wait_for_server(children: Children) -> None:
-    """Wait until the Prefect server answers.
-
-    Raises:
-        DriftgateError: it ended, or did not answer in five minutes.
-    """
-    deadline = time.monotonic() + _SERVER_SECONDS
-    children.wait_until(lambda: _answers(SERVER) or time.monotonic() > deadline)
-    if time.monotonic() > deadline:
-        raise DriftgateError(
-            f"the Prefect server did not answer at {SERVER} within {_SERVER_SECONDS} s",
-            remedy="see its messages above; the container starts again by itself",
-        )
-
-
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether something answers there."""
     try:
         urllib.request.urlopen(url, timeout=5).close()
     except OSError:

@@ -14,8 +14,11 @@ import pytest
 
 from driftgate.errors import DatabaseError, OutputError
 from driftgate.supervision.part import Part
+from driftgate.supervision.running import python
 from driftgate.supervision.state import PartState, PartStatus, UpStatus, is_process, read_status
 from driftgate.supervision.supervisor import Supervisor
+from driftgate.warm.client import AVAILABLE
+from tests.warm.conftest import running
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(600)")
 
@@ -32,6 +35,14 @@ def part(name: str, command: tuple[str, ...] = SLEEP, **more: object) -> Part:
 
 
 Make = Callable[..., Supervisor]
+
+
+@pytest.fixture
+def lender_socket(tmp_path: Path) -> Iterator[Path]:
+    if not AVAILABLE:
+        pytest.skip("forks are lent on Linux alone")
+    with running(tmp_path / "lender.sock") as path:
+        yield path
 
 
 @pytest.fixture
@@ -88,6 +99,35 @@ def test_a_part_starts_once_what_it_needs_is_ready_and_is_ended_before_it(make: 
     time.sleep(0.5)
     supervisor.stop()
     assert ended.read_text() == "second first "
+
+
+def test_a_part_waits_for_another_while_that_starts_and_does_without_it_where_it_fails(make: Make) -> None:
+    broken = part("first", (sys.executable, "-c", "import time; time.sleep(1); raise SystemExit(1)"), ready=bool)
+    supervisor = make(broken, part("second", after=("first", "absent")))
+    supervisor.run_until(lambda status: state(status, "second").message != "")
+    assert state(supervisor.status, "second").message == "it waits for First"
+    supervisor.run_until(is_running("second"))
+    assert state(supervisor.status, "first").state is PartState.RESTARTING
+
+
+def test_a_part_is_a_fork_where_one_is_lent_and_a_process_otherwise(
+    make: Make, lender_socket: Path, tmp_path: Path
+) -> None:
+    program = python("tests.lent", "wait", str(tmp_path / "ended"))
+    supervisor = make(
+        part("lent", program, lender=lender_socket), part("own", python("tests.lent", "wait"), lender=tmp_path / "none")
+    )
+    supervisor.run_until(lambda status: not status.starting)
+    parents = {item.name: psutil.Process(item.pid or 0).ppid() for item in supervisor.status.parts}
+    assert parents["own"] == os.getpid() != parents["lent"]
+    log = tmp_path / "log" / "lent.log"
+    until(lambda: log.read_text() == "waits\n")
+    os.kill(state(supervisor.status, "lent").pid or 0, signal.SIGKILL)
+    supervisor.run_until(lambda status: state(status, "lent").restarts == 1 and is_running("lent")(status))
+    assert state(supervisor.status, "lent").message == "ended with status -9: waits"
+    until(lambda: log.read_text() == "waits\nwaits\n")
+    supervisor.stop()
+    assert (tmp_path / "ended").exists()
 
 
 def test_a_command_that_comes_first_runs_to_its_end_each_time(make: Make, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from driftgate.supervision.state import read_status
 from flows.runtime.local_server import free_port
 from tests.conftest import new_database, user_environment
 
-PARTS = "pages,worker,api"
+PARTS = "pages,worker,api,lender"
 PORTS = ("UI", "API", "MLFLOW", "EVIDENTLY", "PAGES")
 
 
@@ -98,7 +98,9 @@ def family(place: Place) -> list[psutil.Process]:
     found = read_status(place.home)
     assert found is not None
     supervisor = psutil.Process(found.pid)
-    return [supervisor, *supervisor.children(recursive=True)]
+    # What was lent to it is no child of it.
+    lent = [psutil.Process(part.pid) for part in found.parts if part.pid]
+    return list(dict.fromkeys([supervisor, *supervisor.children(recursive=True), *lent]))
 
 
 def gone(process: psutil.Process) -> bool:
@@ -126,7 +128,8 @@ def test_status_is_a_table_and_a_document(running: object, place: Place) -> None
     assert not found["starting"]
     states = {part["name"]: part["state"] for part in found["parts"]}
     # The worker brings the server that it needs.
-    assert states == {"pages": "running", "prefect": "running", "worker": "running", "api": "waiting"}
+    rest = dict.fromkeys(("pages", "prefect", "worker", "lender"), "running")
+    assert states == {**rest, "api": "waiting"}
     (api,) = [part for part in found["parts"] if part["name"] == "api"]
     assert api["message"] == "there is no champion; `driftgate train` makes the first"
     table = place.call("status").stdout
@@ -173,6 +176,26 @@ def test_other_commands_use_its_server(running: object, place: Place) -> None:
     # Whoever names a server means that one.
     done = place.python("-c", code, PREFECT_API_URL="http://127.0.0.1:9/api")
     assert "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api" in done.stderr
+
+
+LENT = """
+import sys
+from flows.runtime.lending import run_lent
+print("status", run_lent(sys.argv[1:]))
+"""
+
+
+def test_commands_begin_in_forks_of_its_lender_and_end_as_they_do_otherwise(running: object, place: Place) -> None:
+    monitor = ("monitor", "--as-of-cur", "2024-02-29")
+    lent = place.python("-c", LENT, *monitor)
+    own = place.call(*monitor, PREFECT_LOGGING_LEVEL="DEBUG")
+    assert lent.stdout == f"status {own.returncode}\n", lent.stderr
+    assert own.returncode == 3
+    assert own.stderr.splitlines()[-1] == lent.stderr.splitlines()[-1]
+    # What Prefect read when it was imported is the same no more; other commands need little.
+    assert place.python("-c", LENT, *monitor, PREFECT_LOGGING_LEVEL="DEBUG").stdout == "status None\n"
+    assert place.python("-c", LENT, "months").stdout == "status None\n"
+    assert place.part("lender")["restarts"] == 0
 
 
 def test_a_second_one_is_refused(running: object, place: Place) -> None:

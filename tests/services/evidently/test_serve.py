@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,14 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from driftgate.drift.worker import DriftWorker
-from driftgate.errors import DriftgateError
 from driftgate.reports.index import write_index
 from driftgate.reports.workspace import add_snapshot, delete_snapshot, project_id, snapshot_id
-from driftgate.warm import evidently_socket
 from tests.browser import chromium
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, finished
 from tests.reports.snapshots import snapshot_text
@@ -101,7 +96,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         "HOME": "/nonexistent",
     }
     environment.pop("DO_NOT_TRACK", None)
-    command = [sys.executable, "-W", "ignore", "-c", SERVE, "--lend", "--port", str(port)]
+    command = [sys.executable, "-W", "ignore", "-c", SERVE, "--port", str(port)]
     with said.open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     place = Ui(f"http://127.0.0.1:{port}", workspace, reports, said, process)
@@ -182,22 +177,3 @@ def test_the_page_needs_nothing_from_elsewhere(ui: Ui) -> None:
 def test_it_reports_to_nobody(ui: Ui) -> None:
     ui.ask("/api/projects")
     assert "connects to" not in ui.log.read_text()
-
-
-def test_commands_draw_in_forks_of_it(ui: Ui) -> None:
-    lender = evidently_socket(ui.log.parent)
-    with DriftWorker(lender) as lent, DriftWorker(lender) as second, DriftWorker() as own:
-        parents = [psutil.Process(worker.pid).ppid() for worker in (lent, second, own)]
-        assert parents[2] == os.getpid() not in parents[:2]
-        loaded = "driftgate.drift.report:METHODS"
-        with pytest.raises(DriftgateError, match="ended"):
-            lent.call(loaded, "not to be called")
-    assert ui.ask("/api/version")[0] == 200
-
-
-def test_where_its_page_dies_it_ends_and_where_it_is_killed_its_page_ends(ui: Ui) -> None:
-    """The last of this file: what starts it again finds the port free."""
-    (page,) = psutil.Process(ui.process.pid).children()
-    page.kill()
-    assert ui.process.wait(timeout=60) == signal.SIGKILL
-    assert not evidently_socket(ui.log.parent).exists()
