@@ -6,6 +6,7 @@ those of the monitor, with `require_gain = true`.
 """
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -87,13 +88,13 @@ def month_of(year: Year, month: int, rows: int, seed: int, folder: Path) -> Side
     return Side(MonthSize(as_of, rows, rows), features, label, measure_features(table, DECLARED, as_of))
 
 
-def replayed(year: Year, months: int, rows: int, seed: int) -> Backtest:
+def replayed(year: Year, months: int, rows: int, seed: int, monitor: Monitor = MONITOR) -> Backtest:
     """Every policy over a year."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         sides = tuple(month_of(year, month, rows, seed, folder) for month in range(months))
-        evidence = Evidence(MONITOR, policy_of(MONITOR), sides, folder, Kept(folder / "kept"))
-        return backtest(MONITOR, evidence.scores(), evidence.decide)
+        evidence = Evidence(monitor, policy_of(monitor), sides, folder, Kept(folder / "kept"))
+        return backtest(monitor, evidence.scores(), evidence.decide)
 
 
 def table(found: Sequence[Backtest]) -> list[str]:
@@ -117,11 +118,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=3000, help="entities of a month")
     parser.add_argument("--months", type=int, default=24)
     parser.add_argument("--years", nargs="*", default=list(YEARS), choices=list(YEARS))
+    parser.add_argument("--monitor", type=json.loads, default={}, help="keys of the monitor to change, as JSON")
     arguments = parser.parse_args()
+    monitor = Monitor.model_validate(MONITOR.model_dump() | arguments.monitor)
     begun = time.monotonic()
     for name in arguments.years:
         numbers = (arguments.months, arguments.rows)
-        found = [replayed(YEARS[name], *numbers, seed) for seed in range(arguments.seeds)]
+        found = [replayed(YEARS[name], *numbers, seed, monitor) for seed in range(arguments.seeds)]
         heads = [f"regret at {multiple:g}x" for multiple in MULTIPLES]
         print(f"\n| {name} | retrainings | mean AUC | {' | '.join(heads)} |\n{'| --- ' * (3 + len(heads))}|")
         print(*table(found), sep="\n", flush=True)

@@ -17,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from driftgate.decision import Decision, History, decide
-from driftgate.drift.comparison import Side, compare, target_drift
+from driftgate.drift.comparison import Side, compare
 from driftgate.drift.ledger import build_ledger
-from driftgate.drift.past import PastPair, explained_by_past
-from driftgate.drift.seasons import against_year_ago
+from driftgate.drift.past import PastPair
+from driftgate.drift.seasons import Past, explain_signals
+from driftgate.drift.target import target_drift
 from driftgate.features.entities import MonthSize
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
@@ -78,16 +79,15 @@ def judged(sides: Sequence[Side], performance: Performance = AS_GOOD) -> list[De
     profiles = {side.size.as_of: side.profile for side in sides}
     found: list[Decision] = []
     pairs: list[PastPair] = []
-    thresholds = (MONITOR.threshold, MONITOR.target_threshold)
     for at, (ref, cur) in enumerate(pairwise(sides), 1):
         ledger = build_ledger((ref.profile, cur.profile), DECLARED, MONITOR)
-        drift, target = compare(ref, cur, ledger, MONITOR), target_drift(ref.labels, cur.labels)
+        drift = compare(ref, cur, ledger, MONITOR)
+        target = target_drift(ref.labels, cur.labels, MONITOR.signal_level)
         known = [side.size.as_of for side in sides[:at]]
-        year_ago = against_year_ago(ref, cur, MONITOR, known, lambda _months: profiles)
-        explained = explained_by_past(drift, target, thresholds, pairs, year_ago)
+        past = Past(lambda known=known: known, lambda _months: profiles, lambda: pairs, print)
+        explained = explain_signals(ref, cur, drift, target, MONITOR, past)
         decision = decide(drift, target, policy_of(MONITOR), performance, History(explained=explained))
-        reached = any(signal.name == "target_drift" and signal.reached for signal in decision.signals)
-        pairs.append(PastPair.of(drift, target, reached))
+        pairs.append(PastPair.of(drift, target, decision.reached("target_drift")))
         found.append(decision)
     return found
 

@@ -34,6 +34,10 @@ class HeldBack(StrEnum):
     COOLDOWN = "cooldown"
 
 
+NO_NEWS = (HeldBack.SEASONAL, HeldBack.USUAL)
+"""Rules of the monitor's own past; a signal that one of them holds back confirms no later one."""
+
+
 @dataclass(frozen=True)
 class Costs:
     """What a retraining costs, and what it costs not to retrain, in the same money.
@@ -125,6 +129,7 @@ class PastDecision:
         champion: the version that served at that time, or None.
         reason_codes: as `Decision.reason_codes`.
         withdrawn: whether the data could no longer be judged later.
+        pending: whether labels of the month were awaited; None where a release before kept no such thing.
     """
 
     decided_at: datetime
@@ -132,6 +137,7 @@ class PastDecision:
     champion: str | None
     reason_codes: tuple[str, ...]
     withdrawn: bool
+    pending: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -196,6 +202,10 @@ class Decision:
     def signalled(self) -> bool:
         """Whether a figure is beyond its threshold."""
         return any(signal.reached for signal in self.signals)
+
+    def reached(self, name: str) -> bool:
+        """Whether the figure of that name is beyond its threshold."""
+        return any(signal.reached for signal in self.signals if signal.name == name)
 
     @property
     def triggered(self) -> bool:
@@ -272,8 +282,7 @@ def _performance_signals(performance: Performance, policy: Policy) -> list[Signa
         return []
     threshold, name = policy.performance_drop, performance.rule.signal
     if not performance.measured:
-        text = f"{name} {performance.reason}"
-        return [Signal(name, PERFORMANCE_KEY, math.nan, threshold, False, text)]
+        return [Signal(name, PERFORMANCE_KEY, math.nan, threshold, False, f"{name} {performance.reason}")]
     drop, (low, high) = performance.drop, performance.drop_interval
     certain = drop > 0.0 and performance.change.p_value <= policy.signal_level
     text = f"{compared(name, drop, threshold, '>')} [{low:z.2f}, {high:z.2f}]"
@@ -317,8 +326,7 @@ def _held_back(
         return HeldBack.NO_GAIN, f"a model trained on this month is not surely better: gain {gain.text}"
     if policy.require_gain and policy.costs and waiting and (words := _too_dear(policy.costs, waiting)):
         return HeldBack.NOT_WORTH_IT, words
-    earlier = history.earlier[: policy.window - 1]
-    signals = 1 + sum(run.signalled for run in earlier)
+    signals = 1 + sum(run.signalled for run in history.earlier[: policy.window - 1])
     if signals < policy.confirmations:
         words = f"{signals} of the last {policy.window} runs signals, {policy.confirmations} needed"
         return HeldBack.CONFIRMATIONS, words

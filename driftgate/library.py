@@ -16,14 +16,15 @@ import pyarrow as pa
 
 from driftgate.drift.comparison import compare_columns, level_of
 from driftgate.drift.ledger import build_ledger
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, finite
-from driftgate.drift.tables import declared_features, read_given, require_columns
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
+from driftgate.drift.tables import declared_features, read_given, require_columns, with_label
 from driftgate.monitors import Monitor, require_share, usable_monitor
 from driftgate.performance.result import Performance, PerformanceState, not_measured
-from driftgate.performance.tables import GivenTable, performance_of
+from driftgate.performance.tables import GivenTable, performance_of, target_of
 from driftgate.profiles.build import measure_features
-from driftgate.reports.text import causes_text, segments_text
+from driftgate.reports.text import causes_text, estimate_text, label_text, no_estimate_text, segments_text
 from driftgate.store.performance_record import PerformanceRecord
+from driftgate.store.record_parts import TargetRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,14 +40,16 @@ class DataComparison:
 
     Attributes:
         drift: every feature with its state, score and p-value.
-        performance: of the model, with the gain of retraining, the causes of a drop and its segments; `off` without a
-            label.
+        performance: of the model, with the gain of retraining, the causes of a drop and its segments; an estimate
+            where the current table has no labels yet; `off` without a label.
         rules: what they were compared by.
+        target: how far the label moved; None without a label.
     """
 
     drift: DriftResult
     performance: Performance
     rules: Monitor
+    target: TargetDrift | None = None
 
     @property
     def threshold(self) -> float:
@@ -86,6 +89,7 @@ class DataComparison:
             "rows_ref": self.drift.rows_ref,
             "rows_cur": self.drift.rows_cur,
             "columns": columns,
+            "target": TargetRecord.of(self.target, self.rules).model_dump(mode="json") if self.target else None,
             "performance": PerformanceRecord.of(self.performance, self.rules).model_dump(mode="json"),
         }
 
@@ -104,11 +108,15 @@ class DataComparison:
             f"{len(self.drifted)} of {len(self.columns)} features drifted "
             f"(share {self.drift_share:.2f}, threshold {self.threshold:.2f}){names}"
         )
+        if self.target is not None:
+            yield label_text(self.target)
         found = self.performance
         if found.state is PerformanceState.OFF:
             return
         if not found.measured:
             yield f"performance {found.reason or found.state}"
+            if text := estimate_text(found.estimate) if found.estimate.computed else no_estimate_text(found.estimate):
+                yield text
             return
         rule, (low, high) = found.rule, found.drop_interval
         yield (
@@ -157,7 +165,9 @@ def compare(
         reference: a pandas or Polars frame, an Arrow or Ibis table, or the path of a parquet file.
         current: the table that is held against it, likewise.
         key: column that identifies a row; it is no feature. A row of the same key in both tables is the same entity.
-        label: column that a model predicts; it is no feature either. Without it there is no performance.
+        label: column that a model predicts; it is no feature either. Without it there is no performance. Where the
+            current table lacks it, or no row has one yet, the performance is estimated: an estimate cannot see a
+            change of what the features mean, and triggers nothing.
         model: a fitted estimator that has seen neither table, with `predict_proba`, or `predict` for a number. By
             default a probe, which is fitted on four fifths of the reference and measured on the rest.
         segments: features whose values are the segments in which a drop is looked for; by default all.
@@ -173,15 +183,17 @@ def compare(
         The result, the same each time for the same data.
 
     Raises:
-        UsageError: an argument is no table, names a column that not both tables have, or the threshold is no share; a
-            key stands in two rows; the model cannot score the tables.
+        UsageError: an argument is no table, names a column that not both tables have (of the label: that the reference
+            lacks), or the threshold is no share; a key stands in two rows; the model cannot score the tables.
         DataError: a table has no rows or cannot be read, there is no feature, or a label is not finite.
         ConfigurationError: another number is out of its bounds, a rule does not fit its column, or a segment is no
             feature that divides.
         MissingSignalError: a score of the model is not a probability, or not a finite number.
     """
     tables = [read_given(given, which) for given, which in ((reference, "reference"), (current, "current"))]
-    require_columns(tables, key=key, label=label)
+    require_columns(tables, key=key)
+    if label is not None:
+        tables = with_label(tables, label)
     declared = declared_features(tables, [name for name in (key, label) if name], with_ages=as_of is not None)
     days = as_of or (_NO_DAY, _NO_DAY)
     require_share(threshold)
@@ -213,12 +225,14 @@ def compare(
         columns=columns,
         level=level_of(ledger, monitor),
     )
-    found = not_measured(PerformanceState.OFF, "")
-    if label is not None and performance != "off":
-        given = zip(tables if key else _numbered(tables), (ref, cur), days, strict=True)
-        first, second = (GivenTable(*item) for item in given)
-        found = performance_of((first, second), declared, label, model, monitor, ledger)
-    return DataComparison(drift, found, monitor)
+    found, target = not_measured(PerformanceState.OFF, ""), None
+    if label is not None:
+        pairs = zip(tables if key else _numbered(tables), (ref, cur), days, strict=True)
+        first, second = (GivenTable(*item) for item in pairs)
+        target = target_of((first, second), label, monitor)
+        if performance != "off":
+            found = performance_of((first, second), declared, label, model, monitor, ledger)
+    return DataComparison(drift, found, monitor, target)
 
 
 def _numbered(tables: Sequence[pa.Table]) -> list[pa.Table]:

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
@@ -68,17 +69,25 @@ def end_on_signals(*, keep_logging: bool = False) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
 
 
-def import_beside(module: str) -> None:
+def import_beside(module: str) -> Callable[[], None]:
     """Begin to import a slow module in a thread, while this one waits for something else.
 
-    An error is left to the import statement that follows: the thread says nothing.
+    Returns:
+        What waits for the import, and raises what it raised. An import statement in its place would find a module
+        that is gone again, and say that instead.
     """
+    done: Future[None] = Future()
 
     def load() -> None:
-        with contextlib.suppress(Exception):
+        try:
             import_module(module)
+        except Exception as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
 
     threading.Thread(target=load, name=f"import of {module}", daemon=True).start()
+    return done.result
 
 
 def end_with_parent(parent: int, then: Callable[[], None]) -> None:

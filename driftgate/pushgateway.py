@@ -26,7 +26,7 @@ RETRAIN_FLOW, SKEW_FLOW = "train_and_compare", "check_skew"
 METRICS = {
     "driftgate_drift_share": "Drifted columns over declared features.",
     "driftgate_drift_threshold": "Drift share from which to retrain.",
-    "driftgate_target_drift": "Absolute difference of the label's rate or mean; absent where it is not computable.",
+    "driftgate_target_drift": "How far the label's rate, mean or classes moved; absent where it is not computable.",
     "driftgate_target_threshold": "Target drift from which to retrain; absent where the monitor has none.",
     "driftgate_column_score": "Score of the column's drift test: a distance or a p-value, as the method says.",
     "driftgate_column_drifted": "1 where the column counts as drifted.",

@@ -69,7 +69,7 @@ def _decided(
 ) -> tuple[Run, DrawnReport | None]:
     ref, cur = _read_both(runtime, plan, shared, known)
     ledger = ledger_step(plan, ref, cur)
-    target = target_step(ref.labels, cur.labels)
+    target = target_step(plan, ref.labels, cur.labels)
     scoring = score_step(runtime, plan, ref, cur, ledger, shared)
     report: Awaited[DrawnReport] | None = None
     wide = is_wide(ledger)

@@ -8,13 +8,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
 from driftgate.decision import Decision, History, decide
-from driftgate.drift.comparison import Side, compare, target_drift
+from driftgate.drift.comparison import Side, compare
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
-from driftgate.drift.past import Explained, explained_by_past, signals_of_data
 from driftgate.drift.report import DrawnReport
 from driftgate.drift.result import DriftResult, TargetDrift
-from driftgate.drift.seasons import against_year_ago
-from driftgate.errors import DataError
+from driftgate.drift.seasons import Past, explain_signals
+from driftgate.drift.target import target_drift
 from driftgate.features.entities import MonthSize, require_unchanged
 from driftgate.features.labels import LabelMonth
 from driftgate.features.state import MonthState
@@ -167,9 +166,9 @@ def report_step(
 
 
 @step("target-drift")
-def target_step(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
-    """The label's rate then and now."""
-    target = target_drift(ref, cur)
+def target_step(plan: Plan, ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
+    """The label's rate, mean or classes then and now."""
+    target = target_drift(ref, cur, plan.monitor.signal_level)
     get_run_logger().info(target_line(target))
     return target
 
@@ -185,31 +184,25 @@ def history_step(
         earlier_runs(runtime.engine, plan.monitor.name, plan.cur.as_of),
         champion.as_of if champion else None,
         champion.version if champion else None,
-        _explained(runtime, plan, ref, cur, drift, target, shared),
+        explain_signals(ref, cur, drift, target, plan.monitor, _past(runtime, plan, shared)),
     )
 
 
-def _explained(
-    runtime: Runtime, plan: Plan, ref: Side, cur: Side, drift: DriftResult, target: TargetDrift, shared: Shared
-) -> tuple[Explained, ...]:
-    """The signals of the data that the monitor's own past explains; where there is none, nothing is looked up."""
-    monitor, log = plan.monitor, get_run_logger()
-    thresholds = (monitor.threshold, monitor.target_threshold)
-    if not (monitor.own_past and signals_of_data(drift, target, thresholds)):
-        return ()
-    landing = runtime.landing(monitor, log.info)
+def _past(runtime: Runtime, plan: Plan, shared: Shared) -> Past:
+    """What is kept of the monitor's months and pairs."""
+    name, log = plan.monitor.name, get_run_logger()
+    landing = runtime.landing(plan.monitor, log.info)
 
     def profiles(months: Collection[date]) -> dict[date, Profile]:
         landed = shared.each(list(months), "landed", landing.land)
         return {month: found.profile for month, found in landed.items()}
 
-    kept, year_ago = measured_months(runtime.engine, monitor.name), None
-    try:
-        year_ago = against_year_ago(ref, cur, monitor, kept, profiles)
-    except DataError as error:
-        log.warning("%s cannot be held against the same month a year before: %s", cur.size.as_of, error)
-    pairs = past_pairs(runtime.engine, monitor.name, cur.size.as_of)
-    return explained_by_past(drift, target, thresholds, pairs, year_ago)
+    return Past(
+        lambda: measured_months(runtime.engine, name),
+        profiles,
+        lambda: past_pairs(runtime.engine, name, plan.cur.as_of),
+        log.warning,
+    )
 
 
 @step("decide")

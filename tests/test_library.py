@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import UTC, date, datetime, timedelta
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import driftgate
 from driftgate.drift.result import ColumnState
 from driftgate.errors import ConfigurationError, UsageError
+from driftgate.measures import LabelKind, values_of
 from tests.architecture.markdown import code_blocks, text_of
 
 ROWS = 2000
@@ -41,7 +43,9 @@ def test_what_moved_is_found_and_nothing_else() -> None:
     found = compared()
     assert found.drifted == ("fee",) and found.drift_share == pytest.approx(1 / 3) and found.is_drifted
     assert found.columns[0].name == "fee"
-    assert str(found) == "1 of 3 features drifted (share 0.33, threshold 0.30): fee"
+    drift, label = str(found).splitlines()
+    assert drift == "1 of 3 features drifted (share 0.33, threshold 0.30): fee"
+    assert label.startswith("label: 0.") and "1.0000 now, a difference of 0." in label and found.target.p_value < 1e-6
     assert not compared(current=REFERENCE).is_drifted
     assert not compared(threshold=0.5).is_drifted
 
@@ -153,8 +157,9 @@ def test_the_documented_example_says_how_much_worse_a_model_is_and_where(
     assert model.drop_interval[0] > 0.05 and 200 < model.users_ref < 500 and model.gain.computed
     (segment,) = model.segments.named
     assert segment.ref > 0.75 > 0.6 > segment.cur and model.segments.tested + model.segments.too_few == 4
-    drift, fall, gain, why, where = capsys.readouterr().out.splitlines()
+    drift, label, fall, gain, why, where = capsys.readouterr().out.splitlines()
     assert drift == "0 of 3 features drifted (share 0.00, threshold 0.30)"
+    assert label.startswith("label: 0.") and label.endswith(" would be chance") and left["label"].abs_diff < 0.05
     assert fall.startswith("AUC 0.8") and gain.startswith("gain in AUC of a model trained on the current table: ")
     assert why.startswith("of the drop, ") and where.startswith("the fall is greatest where net_service = Fiber (4")
     content = json.loads(json.dumps(left["content"], allow_nan=False))["performance"]
@@ -175,6 +180,64 @@ def test_a_model_of_a_number_is_measured_by_its_error() -> None:
     assert found.users_ref == 1000 and found.segments.code == "no_drop"
 
 
+@pytest.mark.parametrize("model", [None, Watches()], ids=["probe", "model of the caller"])
+def test_before_the_labels_come_the_performance_is_estimated(model: Any) -> None:
+    """In the current table users watch more alike, so that they are harder to tell from each other."""
+    near = users(2, 2.0, 1000).query("hours.abs() < 1.2")
+    unlabelled = near.drop(columns="left") if model else near.assign(left=None)
+    found = driftgate.compare(users(1, 2.0, 1000), unlabelled, key="user", label="left", model=model)
+    estimate, labels = found.performance.estimate, near.left.to_numpy()
+    true = values_of(LabelKind.BOOLEAN, labels.astype(float), Watches().predict_proba(near)[:, 1])["auc"]
+    assert estimate.low <= true <= estimate.high and estimate.value < estimate.ref - 0.03
+    assert found.performance.reason == "not computable: current: no row has a label"
+    line = str(found).splitlines()[-1]
+    assert line.startswith("estimated before the labels: AUC 0.")
+    assert line.endswith("cannot see a change of what the features mean, and that decides nothing")
+    assert found.to_dict()["performance"]["estimate"]["low"] == estimate.low and escape(line) in found._repr_html_()
+    assert (found.performance.measured, found.performance.gain.code) == (False, "not_measured")
+
+
+def tiers(seed: int, sign: float, rare: float) -> pd.DataFrame:
+    """Users with a tier of three, which follows what they watch by `sign`; of the middle one a part is left out."""
+    frame, random = users(seed, 0.0, 1000).drop(columns=["left", "net"]), np.random.default_rng(seed + 100)
+    shown = sign * frame.hours + random.normal(size=1000) / 2
+    tier = np.select([shown < -0.5, shown < 0.5], ["low", "mid"], "high")
+    return frame.assign(tier=tier)[(tier != "mid") | (random.random(1000) > rare)]
+
+
+def test_a_label_of_classes_has_a_target_drift_a_performance_and_relations() -> None:
+    found = driftgate.compare(tiers(1, 1.0, 0.0), tiers(2, -1.0, 0.5), key="user", label="tier")
+    target, performance = found.target, found.performance
+    assert target.classes[0].name == "mid" and target.classes[0].change < -0.1
+    assert target.p_value < 0.005 and target.chance < 0.1 < target.abs_diff
+    assert performance.measure == "macro_auc" and performance.drop_interval[0] > 0.2
+    hours = performance.relations[0]
+    assert hours.name == "hours" and hours.cur < 0.5 < 0.7 < hours.ref
+    assert "label: 3 classes: mid 0." in str(found)
+    content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert content["target"]["classes"][0]["name"] == "mid"
+    assert content["performance"]["relations"][0]["name"] == "hours"
+
+
+def test_without_a_label_there_is_no_target_and_without_labels_the_reason() -> None:
+    assert driftgate.compare(REFERENCE, CURRENT).target is None
+    found = compared(current=CURRENT.drop(columns="churned"))
+    assert found.target.reason == "current: no row has a label" and not found.target.computable
+    assert found.to_dict()["target"]["abs_diff"] is None and "current: no row has a label" in str(found)
+
+
+def test_an_estimate_that_cannot_be_made_says_why() -> None:
+    numbers = users(1, 2.0, 600, numeric=True)
+    found = driftgate.compare(numbers, users(2, 2.0, 600, numeric=True).drop(columns="paid"), label="paid")
+    assert found.performance.measure == "rmse" and found.performance.estimate.code == "other_label"
+    assert str(found).endswith("no estimate before the labels come: it is not estimated for numeric labels")
+    reference = users(1, 2.0, 600)
+    few = driftgate.compare(reference.head(300), users(2, 2.0, 300).drop(columns="left"), label="left")
+    assert few.performance.estimate.code == "too_few_entities"
+    unknown = driftgate.compare(reference.assign(left=None), reference.drop(columns="left"), label="left")
+    assert unknown.performance.reason == "not computable: reference: no row has a label"
+
+
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
@@ -193,7 +256,6 @@ def test_what_cannot_be_measured_by_a_mistake_is_an_error(
     ("change", "words"),
     [
         ({"left": True}, "every label of current is True"),
-        ({"left": None}, "current: no row has a label"),
         ({"left": "yes"}, "every label of current is yes"),
     ],
 )

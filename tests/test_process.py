@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from driftgate.process import import_beside
 from tests.conftest import ROOT
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
@@ -118,3 +119,13 @@ def test_a_command_that_is_told_to_end_while_it_imports(
         assert process.returncode in (128 + number, -number, 6), (after, errors)
         assert process.returncode != 6 or "DatabaseUnavailableError" in errors
         assert "Traceback" not in errors and "Exception ignored" not in errors
+
+
+def test_an_import_beside_ends_as_the_statement_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imported_beside.py").write_text("value = 1")
+    (tmp_path / "broken_beside.py").write_text("raise ValueError('planted')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import_beside("imported_beside")()
+    assert sys.modules["imported_beside"].value == 1
+    with pytest.raises(ValueError, match="planted"):
+        import_beside("broken_beside")()

@@ -6,6 +6,7 @@ turned into one to the page that stands for that file, or into its text where th
 
 import inspect
 import re
+import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +16,10 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
+# MkDocs loads this file alone.
+sys.path.append(str(Path(__file__).parent))
+from diagrams import draw_diagrams  # noqa: E402
+
 OF_THE_ROOT = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 OPTIONS = "reference/options.md"
 
@@ -35,6 +40,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     known = {file.src_uri for file in files}
     # A word behind the language of a code block is for the tests.
     markdown = re.sub(r"^```(\w+) \w+$", r"```\1", markdown, flags=re.MULTILINE)
+    markdown = draw_diagrams(markdown)
     return re.sub(
         r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)",
         lambda found: _link(found, PurePosixPath(source), page.file.src_uri, known),

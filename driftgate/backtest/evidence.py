@@ -4,7 +4,10 @@ What takes long is kept in files, so that a replay that was cut short goes on wh
 """
 
 import hashlib
+import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +18,12 @@ import pyarrow as pa
 from driftgate.backtest.kept import Kept
 from driftgate.backtest.replay import Scores, Track, untracked
 from driftgate.decision import Decision, History, Policy, decide
-from driftgate.drift.comparison import Side, compare, target_drift
+from driftgate.drift.comparison import Side, compare
 from driftgate.drift.ledger import Ledger, build_ledger, excluded_fields, require_comparable
+from driftgate.drift.past import Explained, PastPair
 from driftgate.drift.result import DriftResult, TargetDrift
+from driftgate.drift.seasons import Past, explain_signals
+from driftgate.drift.target import target_drift
 from driftgate.errors import DataError
 from driftgate.features.files import read_file
 from driftgate.measures import LabelKind, measures_of
@@ -27,11 +33,16 @@ from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth,
 from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Gain, Performance, PerformanceState, not_measured
 from driftgate.performance.scoring import Scoring
+from driftgate.profiles.profile import Profile
 from driftgate.training.dataset import fingerprint, input_columns
 from driftgate.training.model import TrainedModel
 
-_WITHOUT_SAY = {"notify", "retrain", "report_folder", "feast_repo", "retrain_cost", "error_cost", "payback_months"}
+_WITHOUT_SAY = {
+    *("notify", "retrain", "report_folder", "feast_repo", "retrain_cost", "error_cost", "payback_months", "own_past")
+}
 """Keys of a monitor that no kept result hangs on."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,9 +89,13 @@ class Evidence:
         return Scores(days, entities, measures_of(self._kind)[0], values)
 
     def decide(self, trained: int, month: int, history: History | None) -> Decision:
-        """Return the monitor's decision, see `driftgate.backtest.policies.Decide`."""
-        pair = (trained, month - 1, month)
-        moved = self.kept.get(self._name("moved", *pair[1:]), Moved, partial(self._moved, month))
+        """Return the monitor's decision, see `driftgate.backtest.policies.Decide`.
+
+        What it knows from before is the history, and of the data the months and pairs before this one.
+        """
+        pair, moved = (trained, month - 1, month), self._moved(month)
+        if history is not None:
+            history = replace(history, explained=self._explained(month, moved))
         name = self._name("performance", *pair)
         performance = self.kept.get(name, Performance, partial(self._performance, trained, month))
         found = decide(moved.drift, moved.target, self.policy, performance, history)
@@ -114,9 +129,33 @@ class Evidence:
         return found
 
     def _moved(self, month: int) -> Moved:
+        return self.kept.get(self._name("moved", month - 1, month), Moved, partial(self._compared, month))
+
+    def _explained(self, month: int, moved: Moved) -> tuple[Explained, ...]:
+        """The signals of the data that the months and pairs before this one explain."""
+        before = {side.size.as_of: side.profile for side in self.sides[:month]}
+
+        def profiles(months: Collection[date]) -> dict[date, Profile]:
+            return {month: before[month] for month in months}
+
+        def pairs() -> list[PastPair]:
+            return [self._past_pair(at) for at in range(1, month)]
+
+        past = Past(lambda: before, profiles, pairs, _log.warning)
+        return explain_signals(self.sides[month - 1], self.sides[month], moved.drift, moved.target, self.monitor, past)
+
+    def _past_pair(self, month: int) -> PastPair:
+        if month not in self._pairs:
+            moved = self._moved(month)
+            found = decide(moved.drift, moved.target, self.policy)
+            self._pairs[month] = PastPair.of(moved.drift, moved.target, found.reached("target_drift"))
+        return self._pairs[month]
+
+    def _compared(self, month: int) -> Moved:
         ref, cur = self.sides[month - 1], self.sides[month]
         ledger = self._ledger(month)
-        return Moved(compare(ref, cur, ledger, self.monitor), target_drift(ref.labels, cur.labels))
+        target = target_drift(ref.labels, cur.labels, self.monitor.signal_level)
+        return Moved(compare(ref, cur, ledger, self.monitor), target)
 
     def _performance(self, trained: int, month: int) -> Performance:
         if self.monitor.performance == "off":
@@ -174,6 +213,11 @@ class Evidence:
                 remedy="take other months by --from and --to",
             )
         return LabelKind.NUMERIC
+
+    @cached_property
+    def _pairs(self) -> dict[int, PastPair]:
+        """What was found of pairs, by their current month."""
+        return {}
 
     @cached_property
     def _digests(self) -> tuple[str, ...]:

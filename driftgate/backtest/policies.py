@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 
 from driftgate.backtest.replay import Policy, Track, replay, untracked
-from driftgate.decision import PERFORMANCE_KEY, Decision, Earlier, History
+from driftgate.decision import NO_NEWS, PERFORMANCE_KEY, Decision, Earlier, History
 
 Decide = Callable[[int, int, History | None], Decision]
 """The monitor's decision on a month: the month of the serving model, the present month, and what was decided before;
@@ -42,7 +42,8 @@ class Monitored:
         """Decide as the monitor does, and remember it."""
         history = History(tuple(self.earlier), self.months[trained])
         found = self.decide(trained, month, history)
-        self.earlier.insert(0, Earlier(self.months[month], found.signalled, found.triggered))
+        news = found.signalled and found.held_back_code not in NO_NEWS
+        self.earlier.insert(0, Earlier(self.months[month], news, found.triggered))
         return found.triggered
 
 

@@ -10,25 +10,22 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
-
 from driftgate.drift.ledger import Ledger
 from driftgate.drift.methods import choose_method
 from driftgate.drift.report import LARGEST_DRAWN, DrawnReport, predicted, prediction_kind, prediction_name
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_drift, is_p_value
+from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, is_drift, is_p_value
 from driftgate.drift.significance import (
     column_level,
     permutation_test,
     pooled_columns,
+    proportions_chance,
     proportions_p_value,
     seed_of,
 )
 from driftgate.errors import MissingSignalError
 from driftgate.features.entities import MonthSize
-from driftgate.features.files import read_file
-from driftgate.features.labels import LABEL_COLUMN, LabelMonth
+from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
-from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 from driftgate.profiles.build import count_column
 from driftgate.profiles.cells import count_distinct
@@ -148,47 +145,6 @@ def level_of(ledger: Ledger, monitor: Monitor) -> float:
     return column_level(monitor.signal_level, monitor.threshold, len(ledger.columns))
 
 
-def target_drift(ref: LabelMonth, cur: LabelMonth) -> TargetDrift:
-    """Return |rate_cur - rate_ref|, of a numeric label |mean_cur - mean_ref|; NaN with the reason."""
-    reasons = [f"{month.as_of}: {month.reason}" for month in (ref, cur) if month.reason]
-    if not reasons and LabelKind.CATEGORICAL in (ref.kind, cur.kind):
-        reasons = ["the label has classes, and neither a rate nor a mean"]
-    numeric = not reasons and LabelKind.NUMERIC in (ref.kind, cur.kind)
-    return TargetDrift(
-        ref=ref.mean,
-        cur=cur.mean,
-        labelled_ref=ref.labelled_share,
-        labelled_cur=cur.labelled_share,
-        reason="; ".join(reasons),
-        pending=cur.pending and not ref.reason,
-        cur_pending=cur.pending,
-        p_value=math.nan if reasons else _label_p_value(ref, cur),
-        spread_ref=_spread(ref) if numeric else math.nan,
-    )
-
-
-def _spread(month: LabelMonth) -> float:
-    """Standard deviation of the compared labels, in parts of the largest, whose square may be too large for a float."""
-    assert month.path is not None
-    values = read_file(month.path).column(LABEL_COLUMN).cast(pa.float64()).to_numpy()
-    scale = float(abs(values).max(initial=0.0)) or 1.0
-    return scale * float((values / scale).std())
-
-
-def _label_p_value(ref: LabelMonth, cur: LabelMonth) -> float:
-    """Fisher's exact test of two rates; of two means Welch's test with the normal distribution, for many labels."""
-    if ref.kind is cur.kind is LabelKind.BOOLEAN:
-        hits = [round(month.mean * month.labelled) for month in (ref, cur)]
-        return proportions_p_value(hits[0], ref.labelled, hits[1], cur.labelled)
-    assert ref.path is not None
-    assert cur.path is not None
-    labels = [read_file(path).column(LABEL_COLUMN).cast(pa.float64()) for path in (ref.path, cur.path)]
-    error = math.sqrt(sum(pa.compute.variance(column, ddof=1).as_py() / len(column) for column in labels))
-    if error == 0.0:
-        return float(ref.mean == cur.mean)
-    return math.erfc(abs(cur.mean - ref.mean) / error / math.sqrt(2))
-
-
 def _compare_scores(scores: tuple[Path, Path], ledger: Ledger, monitor: Monitor, pair: str) -> ColumnResult:
     columns = [predicted(path) for path in scores]
     kind = prediction_kind(columns)
@@ -228,13 +184,17 @@ def _decide_column(
     # Two questions share the level; without a missing value there is one.
     level = level / 2 if any(missing) else level
     item = _score_column(item, counted, level, seed)
+    if any(missing):
+        shares = missing[0], rows[0], missing[1], rows[1]
+        item = replace(item, missing_p_value=proportions_p_value(*shares), missing_chance=proportions_chance(*shares))
     by = []
     reached = is_drift(item.method, item.met_score, item.threshold)
     if reached and (is_p_value(item.method) or item.p_value <= level):
         by.append("values")
     # Rounding can put a change that equals the threshold a bit below it, because two shares are subtracted.
     moved = abs(item.missing_change) >= monitor.missing_threshold - 1e-9
-    if moved and proportions_p_value(missing[0], rows[0], missing[1], rows[1]) <= level:
+    # NaN is at most nothing: without a missing value nothing moved.
+    if moved and item.missing_p_value <= level:
         by.append("missing share")
     return replace(item, drifted=bool(by), drifted_by=" and ".join(by))
 

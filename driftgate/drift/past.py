@@ -17,7 +17,15 @@ from datetime import date
 from enum import StrEnum
 from typing import Self
 
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, is_p_value
+from driftgate.drift.result import (
+    ColumnResult,
+    ColumnState,
+    DriftResult,
+    Level,
+    TargetDrift,
+    is_p_value,
+    level_distance,
+)
 
 LEAST_PAIRS = 6
 """So many earlier pairs are needed before anything is usual."""
@@ -61,21 +69,21 @@ class PastPair:
     Attributes:
         moved: see `Moves`; infinite where a move has no size.
         target: how far the label moved, where that reached its threshold beyond chance; else NaN.
-        label_ref, label_cur: rate or mean of the label; NaN where it is not known.
+        label_ref, label_cur: rate, mean or shares of the label; NaN where it is not known.
     """
 
     as_of_ref: date
     as_of_cur: date
     moved: Moves = field(default_factory=dict)
     target: float = math.nan
-    label_ref: float = math.nan
-    label_cur: float = math.nan
+    label_ref: Level = math.nan
+    label_cur: Level = math.nan
 
     @classmethod
     def of(cls, drift: DriftResult, target: TargetDrift, target_reached: bool) -> Self:
         """The pair for what was found of it."""
         far = target.abs_diff if target_reached else math.nan
-        return cls(drift.as_of_ref, drift.as_of_cur, moves(drift.columns), far, target.ref, target.cur)
+        return cls(drift.as_of_ref, drift.as_of_cur, moves(drift.columns), far, target.level_ref, target.level_cur)
 
 
 @dataclass(frozen=True)
@@ -190,11 +198,11 @@ def _seasonal_target(
 ) -> Explained | None:
     labels = {pair.as_of_ref: pair.label_ref for pair in pairs} | {pair.as_of_cur: pair.label_cur for pair in pairs}
     # NaN is not below anything.
-    diff = abs(target.cur - labels.get(year_ago.month, math.nan))
+    diff = level_distance(target.level_cur, labels.get(year_ago.month, math.nan))
     if threshold is None or not diff < threshold:
         return None
     before = year_before(drift.as_of_ref, labels)
-    if before is not None and abs(target.ref - labels[before]) >= threshold:
+    if before is not None and level_distance(target.level_ref, labels[before]) >= threshold:
         return None
     text = f"against {year_ago.month}, a year before, target_drift={diff:.4f} < {threshold:.4f}"
     return Explained("target_drift", Known.SEASONAL, text)

@@ -1,6 +1,7 @@
 """What a comparison found, as plain values: no pandas, no SQLAlchemy, no Evidently."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -34,6 +35,9 @@ class ColumnResult:
             was not compared.
         p_value: of the permutation test of the score; NaN where the method is itself a test.
         chance: the score that chance alone reaches once in twenty at these sizes; NaN where the method is a test.
+        missing_p_value: how often chance alone gives such a change of the share of missing values; NaN where none is
+            missing, or the column was not compared.
+        missing_chance: the change of that share that chance alone reaches once in twenty; NaN likewise.
         drifted: whether the column counts as drifted.
         drifted_by: "values", "missing share", "values and missing share", "not comparable", or empty.
     """
@@ -55,6 +59,8 @@ class ColumnResult:
     corrected_score: float = math.nan
     p_value: float = math.nan
     chance: float = math.nan
+    missing_p_value: float = math.nan
+    missing_chance: float = math.nan
 
     @property
     def missing_change(self) -> float:
@@ -76,18 +82,38 @@ class ColumnResult:
         return self.met_score / self.threshold if self.threshold else math.inf
 
 
+Level = float | Mapping[str, float]
+"""The rate or mean of a label, or the share of each of its classes."""
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """The share of one class among the labels of both months, in [0, 1]."""
+
+    name: str
+    ref: float
+    cur: float
+
+    @property
+    def change(self) -> float:
+        """Current minus reference."""
+        return self.cur - self.ref
+
+
 @dataclass(frozen=True)
 class TargetDrift:
     """The label's own drift.
 
     Attributes:
-        ref, cur: rate of a binary label, mean of a numeric one; NaN where not computable.
+        ref, cur: rate of a binary label, mean of a numeric one; NaN where not computable, and where it has classes.
         labelled_ref, labelled_cur: share of the entities that get a label which have it, in [0, 1].
         reason: why the difference is not computable, or empty.
         p_value: how often chance alone gives a difference as large, in [0, 1]; NaN where it is not computable.
         pending: whether only labels of the current month are still to come.
         cur_pending: whether labels of the current month are still to come, also where the reference lacks some.
         spread_ref: standard deviation of a numeric label in the reference month; NaN for any other.
+        chance: the difference that chance alone reaches once in twenty at these sizes; NaN where it is not computable.
+        classes: of a label of classes, that whose share moved furthest first; else empty.
     """
 
     ref: float
@@ -99,11 +125,23 @@ class TargetDrift:
     cur_pending: bool = False
     p_value: float = math.nan
     spread_ref: float = math.nan
+    chance: float = math.nan
+    classes: tuple[ClassShare, ...] = ()
+
+    @property
+    def level_ref(self) -> Level:
+        """What the label was in the reference month."""
+        return {item.name: item.ref for item in self.classes} or self.ref
+
+    @property
+    def level_cur(self) -> Level:
+        """What it is in the current month."""
+        return {item.name: item.cur for item in self.classes} or self.cur
 
     @property
     def abs_diff(self) -> float:
-        """|cur - ref|, NaN where either is."""
-        return abs(self.cur - self.ref)
+        """|cur - ref|, of classes half of the sum of the changes of their shares; NaN where it is not computable."""
+        return level_distance(self.level_ref, self.level_cur)
 
     @property
     def in_spreads(self) -> float:
@@ -157,6 +195,21 @@ class DriftResult:
     def worst_first(self) -> tuple[ColumnResult, ...]:
         """Columns by severity: what could not be compared, then by how far beyond the threshold."""
         return tuple(sorted(self.columns, key=lambda column: (-column.severity, column.name)))
+
+
+def level_distance(one: Level, other: Level) -> float:
+    """Return the difference of two rates or means; of shares of classes half of the sum of their changes.
+
+    NaN where either is not known, or where one has classes and the other has none.
+
+    >>> level_distance(0.25, 0.5), level_distance({"a": 0.5, "b": 0.5}, {"a": 0.25, "c": 0.75})
+    (0.25, 0.75)
+    """
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return sum(abs(one.get(name, 0.0) - other.get(name, 0.0)) for name in {**one, **other}) / 2
+    if isinstance(one, Mapping) or isinstance(other, Mapping):
+        return math.nan
+    return abs(other - one)
 
 
 def finite(value: object) -> object:

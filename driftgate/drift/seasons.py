@@ -1,16 +1,62 @@
-"""Two months held against the same months a year before, by their profiles."""
+"""A pair held against the monitor's own past: its earlier pairs, and the profiles of the same months a year before.
 
-from collections.abc import Callable, Collection, Mapping
+The monitor and the backtest ask the same function. They differ in where the past comes from: from what is kept, or
+from the months that are replayed.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from driftgate.drift.comparison import Side, compare_columns
 from driftgate.drift.ledger import build_ledger
-from driftgate.drift.past import YearAgo, years_before
+from driftgate.drift.past import Explained, PastPair, YearAgo, explained_by_past, signals_of_data, years_before
+from driftgate.drift.result import DriftResult, TargetDrift
+from driftgate.errors import DataError
 from driftgate.monitors import Monitor
 from driftgate.profiles.profile import Profile
 
 Profiles = Callable[[Collection[date]], Mapping[date, Profile]]
 """Returns the profiles of months."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """Where the past of a monitor is looked up; nothing is looked up before it is needed.
+
+    Attributes:
+        months: returns those whose profiles may be asked for.
+        profiles: of some of these months.
+        pairs: returns the earlier pairs, see `driftgate.drift.past.PastPair`.
+        warn: takes the reason why the months of a year before cannot be used.
+    """
+
+    months: Callable[[], Collection[date]]
+    profiles: Profiles
+    pairs: Callable[[], Sequence[PastPair]]
+    warn: Callable[[str], None]
+
+
+def explain_signals(
+    ref: Side, cur: Side, drift: DriftResult, target: TargetDrift, monitor: Monitor, past: Past
+) -> tuple[Explained, ...]:
+    """Return which signals of the data the monitor's own past explains.
+
+    Args:
+        ref, cur: the pair.
+        drift, target: what was found of it.
+        monitor: its thresholds, and whether its past counts.
+        past: what is known from before the current month.
+    """
+    thresholds = (monitor.threshold, monitor.target_threshold)
+    if not (monitor.own_past and signals_of_data(drift, target, thresholds)):
+        return ()
+    year_ago = None
+    try:
+        year_ago = against_year_ago(ref, cur, monitor, past.months(), past.profiles)
+    except DataError as error:
+        past.warn(f"{cur.size.as_of} cannot be held against the same month a year before: {error}")
+    return explained_by_past(drift, target, thresholds, past.pairs(), year_ago)
 
 
 def against_year_ago(

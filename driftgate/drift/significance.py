@@ -37,11 +37,16 @@ __all__ = [
     "Pooled",
     "Significance",
     "column_level",
+    "ONCE_IN_TWENTY",
     "permutation_test",
     "pooled_columns",
+    "proportions_chance",
     "proportions_p_value",
     "seed_of",
 ]
+
+ONCE_IN_TWENTY = 1.96
+"""Nineteen of twenty differences of two means of one distribution are within so many standard errors."""
 
 _CHUNK = 256
 _CHANCE_QUANTILE = 0.95
@@ -188,6 +193,16 @@ def proportions_p_value(hits_ref: int, rows_ref: int, hits_cur: int, rows_cur: i
     # Probabilities that are equal up to rounding count as equal.
     as_rare = logs <= logs[hits_ref - low] + 1e-7
     return min(1.0, math.fsum(np.exp(logs[as_rare])))
+
+
+def proportions_chance(hits_ref: int, rows_ref: int, hits_cur: int, rows_cur: int) -> float:
+    """The difference of two proportions that chance alone reaches once in twenty, by their pooled standard error.
+
+    >>> round(proportions_chance(100, 1000, 120, 1000), 3)
+    0.027
+    """
+    share = (hits_ref + hits_cur) / (rows_ref + rows_cur)
+    return ONCE_IN_TWENTY * math.sqrt(share * (1 - share) * (1 / rows_ref + 1 / rows_cur))
 
 
 def _pooled_cells(ref: NumberColumn, cur: NumberColumn) -> Pooled:

@@ -66,6 +66,23 @@ def require_columns(tables: Sequence[pa.Table], **named: str | None) -> None:
             raise UsageError(f"{argument} is {name!r}, which is not a column of both tables", allowed=bounded(both))
 
 
+def with_label(tables: Sequence[pa.Table], label: str) -> list[pa.Table]:
+    """Return both tables with a column of labels: one without a value where the current table has none yet.
+
+    Raises:
+        UsageError: the reference lacks it.
+    """
+    reference, current = tables
+    if label not in reference.column_names:
+        raise UsageError(
+            f"label is {label!r}, which is not a column of the reference",
+            allowed=f"one of {bounded(reference.column_names)}; only the current table may lack its labels",
+        )
+    if label not in current.column_names:
+        current = current.append_column(label, pa.nulls(current.num_rows))
+    return [reference, current]
+
+
 def declared_features(
     tables: Sequence[pa.Table], others: Sequence[str], *, with_ages: bool
 ) -> tuple[DeclaredFeature, ...]:

@@ -11,7 +11,7 @@ from driftgate.features.engines import Engine
 from driftgate.features.engines.engine import Rows
 from driftgate.features.entities import MonthSize, in_days, moment_of, month_entities
 from driftgate.features.files import write_file
-from driftgate.measures import LabelKind
+from driftgate.measures import MOST_CLASSES, LabelKind
 from driftgate.monitors import Label, Monitor
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class LabelMonth:
             where there are no labels.
         constant: the value that every label has, in words; empty where they differ.
         classes: of a categorical label; else 0.
+        class_counts: how many entities have each class, where there are at most fifty, by name; else empty.
         largest: absolute value of the largest number; 0 for any other label.
         expected: how many of the entities get a label at all, sooner or later; None where each of them does.
     """
@@ -53,6 +54,14 @@ class LabelMonth:
     classes: int = 0
     largest: float = 0.0
     expected: int | None = None
+    class_counts: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def too_many_classes(self) -> str:
+        """Why the classes are not looked at, in words; empty where they are not too many."""
+        if self.classes <= MOST_CLASSES:
+            return ""
+        return f"the label of {self.as_of} has {self.classes} classes, and up to {MOST_CLASSES} are measured"
 
     @property
     def labelled_share(self) -> float:
@@ -106,6 +115,7 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
         classes=found.classes,
         largest=found.largest,
         expected=expected,
+        class_counts=found.class_counts,
     )
 
 
@@ -186,6 +196,7 @@ class _Found:
     constant: str
     classes: int = 0
     largest: float = 0.0
+    class_counts: tuple[tuple[str, int], ...] = ()
 
 
 def _found(engine: Engine, monitor: Monitor, size: MonthSize, labels: "ir.Table") -> _Found:
@@ -211,7 +222,9 @@ def _found(engine: Engine, monitor: Monitor, size: MonthSize, labels: "ir.Table"
         )
     same = rows > 0 and found["least"] == found["most"]
     if text:
-        return _Found(rows, math.nan, LabelKind.CATEGORICAL, str(found["least"]) if same else "", found["classes"] or 0)
+        constant, classes = str(found["least"]) if same else "", found["classes"] or 0
+        counts = _class_counts(engine, value, joined) if classes <= MOST_CLASSES else ()
+        return _Found(rows, math.nan, LabelKind.CATEGORICAL, constant, classes, class_counts=counts)
     boolean = value.type().is_boolean() or (not same and found["other"] == 0)
     words = (("true" if found["least"] else "false") if boolean else f"{found['least']:g}") if same else ""
     mean = math.nan if found["mean"] is None else float(found["mean"])
@@ -219,3 +232,10 @@ def _found(engine: Engine, monitor: Monitor, size: MonthSize, labels: "ir.Table"
         return _Found(rows, mean, LabelKind.BOOLEAN, words)
     largest = max(abs(found["least"]), abs(found["most"])) if rows else 0.0
     return _Found(rows, mean, LabelKind.NUMERIC, words, largest=largest)
+
+
+def _class_counts(engine: Engine, value: "ir.Column", joined: "ir.Table") -> tuple[tuple[str, int], ...]:
+    """How many entities have each class, by name."""
+    table = engine.arrow(joined.group_by(value.name("class")).aggregate(entities=joined.count()))
+    names, counts = (column.to_pylist() for column in table.columns)
+    return tuple(sorted(zip(map(str, names), map(int, counts), strict=True)))

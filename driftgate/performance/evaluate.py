@@ -7,7 +7,7 @@ import numpy as np
 
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
-from driftgate.measures import LARGEST_LABEL, MOST_CLASSES, LabelKind, Measure, measures_of
+from driftgate.measures import LARGEST_LABEL, LabelKind, Measure, measures_of
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, compare_scores
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, labelled
@@ -43,9 +43,7 @@ def why_unusable(month: LabelMonth) -> str:
         return f"every label of {month.as_of} is {month.constant}"
     if month.largest > LARGEST_LABEL:
         return f"a label of {month.as_of} is {month.largest:.3g}, and up to {LARGEST_LABEL:g} can be measured"
-    if month.classes > MOST_CLASSES:
-        return f"the label of {month.as_of} has {month.classes} classes, and up to {MOST_CLASSES} are measured"
-    return ""
+    return month.too_many_classes
 
 
 def common_kind(ref: LabelMonth, cur: LabelMonth) -> LabelKind | None:
@@ -137,7 +135,8 @@ def _in_words(side: Scored, min_rows: int) -> str:
 
 
 def _relations(ref: Month, cur: Month, key: str, features: tuple[str, ...]) -> tuple[FeatureAuc, ...]:
-    if ref[1].path is None or ref[1].constant or not ref[1].kind is cur[1].kind is LabelKind.BOOLEAN:
+    kind = ref[1].kind
+    if why_unusable(ref[1]) or kind is not cur[1].kind or kind not in (LabelKind.BOOLEAN, LabelKind.CATEGORICAL):
         return ()
     sides = [labelled(*month, key) for month in (ref, cur)]
     usable = [name for name in features if all(name in table.column_names for table, _, _ in sides)]

@@ -1,55 +1,116 @@
 """The relation of each feature to the label, in the reference month and in the current month."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from driftgate.measures import Floats, LabelKind, Measure, measures_of
 from driftgate.performance.result import FeatureAuc
-from driftgate.training.metrics import auc
+from driftgate.training.dataset import class_numbers
 
 _BINS = 20
 _MOST_CATEGORIES = 100
+_FOLDS = 5
+_SEED = 0
+
+Labels = NDArray[Any]
+"""Shape (n,): 0 or 1 of a boolean label, else the names of its classes."""
 
 
 def feature_auc(
-    ref: tuple[pa.Table, NDArray[np.float64]], cur: tuple[pa.Table, NDArray[np.float64]], features: Sequence[str]
+    ref: tuple[pa.Table, Labels], cur: tuple[pa.Table, Labels], features: Sequence[str]
 ) -> tuple[FeatureAuc, ...]:
     """Return how well each feature alone ranks the labels of both months, by rates of the reference month.
 
     A feature's values are put into bins (twenty quantiles, or categories; missing values are one of them), and each bin
-    scores its rows by the label's rate in the reference month. The AUC of these scores is the feature's relation to the
-    label. It is 0.5 in the current month where the relation is gone, and below 0.5 where the relation is reversed.
+    scores its rows by the label's rate in the reference month, or by the rate of each of its classes. The AUC of these
+    scores, over classes the macro AUC, is the feature's relation to the label. It is 0.5 in the current month where the
+    relation is gone, and below 0.5 where the relation is reversed. A class that the reference month does not have
+    counts as in the macro AUC of a model that does not know it.
+
+    Rows of the reference month are scored in fifths, by the rates of the four others: by its own rates a feature that
+    says nothing would rank the reference better than chance, and seem to have lost it.
 
     Args:
-        ref, cur: a table of n rows, and their labels (0 or 1, shape (n,)), with rows of each class.
+        ref, cur: a table of n rows, and their labels.
         features: columns of both tables.
 
     Returns:
-        One entry for each feature, the greatest loss first.
-
-    Raises:
-        DataError: all labels of a month are the same.
+        One entry for each feature, the greatest loss first; none where the labels of a month do not differ.
     """
+    categorical = ref[1].dtype.kind == "U"
+    measure = measures_of(LabelKind.CATEGORICAL if categorical else LabelKind.BOOLEAN)[0]
+    classes = sorted(set(ref[1].tolist())) if categorical else []
+    sides = [class_numbers(side, classes) if categorical else side for side in (ref[1], cur[1])]
+    if any(len(np.unique(side)) < 2 for side in sides):
+        return ()
+    known = _Known(sides[0], len(classes) if categorical else 2, measure)
     found = []
     for name in features:
         ref_bins, cur_bins = bins_of(ref[0].column(name), cur[0].column(name))
-        rates = _rates(ref_bins, ref[1])
-        overall = float(ref[1].mean())
-        pair = [
-            auc(labels, np.array([rates.get(item, overall) for item in bins.tolist()]))
-            for bins, labels in ((ref_bins, ref[1]), (cur_bins, cur[1]))
-        ]
-        found.append(FeatureAuc(name, pair[0], pair[1]))
+        found.append(FeatureAuc(name, _within(ref_bins, known), _across(ref_bins, known, cur_bins, sides[1])))
     return tuple(sorted(found, key=lambda item: (-item.lost, item.name)))
 
 
-def _rates(bins: NDArray[np.int64], labels: NDArray[np.float64]) -> Mapping[int, float]:
-    counts = np.bincount(bins)
-    sums = np.bincount(bins, weights=labels)
-    return {at: float(sums[at] / counts[at]) for at in np.flatnonzero(counts).tolist()}
+@dataclass(frozen=True)
+class _Known:
+    """Labels of the reference month.
+
+    Attributes:
+        labels: 0 or 1, or the numbers of classes; shape (n,).
+        classes: how many there are, of a boolean label two.
+        measure: the AUC, or the macro AUC.
+    """
+
+    labels: Floats
+    classes: int
+    measure: Measure
+
+    def part(self, rows: NDArray[np.bool_]) -> "_Known":
+        """The labels of some rows."""
+        return _Known(self.labels[rows], self.classes, self.measure)
+
+    def rates(self, bins: NDArray[np.int64], width: int) -> Floats:
+        """The share of each class in each of so many bins; a bin without a row says nothing, and has those of all."""
+        codes = bins * self.classes + self.labels.astype(np.int64)
+        counts = np.bincount(codes, minlength=width * self.classes).reshape(width, self.classes)
+        rows = counts.sum(axis=1, keepdims=True)
+        shares: Floats = np.where(rows > 0, counts / np.maximum(rows, 1), counts.sum(axis=0) / len(bins))
+        return shares
+
+
+def _within(bins: NDArray[np.int64], known: _Known) -> float:
+    """The AUC within the reference month: the mean over its fifths, each scored by the rates of the four others."""
+    folds = np.random.default_rng(_SEED).permutation(len(bins)) % _FOLDS
+    values = []
+    for fold in range(_FOLDS):
+        inside = folds == fold
+        rest = known.part(~inside)
+        values.append(_across(bins[~inside], rest, bins[inside], known.labels[inside]))
+    there = [value for value in values if math.isfinite(value)]
+    # Of a few rows every fifth may have labels of one class alone.
+    return float(np.mean(there)) if there else 0.5
+
+
+def _across(bins: NDArray[np.int64], known: _Known, others: NDArray[np.int64], labels: Floats) -> float:
+    """The AUC of other rows that are scored by the rates of known ones; NaN where their labels do not differ.
+
+    Rows of one bin with one label are alike, so that they are counted and not sorted.
+    """
+    if not len(others) or not len(bins):
+        return math.nan
+    rates, least = known.rates(bins, int(max(bins.max(), others.max())) + 1), labels.min()
+    span = int(labels.max() - least) + 1
+    alike = np.bincount(others * span + (labels - least).astype(np.int64))
+    there = np.flatnonzero(alike)
+    scores = rates[there // span]
+    scores = scores if LabelKind.CATEGORICAL in known.measure.kinds else scores[:, 1]
+    return float(known.measure.prepare(there % span + least, scores)(alike[there][None, :].astype(np.float64))[0])
 
 
 def bins_of(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -50,7 +50,8 @@ class FeatureAuc:
     """How well one feature alone ranks the labels, by rates of the reference month.
 
     Attributes:
-        ref, cur: area under the ROC curve; 0.5 means no relation, less means that the relation is reversed.
+        ref, cur: area under the ROC curve, of a label of classes its mean over the classes; 0.5 means no relation, less
+            means that the relation is reversed.
     """
 
     name: str
@@ -140,6 +141,10 @@ class NoEstimate(StrEnum):
     TOO_DIFFERENT = "too_different"
 
 
+UNSAID = (NoEstimate.OFF, NoEstimate.LABELS_THERE, NoEstimate.NO_MODEL)
+"""Of these the state of the performance says all."""
+
+
 @dataclass(frozen=True)
 class Estimate(Interval):
     """The AUC that labels to come will give if they follow the features as before, or why it is not estimated.
@@ -181,7 +186,8 @@ class Performance:
         users_ref, users_cur: number of labelled users behind each side's measures.
         measure: name of the one that decides, see `driftgate.measures`.
         measures: by the names in `MEASURES`.
-        relations: features by the loss of their relation to the label, the greatest loss first.
+        relations: features by the loss of their relation to a label that is boolean or has classes, the greatest loss
+            first.
         passed_over: the champion, where an earlier model or the probe is measured in its place; else None.
         gain: what retraining on the current month would bring.
         causes: why the model is worse, where it surely is.

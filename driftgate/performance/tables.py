@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 
 from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger
+from driftgate.drift.result import TargetDrift
+from driftgate.drift.target import target_drift
 from driftgate.errors import DataError, UsageError, bounded
 from driftgate.features.entities import MonthSize
 from driftgate.features.files import write_file
@@ -24,6 +26,7 @@ from driftgate.features.types import DeclaredFeature, FeatureMonth
 from driftgate.measures import LabelKind
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored
+from driftgate.performance.estimate import estimate_of
 from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth, challenger_inputs, find_rows, labelled
 from driftgate.performance.explain import explain
 from driftgate.performance.gain import gain_of
@@ -62,6 +65,8 @@ def performance_of(
 ) -> Performance:
     """Measure a model on both tables, with the gain of retraining, the causes of a drop and its segments.
 
+    Where the current table has no labels, the performance is estimated, as in a run.
+
     Args:
         given: the reference and the current table; the monitor's key is a column of both.
         declared: their features.
@@ -80,9 +85,11 @@ def performance_of(
         folder = Path(name)
         sides = [_side(*pair, declared, label, monitor, folder) for pair in zip(given, WHICH, strict=True)]
         ref, cur = sides
-        for side, which in zip(sides, WHICH, strict=True):
-            if why := _why_not(side.labels, which):
-                return not_measured(PerformanceState.NOT_COMPUTABLE, f"not computable: {why}")
+        why = [_why_not(side.labels, which) for side, which in zip(sides, WHICH, strict=True)]
+        without = not_measured(PerformanceState.NOT_COMPUTABLE, f"not computable: {why[0] or why[1]}")
+        awaited = cur.labels.path is None
+        if why[0] or (why[1] and not awaited):
+            return without
         try:
             if model is None:
                 scoring = score_months(None, monitor, ref, cur, ledger, Shared(folder))
@@ -90,9 +97,34 @@ def performance_of(
                 scoring = _scored(model, given, ref, cur, monitor, ledger, folder)
         except DataError as error:
             return not_measured(PerformanceState.NOT_COMPUTABLE, f"not computable: {error.received}")
+        if awaited:
+            scoring = replace(scoring, without=without)
         found = measure(scoring, monitor, ref, cur)
+        found = replace(found, estimate=estimate_of(scoring, found, monitor, ref, cur, ledger))
         found = replace(found, gain=gain_of(scoring, found, monitor, cur, ledger))
         return explain(scoring, found, monitor, ref, cur, ledger)
+
+
+def target_of(given: tuple[GivenTable, GivenTable], label: str, monitor: Monitor) -> TargetDrift:
+    """Compare the labels of both tables, as in a run.
+
+    Args:
+        given, label, monitor: as for `performance_of`.
+
+    Raises:
+        UsageError: the label is neither boolean nor a number nor text.
+        DataError: the label holds NaN or infinity.
+    """
+    with TemporaryDirectory(prefix="driftgate-") as name:
+        months = []
+        for item, which in zip(given, WHICH, strict=True):
+            rows = item.table.num_rows
+            out = Path(name) / f"labels_{which}.arrow"
+            size = MonthSize(item.as_of, rows, rows)
+            months.append(_labels(item.table, monitor.entity.feast_key, label, size, out))
+        found = target_drift(months[0], months[1], monitor.signal_level)
+    reasons = [f"{which}: {month.reason}" for month, which in zip(months, WHICH, strict=True) if month.reason]
+    return replace(found, reason="; ".join(reasons)) if reasons else found
 
 
 def _side(
@@ -116,21 +148,25 @@ def _side(
 def _labels(table: pa.Table, key: str, label: str, size: MonthSize, out: Path) -> LabelMonth:
     column = table.column(label)
     there = pc.is_valid(column)
+    if not pc.any(there).as_py():
+        return LabelMonth(size.as_of, size.entities, 0, float("nan"), "no row has a label", None, None)
     keys, values = table.column(key).filter(there), column.filter(there)
     kind, values = _kind(values, label)
     write_file(out, pa.table({key: keys, LABEL_COLUMN: values}))
     distinct = values.unique()
+    counted = values.value_counts().to_pylist() if kind is LabelKind.CATEGORICAL else []
     numbers = values.cast(pa.float64()).to_numpy() if kind is not LabelKind.CATEGORICAL else np.empty(0)
     return LabelMonth(
         size.as_of,
         size.entities,
         len(values),
-        float(numbers.mean()) if len(numbers) else float("nan"),
-        "" if len(values) else "no row has a label",
+        float(numbers.mean()) if kind is not LabelKind.CATEGORICAL else float("nan"),
+        "",
         kind,
         out,
         constant=str(distinct[0].as_py()) if len(distinct) == 1 else "",
         classes=len(distinct) if kind is LabelKind.CATEGORICAL else 0,
+        class_counts=tuple(sorted((item["values"], item["counts"]) for item in counted)),
         largest=float(np.abs(numbers).max(initial=0.0)) if kind is LabelKind.NUMERIC else 0.0,
     )
 
@@ -138,7 +174,7 @@ def _labels(table: pa.Table, key: str, label: str, size: MonthSize, out: Path) -
 def _kind(values: pa.ChunkedArray, label: str) -> tuple[LabelKind, pa.ChunkedArray]:
     """The kind of a label and its values as a run reads them; a number that is 0 and 1 is boolean."""
     types, of = pa.types, values.type
-    if types.is_boolean(of) or types.is_null(of):
+    if types.is_boolean(of):
         return LabelKind.BOOLEAN, values.cast(pa.bool_())
     if types.is_string(of) or types.is_large_string(of):
         return LabelKind.CATEGORICAL, values.cast(pa.string())
@@ -174,7 +210,7 @@ def _scored(
     folder: Path,
 ) -> Scoring:
     """Both tables scored with the caller's model, as if the reference were its validation."""
-    key, kind = monitor.entity.feast_key, cur.labels.kind
+    key, kind = monitor.entity.feast_key, cur.labels.kind or ref.labels.kind
     assert kind is not None
     if ref.labels.kind is not kind:
         raise DataError(f"the label is {ref.labels.kind} in the reference and {kind} in the current table")

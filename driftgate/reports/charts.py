@@ -16,7 +16,7 @@ from driftgate.measures import MEASURES, Measure
 from driftgate.reports.layout import name_html
 from driftgate.store.performance_record import RelationRecord, ScoreBinRecord, SegmentRecord
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import ColumnRecord
+from driftgate.store.record_parts import ClassRecord, ColumnRecord
 
 SIGNALS = (PERFORMANCE_KEY, "drift_share", "target_drift")
 """The signals in the order in which they are shown; that of the model by the key of its threshold."""
@@ -227,6 +227,15 @@ def changes(relations: Sequence[RelationRecord]) -> str:
     return f"<ul class='changes'>{''.join(rows)}</ul>"
 
 
+def classes(shares: Sequence[ClassRecord]) -> str:
+    """The shares of the classes of a label, then and now, likewise."""
+    axis = _Axis.over([value for item in shares for value in (item.ref, item.cur)], coin=None)
+    rows = [
+        _change(axis, name_html(item.name), item.ref, item.cur, lost=False, text="{:.1%}".format) for item in shares
+    ]
+    return f"<ul class='changes'>{''.join(rows)}</ul>"
+
+
 def segments(named: Sequence[SegmentRecord], rule: Measure) -> str:
     """The measure of the model in each segment, then and now, likewise, with what the segment is."""
     coin = None if rule.lower_is_better else 0.5
@@ -246,10 +255,11 @@ def _about(item: SegmentRecord, rule: Measure) -> str:
 
 def roc(bins: Sequence[ScoreBinRecord], words: str, label: str) -> str:
     """The ROC curves of both months: who is found against who is taken for one, from the highest scores down."""
-    sides = [_found(bins, side) for side in ("ref", "cur")]
+    sides, measured = [_found(bins, side) for side in ("ref", "cur")], f" {words}." if words else ""
     return _square(
         "How it ranks (ROC curve)",
-        f"Up: part of all with {label} that is found; to the right: part of all others that is taken for one. {words}.",
+        f"Up: part of all with {label} that is found; to the right: part of all others that is taken for one."
+        f"{measured}",
         *([(0.0, 0.0), *side] for side in sides),
     )
 
@@ -268,11 +278,11 @@ def _found(bins: Sequence[ScoreBinRecord], side: str) -> list[tuple[float, float
 
 def calibration(bins: Sequence[ScoreBinRecord], words: str, label: str) -> str:
     """What came true of each probability, in both months."""
-    sides = [_came_true(bins, side) for side in ("ref", "cur")]
+    sides, measured = [_came_true(bins, side) for side in ("ref", "cur")], f" {words}." if words else ""
     most = max((max(point) for side in sides for point in side), default=1.0)
     return _square(
         "Whether its probabilities come true",
-        f"To the right: the probability of {label} that the model gave; up: the part that has it. {words}.",
+        f"To the right: the probability of {label} that the model gave; up: the part that has it.{measured}",
         *sides,
         # So that rare labels fill the frame too.
         top=min(1.0, math.ceil(most * 10) / 10) or 0.1,

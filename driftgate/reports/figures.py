@@ -7,6 +7,7 @@ from driftgate.decision import PERFORMANCE_KEY
 from driftgate.performance.result import PerformanceState
 from driftgate.reports.words import (
     amount,
+    class_moves,
     is_rate,
     label_kind,
     label_name,
@@ -19,6 +20,7 @@ from driftgate.reports.words import (
 from driftgate.store.performance_record import EstimateRecord, PerformanceRecord
 from driftgate.store.record import RunRecord
 
+_CLASSES_NAMED = 3
 _PAIRS = "Of two entities, one with {} and one without, so often the model puts the right one first. A coin gives 50."
 
 
@@ -145,18 +147,40 @@ def _features_figure(record: RunRecord) -> Figure:
 def _label_figure(record: RunRecord) -> Figure:
     target, label = record.target, label_name(record)
     title = f"The label, {label}" if record.inputs.label else "The label"
+    reached = any(signal.name == "target_drift" and signal.reached for signal in record.signals)
+    if target.classes and target.abs_diff is not None:
+        now = f"{target.abs_diff * 100:.1f} of 100"
+        return Figure("target_drift", title, now, "", f"{_class_text(record)}{_label_text(record)}", reached)
     if target.abs_diff is None or target.cur is None or target.ref is None:
         now = "pending" if target.pending else "not known"
         return Figure("target_drift", title, now, "", f"{target.reason or 'It was not computable'}.", False)
     rate = is_rate(record)
-    text = f"{label_kind(record).capitalize()} of {label} over all labelled entities of the month."
+    text = f"{label_kind(record).capitalize()} of {label} over all labelled entities of the month.{_label_text(record)}"
+    return Figure("target_drift", title, amount(target.cur, rate), amount(target.ref, rate), text, reached)
+
+
+def _class_text(record: RunRecord) -> str:
+    """How far the shares of the classes moved, and which of them furthest."""
+    moved = class_moves(record, _CLASSES_NAMED)
+    most = f" Most of all moved {moved}." if moved else ""
+    return (
+        f"Entities would have to take another class of {label_name(record)} for its {len(record.target.classes)} "
+        f"classes to have the shares that they had in {month_name(record.inputs.as_of_ref)}.{most}"
+    )
+
+
+def _label_text(record: RunRecord) -> str:
+    """What chance alone gives, and whether the label decides."""
+    target, rate, text = record.target, is_rate(record), ""
     if target.p_value is not None:
-        text += f" Chance alone gives such a difference {once_in(target.p_value)}."
+        text += f" Chance alone gives such a difference {once_in(target.p_value)}"
+        # Records of earlier releases lack it.
+        size = "" if target.chance is None else f"; {amount(target.chance, rate, change=True)} would be chance here"
+        text += f"{size}."
     if target.in_spreads is not None:
         text += f" The difference is {target.in_spreads:.2f} standard deviations of the month it is held against."
     if target.threshold is None:
         text += " It has no threshold in this monitor, so it does not decide."
     else:
         text += f" Retraining is due from a difference of {amount(target.threshold, rate, change=True)} on."
-    reached = any(signal.name == "target_drift" and signal.reached for signal in record.signals)
-    return Figure("target_drift", title, amount(target.cur, rate), amount(target.ref, rate), text, reached)
+    return text

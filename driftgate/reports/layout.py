@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+from driftgate.decision import Verdict
 from driftgate.reports.sentences import Tone, tone
 from driftgate.store.record import RunRecord
 
@@ -46,10 +47,18 @@ def name_html(name: str) -> str:
 
 
 def verdict_badge(record: RunRecord) -> str:
-    """The verdict as it is printed, in the colour of its tone, with what keeps it from being the last word."""
+    """The verdict as it is printed, in the colour of its tone, with what keeps it from being the last word.
+
+    A trigger of the pair that was acted on stays to be seen, before the verdict that followed.
+    """
     more = (["held back"] if record.held_back else []) + (["labels pending"] if record.pending else [])
     badges = [f"<span class='badge {tone(record)}'>{escape(record.verdict)}</span>"]
     badges += [f"<span class='badge wait'>{text}</span>" for text in more]
+    earlier = [item.verdict for item in record.earlier if not item.withdrawn]
+    triggers = [verdict for verdict in earlier if verdict.startswith(Verdict.RETRAINING_TRIGGERED)]
+    if triggers and not record.triggered:
+        red = f"<span class='badge {Tone.ACT}'>{escape(triggers[-1])}</span>"
+        badges = [red, "<span class='soft small'>then</span>", *badges]
     return " ".join(badges)
 
 

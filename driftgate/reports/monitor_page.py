@@ -120,11 +120,16 @@ def _champion(record: RunRecord, before: RunRecord | None) -> str:
 
 
 def _labels(record: RunRecord) -> str:
-    """How many of the labels are there, marked where the month waits for them."""
+    """How many of the labels are there, marked where the month waits for them, or did and they have come."""
     share = record.target.labelled_share_cur
     if share is None:
         return ""
-    return f"<span class='mark wait'>{share:.0%}, waits</span>" if record.pending else f"{share:.0%}"
+    if record.pending:
+        return f"<span class='mark wait'>{share:.0%}, waits</span>"
+    if record.waited is None:
+        return f"{share:.0%}"
+    title = f"the decision of {record.waited.decided_at:%Y-%m-%d} waited for labels; this one has them"
+    return f"<span class='mark' title='{title}'>{share:.0%}, arrived</span>"
 
 
 def _gain(record: RunRecord) -> str:

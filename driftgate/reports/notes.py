@@ -7,15 +7,13 @@ from collections.abc import Iterator
 
 from driftgate.decision import HeldBack
 from driftgate.features.skew import Served, SkewState
-from driftgate.performance.result import NoEstimate, PerformanceState
+from driftgate.performance.result import UNSAID, PerformanceState
 from driftgate.reports.words import label_name, month_name
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import SkewRecord
 
 _PLACES = {Served.ONLINE: "the online store", Served.LOG: "the log of predictions"}
 _FEATURES_NAMED = 3
-# Of these the state of the performance says all.
-_UNSAID = (NoEstimate.OFF, NoEstimate.LABELS_THERE, NoEstimate.NO_MODEL)
 
 
 def start_note(record: RunRecord) -> str:
@@ -83,7 +81,7 @@ def model_note(record: RunRecord) -> str:
 def estimate_note(record: RunRecord) -> str:
     """What labels to come are expected to give, and what such an estimate cannot see; why there is none; or empty."""
     found = record.performance.estimate if record.performance else None
-    if found is None or found.code in _UNSAID:
+    if found is None or found.code in UNSAID:
         return ""
     if found.code is not None:
         return f"There is no estimate before the labels come: {found.reason}."

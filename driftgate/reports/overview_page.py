@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from html import escape
 
 from driftgate.reports import charts
+from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import figures
 from driftgate.reports.layout import link, moment, page, verdict_badge
 from driftgate.reports.sentences import Tone, explanation, headline, next_step, tone
@@ -112,9 +113,16 @@ def _monitor(entries: Sequence[Entry]) -> str:
         f"<section><div class='card'><div><h2>{title} {verdict_badge(record)}</h2>"
         f"<p class='answer'>{escape(headline(record, shown))}</p>"
         + (f"<p class='soft'>{escape(more)}</p>" if more else "")
+        + _so_far(record)
         + f"<p class='small soft' style='margin-top:.6rem'>{month_name(as_of_cur)} against {month_name(as_of_ref)}"
         f"{_others(entries)}</p><ul class='files'>{ways}</ul></div>{_trend(shown)}</div>\n{_all(entries)}</section>"
     )
+
+
+def _so_far(record: RunRecord) -> str:
+    """How the pair came to its answer, where that is not its first."""
+    text = chain_text(record)
+    return f"<p class='soft'>So far: {escape(text)}.</p>" if text else ""
 
 
 def _others(entries: Sequence[Entry]) -> str:
@@ -151,7 +159,8 @@ def _row(entry: Entry) -> str:
     month = link(str(as_of_cur), entry.page) if entry.page else str(as_of_cur)
     return (
         f"<tr><th scope='row' class='nowrap'>{month}</th><td class='nowrap' data-name='against'>{as_of_ref}</td>"
-        f"<td>{verdict_badge(record)}<br><span class='soft small'>{escape('; '.join(record.reasons))}</span></td>"
+        f"<td>{verdict_badge(record)}<br><span class='soft small'>{escape('; '.join(record.reasons))}</span>"
+        f"{_so_far(record)}</td>"
         f"<td><ul class='files' style='margin:0'>{_file_links(entry)}</ul></td></tr>"
     )
 

@@ -13,7 +13,7 @@ from driftgate.decision import HeldBack
 from driftgate.performance.result import Gain, PerformanceState
 from driftgate.reports.figures import features_needed
 from driftgate.reports.notes import estimate_note, model_note, split_note, waiting_note
-from driftgate.reports.words import amount, is_rate, label_kind, label_name, month_name, percent
+from driftgate.reports.words import amount, class_moves, is_rate, label_kind, label_name, month_name, percent
 from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record import RunRecord
 
@@ -346,6 +346,9 @@ def _labelled(record: RunRecord, reason: str) -> str:
 
 def _went(record: RunRecord) -> str:
     target, rate = record.target, is_rate(record)
+    if target.classes and target.abs_diff is not None:
+        size = amount(target.abs_diff, rate, change=True)
+        return f"has changed by {size}, most of all {class_moves(record, 1)}"
     if target.ref is None or target.cur is None:
         return "has changed"
     return f"went from {amount(target.ref, rate)} to {amount(target.cur, rate)}"

@@ -118,7 +118,8 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
         for name, item in sorted(found.measures.items(), key=lambda pair: list(MEASURES).index(pair[0]))
     ]
     changed = ", ".join(f"{item.name} {item.ref:.2f} to {item.cur:.2f}" for item in found.relations[:_RELATIONS_SHOWN])
-    relations = [f"what single features say about the label (AUC) changed most in: {changed}"] if changed else []
+    about = f"what single features say about the label ({found.rule.short}) changed most in"
+    relations = [f"{about}: {changed}"] if changed else []
     head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} users it has not seen:"
     gain = [f"gain in {found.rule.unit} of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
     causes = [f"of the drop, {causes_text(found.causes.causes)}"] if found.causes and found.causes.code is None else []
@@ -167,7 +168,7 @@ def _segment_lines(found: PerformanceRecord) -> list[str]:
 
 
 def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:
-    rows = [("feature", "drifts by", "score", "threshold", "by chance", "method", "missing then", "now")]
+    rows = [("feature", "drifts by", "score", "threshold", "by chance", "method", "missing then", "now", "by chance")]
     rows += [
         (
             item.name,
@@ -178,6 +179,7 @@ def _column_lines(columns: Sequence[ColumnRecord]) -> list[str]:
             item.method or str(item.state),
             _number(item.missing_share_ref),
             _number(item.missing_share_cur),
+            _number(item.missing_chance),
         )
         for item in columns
     ]

@@ -6,7 +6,7 @@ from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
 from driftgate.performance.findings import Causes
-from driftgate.performance.result import Estimate, Gain, Performance, PerformanceState
+from driftgate.performance.result import UNSAID, Estimate, Gain, Performance, PerformanceState
 from driftgate.reports.notes import skew_note
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
@@ -14,12 +14,23 @@ from driftgate.store.record import RunRecord
 
 _RELATIONS_SHOWN = 8
 _COSTS_SHOWN = 3
+_CLASSES_SHOWN = 3
 
 
 def target_line(target: TargetDrift) -> str:
     """`[Target drift] ...`, with the reason behind it where the difference is not computable."""
-    why = f" ({' '.join(target.reason.split())})" if target.reason else ""
+    why = f" ({' '.join((target.reason or _moved_classes(target)).split())})"
+    why = "" if why == " ()" else why
     return f"[Target drift] ref_rate={target.ref:.4f} cur_rate={target.cur:.4f} abs_diff={target.abs_diff:.4f}{why}"
+
+
+def _moved_classes(target: TargetDrift) -> str:
+    """The classes of the label whose shares moved furthest; empty where it has none."""
+    if not target.classes:
+        return ""
+    named = target.classes[:_CLASSES_SHOWN]
+    moved = ", ".join(f"{item.name} {item.ref:.4f} to {item.cur:.4f}" for item in named)
+    return f"{len(target.classes)} classes: {moved}{', ...' if len(target.classes) > len(named) else ''}"
 
 
 def performance_line(found: Performance) -> str:
@@ -51,6 +62,11 @@ def estimate_text(found: Estimate) -> str:
         f"estimated before the labels: AUC {found.text}, {found.ref:.2f} in its own validation; an estimate that "
         "cannot see a change of what the features mean, and that decides nothing"
     )
+
+
+def no_estimate_text(found: Estimate) -> str:
+    """Why there is no estimate; empty where nobody expects one."""
+    return "" if found.computed or found.code in UNSAID else f"no estimate before the labels come: {found.reason}"
 
 
 def causes_text(found: Causes) -> str:
@@ -113,14 +129,12 @@ def verdict_markdown(run: Run) -> str:
         if drift.sampled
         else ""
     )
-    why = f" ({target.reason})" if target.reason else ""
     return (
         f"# {_cell(headline(record))}\n\n{_cell(explanation(record))}\n\n**Next:** {_cell(step.text)}{command}\n\n"
         f"`{run.decision.label}` **{run.monitor.name}**, {drift.as_of_ref} against {drift.as_of_cur}: "
         + "; ".join(f"`{reason}`" for reason in run.decision.reasons)
         + f"\n\n- {len(drift.drifted)} of {len(drift.columns)} declared features drift"
-        + f"\n- label: {_plain(target.ref)} then, {_plain(target.cur)} now, "
-        + f"a difference of {_plain(target.abs_diff)}{_in_spreads(target)}{why}"
+        + f"\n- {_cell(label_text(target))}"
         + _performance_item(run.performance)
         + _gain_item(run.performance)
         + _prediction_item(drift.prediction)
@@ -132,6 +146,17 @@ def verdict_markdown(run: Run) -> str:
         + ("\n".join(_markdown_table(moved)) if moved else "No feature drifts.")
         + _relations(run.performance)
     )
+
+
+def label_text(target: TargetDrift) -> str:
+    """How far the label moved, what chance alone would give, and why there is no figure where there is none."""
+    size = f"a difference of {_plain(target.abs_diff)}"
+    by_chance = "" if math.isnan(target.chance) else f", {_plain(target.chance)} would be chance"
+    if target.classes:
+        return f"label: {_moved_classes(target)}, {size}{by_chance}"
+    why = f" ({target.reason})" if target.reason else ""
+    levels = f"{_plain(target.ref)} then, {_plain(target.cur)} now"
+    return f"label: {levels}, {size}{by_chance}{_in_spreads(target)}{why}"
 
 
 def _in_spreads(target: TargetDrift) -> str:
@@ -176,9 +201,9 @@ def _prediction_item(found: ColumnResult | None) -> str:
     if found is None:
         return ""
     moved = "moved" if found.drifted else "did not move"
-    return (
-        f"\n- the champion's scores {moved}: {found.method} {_plain(found.score)}, threshold {_plain(found.threshold)}"
-    )
+    chance = "" if math.isnan(found.chance) else f", {_plain(found.chance)} would be chance"
+    what = f"{found.method} {_plain(found.score)}, threshold {_plain(found.threshold)}{chance}"
+    return f"\n- the champion's scores {moved}: {what}"
 
 
 def _relations(found: Performance) -> str:
@@ -187,7 +212,7 @@ def _relations(found: Performance) -> str:
     lines = [
         "",
         "",
-        "What each feature alone says about the label (AUC; 0.5 is nothing), most changed first:",
+        f"What each feature alone says about the label ({found.rule.short}; 0.5 is nothing), most changed first:",
         "",
         "| feature | then | now | lost |",
         "|---|---|---|---|",
@@ -210,6 +235,7 @@ def column_rows(columns: Sequence[ColumnResult]) -> list[dict[str, object]]:
             "by chance": _plain(item.chance),
             "missing then": _plain(item.missing_ref),
             "missing now": _plain(item.missing_cur),
+            "change by chance": _plain(item.missing_chance),
             "detail": item.detail,
         }
         for item in columns

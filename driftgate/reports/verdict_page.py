@@ -9,6 +9,7 @@ from html import escape
 from driftgate.features.skew import SkewState
 from driftgate.measures import MEASURES
 from driftgate.reports import charts
+from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import Figure, figures
 from driftgate.reports.layout import link, moment, name_html, page, verdict_badge
 from driftgate.reports.notes import skew_note, start_note
@@ -19,6 +20,7 @@ from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
 _RELATIONS_SHOWN = 8
+_CLASSES_SHOWN = 8
 _SKEW_TONES = {
     # No fault: a monitor may serve nothing.
     SkewState.NOT_CHECKED: Tone.KNOWN,
@@ -49,6 +51,7 @@ def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview
         _causes(record),
         _segments(record),
         _relations(record),
+        _classes(record),
         _scores_hold(record),
         _ledger(record),
         _measures(record),
@@ -154,13 +157,33 @@ def _relations(record: RunRecord) -> str:
     as_of_ref, as_of_cur = map(month_name, record.pair)
     more = len(found) - _RELATIONS_SHOWN
     rest = f"<span>{more} more in the record</span>" if more > 0 else ""
+    name = escape(label_name(record))
+    what = (
+        f"tells the classes of {name} from each other (macro AUC)" if record.target.classes else f"ranks {name} (AUC)"
+    )
     return (
         "<section><h2>What changed for the model</h2>"
-        f"<p class='soft'>How well each feature alone ranks {escape(label_name(record))} (AUC). What loses has become "
+        f"<p class='soft'>How well each feature alone {what}. What loses has become "
         f"useless to a model trained before; below 0.50 it points the other way.</p>"
         f"{charts.changes(found[:_RELATIONS_SHOWN])}"
         f"<p class='legend'><span>○ {as_of_ref}</span><span>● {as_of_cur}</span><span>┆ 0.50, no relation</span>{rest}"
         "</p></section>"
+    )
+
+
+def _classes(record: RunRecord) -> str:
+    """The shares of the classes of the label; nothing for any other label."""
+    found = record.target.classes
+    if not found:
+        return ""
+    as_of_ref, as_of_cur = map(month_name, record.pair)
+    more = len(found) - _CLASSES_SHOWN
+    rest = f"<span>{more} more in the record</span>" if more > 0 else ""
+    return (
+        f"<section><h2>The classes of {escape(label_name(record))}</h2><p class='soft'>The share of each among the "
+        "labelled entities of the month, the one that moved furthest first.</p>"
+        f"{charts.classes(found[:_CLASSES_SHOWN])}"
+        f"<p class='legend'><span>○ {as_of_ref}</span><span>● {as_of_cur}</span>{rest}</p></section>"
     )
 
 
@@ -254,16 +277,20 @@ def _missing(item: ColumnRecord) -> str:
         return ""
     if not item.missing_share_ref and not item.missing_share_cur:
         return "none"
-    return f"{item.missing_share_ref:.1%} → {item.missing_share_cur:.1%}"
+    chance = (
+        "" if item.missing_chance is None else f"<span class='soft small'>{item.missing_chance:.1%} by chance</span>"
+    )
+    return f"{item.missing_share_ref:.1%} → {item.missing_share_cur:.1%}{chance}"
 
 
 def _scores(item: ColumnRecord | None) -> str:
     if item is None or item.score is None or item.threshold is None:
         return ""
     moved = "have moved" if item.drifted else "have not moved"
+    chance = "" if item.chance is None else f", {item.chance:.4f} would be chance"
     return (
         f"<p class='small soft'>The champion's own scores {moved} ({escape(item.method)} {item.score:.4f}, threshold "
-        f"{item.threshold:.4f}); they are compared like a feature and not counted as one.</p>"
+        f"{item.threshold:.4f}{chance}); they are compared like a feature and not counted as one.</p>"
     )
 
 
@@ -300,6 +327,8 @@ def _fact_items(record: RunRecord) -> Iterator[tuple[str, str]]:
     inputs = record.inputs
     yield "Verdict", f"{escape(record.verdict)}: {escape('; '.join(record.reasons))}"
     yield "Decided", moment(record.decided_at)
+    if so_far := chain_text(record):
+        yield "So far", escape(so_far)
     yield "Entities", f"{inputs.rows_ref:,} then, {inputs.rows_cur:,} now, of {escape(inputs.entity_table)}"
     if inputs.sample_seed is not None:
         counted = f"{inputs.compared_rows_ref:,} entities then and {inputs.compared_rows_cur:,} now are compared"

@@ -48,12 +48,22 @@ def once_in(p_value: float) -> str:
 
 
 def label_kind(record: RunRecord) -> str:
-    """What the label's figure is: a rate or a mean."""
+    """What the label's figure is: a rate, a mean, or the shares of its classes."""
+    if record.target.classes:
+        return "mix of classes"
     return "rate" if is_rate(record) else "mean"
 
 
+def class_moves(record: RunRecord, most: int) -> str:
+    """The classes whose shares moved furthest, in words, such as `late from 20.0% to 36.0%`."""
+    moved = [item for item in record.target.classes if item.ref != item.cur][:most]
+    return ", ".join(f"{item.name} from {amount(item.ref, True)} to {amount(item.cur, True)}" for item in moved)
+
+
 def is_rate(record: RunRecord) -> bool:
-    """Whether the label is shown in percent: both figures are shares."""
+    """Whether the label is shown in percent: both figures are shares, or it has classes."""
+    if record.target.classes:
+        return True
     values = (record.target.ref, record.target.cur)
     return all(value is not None and 0.0 <= value <= 1.0 for value in values)
 

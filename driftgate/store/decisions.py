@@ -106,6 +106,7 @@ def earlier_decisions(engine: Engine, run: Run) -> tuple[PastDecision, ...]:
             row["champion_version"],
             tuple(row["reason_codes"]),
             row["withdrawn_at"] is not None,
+            row["record"].get("pending"),
         )
         for row in found
     )

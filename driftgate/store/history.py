@@ -11,7 +11,7 @@ from sqlalchemy import Engine, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from driftgate.database import database_errors, update_tables
-from driftgate.decision import Earlier, HeldBack
+from driftgate.decision import NO_NEWS, Earlier, HeldBack
 from driftgate.drift.past import Moves, PastPair, moves
 from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.errors import DataError, UnknownMonthError, bounded
@@ -112,11 +112,8 @@ def _column(row: Mapping[str, Any]) -> ColumnResult:
 def _past_pair(record: RunRecord, moved: Moves) -> PastPair:
     target = record.target
     reached = any(signal.name == "target_drift" and signal.reached for signal in record.signals)
-    far, ref, cur = (
-        math.nan if figure is None else figure
-        for figure in (target.abs_diff if reached else None, target.ref, target.cur)
-    )
-    return PastPair(*record.pair, moved, far, ref, cur)
+    far = target.abs_diff if reached and target.abs_diff is not None else math.nan
+    return PastPair(*record.pair, moved, far, target.target.level_ref, target.target.level_cur)
 
 
 def _earlier(record: RunRecord) -> Earlier:
@@ -124,9 +121,8 @@ def _earlier(record: RunRecord) -> Earlier:
     # A rerun after the retraining is held back by the champion that came of it: the trigger was there all the same.
     knows = record.held_back_code is HeldBack.CHAMPION_KNOWS
     learnt = knows and record.champion_trained_on == month
-    # What was no news confirms nothing.
-    news = record.held_back_code not in (HeldBack.SEASONAL, HeldBack.USUAL)
-    return Earlier(month, record.has_signal and news, record.triggered or learnt)
+    news = record.has_signal and record.held_back_code not in NO_NEWS
+    return Earlier(month, news, record.triggered or learnt)
 
 
 def _records(engine: Engine, query: Any) -> list[RunRecord]:

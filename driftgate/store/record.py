@@ -108,6 +108,7 @@ class EarlierRecord(Part):
     champion: str | None
     reason_codes: tuple[str, ...]
     withdrawn: bool
+    pending: bool | None = None
 
     @classmethod
     def of(cls, past: PastDecision) -> Self:
@@ -248,6 +249,12 @@ class RunRecord(Part):
     def model_dropped(self) -> bool:
         """Whether the model is worse than in its validation by more than its threshold, and surely so."""
         return any(signal.key == PERFORMANCE_KEY and signal.reached for signal in self.signals)
+
+    @property
+    def waited(self) -> EarlierRecord | None:
+        """The last decision of the pair that waited for labels which have come since; None where none did."""
+        waits = [item for item in self.earlier if item.pending]
+        return waits[-1] if waits and not self.pending else None
 
     @property
     def decision(self) -> Decision:

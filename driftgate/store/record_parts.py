@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from driftgate.decision import Signal
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
+from driftgate.drift.result import ClassShare, ColumnResult, ColumnState, DriftResult, TargetDrift, finite
 from driftgate.features.skew import Served, SkewCheck, SkewState
 from driftgate.monitors import Monitor
 from driftgate.performance.interval import Interval
@@ -57,6 +57,14 @@ class SignalRecord(Part):
         return Signal(self.name, self.key, value, self.threshold, self.reached, self.text, self.certain)
 
 
+class ClassRecord(Part):
+    """The share of one class of the label in both months, as in `driftgate.drift.result.ClassShare`."""
+
+    name: str
+    ref: Share
+    cur: Share
+
+
 class TargetRecord(Part):
     """The drift of the label; None where it is not computable, and `reason` says why."""
 
@@ -71,6 +79,15 @@ class TargetRecord(Part):
     p_value: Figure = None
     spread_ref: Figure = None
     in_spreads: Figure = None
+    chance: Figure = None
+    classes: tuple[ClassRecord, ...] = ()
+
+    @property
+    def target(self) -> TargetDrift:
+        """The part of what was found that says how far the label moved."""
+        ref, cur = (math.nan if item is None else item for item in (self.ref, self.cur))
+        classes = tuple(ClassShare(item.name, item.ref, item.cur) for item in self.classes)
+        return TargetDrift(ref, cur, math.nan, math.nan, classes=classes)
 
     @classmethod
     def of(cls, target: TargetDrift, monitor: Monitor) -> Self:
@@ -80,6 +97,7 @@ class TargetRecord(Part):
             threshold=monitor.target_threshold,
             labelled_share_ref=target.labelled_ref,
             labelled_share_cur=target.labelled_cur,
+            classes=tuple(map(ClassRecord.copied, target.classes)),
         )
 
 
@@ -118,6 +136,8 @@ class ColumnRecord(Part):
     corrected_score: Figure = None
     p_value: Figure = None
     chance: Figure = None
+    missing_p_value: Figure = None
+    missing_chance: Figure = None
 
     @classmethod
     def of(cls, item: ColumnResult) -> Self:

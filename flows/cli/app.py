@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 import driftgate
-from driftgate.errors import UsageError
+from driftgate.errors import ConfigurationError, UsageError
 from driftgate.pairs import parse_as_of
 from driftgate.process import import_beside, run_program
 from flows.cli import backtest as backtest_commands
@@ -82,9 +82,10 @@ def monitor(
     runtime = Runtime.from_environment()
     start_workers(runtime)
     # The plan waits for the feature process.
-    import_beside("flows.monitor")
+    imported = import_beside("flows.monitor")
     plan = resolve_plan(runtime, request)
     prepare(runtime, plan)
+    imported()
     from flows.monitor import monitor_planned
 
     if plan.monitor.performance != "off":
@@ -252,7 +253,21 @@ def feast(context: typer.Context) -> None:
 def main(arguments: Sequence[str]) -> NoReturn:
     """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
     logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
-    run_program(lambda: app(args=list(arguments), prog_name="driftgate"))
+    run_program(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> None:
+    try:
+        app(args=list(arguments), prog_name="driftgate")
+    except ValueError as error:
+        # As pydantic raises it; ours are errors of ours by now, and Prefect reads its own when it is imported.
+        if not str(getattr(error, "title", "")).endswith("Settings"):
+            raise
+        text = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"Prefect does not take its settings: {text[:400]}",
+            remedy="correct the variable that begins with PREFECT_ and has this value, or unset it",
+        ) from error
 
 
 def _print_loads(reports: "Sequence[IngestReport]") -> None:

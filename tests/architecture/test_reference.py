@@ -41,7 +41,7 @@ from services.api.routes import keyed_routes, open_routes
 from services.api.settings import MAX_BATCH, ApiSettings
 from tests.architecture.markdown import ROOT, code_blocks, section, table, text_of
 from tests.reports.backtests import DAYS, replayed
-from tests.reports.runs import COSTS, PERMUTED, SCORE_BINS, SEGMENTS, checked, column, finished, measured
+from tests.reports.runs import CLASS_TARGET, COSTS, PERMUTED, SCORE_BINS, SEGMENTS, checked, column, finished, measured
 from tests.reports.trainings import BATCH, SUMMARY, TRAINED
 
 CHURN = schemas.EntitySchemas.of("user_id")
@@ -223,7 +223,7 @@ def test_every_field_of_the_record_is_there() -> None:
     season = History(explained=(Explained("drift_share", Known.SEASONAL, "as a year before"),))
     moved = (column("f00", 0.5), column("f01"))
     run = replace(
-        finished(*moved, performance=performance, prediction=column("prediction"), history=season),
+        finished(*moved, performance=performance, prediction=column("prediction"), history=season, target=CLASS_TARGET),
         earlier=earlier,
         skew=checked(PERMUTED),
     )

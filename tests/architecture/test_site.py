@@ -1,6 +1,8 @@
 """The documentation as a site: built strictly, which checks every link and anchor, and complete without a network."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +77,16 @@ def test_the_library_is_what_the_docstrings_say(site: Path) -> None:
     assert len(kinds) > 10
     for kind in kinds:
         assert f'id="driftgate.errors.{kind.__name__}"' in text, kind
+
+
+def test_flowcharts_are_pictures(site: Path) -> None:
+    text = (site / "architecture.html").read_text(encoding="utf-8")
+    if shutil.which("dot") is None:
+        if os.environ.get("DRIFTGATE_TEST_SERVICES") == "required":
+            pytest.fail("dot is not installed; Debian: graphviz")
+        pytest.skip("dot is not installed; Debian: graphviz. The site shows the text of the flowcharts then")
+    assert text.count("<svg xmlns") >= 3 and "flowchart" not in text
+    assert ">prediction service<" in text and ">errors<" in text
 
 
 def test_links_out_of_the_documents_lead_to_the_page_that_stands_for_the_file(site: Path) -> None:

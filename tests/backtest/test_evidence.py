@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.policies import MONITOR as YEAR_MONITOR
+from benchmarks.policies import THEN, month_of
 from driftgate.backtest.evidence import Evidence
 from driftgate.backtest.kept import Kept
-from driftgate.decision import History
+from driftgate.backtest.policies import Monitored
+from driftgate.decision import HeldBack, History
 from driftgate.drift.comparison import Side
 from driftgate.errors import DataError
 from driftgate.features.files import read_file, write_file
@@ -38,6 +41,17 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> tuple[Side, ...]:
 @pytest.fixture
 def evidence(sides: tuple[Side, ...], tmp_path: Path) -> Evidence:
     return Evidence(MONITOR, policy_of(MONITOR), sides, tmp_path, Kept(tmp_path / "kept"))
+
+
+def seasonal(folder: Path, months: list[int], **overrides: object) -> Evidence:
+    """Months of which every twelfth, from December on, and every second of a first half-year looks otherwise."""
+
+    def year(month: int) -> tuple[np.ndarray, float]:
+        return THEN, 0.8 * (month % 2 if month < 8 else month == 11)
+
+    rules = YEAR_MONITOR.model_copy(update={"require_gain": False, **overrides})
+    sides = tuple(month_of(year, month, USERS, 0, folder) for month in months)
+    return Evidence(rules, policy_of(rules), sides, folder, Kept(folder / "kept"))
 
 
 def fits_of(monkeypatch: pytest.MonkeyPatch) -> list[date]:
@@ -72,6 +86,27 @@ def test_a_monitor_that_measures_no_performance_has_no_such_signal(evidence: Evi
     off = monitor(min_rows=50, performance="off", on_incomparable="count_as_drift")
     found = replace(evidence, monitor=off, policy=policy_of(off)).decide(0, 2, None)
     assert [signal.name for signal in found.signals] == ["drift_share"]
+
+
+def test_a_season_triggers_once_and_is_then_known_by_the_month_of_a_year_before(tmp_path: Path) -> None:
+    evidence = seasonal(tmp_path, [0, 11, 12])
+    december, january = (evidence.decide(0, month, History()) for month in (1, 2))
+    assert december.triggered and december.explained == ()
+    assert january.held_back_code is HeldBack.SEASONAL and january.signalled
+    assert evidence.decide(0, 2, None).explained == (), "a policy that asks for signals alone heeds no past"
+    rules = evidence.monitor.model_copy(update={"own_past": False})
+    assert replace(evidence, monitor=rules).decide(0, 2, History()).triggered
+
+
+def test_what_often_moves_is_usual_from_six_replayed_pairs_on(tmp_path: Path) -> None:
+    evidence = seasonal(tmp_path, list(range(9)), confirmations=2, confirmation_window=2)
+    days = [side.size.as_of for side in evidence.sides]
+    policy = Monitored(evidence.decide, days)
+    found = [policy(0, month) for month in range(1, 9)]
+    assert found[:6] == [False, *[True] * 5], "one signal is not yet two, and five pairs are no past"
+    # A month that returns moves less than those that went away, in parts of the spread that it had.
+    assert evidence.decide(0, 8, History()).held_back_code is HeldBack.USUAL and not found[7]
+    assert not policy.earlier[0].signalled, "what is no news confirms nothing"
 
 
 def test_what_was_cut_short_goes_on_where_it_was(

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftgate.drift.comparison import checked_against, compare, target_drift
+from driftgate.drift.comparison import checked_against, compare
 from driftgate.drift.ledger import build_ledger
 from driftgate.drift.report import draw
 from driftgate.drift.result import ColumnResult, ColumnState
+from driftgate.drift.target import target_drift
 from driftgate.errors import MissingSignalError
 from driftgate.features.entities import MonthSize
 from driftgate.profiles.build import make_grid
@@ -186,7 +187,7 @@ def test_a_label_of_some_of_the_entities_is_reported(tmp_path: Path, numeric: bo
     )
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, pair_of_labels)
     assert '"churned"' in comparison.json
-    target = target_drift(*pair_of_labels)
+    target = target_drift(*pair_of_labels, 0.005)
     assert (target.labelled_ref, target.labelled_cur) == (0.6, 0.6)
     assert target.abs_diff == pytest.approx(1000 if numeric else 70 / 120)
 
@@ -194,7 +195,7 @@ def test_a_label_of_some_of_the_entities_is_reported(tmp_path: Path, numeric: bo
 def test_a_numeric_label_is_compared_by_its_mean(tmp_path: Path) -> None:
     pair_of_labels = labels(tmp_path, JANUARY, [9.5] * ROWS), labels(tmp_path, FEBRUARY, [8.0] * ROWS)
     compared(tmp_path, SAME, SAME, NUMERIC, pair_of_labels)
-    target = target_drift(*pair_of_labels)
+    target = target_drift(*pair_of_labels, 0.005)
     assert (target.ref, target.cur, target.abs_diff, target.computable) == (9.5, 8.0, 1.5, True)
 
 
@@ -208,7 +209,7 @@ def test_without_labels_of_both_periods_the_target_drift_is_nan_with_the_reasons
     )
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, chosen)
     assert '"churned"' not in comparison.json
-    target = target_drift(*chosen)
+    target = target_drift(*chosen, 0.005)
     assert math.isnan(target.abs_diff)
     assert not target.computable
     named = {"reference": [JANUARY], "current": [FEBRUARY], "both": [JANUARY, FEBRUARY]}[absent]
@@ -219,7 +220,7 @@ def test_a_lone_label_is_not_drawn(tmp_path: Path) -> None:
     pair_of_labels = labels(tmp_path, JANUARY, [True], entities=ROWS), labels(tmp_path, FEBRUARY, booleans(50))
     comparison = compared(tmp_path, SAME, SAME, NUMERIC, pair_of_labels)
     assert '"churned"' not in comparison.json
-    assert target_drift(*pair_of_labels).computable
+    assert target_drift(*pair_of_labels, 0.005).computable
 
 
 def test_labels_change_nothing_about_the_features(tmp_path: Path) -> None:
@@ -259,3 +260,15 @@ def test_one_value_of_any_size_changes_no_other_column(tmp_path: Path, value: fl
     assert found["f"].state is ColumnState.COMPARED and math.isfinite(found["f"].score)
     assert found["f"].detail.startswith("Evidently's report shows values") == (1e100 < abs(value) < math.inf)
     assert "Infinity" not in comparison.json and "NaN" not in comparison.json
+
+
+def test_a_change_of_missing_values_says_what_chance_alone_would_give(tmp_path: Path) -> None:
+    """200 rows a month; 30 of them are missing then, and 36 or 90 now."""
+    for lost, drifted in ((36, False), (90, True)):
+        ref, cur = ({"f": [None] * count + NUMBERS[count:]} for count in (30, lost))
+        found = only(compared(tmp_path, ref, cur, NUMERIC, missing_threshold=0.02))
+        assert ("missing share" in found.drifted_by) == drifted == (found.missing_p_value < 0.005)
+        share = (30 + lost) / 400
+        assert found.missing_chance == pytest.approx(1.96 * math.sqrt(share * (1 - share) / 100))
+    whole = only(compared(tmp_path, SAME, SAME, NUMERIC))
+    assert math.isnan(whole.missing_p_value) and math.isnan(whole.missing_chance) and not whole.drifted

@@ -18,8 +18,8 @@ from driftgate.drift.past import (
     same_step,
     years_before,
 )
-from driftgate.drift.result import ColumnResult, DriftResult, TargetDrift
-from tests.reports.runs import column, lost
+from driftgate.drift.result import ColumnResult, DriftResult, Level, TargetDrift
+from tests.reports.runs import CLASS_TARGET, column, lost
 
 MONTHS = [date(2024, 12, 31) - timedelta(days=30 * back) for back in range(13)]
 JUNE, JULY = date(2024, 6, 30), date(2024, 7, 31)
@@ -140,3 +140,20 @@ def test_the_months_of_a_year_before() -> None:
 @pytest.mark.parametrize(("days", "same"), [(28, True), (31, True), (59, False), (7, False), (27, False)])
 def test_a_month_is_a_step_whatever_its_length(days: int, same: bool) -> None:
     assert same_step(drift(column("f")), PastPair(JUNE - timedelta(days=days), JUNE)) == same
+
+
+@pytest.mark.parametrize(
+    ("then", "seasonal"),
+    [
+        ({"late": 0.35, "early": 0.1, "on time": 0.55}, True),
+        ({"late": 0.2, "early": 0.2, "on time": 0.6}, False),
+        # Of another kind, or a class that was not there.
+        (0.36, False),
+        ({"lost": 1.0}, False),
+    ],
+)
+def test_the_classes_of_a_label_are_held_against_those_of_a_year_before(then: Level, seasonal: bool) -> None:
+    before = PastPair(date(2023, 6, 30), date(2023, 7, 31), label_ref=CLASS_TARGET.level_ref, label_cur=then)
+    thresholds = (0.3, 0.1)
+    found = explained_by_past(drift(column("f", 0.01)), CLASS_TARGET, thresholds, [before], YEAR_AGO)
+    assert [item.known for item in found if item.signal == "target_drift"] == [Known.SEASONAL] * seasonal

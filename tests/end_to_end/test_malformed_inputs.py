@@ -270,7 +270,11 @@ COMPARISONS = [
         (({"fee": [1]}, TABLE, {}), "reference is of type dict"),
         ((TABLE, None, {}), "current is of type NoneType"),
         ((TABLE, TABLE.drop(columns="id"), {"key": "id"}), "key is 'id'", "both tables"),
-        ((TABLE, TABLE, {"label": "when"}), "label is 'when', which is not a column of both tables"),
+        (
+            (TABLE, TABLE, {"label": "when"}),
+            "label is 'when', which is not a column of the reference",
+            "one of id, fee",
+        ),
         (
             (TABLE, TABLE.assign(id=7), {"key": "id", "label": "churned"}),
             "does not tell the rows of current from each other",

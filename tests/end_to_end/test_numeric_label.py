@@ -254,8 +254,22 @@ def test_classes_by_macro_auc_and_log_loss(classes: Story, place: Workplace) -> 
     assert turned.performance.drop_interval[0] > 0.2
     assert turned.performance.gain.surely_positive and turned.performance.gain.low > 0.2
     assert "[Performance] champion=v1 ref_macro_auc=0." in "\n".join(result_lines(turned))
-    assert turned.target.reason == "the label has classes, and neither a rate nor a mean"
-    assert "macro AUC" in turned.paths.page.read_text()
+    target = turned.target
+    assert target.computable and target.reason == "" and target.abs_diff < max(0.1, 2 * target.chance)
+    assert {item.name for item in target.classes} == {"early", "late", "on time"}
+    assert sum(item.cur for item in target.classes) == pytest.approx(1.0)
+    assert (
+        "ref_rate=nan cur_rate=nan abs_diff=0." in result_lines(turned)[0] and "(3 classes: " in result_lines(turned)[0]
+    )
+    relations = {item.name: item for item in turned.performance.relations}
+    assert relations["rain"].lost > 0.2 > 0.1 > relations["wind"].lost, "the rain says the opposite of what it said"
+    page = turned.paths.page.read_text()
+    assert "macro AUC" in page and "The classes of how" in page and "tells the classes of how from each other" in page
+    kept = past_record(place.engine, "class", APR, None)
+    assert kept.target.target.level_cur == target.level_cur and kept.target.abs_diff == target.abs_diff
+    assert [item.name for item in kept.performance.relations] == [
+        item.name for item in classes.after.performance.relations
+    ]
     assert classes.comparison.promote
     prediction = classes.calm.drift.prediction
     assert prediction is not None and prediction.dtype == "STRING"

@@ -9,10 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from driftgate.database import ConnectionParameters, prepare_database
+from driftgate.decision import HeldBack
 from driftgate.features.applying import ensure_applied
+from driftgate.reports.chain import chain_text
 from driftgate.reports.text import decision_line, target_line
 from driftgate.run import Run
 from driftgate.snapshots import ingest_month
+from driftgate.store.history import past_record
 from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import SEEDS, new_database
 from tests.parquet_repo import parquet_repository
@@ -126,6 +129,12 @@ def test_both_orders_give_the_same_result(runs: tuple[Run, Run]) -> None:
     assert runs[0].decision.reasons == runs[1].decision.reasons
 
 
+def test_the_drop_is_of_what_the_features_mean_and_a_new_model_would_win_it_back(runs: tuple[Run, Run]) -> None:
+    found = runs[0].performance
+    assert found.gain.surely_positive and found.gain.value > 0.05
+    assert found.causes.split and found.causes.meaning.low > 0.2 > 0.1 > abs(found.causes.entities.value)
+
+
 @pytest.mark.parametrize("kind", ["duckdb", "file"])
 def test_the_same_from_parquet_files_by_another_feature_store_yaml(
     runs: tuple[Run, Run], place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -143,3 +152,19 @@ def test_the_same_from_parquet_files_by_another_feature_store_yaml(
     assert run.decision.reasons == runs[1].decision.reasons
     scores = [{item.name: round(item.score, 9) for item in found.drift.columns} for found in (run, runs[1])]
     assert scores[0] == scores[1]
+
+
+@pytest.mark.slow
+def test_after_the_retraining_the_real_months_do_not_trigger_again(runs: tuple[Run, Run], place: Workplace) -> None:
+    from flows.monitor import monitor_month
+    from flows.retrain_flow import train_and_compare
+    from flows.train_flow import train_month
+
+    train_month(JAN)
+    before = monitor_month(JAN, FEB)
+    assert before.decision.triggered and before.performance.version == "1" and before.performance.gain.surely_positive
+    assert train_and_compare(FEB).promote
+    after = monitor_month(JAN, FEB)
+    assert not after.decision.triggered and after.decision.held_back_code is HeldBack.CHAMPION_KNOWS
+    record = past_record(place.engine, "churn", FEB, JAN)
+    assert chain_text(record).endswith("triggered under v1, v2 promoted, fine since")

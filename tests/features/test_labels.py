@@ -112,9 +112,18 @@ def test_text_is_a_label_of_classes(engine: Engine, tmp_path: Path) -> None:
     answer, values = labels_of(engine, JAN, tmp_path, "word")
     assert values == ["late", "late", "on time"] and math.isnan(answer.mean)
     assert (answer.kind, answer.classes, answer.constant, answer.reason) == (LabelKind.CATEGORICAL, 2, "", "")
+    assert answer.class_counts == (("late", 2), ("on time", 1)) and answer.too_many_classes == ""
     sql(engine, "UPDATE labels SET word = 'late'")
     answer, _ = labels_of(engine, JAN, tmp_path, "word")
-    assert (answer.classes, answer.constant) == (1, "late")
+    assert (answer.classes, answer.constant, answer.class_counts) == (1, "late", (("late", 3),))
+
+
+def test_more_than_fifty_classes_are_said_and_not_counted(engine: Engine, tmp_path: Path) -> None:
+    sql(engine, "INSERT INTO things SELECT 'u' || n, date '2024-01-31' FROM generate_series(5, 51) n")
+    sql(engine, "INSERT INTO labels (id, period, word) SELECT id, at, id FROM things WHERE at = '2024-01-31'")
+    answer, _ = labels_of(engine, JAN, tmp_path, "word")
+    assert (answer.classes, answer.class_counts) == (51, ())
+    assert answer.too_many_classes == "the label of 2024-01-31 has 51 classes, and up to 50 are measured"
 
 
 def test_a_label_of_another_type_is_refused(engine: Engine, tmp_path: Path) -> None:

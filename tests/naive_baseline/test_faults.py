@@ -19,10 +19,11 @@ from sqlalchemy import Engine, select, text
 from driftgate.database import ConnectionParameters, connect
 from driftgate.decision import Policy, Verdict, decide
 from driftgate.drift import evidently_adapter
-from driftgate.drift.comparison import compare, target_drift
+from driftgate.drift.comparison import compare
 from driftgate.drift.evidently_adapter import ColumnTest, read_scores
 from driftgate.drift.ledger import require_comparable
 from driftgate.drift.result import ColumnState, DriftResult, TargetDrift
+from driftgate.drift.target import target_drift
 from driftgate.errors import IncomparableColumnsError, MissingSignalError
 from driftgate.features.entities import measure_month
 from driftgate.features.labels import read_labels
@@ -211,7 +212,7 @@ def test_labels_keyed_by_user_alone_never_drift(
     with offline_on(months.engine) as offline:
         sizes = [measure_month(offline, CHURN, day) for day in (first, third)]
         labels = [read_labels(offline, CHURN, size, tmp_path / f"{size.as_of}.arrow") for size in sizes]
-    target = target_drift(*labels)
+    target = target_drift(*labels, 0.005)
     assert (target.ref, target.cur) == (frames[0]["churn_label"].mean(), frames[2]["churn_label"].mean())
     assert target.abs_diff == pytest.approx(0.135)
 
@@ -222,7 +223,7 @@ def test_labels_without_a_period_are_not_computable_and_not_zero(months: Loaded,
     with offline_on(months.engine) as offline:
         sizes = [measure_month(offline, unversioned, day) for day in (months.days[0], months.days[2])]
         labels = [read_labels(offline, unversioned, size, tmp_path / "labels.arrow") for size in sizes]
-    target = target_drift(*labels)
+    target = target_drift(*labels, 0.005)
     assert math.isnan(target.abs_diff)
     assert "not keyed by period" in target.reason
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from driftgate.decision import History, decide
-from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift
+from driftgate.drift.result import ClassShare, ColumnResult, ColumnState, DriftResult, TargetDrift
 from driftgate.features.skew import Mismatch, Served, Skew, SkewCheck, SourceSkew
 from driftgate.monitors import Monitor
 from driftgate.performance.findings import FeatureCost, ScoreBin, Segment, SegmentDrop, SegmentKind, Segments
@@ -20,6 +20,19 @@ from driftgate.run import Run
 JANUARY, FEBRUARY, MARCH, APRIL = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30)
 TARGET = TargetDrift(ref=1869 / 7043, cur=1701 / 7043, labelled_ref=1.0, labelled_cur=1.0, p_value=0.001)
 NO_TARGET = TargetDrift(math.nan, 0.24, 0.0, 1.0, "2024-01-31: no labels for the period 2024-01-31 in labels")
+CLASS_TARGET = TargetDrift(
+    math.nan,
+    math.nan,
+    1.0,
+    1.0,
+    p_value=0.0004,
+    chance=0.021,
+    classes=(
+        ClassShare("late", 0.2, 0.36),
+        ClassShare("early", 0.2, 0.1),
+        ClassShare("on time", 0.6, 0.54),
+    ),
+)
 PENDING_TARGET = TargetDrift(
     1869 / 7043, math.nan, 1.0, 0.43, "2024-04-30: pending, 43% labelled", pending=True, cur_pending=True
 )

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from driftgate.decision import History
+from driftgate.decision import History, PastDecision
 from driftgate.reports.layout import link, moment, name_html, page, tone_label, verdict_badge
-from driftgate.store.record import RunRecord
+from driftgate.store.record import EarlierRecord, RunRecord
 from tests.reports.pages import Page
 from tests.reports.runs import FEBRUARY, PENDING, PENDING_TARGET, column, finished
 
@@ -45,6 +45,19 @@ def test_the_badge_is_the_verdict_as_it_is_printed(run: object, badges: str, lab
     record = RunRecord.of(run)
     assert Page(verdict_badge(record)).text == badges
     assert tone_label(record) == label
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "badges", "red"),
+    [(False, "RETRAINING_TRIGGERED (SIMULATED) then NO_ACTION held back", True), (True, "NO_ACTION held back", False)],
+)
+def test_a_trigger_that_was_acted_on_stays_red(withdrawn: bool, badges: str, red: bool) -> None:
+    record = RunRecord.of(finished(column("f", 0.5), history=History(champion_trained_on=FEBRUARY)))
+    trigger = PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "RETRAINING_TRIGGERED (SIMULATED)", "1", (), withdrawn)
+    earlier = EarlierRecord.of(trigger)
+    html = verdict_badge(record.model_copy(update={"earlier": (earlier,)}))
+    assert Page(html).text == badges
+    assert ("badge act" in html) == red
 
 
 def test_times_are_shown_in_utc() -> None:

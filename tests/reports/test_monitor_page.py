@@ -2,13 +2,13 @@
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from driftgate.decision import History
+from driftgate.decision import History, PastDecision
 from driftgate.performance.result import Gain
 from driftgate.reports.monitor_page import render
 from driftgate.reports.series import series_of
@@ -96,6 +96,24 @@ def test_promotions_arrivals_of_labels_and_gains_stand_in_the_column_of_their_mo
     assert served[0] == served[2].replace("2", "1") == "v1" and "v2 promoted</span>" in served[1]
     assert labels[:2] == ["100%", "100%"] and "43%, waits" in labels[2]
     assert gain[0].startswith("<b>") and "0.20" in gain[0] and "<b>" not in gain[1] and gain[2] == ""
+
+
+def labels_of(*earlier: PastDecision, **given: Any) -> str:
+    """The cell that says which labels a month has."""
+    record = RunRecord.of(replace(finished(months=(JANUARY, FEBRUARY), **given), earlier=earlier))
+    rows = re.findall(r"<tr class='marks'><th scope='row'>Labels that are there</th>(.*?)</tr>", shown(record).html)
+    return str(rows[0])
+
+
+def test_labels_that_came_after_a_month_had_waited_for_them_are_a_mark() -> None:
+    day = datetime(2024, 3, 1, 23, tzinfo=UTC)
+    waited, judged = (PastDecision(day, "NO_ACTION", None, (), False, pending) for pending in (True, False))
+    for earlier in ([waited], [waited, judged]):
+        cell = labels_of(*earlier, performance=measured(0.8, 0.8))
+        assert "class='mark'" in cell and "100%, arrived" in cell and "2024-03-01 waited" in cell
+    assert labels_of(judged, replace(judged, pending=None), performance=measured(0.8, 0.8)) == "<td>100%</td>"
+    cell = labels_of(waited, performance=PENDING, target=PENDING_TARGET)
+    assert "43%, waits" in cell and "arrived" not in cell
 
 
 def test_the_heat_map_has_a_row_for_each_feature_the_furthest_first() -> None:

@@ -1,15 +1,16 @@
 """The overview: what needs a person today, and the newest answer of every monitor."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from driftgate.decision import History
+from driftgate.decision import History, PastDecision
 from driftgate.reports.overview_page import Entry, Unreadable, render
 from driftgate.run import Run
-from driftgate.store.record import RunRecord
+from driftgate.store.record import EarlierRecord, RunRecord
 from tests.reports.pages import Page
 from tests.reports.records import RECORDS
 from tests.reports.runs import FEBRUARY, JANUARY, MARCH, column, finished, measured
@@ -96,3 +97,14 @@ def test_any_records_make_a_well_formed_page(records: list[RunRecord], broken: l
     found = Page(render(entries, broken))
     assert found.tags.count("section") == 1 + len({record.monitor for record in records})
     assert ("details" in found.tags) == (len({record.monitor for record in records}) < len(records))
+
+
+def test_what_was_done_about_a_trigger_is_said_with_the_answer_that_followed() -> None:
+    record = RunRecord.of(run("churn", column("f", 0.5), history=History(champion_trained_on=FEBRUARY)))
+    trigger = PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "RETRAINING_TRIGGERED (SIMULATED)", "1", (), False)
+    update = {"earlier": (EarlierRecord.of(trigger),), "champion": "2"}
+    found = Page(
+        render([Entry(record.model_copy(update=update)), Entry(RunRecord.of(run(months=(JANUARY, MARCH))))], ())
+    )
+    assert found.text.count("So far: triggered under v1, v2 promoted, fine since.") == 2
+    assert "<p class='soft'>So far" not in render([Entry(RunRecord.of(run()))], ())

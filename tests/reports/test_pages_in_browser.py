@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from driftgate.decision import History
+from driftgate.decision import History, PastDecision
 from driftgate.performance.result import Change, FeatureAuc, Gain
 from driftgate.reports.index import write_index
 from tests.browser import chromium, require
 from tests.reports.pages import put
 from tests.reports.runs import (
     APRIL,
+    CLASS_TARGET,
     COSTS,
     ESTIMATED,
     FEBRUARY,
@@ -42,6 +44,7 @@ PAGES = [
     "verdict_2024-01-31_vs_2024-02-29.html",
     "verdict_2024-03-31_vs_2024-04-30.html",
     "orders/verdict_2024-01-31_vs_2024-03-31.html",
+    "orders/verdict_2024-01-31_vs_2024-02-29.html",
 ]
 WIDTHS = [320, 400, 768, 1400, 3840]
 
@@ -50,30 +53,36 @@ WIDTHS = [320, 400, 768, 1400, 3840]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pages of two monitors: a calm month, a trigger, one that is held back, a pending one, and a broken record."""
     folder = tmp_path_factory.mktemp("reports")
+    waited = PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "NO_ACTION", None, (), False, pending=True)
     relations = tuple(FeatureAuc(f"a_rather_long_name_of_a_feature_{n}", 0.7 - n / 20, 0.45) for n in range(4))
     recall = Change(0.61, 0.24, -0.43, -0.31, 0.001)
     fallen = replace(measured(0.82, 0.5), relations=relations, score_bins=SCORE_BINS, feature_costs=COSTS)
     fallen = replace(fallen, measures=fallen.measures | {"top_tenth_recall": recall}, gain=Gain(0.2, 0.1, 0.3, 700))
     wild = [
         column("very_long_name_without_an_end_and_then_some_more", 8.0),
-        column("b", 0.3),
+        replace(column("b", 0.3), chance=0.021, missing_p_value=0.0001, missing_chance=0.012),
         lost("gone"),
         column("c"),
     ]
     runs = [
-        replace(finished(performance=measured(0.82, 0.81)), skew=checked()),
+        replace(finished(performance=measured(0.82, 0.81)), skew=checked(), earlier=(waited,)),
         replace(
             finished(*wild, months=(FEBRUARY, MARCH), target=NO_TARGET, performance=fallen, target_threshold=0.02),
             skew=checked(PERMUTED),
         ),
         finished(*wild, months=(MARCH, APRIL), performance=fallen, history=History(champion_trained_on=APRIL)),
-        finished(months=(JANUARY, MARCH), prediction=column("prediction", 0.4)),
+        finished(months=(JANUARY, MARCH), prediction=replace(column("prediction", 0.4), chance=0.02)),
     ]
     for run in runs:
         put(folder, run)
     put(
         folder / "orders",
         finished(name="orders", months=(JANUARY, MARCH), performance=ESTIMATED, target=PENDING_TARGET),
+    )
+    macro = replace(fallen, measures={"macro_auc": fallen.measures["auc"]}, measure="macro_auc")
+    put(
+        folder / "orders",
+        finished(name="orders", months=(JANUARY, FEBRUARY), performance=macro, target=CLASS_TARGET),
     )
     (folder / "decision_broken.json").write_text("{")
     write_index(folder)

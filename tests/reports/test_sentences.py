@@ -22,6 +22,7 @@ from driftgate.run import Run
 from driftgate.store.record import RunRecord
 from tests.reports.runs import (
     APRIL,
+    CLASS_TARGET,
     FEBRUARY,
     JANUARY,
     MARCH,
@@ -65,6 +66,12 @@ TRIGGER = Earlier(JANUARY, signalled=True, triggered=True)
 
 # Each state of a decision: the record, the tone, the headline, the explanation.
 STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
+    "triggered by the classes of the label": (
+        record(*CALM, target=CLASS_TARGET, target_threshold=0.1),
+        Tone.ACT,
+        "Retrain: the mix of classes of churn_label has changed by 16.0 points, most of all late from 20.0% to 36.0%.",
+        "",
+    ),
     "triggered by an error": (
         record(*CALM, performance=replace(erring(1234.5, 2469.0), gain=Gain(0.4, 0.35, 0.45, 700))),
         Tone.ACT,
@@ -436,6 +443,17 @@ def test_the_figure_of_the_label_says_what_chance_gives_and_whether_it_decides()
     assert "Chance alone gives such a difference about once in 1,000 times. It has no threshold" in found.text
     decides = figure(finished(target_threshold=0.02), 2)
     assert decides.reached and "due from a difference of 2.0 points on" in decides.text
+
+
+def test_the_figure_of_a_label_of_classes_says_which_of_them_moved() -> None:
+    found = figure(finished(target=CLASS_TARGET, target_threshold=0.1), 2)
+    assert (found.now, found.then, found.reached) == ("16.0 of 100", "", True)
+    assert found.text == (
+        "Entities would have to take another class of churn_label for its 3 classes to have the shares that they had "
+        "in January 2024. Most of all moved late from 20.0% to 36.0%, early from 20.0% to 10.0%, on time from 60.0% to "
+        "54.0%. Chance alone gives such a difference less than once in 1,000 times; 2.1 points would be chance here. "
+        "Retraining is due from a difference of 10.0 points on."
+    )
 
 
 def test_a_numeric_label_is_no_percentage() -> None:

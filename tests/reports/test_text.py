@@ -137,6 +137,7 @@ def test_the_rows_are_plain_and_in_the_order_given() -> None:
         "by chance": "-",
         "missing then": "0.0000",
         "missing now": "0.1000",
+        "change by chance": "-",
         "detail": "",
     }
     assert (rows[1]["method"], rows[1]["score"], rows[1]["missing then"]) == ("-", "-", "-")

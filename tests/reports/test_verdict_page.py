@@ -1,11 +1,14 @@
 """The page of one verdict: the answer first, the figures next, all that it rests on below."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from driftgate.decision import PastDecision
+from driftgate.drift.result import ClassShare
 from driftgate.features.skew import Mismatch, SkewCheck
 from driftgate.performance.result import FeatureAuc
 from driftgate.reports.verdict_page import render
@@ -13,6 +16,7 @@ from driftgate.store.record import RunRecord
 from tests.reports.pages import Page
 from tests.reports.records import RECORDS
 from tests.reports.runs import (
+    CLASS_TARGET,
     COSTS,
     ESTIMATED,
     FEBRUARY,
@@ -130,6 +134,18 @@ def test_what_changed_for_the_model_is_shown_with_how_many_more_there_are() -> N
     assert "What changed for the model" not in shown(run()).text
 
 
+def test_the_classes_of_a_label_are_shown_and_nothing_of_the_kind_for_another() -> None:
+    found = shown(
+        run(target=CLASS_TARGET, performance=replace(measured(0.8, 0.5), relations=(FeatureAuc("r", 0.7, 0.5),)))
+    )
+    assert "The classes of churn_label" in found.text and "20.0% → 36.0%" in found.text
+    assert "How well each feature alone tells the classes of churn_label from each other (macro AUC)" in found.text
+    many = tuple(ClassShare(f"<c{number}>", 0.1, 0.1) for number in range(10))
+    found = shown(run(target=replace(CLASS_TARGET, classes=many)))
+    assert "<c7>" in found.text and "<c8>" not in found.text and "2 more in the record" in found.text
+    assert "The classes of" not in shown(run()).text
+
+
 def test_where_the_model_is_worse_is_shown_segment_by_segment() -> None:
     found = shown(run(performance=replace(measured(0.8, 0.5), segments=SEGMENTS)))
     assert "Where the model is worse" in found.text and "39 segments were looked at" in found.text
@@ -151,6 +167,23 @@ def test_what_was_compared_and_where_its_files_are_is_said() -> None:
     assert "the same entities in both months (seed 0)" in found.text
     assert "drift_share=0.07 < 0.30" in found.text
     assert found.links == ["index.html", "monitor.html", "drift.html", "drift.json"]
+
+
+def test_how_the_pair_came_to_its_answer_is_said() -> None:
+    past = PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "RETRAINING_TRIGGERED", None, ("drift_share",), False)
+    found = shown(RunRecord.of(replace(finished(), earlier=(past,))))
+    assert "So far" in found.text and "triggered without a model, fine since" in found.text
+    assert "So far" not in shown(run()).text
+
+
+def test_what_chance_alone_gives_is_said_of_missing_values_scores_and_label() -> None:
+    chances = {"chance": 0.0213, "missing_chance": 0.0118}
+    target = replace(finished().target, chance=0.0144)
+    found = shown(run(replace(column("a"), **chances), prediction=replace(column("p"), chance=0.0312), target=target))
+    assert "0.0213" in found.text and "1.2% by chance" in found.text
+    assert "threshold 0.1000, 0.0312 would be chance" in found.text
+    assert "about once in 1,000 times; 1.4 points would be chance here." in found.text
+    assert "by chance" not in shown(run(column("a"))).text.replace("By chance", "")
 
 
 def test_the_scores_of_the_champion_are_told_and_not_counted() -> None:

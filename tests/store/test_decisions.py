@@ -175,3 +175,13 @@ def test_what_was_withdrawn_is_news_again(results: Engine) -> None:
     keep(results, triggered())
     delete_run(results, "churn", *PAIR)
     assert is_news(results, keep(results, triggered(), 1))
+
+
+def test_labels_that_came_are_known_to_have_been_awaited(results: Engine) -> None:
+    keep(results, finished(months=PAIR, performance=PENDING, target=PENDING_TARGET))
+    assert past_record(results, "churn", MARCH, None).waited is None, "they are still awaited"
+    for hours in (1, 2):
+        keep(results, replace(cured(), performance=measured(0.83, 0.5 + hours / 100)), hours)
+        record = past_record(results, "churn", MARCH, None)
+        assert [item.pending for item in record.earlier] == [True, False][:hours]
+        assert record.waited == record.earlier[0]

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, text
 
 from driftgate.database import create_tables
 from driftgate.decision import Earlier, HeldBack, History
-from driftgate.drift.comparison import target_drift
 from driftgate.drift.past import Explained, Known, PastPair
+from driftgate.drift.target import target_drift
 from driftgate.errors import DataError, UnknownMonthError
 from driftgate.features.labels import LabelMonth
 from driftgate.measures import LabelKind
@@ -19,7 +19,19 @@ from driftgate.store.history import earlier_runs, past_pairs, past_record, past_
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import save_run
 from tests.database.earlier import forget_revision
-from tests.reports.runs import APRIL, FEBRUARY, JANUARY, MARCH, PENDING, column, erring, finished, lost, measured
+from tests.reports.runs import (
+    APRIL,
+    CLASS_TARGET,
+    FEBRUARY,
+    JANUARY,
+    MARCH,
+    PENDING,
+    column,
+    erring,
+    finished,
+    lost,
+    measured,
+)
 
 
 @pytest.fixture
@@ -75,6 +87,14 @@ def test_past_pairs_say_how_far_what_drifted_moved(engine: Engine) -> None:
     assert first.moved == {("f03", "wasserstein"): 0.5} and math.isnan(first.target)
     assert last == PastPair.of(run.drift, run.target, target_reached=True)
     assert last.moved["f04", "missing share"] == 0.25 and last.moved["f05", "missing"] == math.inf
+
+
+def test_a_past_pair_of_a_label_of_classes_has_their_shares(engine: Engine) -> None:
+    run = finished(months=(MARCH, APRIL), target=CLASS_TARGET, target_threshold=0.1)
+    save_run(engine, run)
+    last = past_pairs(engine, "churn", date(2024, 5, 31))[-1]
+    assert last == PastPair.of(run.drift, run.target, target_reached=True)
+    assert last.label_cur == {"late": 0.36, "early": 0.1, "on time": 0.54} and last.target == run.target.abs_diff
 
 
 def test_a_month_that_was_no_news_confirms_nothing(database: Engine) -> None:
@@ -152,7 +172,7 @@ def test_a_run_waits_until_the_labels_of_its_current_month_are_there(database: E
     create_tables(database)
 
     def waits(ref: LabelMonth, cur: LabelMonth) -> bool:
-        save_run(database, finished(months=(MARCH, APRIL), target=target_drift(ref, cur)))
+        save_run(database, finished(months=(MARCH, APRIL), target=target_drift(ref, cur, 0.005)))
         (run,) = past_runs(database, "churn")
         return run.pending
 
@@ -205,7 +225,7 @@ def test_what_an_earlier_release_called_pending_still_waits(lacks: str, database
     part = LabelMonth(APRIL, 100, 43, math.nan, "pending, 43% labelled", None, None, pending=True)
     whole = LabelMonth(APRIL, 100, 100, 0.25, "", LabelKind.BOOLEAN, None)
     ref = replace(part if lacks in ("both targets", "reference") else whole, as_of=MARCH)
-    target = target_drift(ref, part if lacks in ("target", "both targets") else whole)
+    target = target_drift(ref, part if lacks in ("target", "both targets") else whole, 0.005)
     create_tables(database)
     more = {"performance": PENDING} if lacks == "performance" else {}
     save_run(database, finished(months=(MARCH, APRIL), target=target, **more))

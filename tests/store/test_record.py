@@ -113,6 +113,8 @@ def test_a_record_says_what_the_verdict_rests_on() -> None:
         "reason": "",
         "pending": False,
         "p_value": TARGET.p_value,
+        "chance": None,
+        "classes": [],
         "spread_ref": None,
         "in_spreads": None,
     }

@@ -250,6 +250,7 @@ def test_labels_of_the_period(
     assert (found.entities, found.labelled, found.kind) == (4, 3, label_kind)
     assert found.mean == pytest.approx(mean, abs=1e-15, nan_ok=True)
     assert found.constant == ""
+    assert found.class_counts == ((("early", 1), ("late", 2)) if label_kind is LabelKind.CATEGORICAL else ())
     assert found.path is not None
     rows = {row["thing"]: row[LABEL_COLUMN] for row in read_file(found.path).to_pylist()}
     assert rows == dict(zip("abc", values[:3], strict=True))

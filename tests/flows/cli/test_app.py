@@ -85,6 +85,9 @@ WRONG = {
     "a port that is none": Wrong(3, ("POSTGRES_PORT", "65535"), where={"POSTGRES_PORT": "70000"}),
     "no tables": Wrong(3, ("subs_profile", "driftgate ingest"), where={"POSTGRES_DB": "postgres"}),
     "no month": Wrong(4, ("two months are needed and 0",), where={"POSTGRES_DB": "{no_month}", **below("tables.toml")}),
+    "a setting of Prefect that is none": Wrong(
+        3, ("LoggingSettings", "level", "'LOUD'", "PREFECT_"), where={"PREFECT_LOGGING_LEVEL": "loud"}
+    ),
     "no Feast repository": Wrong(3, ("{folder}", "FEAST_REPO"), where={"FEAST_REPO": "{folder}"}),
     "a Feast repository that was not applied": Wrong(
         3, ("subs_profile", "driftgate apply"), where={"FEAST_REPO": "{not_applied}"}
@@ -110,6 +113,7 @@ PROCESSES = (
     "unknown reference date",
     "an unknown option",
     "no database",
+    "a setting of Prefect that is none",
 )
 
 
