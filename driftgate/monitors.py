@@ -273,7 +273,7 @@ def _line(place: tuple[int | str, ...], kind: str, message: str, value: object) 
     section = Monitor if len(place) == 1 else _SECTIONS.get(str(place[0]), Monitor)
     keys = [key for key in section.model_fields if key != "name"]
     meant = get_close_matches(str(place[-1]), keys, n=1)
-    return f"{name}: there is no such key" + (f"; did you mean {meant[0]!r}?" if meant else "")
+    return f"{name}: there is no such key" + (f"; did you mean {meant[0]!r}?" if meant else f" but {', '.join(keys)}")
 
 
 def read_monitors(path: Path) -> dict[str, Monitor]:

@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     )
     prediction_dir: Path = Field(Path("predictions"), description="Folder of the CSV files of batch predictions")
     mlflow_artifacts: Path = Field(
-        Path(".driftgate/mlartifacts"), description="Folder of the trained models, the same for all who train or serve"
+        Path(".driftgate/mlartifacts"),
+        description="Folder of the trained models, the same for all who train or serve; by default in DRIFTGATE_HOME",
     )
     evidently_workspace: Path = Field(
         Path("reports/workspace"), description="Folder of the Evidently workspace, which the Evidently UI shows"
@@ -124,6 +125,8 @@ class Settings(BaseSettings):
         }
         if "driftgate_monitors" not in settings.model_fields_set:
             paths["driftgate_monitors"] = _monitors_below(root) or paths["driftgate_monitors"]
+        if "mlflow_artifacts" not in settings.model_fields_set:
+            paths["mlflow_artifacts"] = paths["driftgate_home"] / "mlartifacts"
         return settings.model_copy(update=paths)
 
 

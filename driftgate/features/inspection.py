@@ -105,6 +105,9 @@ def _source(engine: Engine, batch: Any, keys: list[str], features: set[str]) -> 
 
 def _label_types(rows: Rows) -> Iterator[tuple[str, str]]:
     for name, kind in rows.table.schema().items():
+        # The index of a frame that pandas wrote.
+        if name.startswith("__index_level_"):
+            continue
         if kind.is_boolean():
             yield name, "boolean"
         elif kind.is_numeric():

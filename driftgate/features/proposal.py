@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -71,8 +71,15 @@ class RepositoryOffer:
         return next(item for item in self.sources if item.name == name)
 
 
-def monitors_text(offer: RepositoryOffer) -> str:
-    """Write a monitors.toml: one monitor for each service that can be watched, and what there is to decide."""
+def monitors_text(offer: RepositoryOffer, folder: Path | None = None) -> str:
+    """Write a monitors.toml: one monitor for each service that can be watched, and what there is to decide.
+
+    Args:
+        offer: what the repository holds.
+        folder: of the file; a repository below it is named from there.
+    """
+    if folder is not None and offer.repo.is_relative_to(folder):
+        offer = replace(offer, repo=offer.repo.relative_to(folder))
     lines = [
         f"# What `driftgate init` found in the Feast repository {offer.repo} (offline store: {offer.store}).",
         "# One table is one monitor. DECIDE marks what a person has to look at.",
@@ -104,7 +111,7 @@ def _monitor(offer: RepositoryOffer, service: ServiceOffer) -> list[str]:
         f"[{name}]",
         f"feature_service = {_quoted(service.name)}",
         f"feast_repo = {_quoted(str(offer.repo))}",
-        "# DECIDE: the registered model that reads these features; without one a probe of the reference month is used.",
+        "# DECIDE: a name of yours, under which `driftgate train` keeps models; without one a probe judges each pair.",
         '# model = "NAME"',
         "# DECIDE: the share of drifting features from which to retrain.",
         "threshold = 0.3",
@@ -119,8 +126,14 @@ def _monitor(offer: RepositoryOffer, service: ServiceOffer) -> list[str]:
 
 def _entity(offer: RepositoryOffer, service: ServiceOffer, name: str) -> list[str]:
     key = service.keys[0]
-    candidates = [item for item in map(offer.source, service.sources) if key in item.keys and item.timestamp]
-    candidates.sort(key=lambda item: not item.one_row_a_key)
+    candidates = [
+        item
+        for item in offer.sources
+        # One that holds answers has a row for each answer, and one may come late, or never.
+        if key in item.keys and item.timestamp and (item.name in service.sources or not item.labels)
+    ]
+    # One that holds nothing but keys and times is there to say who exists.
+    candidates.sort(key=lambda item: (not item.one_row_a_key, item.name in service.sources))
     if not candidates:
         return [
             f"# DECIDE: which source says who exists in which month; none that can be read has {key!r} and a time.",

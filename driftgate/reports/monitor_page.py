@@ -76,7 +76,7 @@ def _months(series: Series, pages: Mapping[Pair, str]) -> str:
     older = len(series.records) - len(shown)
     note = f"<p class='small soft'>{older} older months are in the overview.</p>" if older else ""
     return (
-        f"<div class='scroll' tabindex='0' role='region' aria-label='Months against {escape(series.name)}'>"
+        f"<div class='scroll newest' tabindex='0' role='region' aria-label='Months against {escape(series.name)}'>"
         f"<table class='months' style='--count:{len(shown)}'><colgroup><col class='gutter'></colgroup>"
         f"<thead><tr><th scope='row'>Month</th>{heads}</tr></thead><tbody><tr><th scope='row'>Answer</th>{answers}</tr>"
         f"{_marks(shown)}{_signals(shown)}{_heat(shown)}</tbody></table></div>{note}"
@@ -109,11 +109,11 @@ def _marks(shown: Sequence[RunRecord]) -> str:
 
 
 def _champion(record: RunRecord, before: RunRecord | None) -> str:
-    """The version of the champion, marked where it is another one than at the decision before."""
+    """The version of the champion, marked where it took the place of another since the decision before."""
     if record.champion is None:
         return ""
     known = record.earlier[-1].champion if record.earlier else before.champion if before else record.champion
-    if known == record.champion:
+    if known in (record.champion, None):
         return f"v{escape(record.champion)}"
     title = chain_text(record) or f"v{record.champion} promoted"
     return f"<span class='mark' title='{escape(title)}'>v{escape(record.champion)} promoted</span>"

@@ -201,7 +201,7 @@ def init(
     # A process of its own: the repository's modules are imported into it.
     with FeatureWorker(Runtime.from_environment().parameters) as worker:
         offer = worker.inspect_repository(repo)
-    write_atomic(out.resolve(), monitors_text(offer))
+    write_atomic(out.resolve(), monitors_text(offer, out.resolve().parent))
     print(f"[Init] {out} services={len(offer.services)} sources={len(offer.sources)}; look for DECIDE in it")
 
 

@@ -55,6 +55,20 @@ def test_entities_come_from_a_source_with_one_row_a_key(tmp_path: Path) -> None:
     assert "hourly: 2 days, the newest 2024-02-29 of 240 rows, 10 keys" in text
 
 
+def test_a_source_of_keys_and_times_alone_says_who_exists(tmp_path: Path) -> None:
+    text = monitors_text(offer(PLAIN, replace(PLAIN, name="everyone"), ANSWERS))
+    assert read_monitor(written(tmp_path, text), "s_v1").entity.source == "everyone"
+    assert "# candidate: plain" in text and "# candidate: answers\n" not in text
+
+
+def test_a_repository_below_the_file_is_named_from_there(tmp_path: Path) -> None:
+    below = replace(offer(PLAIN), repo=tmp_path / "repo")
+    path = written(tmp_path, monitors_text(below, tmp_path))
+    assert 'feast_repo = "repo"' in path.read_text()
+    assert read_monitor(path, "s_v1").feast_repo == tmp_path / "repo"
+    assert 'feast_repo = "/repo"' in monitors_text(offer(PLAIN), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("service", "why"),
     [

@@ -438,8 +438,8 @@ def test_the_figure_of_the_features_says_how_many_are_needed_and_what_chance_doe
     found = figure(finished(*MOVED), 1)
     assert (found.now, found.reached) == ("8 of 14", True)
     assert (
-        "Retraining is due from 5 on. A month without change starts a retraining at most once in 100 months."
-        in found.text
+        "Retraining is due from 5 on. A month without change starts a retraining at most once in 100 months, if its "
+        "rows do not depend on each other." in found.text
     )
     assert not figure(finished(*CALM), 1).reached
 
