@@ -31,7 +31,7 @@ def best_threshold(labels: NDArray[np.int64] | Floats, probabilities: Floats) ->
         probabilities: in [0, 1], shape (n,).
 
     >>> best_threshold(np.array([0, 0, 1, 0, 1]), np.array([0.1, 0.2, 0.3123, 0.4, 0.7]))
-    0.3
+    0.26
     """
     scores, at = np.unique(probabilities, return_inverse=True)
     called = np.bincount(at)[::-1].cumsum()
