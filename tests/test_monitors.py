@@ -60,6 +60,14 @@ def test_an_unknown_key_is_refused(tmp_path: Path, top: str, rest: str, where: s
     assert f"{where}: " in refusal(write(tmp_path, top, rest))
 
 
+def test_a_condition_of_another_form_is_refused_with_the_form_that_is_allowed(tmp_path: Path) -> None:
+    label = "[m.label]\ntable = 't'\ncolumn = 'c'\nexpected = \"{}\""
+    words = refusal(write(tmp_path, "", label.format("status = 'x'")))
+    assert "label.expected: " in words and "COLUMN and one of == != < <= > >=" in words
+    read = read_monitor(write(tmp_path, "", label.format("status != 'x'")), "m")
+    assert read.label is not None and read.label.expected == "status != 'x'"
+
+
 @pytest.mark.parametrize(
     ("top", "rest", "words"),
     [
