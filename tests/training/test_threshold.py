@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve
 
-from driftgate.training.metrics import f1
+from driftgate.training.metrics import auc, f1
 from driftgate.training.threshold import EARLIER_THRESHOLD, best_threshold, positives_of
 
 Rows = list[tuple[int, float]]
@@ -66,3 +66,18 @@ def test_of_right_probabilities_it_is_half_of_the_best_f1() -> None:
 
 def test_the_threshold_itself_is_positive() -> None:
     assert positives_of(np.array([0.29, 0.3, 0.31]), 0.3).tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(("rate", "spread", "area", "times"), [(0.05, 6, 0.88, 1.7), (0.24, 20, 0.64, 2.2)])
+def test_it_calls_more_positive_than_there_are(rate: float, spread: float, area: float, times: float) -> None:
+    # Right probabilities of 1,400 entities, seeds 0 to 59.
+    called, areas = [], []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        probabilities = random.beta(rate * spread, (1 - rate) * spread, 1_400)
+        labels = (random.random(1_400) < probabilities).astype(np.float64)
+        positives = positives_of(probabilities, best_threshold(labels, probabilities))
+        called.append(positives.mean() / labels.mean())
+        areas.append(auc(labels, probabilities))
+    assert np.mean(areas) == pytest.approx(area, abs=0.01)
+    assert np.mean(called) == pytest.approx(times, abs=0.05)
