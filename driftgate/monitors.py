@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from datetime import date, time
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -269,21 +270,24 @@ def usable_monitor(content: Mapping[str, Any], otherwise: str) -> Monitor:
     try:
         return Monitor.model_validate(content)
     except ValidationError as error:
-        lines = [_line(item["loc"], item["type"], item["msg"]) for item in error.errors()]
+        lines = [_line(item["loc"], item["type"], item["msg"], item["input"]) for item in error.errors()]
         raise ConfigurationError(
             f"{otherwise}\n  - " + "\n  - ".join(lines[:20]),
             remedy="correct these keys; docs/reference/monitors.md explains each",
         ) from error
 
 
+_MOST_SHOWN_CHARS = 80
 _SECTIONS: dict[str, type[BaseModel]] = {"entity": EntitySource, "label": Label, "columns": ColumnRule}
 
 
-def _line(place: tuple[int | str, ...], kind: str, message: str) -> str:
+def _line(place: tuple[int | str, ...], kind: str, message: str, value: object) -> str:
     """What is wrong with a key; of one that does not exist, which it may have been meant to be."""
     name = ".".join(str(part) for part in place)
     if kind != "extra_forbidden":
-        return f"{name}: {message}"
+        # An address of notify holds a secret, and what is wrong within a section has lines of its own.
+        shown = name and place[0] != "notify" and isinstance(value, str | int | float | date | time | list)
+        return f"{name}: {message}" + (f", not {repr(value)[:_MOST_SHOWN_CHARS]}" if shown else "")
     section = Monitor if len(place) == 1 else _SECTIONS.get(str(place[0]), Monitor)
     keys = [key for key in section.model_fields if key != "name"]
     meant = get_close_matches(str(place[-1]), keys, n=1)

@@ -189,7 +189,20 @@ def run_program(work: Callable[[], None]) -> NoReturn:
     leave(0)
 
 
-def _say(error: DriftgateError) -> None:
+def abort(error: Exception) -> NoReturn:
+    """End the process at once, from any thread, with one plain line: what its other threads wait for will not come.
+
+    It ends as it would by a kill, so that what it leaves is cleared away by the next command.
+    """
+    number = noted_signal()
+    if number:
+        os._exit(128 + number)
+    _say(error)
+    sys.stderr.flush()
+    os._exit(error.exit_code if isinstance(error, DriftgateError) else 1)
+
+
+def _say(error: Exception) -> None:
     sys.stderr.write(f"{type(error).__name__}: {error}\n")
 
 

@@ -11,6 +11,8 @@ from driftgate.errors import ConfigurationError
 _MONITORS = (Path("monitors.toml"), Path("flows/monitors.toml"))
 """Where a project says what is monitored; the first that is there counts. `driftgate init` writes the first."""
 
+_MOST_SHOWN_CHARS = 80
+
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -164,12 +166,14 @@ def _monitors_below(root: Path) -> Path | None:
 def _explain(kind: type[BaseSettings], error: ValidationError) -> str:
     # What is wrong with several variables together has no place of its own, and its text names them.
     return "; ".join(
-        f"{_variable(kind, str(item['loc'][0]))}: {item['msg']}" if item["loc"] else item["msg"]
+        f"{_variable(kind, str(item['loc'][0]), item['input'])}: {item['msg']}" if item["loc"] else item["msg"]
         for item in error.errors()
     )
 
 
-def _variable(kind: type[BaseSettings], field: str) -> str:
+def _variable(kind: type[BaseSettings], field: str, value: object) -> str:
     # `Settings` make those of the database, and are told of their faults.
     owner = kind if field in kind.model_fields else DatabaseSettings
-    return f"{owner.model_config.get('env_prefix', '')}{field}".upper()
+    name = f"{owner.model_config.get('env_prefix', '')}{field}".upper()
+    secret = "Secret" in str(owner.model_fields[field].annotation)
+    return name if secret or not isinstance(value, str) else f"{name}={value[:_MOST_SHOWN_CHARS]!r}"

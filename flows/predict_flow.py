@@ -154,4 +154,5 @@ def _free_second(runtime: Runtime, plan: MonthPlan) -> datetime:
         moment = datetime.now(UTC).replace(microsecond=0)
         if not batch_path(runtime.settings.prediction_dir, plan.monitor, moment).exists():
             return moment
-        time.sleep(max(0.0, (moment + timedelta(seconds=1) - datetime.now(UTC)).total_seconds()))
+        # At most a second, also where the clock is set back meanwhile.
+        time.sleep(min(1.0, max(0.0, (moment + timedelta(seconds=1) - datetime.now(UTC)).total_seconds())))

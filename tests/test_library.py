@@ -16,7 +16,7 @@ import pytest
 
 import driftgate
 from driftgate.drift.result import ColumnState
-from driftgate.errors import ConfigurationError, DataError, UsageError
+from driftgate.errors import ConfigurationError, UsageError
 from driftgate.measures import LabelKind, values_of
 from tests.architecture.markdown import code_blocks, text_of
 
@@ -113,40 +113,6 @@ def test_a_column_without_a_value_takes_its_type_from_the_other_table() -> None:
     assert {item.name: item.state for item in found.columns} == {
         "f": ColumnState.ALL_NULL, "g": ColumnState.COMPARED
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "words"),
-    [
-        (({"fee": [1]}, CURRENT), UsageError, "reference is of type dict"),
-        ((REFERENCE, REFERENCE.iloc[:0]), DataError, "current has no rows"),
-        ((REFERENCE[["id", "churned"]], CURRENT[["id", "churned"]]), DataError, "no feature"),
-        ((REFERENCE, CURRENT.drop(columns="id")), UsageError, "key is 'id'"),
-        (("/nowhere.parquet", CURRENT), DataError, "reference cannot be read from /nowhere.parquet"),
-        ((REFERENCE, __file__), DataError, "current cannot be read from"),
-    ],
-)
-def test_what_cannot_be_compared_is_said(arguments: tuple[Any, Any], error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
-        compared(*arguments)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"threshold": 1.5}, UsageError, "threshold 1.5 is not a share"),
-        ({"false_alarm_rate": 0.0}, ConfigurationError, "false_alarm_rate: "),
-        ({"rules": {"fee": {"treshold": 1}}}, ConfigurationError, "columns.fee.treshold: "),
-        ({"rules": {"fee": {"method": "magic"}}}, ConfigurationError, "columns.fee.method: "),
-        ({"performance": "on"}, ConfigurationError, "performance: "),
-        ({"segments": ["place"]}, ConfigurationError, "segments of numbers or categories .*: place"),
-        ({"label": "when"}, UsageError, "label is 'when', which is not a column of the reference"),
-    ],
-)
-def test_a_wrong_option_is_named_with_what_to_do(options: dict[str, Any], error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words) as caught:
-        compared(**options)
-    assert "Next:" in str(caught.value) or "Allowed:" in str(caught.value)
 
 
 def users(seed: int, weak: float, rows: int = 1800, numeric: bool = False) -> pd.DataFrame:
@@ -275,8 +241,6 @@ def test_an_estimate_that_cannot_be_made_says_why() -> None:
 @pytest.mark.parametrize(
     ("change", "options", "words"),
     [
-        ({"user": 7}, {}, "key is 'user', which does not tell the rows of current from each other"),
-        ({}, {"model": object()}, "model has no predict_proba"),
         ({"hours": None}, {"model": type("Reads", (Watches,), {"feature_names_in_": ("age",)})()}, "absent: age"),
         ({"left": pd.Timestamp("2024-01-31")}, {}, "label is 'left' of type timestamp"),
     ],

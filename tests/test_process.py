@@ -70,6 +70,16 @@ def test_a_traceback_without_a_signal_is_shown() -> None:
     assert done.returncode == 1 and b"ZeroDivisionError" in done.stderr
 
 
+def test_a_thread_ends_the_program_with_one_plain_line() -> None:
+    code = (
+        f"{BEGIN}import threading\nfrom driftgate.errors import OutputError\nfrom driftgate.process import abort\n"
+        "threading.Thread(target=abort, args=(OutputError('it is gone', remedy='begin again'),)).start()\n"
+        "time.sleep(60)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (7, "OutputError: it is gone\n  Next: begin again\n")
+
+
 @BOTH
 def test_a_signal_on_the_way_to_another_program_waits_for_it(number: signal.Signals) -> None:
     code = (

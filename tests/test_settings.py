@@ -95,17 +95,10 @@ def test_bad_values_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("POSTGRES_SSLMODE", "maybe")
     with pytest.raises(ConfigurationError) as caught:
         Settings.load()
-    assert "POSTGRES_PORT: " in str(caught.value)
-    assert "POSTGRES_SSLMODE: " in str(caught.value)
+    assert "POSTGRES_PORT='many': " in str(caught.value)
+    assert "POSTGRES_SSLMODE='maybe': " in str(caught.value)
     assert caught.value.exit_code == 3
     assert "docs/reference/settings.md" in caught.value.remedy
-
-
-@pytest.mark.parametrize("port", ["0", "65536", "-1", "5432.5", "5432; DROP"])
-def test_a_port_out_of_range_is_refused(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POSTGRES_PORT", port)
-    with pytest.raises(ConfigurationError, match="POSTGRES_PORT"):
-        Settings.load()
 
 
 @pytest.mark.parametrize("port", ["1", "65535"])

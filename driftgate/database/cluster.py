@@ -13,10 +13,11 @@ import shlex
 import shutil
 import stat
 import tempfile
+import threading
 import time
 import warnings
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from driftgate.database import keeper
@@ -45,11 +46,13 @@ class Cluster:
     Attributes:
         users: the descriptor that counts this process as a user.
         pid: of this process; a child that it forks is no user.
+        ended: set when this process uses it no more, and needs no keeper.
     """
 
     place: Place
     users: int
     pid: int
+    ended: threading.Event = field(default_factory=threading.Event)
 
     @property
     def socket_folder(self) -> Path:
@@ -61,6 +64,7 @@ class Cluster:
         """Use it no more; the last user stops it."""
         if self.pid != os.getpid():
             return
+        self.ended.set()
         with keeper.only_one(self.place):
             os.close(self.users)
             if not keeper.is_used(self.place):
@@ -89,10 +93,13 @@ def start_cluster(folder: Path) -> Cluster:
             # A server that an earlier release started.
             place.run("pg_ctl", "reload", "-D", place.pgdata)
         _start(place)
-    keeper.start_keeper(place)
     if known is None:
+        # Before anything else can fail: otherwise the server would outlive this process.
         _clusters[folder] = cluster
         atexit.register(cluster.close)
+    keeper.start_keeper(place)
+    if known is None:
+        keeper.watch_keeper(place, cluster.ended)
     return cluster
 
 

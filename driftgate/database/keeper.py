@@ -1,7 +1,8 @@
 """The process that keeps an embedded server: it restarts one that was killed, and stops one that nobody uses.
 
 Every command that uses the server holds a shared lock on a file beside the data folder, which the kernel takes back
-however the command ends. This file runs as a script, with the standard library alone, so that it is small and quick.
+however the command ends. The keeper holds a lock of its own in the same way, by which commands see that it was killed
+and start another. This file runs as a script, with the standard library alone, so that it is small and quick.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -134,7 +136,36 @@ def start_keeper(place: Place) -> None:
     """Start the keeper of a server, where it has none; returns at once."""
     # -I and -S: nothing of ours nor of the site is needed.
     line = [sys.executable, "-I", "-S", __file__, json.dumps(asdict(place))]
-    subprocess.run(line, check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, close_fds=True)
+    # One that is killed meanwhile is replaced by those who watch.
+    subprocess.run(line, check=False, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, close_fds=True)
+
+
+def watch_keeper(place: Place, ended: threading.Event) -> None:
+    """Start another keeper whenever there is none, from a thread, until the event is set; returns at once."""
+
+    def watch() -> None:
+        _wait_for_end(place)
+        while not ended.is_set() and Path(place.pgdata).is_dir():
+            start_keeper(place)
+            # Without a pause a keeper that cannot run would be started as fast as the machine can.
+            time.sleep(_POLL_SECONDS)
+            _wait_for_end(place)
+
+    def watch_quietly() -> None:
+        # A folder that was removed has no server to keep.
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            watch()
+
+    threading.Thread(target=watch_quietly, name="keeper", daemon=True).start()
+
+
+def _wait_for_end(place: Place) -> None:
+    """Return once no keeper holds its lock. Shared, so that the commands that wait do not wait for each other."""
+    descriptor = os.open(place.beside("keeper"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 def _forget_dead(pgdata: Path) -> None:
@@ -151,13 +182,19 @@ def _forget_dead(pgdata: Path) -> None:
         (Path(lines[4]) / f".s.PGSQL.{lines[3]}.lock").unlink(missing_ok=True)
 
 
-def _keep(place: Place) -> None:
-    """Keep the server until nobody uses it."""
+def _lock_keeper(place: Place) -> int | None:
+    """The descriptor whose lock makes this process, or the child that goes on for it, the keeper; None where one is."""
     guard = os.open(place.beside("keeper"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return
+        os.close(guard)
+        return None
+    return guard
+
+
+def _keep(place: Place, guard: int) -> None:
+    """Keep the server until nobody uses it."""
     while Path(place.pgdata).is_dir():
         with only_one(place):
             if not is_used(place):
@@ -172,14 +209,16 @@ def _keep(place: Place) -> None:
 
 def _daemon(place: Place) -> None:
     """Go on as a process that belongs to nobody, so that no signal to a command reaches it."""
-    if os.fork():
+    # Before the process that a command waits for ends: afterwards there is a keeper, whichever it is.
+    guard = _lock_keeper(place)
+    if guard is None or os.fork():
         os._exit(0)
     os.setsid()
     if os.fork():
         os._exit(0)
     os.dup2(1, 2)
     with contextlib.suppress(OSError):
-        _keep(place)
+        _keep(place, guard)
     os._exit(0)
 
 

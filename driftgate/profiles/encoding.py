@@ -13,6 +13,7 @@ from driftgate.profiles.profile import Profile
 
 FORMAT = 1
 _MARK = b"driftgate profile\n"
+_AGAIN = "measure the month again: `driftgate profile AS_OF --again`"
 
 
 def profile_to_bytes(profile: Profile) -> bytes:
@@ -43,19 +44,23 @@ def profile_from_bytes(data: bytes, grid: Grid | None = None) -> Profile:
     Raises:
         DataError: these are no bytes of a profile, or the grid is another one.
     """
+    try:
+        return _read(data, grid)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"a stored profile of {len(data):,} bytes cannot be read: {type(error).__name__}: {str(error)[:200]}",
+            allowed="the bytes that this release of Driftgate writes",
+            remedy=_AGAIN,
+        ) from error
+
+
+def _read(data: bytes, grid: Grid | None) -> Profile:
     line, _, body = data.removeprefix(_MARK).partition(b"\n")
     head = json.loads(line) if data.startswith(_MARK) else {}
     if head.get("format") != FORMAT:
-        raise DataError(
-            f"a stored profile has the format {head.get('format')!r}",
-            allowed=str(FORMAT),
-            remedy="measure the month again: `driftgate profile AS_OF --again`",
-        )
+        raise DataError(f"a stored profile has the format {head.get('format')!r}", allowed=str(FORMAT), remedy=_AGAIN)
     if head["grid"] != (grid.digest if grid and head["grid"] else ""):
-        raise DataError(
-            "a stored profile was counted on another grid than the one at hand",
-            remedy="measure the month again: `driftgate profile AS_OF --again`",
-        )
+        raise DataError("a stored profile was counted on another grid than the one at hand", remedy=_AGAIN)
     columns, place = {}, 0
     for facts in head["columns"]:
         numbers = grid.columns[facts["name"]] if grid and head["grid"] else None

@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FORMAT = 1
+_AGAIN = "measure the months again: `driftgate profile --all --again`"
 MOST_VALUES = 1024
 """Distinct values, or categories, that are each counted by themselves."""
 OFFSETS = 65536
@@ -188,15 +189,22 @@ class Grid:
         """Read what `to_json` wrote.
 
         Raises:
-            DataError: another release wrote it in a form that this one does not know.
+            DataError: another release wrote it in a form that this one does not know, or it is damaged.
         """
+        try:
+            return cls._read(text)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"a stored grid of {len(text):,} characters cannot be read: {type(error).__name__}: {str(error)[:200]}",
+                allowed="the JSON that this release of Driftgate writes",
+                remedy=_AGAIN,
+            ) from error
+
+    @classmethod
+    def _read(cls, text: str) -> Self:
         document = json.loads(text)
         if document.get("format") != FORMAT:
-            raise DataError(
-                f"the grid has the format {document.get('format')!r}",
-                allowed=str(FORMAT),
-                remedy="measure the months again: `driftgate profile --all --again`",
-            )
+            raise DataError(f"the grid has the format {document.get('format')!r}", allowed=str(FORMAT), remedy=_AGAIN)
         kinds: dict[str, type[ColumnGrid]] = {Form.NUMBER: NumberGrid, Form.CATEGORY: CategoryGrid}
         columns = {name: kinds[column["form"]].from_dict(column) for name, column in document["columns"].items()}
         return cls(document["version"], columns)

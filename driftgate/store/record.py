@@ -10,7 +10,7 @@ import json
 from datetime import UTC, date
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
 
@@ -95,6 +95,8 @@ RUN_COLUMNS = {
 }
 """Each column of the table of runs, and the figure of `RunRecord` that it holds. New columns stand at the end."""
 
+# Anything else would be read as a month without a trigger.
+Label = Annotated[str, Field(pattern=r"^(NO_ACTION|RETRAINING_TRIGGERED( \((SIMULATED|RETRAIN OFF)\))?)$")]
 _PACKAGES = ("driftgate", "evidently", "feast", "pandas", "prefect")
 
 
@@ -102,7 +104,7 @@ class EarlierRecord(Part):
     """An earlier decision of the same pair, as in `driftgate.decision.PastDecision`."""
 
     decided_at: Moment
-    verdict: str
+    verdict: Label
     champion: str | None
     reason_codes: tuple[str, ...]
     withdrawn: bool
@@ -146,7 +148,7 @@ class RunRecord(Part):
 
     monitor: str
     decided_at: Moment
-    verdict: str
+    verdict: Label
     reasons: tuple[str, ...]
     signalled: bool | None = None
     held_back: str = ""

@@ -17,7 +17,6 @@ from driftgate.errors import OutputError
 from driftgate.files import replace_file
 
 _FILE = "up.json"
-# Linux tells when it was booted in whole seconds, which may change by one when the clock is set.
 _CLOCK_SECONDS = 3.0
 
 
@@ -71,7 +70,7 @@ class UpStatus:
 
     Attributes:
         pid: of the supervisor.
-        process_started: when that process started, in seconds since 1970.
+        process_started: when that process started, as `process_started` says it.
         started: when it began, in ISO 8601.
         database: where PostgreSQL is.
         prefect_api: address of the Prefect server for other commands; empty where it is not among the parts.
@@ -146,12 +145,20 @@ def remove_status(home: Path) -> None:
 
 
 def process_started(pid: int) -> float:
-    """When a process started, in seconds since 1970; 0 where there is none."""
+    """When a process started, in seconds since the machine was booted; 0 where there is none.
+
+    A time of day would be another one once the clock is set. Systems other than Linux say it since 1970.
+    """
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return 0.0
+        with contextlib.suppress(OSError):
+            ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+            return int(ticks) / os.sysconf("SC_CLK_TCK")
+        return float(process.create_time())
     except psutil.Error:
         return 0.0
 

@@ -1,7 +1,8 @@
 """The Prefect server that a command uses: the one of PREFECT_API_URL, else that of `driftgate up`, else one of its own.
 
 The last starts as a process of its own, so that it comes up while this process imports what it needs, and it ends with
-the command, however that ends: it watches a pipe that closes when its parent is gone. Runs are kept in PREFECT_HOME.
+the command, however that ends: it watches a pipe that closes when its parent is gone. Where it ends before the command,
+it is started again at the same address, as Prefect tries each request for a minute. Runs are kept in PREFECT_HOME.
 """
 
 import atexit
@@ -9,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -46,11 +48,17 @@ class LocalServer:
         """
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
-        self._process = subprocess.Popen(
+        self._environment = {**os.environ, **_LEAN, **variables}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._process = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
             [sys.executable, prefect_server.__file__, "--port", str(self.port), "--with-parent"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            env={**os.environ, **_LEAN, **variables},
+            env=self._environment,
             # A terminal's Ctrl-C must not end it before the run that it cuts off is recorded.
             start_new_session=True,
         )
@@ -72,8 +80,33 @@ class LocalServer:
             time.sleep(0.1)
         raise _failed(f"did not answer within {_STARTUP_SECONDS} s")
 
+    def keep(self, give_up: Callable[[Exception], None]) -> None:
+        """Start it again, from a thread, whenever it ends before `close`.
+
+        Args:
+            give_up: is called with a DriftgateError where it does not answer again; nothing is tried after that.
+        """
+
+        def watch() -> None:
+            while True:
+                self._process.wait()
+                with self._lock:
+                    if self._closed:
+                        return
+                    self._process = self._start()
+                try:
+                    self.wait()
+                except Exception as error:
+                    if not self._closed:
+                        give_up(error)
+                    return
+
+        threading.Thread(target=watch, name="prefect server", daemon=True).start()
+
     def close(self) -> None:
         """End the server."""
+        with self._lock:
+            self._closed = True
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.terminate()
@@ -118,7 +151,14 @@ def start_prefect() -> Callable[[], None]:
     # last logs and events. Without a server to send them to it would wait for a minute.
     atexit.register(server.close)
     os.environ["PREFECT_API_URL"] = server.url
-    return server.wait
+    return lambda: _wait_and_keep(server)
+
+
+def _wait_and_keep(server: LocalServer) -> None:
+    from driftgate.process import abort
+
+    server.wait()
+    server.keep(abort)
 
 
 def prefect_variables(home: Path, api: str | None) -> dict[str, str]:

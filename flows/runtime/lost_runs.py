@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
@@ -20,6 +27,7 @@ from driftgate.files import lock_or_none, remove_unlocked
 from driftgate.settings import Settings
 
 _FOLDER = "runs"
+_KILLED = "The process of this run was killed."
 # A pause is waited for by the process, so that without one nothing would go on.
 _UNFINISHED = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 
@@ -34,7 +42,11 @@ def note_run(_flow: Any, flow_run: Any, _state: Any) -> None:
 
 
 def mark_lost_runs(home: Path) -> list[UUID]:
-    """Mark as crashed, on the configured Prefect server, the runs below a home whose process is gone; return them."""
+    """Mark as crashed, on the configured Prefect server, the runs below a home whose process is gone, and their tasks.
+
+    Returns:
+        The ids of those runs.
+    """
     lost: list[UUID] = []
     # Of processes that were killed before the file had its name; their runs had not begun.
     remove_unlocked((home / _FOLDER).glob(".*"))
@@ -55,9 +67,24 @@ def _mark(run_id: UUID) -> bool:
     with get_client(sync_client=True) as client, suppress(ObjectNotFound):
         state = client.read_flow_run(run_id).state
         if state is not None and state.type in _UNFINISHED:
-            client.set_flow_run_state(run_id, Crashed(message="The process of this run was killed."), force=True)
+            # The run last: were this process killed before, the next would begin with its tasks again.
+            for task_run in _unfinished_tasks(client, run_id):
+                client.set_task_run_state(task_run, Crashed(message=_KILLED), force=True)
+            client.set_flow_run_state(run_id, Crashed(message=_KILLED), force=True)
             return True
     return False
+
+
+def _unfinished_tasks(client: SyncPrefectClient, run_id: UUID) -> list[UUID]:
+    """The task runs of a flow run that have not ended; a page of the server's answer at a time."""
+    run = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+    state = TaskRunFilterState(type=TaskRunFilterStateType(any_=list(_UNFINISHED)))
+    found: list[UUID] = []
+    while page := client.read_task_runs(
+        flow_run_filter=run, task_run_filter=TaskRunFilter(state=state), offset=len(found)
+    ):
+        found += [task_run.id for task_run in page]
+    return found
 
 
 def _hold_run(folder: Path, run_id: UUID) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flows.runtime.local_server import LocalServer
 from flows.runtime.progress import tracked
-from tests.chaos.disks import FOLDERS, can_be_made
+from tests.chaos.disks import FOLDERS, can_be_made, require_rights
 from tests.chaos.kills import AT_ONCE, AWAY, Case, Outcome, Runs, all_cases
 from tests.chaos.operations import OPERATIONS, Operation, make_templates
 from tests.chaos.place import Place
@@ -23,6 +23,8 @@ from tests.chaos.place import Place
 
 def main() -> None:
     given = _arguments()
+    if given.disks or any(case.role in FOLDERS for case in given.replay):
+        require_rights()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -47,7 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="same seed, same cases in the same order")
     parser.add_argument("--kills", type=int, default=200, help="least number of kills")
-    parser.add_argument("--disks", type=int, default=0, help="number of cases in which a disk is full; needs root")
+    parser.add_argument("--disks", type=int, default=0, help="number of cases in which a disk is full")
     parser.add_argument("--only", nargs="*", choices=[*OPERATIONS], default=[*OPERATIONS], help="operations")
     parser.add_argument(
         "--replay", nargs="*", default=[], type=case_of, help="cases alone, such as monitor/postgres/17"
@@ -99,7 +101,7 @@ def planned(runs: Runs, wanted: Sequence[Operation], given: argparse.Namespace) 
     }
     disks = given.disks if can_be_made() else 0
     if disks < given.disks:
-        logging.warning("no disk is full in this run: only root may mount one")
+        logging.warning("no disk is full in this run: this user may neither mount one nor make a namespace for it")
     lives = {name: found.lives for name, found in known.items() if not OPERATIONS[name].beside}
     special = [Case("serve", AWAY, given.seed)] if "serve" in known else []
     special += [Case(name, AT_ONCE, given.seed) for name in known if OPERATIONS[name].beside]

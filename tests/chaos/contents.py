@@ -88,16 +88,18 @@ def broken_files(place: Place) -> list[str]:
 
 
 def unfinished_runs(place: Place, prefect_api: str) -> int:
-    """How many runs have not ended, in the case's own Prefect history and on a server that cases share."""
+    """How many runs of flows and tasks have not ended, in the case's own history and on a server that cases share."""
     states = ["RUNNING", "PENDING", "CANCELLING"]
-    asked = {"flow_runs": {"state": {"type": {"any_": states}}}}
-    shared = int(httpx.post(f"{prefect_api}/flow_runs/count", json=asked, timeout=60).raise_for_status().text)
+    found = 0
     history = place.home / "prefect" / "prefect.db"
-    if not history.is_file():
-        return shared
-    with closing(sqlite3.connect(history)) as connection:
-        query = "SELECT count(*) FROM flow_run WHERE state_type IN (?, ?, ?)"
-        return shared + int(connection.execute(query, states).fetchone()[0])
+    for kind in ("flow_run", "task_run"):
+        asked = {f"{kind}s": {"state": {"type": {"any_": states}}}}
+        found += int(httpx.post(f"{prefect_api}/{kind}s/count", json=asked, timeout=60).raise_for_status().text)
+        if history.is_file():
+            with closing(sqlite3.connect(history)) as connection:
+                query = f"SELECT count(*) FROM {kind} WHERE state_type IN (?, ?, ?)"
+                found += int(connection.execute(query, states).fetchone()[0])
+    return found
 
 
 def database_rows(home: Path) -> list[tuple[str, str]]:

@@ -1,8 +1,14 @@
-"""A disk that is full: one folder of a case on a small file system of its own, with so much room and no more."""
+"""A disk that is full: one folder of a case on a small file system of its own, with so much room and no more.
 
+Only root may mount one; another user is root's like in a namespace of their own (user_namespaces(7)), where the kernel
+allows that. The commands of a case have no more rights there than elsewhere.
+"""
+
+import ctypes
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +27,51 @@ FOLDERS = {
 # Files that are there for a moment are not seen afterwards.
 LEAST_ROOM = 256 * 1024
 _PAGE = 4096
+_ENTERED = "DRIFTGATE_CHAOS_NAMESPACE"
+# --keep-caps leaves the right to mount to the program that is started.
+_NAMESPACE = ("unshare", "--user", "--map-current-user", "--keep-caps", "--mount")
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def require_rights() -> None:
+    """Go on in a namespace in which this user may mount, where they may not here and may make one.
+
+    It takes the place of this process, which must not have started anything.
+    """
+    if os.environ.pop(_ENTERED, None):
+        # What this process starts, as a user would, gets none of its rights.
+        _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    elif not can_be_made() and subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode == 0:
+        line = [*_NAMESPACE, sys.executable, "-m", "tests.chaos", *sys.argv[1:]]
+        os.execvpe(line[0], line, {**os.environ, _ENTERED: "1"})
 
 
 def can_be_made() -> bool:
-    """Whether this user may mount a file system in memory, as root may."""
+    """Whether this process may mount a file system in memory."""
     with tempfile.TemporaryDirectory() as folder:
-        if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True, check=False).returncode != 0:
+        try:
+            _mount(Path(folder), _PAGE)
+        except PermissionError:
             return False
-        subprocess.run(["umount", folder], check=True)
+        _unmount(Path(folder))
         return True
+
+
+# By the kernel's own call: the program `mount` asks whether it is root, and not whether it may.
+def _mount(folder: Path, size: int) -> None:
+    arguments = (b"tmpfs", os.fsencode(folder), b"tmpfs", 0, f"size={size}".encode())
+    _succeed(_libc.mount(*arguments), folder)
+
+
+def _unmount(folder: Path) -> None:
+    _succeed(_libc.umount2(os.fsencode(folder), 0), folder)
+
+
+def _succeed(status: int, folder: Path) -> None:
+    if status != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(folder))
 
 
 def used_bytes(folder: Path) -> int:
@@ -55,13 +97,13 @@ def full_disk(folder: Path, room: int) -> Iterator[None]:
     folder.rename(aside)
     folder.mkdir()
     size = used_bytes(aside) + room
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    _mount(folder, size)
     try:
         _move_inside(aside, folder)
         yield
         _move_inside(folder, aside)
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        _unmount(folder)
     folder.rmdir()
     aside.rename(folder)
 

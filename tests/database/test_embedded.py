@@ -227,18 +227,48 @@ def test_a_server_that_is_killed_before_its_database_is_made_is_waited_for(home:
     cluster.close()
 
 
-def test_a_keeper_that_was_killed_is_replaced_by_the_next_command(home: Path) -> None:
-    with Command(home) as first:
-        first.line()
+def test_a_keeper_that_was_killed_is_replaced_by_the_command_and_the_server_ends_with_it(home: Path) -> None:
+    with Command(home) as command:
+        command.line()
         [pid] = keepers(home)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not keepers(home))
-        with Command(home) as second:
-            second.line()
-            wait_until(lambda: len(keepers(home)) == 1)
-            first.kill()
-            second.kill()
+        wait_until(lambda: keepers(home) not in ([], [pid]))
+        # The command is asked nothing meanwhile.
+        command.kill()
+    wait_until(lambda: postmaster(home) is None and not keepers(home))
+
+
+def test_a_keeper_that_is_killed_while_it_starts_is_replaced_as_well(home: Path, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\nif mkdir {tmp_path}/killed 2>/dev/null; then kill -KILL $$; fi\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    code = f"import sys\nsys.executable = {str(python)!r}\n{COMMAND}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline().strip() == str(home / "postgres")
+    assert (tmp_path / "killed").is_dir()
+    wait_until(lambda: len(keepers(home)) == 1)
+    process.kill()
+    process.communicate()
     wait_until(lambda: postmaster(home) is None)
+
+
+def test_two_commands_whose_keeper_was_killed_have_one(home: Path) -> None:
+    with Command(home) as first, Command(home) as second:
+        for command in (first, second):
+            command.line()
+        for _ in range(3):
+            [pid] = keepers(home)
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda killed=pid: len(keepers(home)) == 1 and keepers(home) != [killed])
+        server = postmaster(home)
+        first.end()
+        second.end()
+        assert server is not None and postmaster(home) is None
+    wait_until(lambda: not keepers(home))
 
 
 def test_queries_are_not_compiled(database: Engine) -> None:

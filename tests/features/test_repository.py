@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from driftgate.errors import FeastRepositoryError
-from driftgate.features.repository import offline_store, project_of, registry_settings, require_repository
+from driftgate.features.repository import offline_store, project_of, registry_settings
 
 
 def repository(folder: Path, content: str) -> Path:
@@ -37,9 +37,3 @@ def test_what_cannot_be_read_is_an_error_without_its_content(tmp_path: Path, con
         offline_store(repository(tmp_path, content))
     assert "s3cret" not in f"{caught.value}{caught.value.remedy}"
     assert caught.value.__cause__ is None
-
-
-def test_a_folder_without_one_is_no_repository(tmp_path: Path) -> None:
-    with pytest.raises(FeastRepositoryError, match=str(tmp_path)):
-        require_repository(tmp_path)
-    assert "password" not in repr(offline_store(repository(tmp_path, "offline_store: {type: p, password: s}\n")))

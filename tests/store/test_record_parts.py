@@ -42,7 +42,13 @@ def test_the_files_are_called_as_in_the_json() -> None:
 
 def test_a_time_without_a_zone_is_of_utc() -> None:
     early = EarlierRecord.model_validate(
-        {"decided_at": "0001-01-01T00:00:00", "verdict": "", "champion": None, "reason_codes": (), "withdrawn": False}
+        {
+            "decided_at": "0001-01-01T00:00:00",
+            "verdict": "NO_ACTION",
+            "champion": None,
+            "reason_codes": (),
+            "withdrawn": False,
+        }
     )
     assert early.decided_at == datetime.min.replace(tzinfo=UTC)
 

@@ -15,7 +15,7 @@ import pytest
 from driftgate.errors import DatabaseError, OutputError
 from driftgate.supervision.part import Part
 from driftgate.supervision.running import python
-from driftgate.supervision.state import PartState, PartStatus, UpStatus, is_process, read_status
+from driftgate.supervision.state import PartState, PartStatus, UpStatus, is_process, process_started, read_status
 from driftgate.supervision.supervisor import Supervisor
 from driftgate.warm.client import AVAILABLE
 from tests.warm.conftest import running
@@ -269,8 +269,16 @@ def alive(pid: int) -> bool:
 
 
 def test_a_process_is_known_by_its_start_as_well() -> None:
-    started = psutil.Process().create_time()
+    started = process_started(os.getpid())
     assert is_process(os.getpid(), started)
     assert not is_process(os.getpid(), started - 60)
     assert not is_process(2**22 + 1, started)
     assert not is_process(os.getpid(), 0.0)
+
+
+def test_a_clock_that_is_set_by_a_month_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, booted = process_started(os.getpid()), psutil.boot_time()
+    for step in (-30 * 86400, 30 * 86400):
+        # What the kernel says of its boot moves with the clock.
+        monkeypatch.setattr(psutil._psplatform, "boot_time", lambda moved=booted + step: moved)
+        assert is_process(os.getpid(), started)

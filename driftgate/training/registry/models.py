@@ -114,13 +114,7 @@ class ModelRegistry:
             raise DataError(
                 f"{self.name} has no version {version!r} that Driftgate trained", allowed=bounded(self.versions())
             )
-        try:
-            return VersionInfo.read(self.name, version, found)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"{self.name} version {version} was recorded by another release of Driftgate: {str(error)[:200]}",
-                remedy="train again, and `driftgate promote VERSION`",
-            ) from error
+        return VersionInfo.read(self.name, version, found)
 
     def champion_info(self) -> VersionInfo | None:
         """Return what is recorded of the champion's training; None where there is no champion.

@@ -69,6 +69,37 @@ def test_a_killed_run_is_marked_by_the_next_and_a_living_one_is_not(home: Path) 
     assert left.name not in map(str, (killed, waiting, ended))
 
 
+def test_the_tasks_of_a_killed_run_are_marked_with_it_and_those_that_ended_are_not(home: Path) -> None:
+    from prefect import flow, task
+    from prefect.client.orchestration import get_client
+    from prefect.states import Completed, Pending, Running
+
+    from flows.runtime.lost_runs import mark_lost_runs
+
+    @flow(name="with tasks")
+    def with_tasks() -> None:
+        pass
+
+    @task(name="a task")
+    def a_task() -> None:
+        pass
+
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(with_tasks, state=Running())
+        states = (Running(), Pending(), Completed())
+        made = [
+            client.create_task_run(a_task, run.id, dynamic_key=str(n), state=state) for n, state in enumerate(states)
+        ]
+        other = client.create_flow_run(with_tasks, state=Running())
+        untouched = client.create_task_run(a_task, other.id, dynamic_key="0", state=Running())
+    (home / "runs").mkdir()
+    (home / "runs" / str(run.id)).touch()
+    assert mark_lost_runs(home) == [run.id]
+    with get_client(sync_client=True) as client:
+        found = [client.read_task_run(item.id).state_type for item in (*made, untouched)]
+    assert [kind and kind.value for kind in found] == ["CRASHED", "CRASHED", "COMPLETED", "RUNNING"]
+
+
 def test_what_a_process_left_that_was_killed_before_its_run_began_is_removed(home: Path) -> None:
     from flows.runtime.lost_runs import mark_lost_runs
 

@@ -1,0 +1,92 @@
+"""The Prefect server of a command, killed under it: the command goes on, or ends with one plain error."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+BEGIN = """
+import os, sys
+from driftgate.process import end_on_signals, run_program
+end_on_signals()
+
+def kill_server():
+    import psutil
+    for child in psutil.Process().children():
+        if "prefect_server" in " ".join(child.cmdline()):
+            child.kill()
+
+"""
+
+GOES_ON = """
+def work():
+    from flows.runtime.local_server import start_prefect
+
+    wait = start_prefect()
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+
+    from flows.runtime.steps import FLOW, step
+
+    @step("one")
+    def one():
+        return 1
+
+    @flow(name="killed", **FLOW)
+    def killed():
+        one()
+        kill_server()
+        one()
+
+    wait()
+    killed()
+    with get_client(sync_client=True) as client:
+        print(*[run.state_type.value for run in client.read_flow_runs()], flush=True)
+"""
+
+GIVES_UP = """
+def work():
+    from flows.runtime.local_server import start_prefect
+
+    start_prefect()()
+    # What the server finds when it starts again.
+    with open(os.path.join(os.environ["PREFECT_HOME"], "prefect.db"), "wb") as file:
+        file.write(b"no database" * 1000)
+    kill_server()
+    import time
+    time.sleep(600)
+"""
+
+
+def run(code: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return subprocess.run(
+        [sys.executable, "-c", f"{BEGIN}{code}\nrun_program(work)"],
+        env={**environment, "DRIFTGATE_HOME": str(home)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_a_server_that_is_killed_is_started_again_and_the_run_goes_on(tmp_path: Path) -> None:
+    done = run(GOES_ON, tmp_path / "home")
+    assert (done.returncode, done.stdout) == (0, "COMPLETED\n"), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_come_back_ends_the_command_with_a_plain_error(tmp_path: Path) -> None:
+    done = run(GIVES_UP, tmp_path / "home")
+    assert done.returncode == 1
+    said = "DriftgateError: the local Prefect server ended with status "
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith(said)]
+    assert f"ended with status {-signal.SIGKILL}" not in line
+    assert "set DRIFTGATE_HOME to a new folder" in done.stderr
