@@ -133,18 +133,12 @@ def _wait_for_start(home: Path, process: "subprocess.Popen[bytes]", log: Path, b
             if not found.starting:
                 return found
         time.sleep(_POLL_SECONDS)
-    raise _ended(process.returncode, log, begin)
-
-
-def _ended(status: int, log: Path, begin: int) -> DriftgateError:
-    """The error with which the process ended, as its log has it."""
-    from driftgate import errors
-    from driftgate.supervision.logs import last_words
-
-    said = last_words(log, begin)
-    kind = getattr(errors, said.partition(":")[0], None)
-    if isinstance(kind, type) and issubclass(kind, DriftgateError):
-        found = kind(said.partition(": ")[2], remedy=f"see {log}")
-        assert isinstance(found, DriftgateError)
-        return found
-    return DriftgateError(f"what `driftgate up` started ended with status {status}: {said}", remedy=f"see {log}")
+    with log.open("rb") as file:
+        file.seek(begin)
+        # As it would have said it to whoever had not detached it.
+        sys.stderr.write(file.read().decode(errors="replace"))
+    if process.returncode <= 0:
+        raise DriftgateError(
+            f"what `driftgate up` started ended with status {process.returncode}", remedy=f"see {log}; start it again"
+        )
+    raise typer.Exit(process.returncode)

@@ -61,7 +61,7 @@ class Engine(ABC):
     kind: ClassVar[str]
     has_tables: ClassVar[bool] = True
     picks_one_of_repeated: ClassVar[bool] = False
-    entities_at_once: ClassVar[int | None] = 1_000_000
+    entities_at_once: ClassVar[int | None] = None
 
     def __init__(self, store: OfflineStore) -> None:
         """Keep which store it is."""

@@ -37,7 +37,6 @@ class PostgresEngine(Engine):
     """Rows and joins in PostgreSQL."""
 
     kind: ClassVar[str] = "postgres"
-    entities_at_once: ClassVar[int | None] = None
 
     def __init__(self, store: OfflineStore, connection: psycopg.Connection[Any]) -> None:
         """Speak through an open connection."""

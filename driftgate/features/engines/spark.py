@@ -37,7 +37,6 @@ class SparkEngine(Engine):
     """Rows and joins in a Spark session."""
 
     kind: ClassVar[str] = "spark"
-    entities_at_once: ClassVar[int | None] = None
 
     def __init__(self, store: OfflineStore, session: SparkSession) -> None:
         """Speak through a session."""

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,8 +15,10 @@ import pytest
 from driftgate.database import ConnectionParameters, connect
 from driftgate.errors import ConfigurationError, DataError, FeastRepositoryError
 from driftgate.features.applying import ensure_applied
+from driftgate.features.engines import duckdb as duckdb_engine
 from driftgate.features.entities import MonthSize
 from driftgate.features.files import read_file
+from driftgate.features.repository import OfflineStore
 from driftgate.features.types import FeatureMonth, FeatureRequest
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import EntitySource, Monitor
@@ -181,3 +184,19 @@ def test_without_an_offline_store_files_are_read(worker: FeatureWorker, repo: Pa
     copy = Path(shutil.copytree(repo, tmp_path / "copy"))
     (copy / "feature_store.yaml").write_text(STORE.replace("offline_store: {type: file}\n", ""))
     assert worker.loaded_months(copy, MONITOR) == [JAN, FEB]
+
+
+def test_what_does_not_fit_into_memory_goes_to_temporary_files_that_are_gone_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_engine, "MEMORY_LIMIT", "60MB")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    rows = "SELECT md5(i::VARCHAR) AS text FROM range(3000000) AS numbers(i)"
+    with duckdb_engine.open_engine(OfflineStore(repo, "duckdb", {})):
+        connection = ibis.options.default_backend.con
+        connection.execute(f"CREATE TEMP TABLE texts AS {rows}")
+        assert [path for path in tmp_path.glob("duckdb-*/*") if path.stat().st_size > 0]
+    assert list(tmp_path.iterdir()) == [repo]
+    assert not list(repo.iterdir())
