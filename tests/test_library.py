@@ -161,7 +161,9 @@ def test_the_documented_example_says_how_much_worse_a_model_is_and_where(
     assert drift == "0 of 3 features drifted (share 0.00, threshold 0.30)"
     assert label.startswith("label: 0.") and label.endswith(" would be chance") and left["label"].abs_diff < 0.05
     assert fall.startswith("AUC 0.8") and gain.startswith("gain in AUC of a model trained on the current table: ")
-    assert why.startswith("of the drop, ") and where.startswith("the fall is greatest where net_service = Fiber (4")
+    assert why.startswith("of the drop between the months, ") and where.startswith(
+        "the fall is greatest where net_service = Fiber (4"
+    )
     content = json.loads(json.dumps(left["content"], allow_nan=False))["performance"]
     assert content["segments"]["named"][0]["feature"] == "net_service" and content["causes"]["meaning"]["value"] > 0.05
     assert f"<p>{where}</p>" in left["found"]._repr_html_()

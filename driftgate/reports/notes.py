@@ -46,9 +46,11 @@ def split_note(record: RunRecord) -> str:
         for part in (found.meaning.interval, found.entities.interval)
     )
     rule = record.performance.rule
+    # Not of the one since its validation, which may be older than both months.
+    months = f"from {month_name(record.inputs.as_of_ref)} to {month_name(record.inputs.as_of_cur)}"
     return (
-        f"Of the {rule.drop_word} in {rule.unit}, {meaning} comes of what the features mean and {entities} of other "
-        "entities."
+        f"Of the {rule.drop_word} in {rule.unit} {months}, {meaning} comes of what the features mean and {entities} of "
+        "other entities."
     )
 
 

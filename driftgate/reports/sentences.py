@@ -132,14 +132,21 @@ def _step_of_trigger(record: RunRecord) -> Step:
 
 
 def since(record: RunRecord, earlier: Sequence[RunRecord]) -> date:
-    """The month from which on the model is worse without a break, this one included."""
-    first = record.inputs.as_of_cur
-    before = (item for item in earlier if item.inputs.as_of_cur < first)
+    """The month from which on the same model is worse without a break, this one included."""
+    last = record
+    before = (item for item in earlier if item.inputs.as_of_cur < record.inputs.as_of_cur)
     for item in sorted(before, key=lambda item: item.inputs.as_of_cur, reverse=True):
-        if not item.model_dropped:
+        if not item.model_dropped or not _follows(last, item):
             break
-        first = item.inputs.as_of_cur
-    return first
+        last = item
+    return last.inputs.as_of_cur
+
+
+def _follows(record: RunRecord, before: RunRecord) -> bool:
+    """Whether a record is of the same model, and no month between the two is left out, as far as they show."""
+    models = [item.performance.champion if item.performance else None for item in (record, before)]
+    together = record.inputs.as_of_ref in (before.inputs.as_of_cur, before.inputs.as_of_ref)
+    return models[0] == models[1] and together
 
 
 def _reasons(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
@@ -238,17 +245,26 @@ def _fallen(record: RunRecord, found: PerformanceRecord, first: date) -> str:
     assert change is not None
     was = f"{rule.short} {rule.text(change.cur)}, was {rule.text(change.ref)}"
     if rule.lower_is_better:
-        return f"{model} errs more than it did since {when} ({was}; lower is better)"
+        return f"{model} has erred more than in its validation since {when} ({was}; lower is better)"
     half = (change.high - change.low) / 2
     if change.cur + half < 0.5:
         return f"{model} ranks worse than chance since {when} ({was})"
     if change.cur - half <= 0.5:
         return f"{model} ranks no better than chance since {when} ({was})"
-    return f"{model} ranks worse than it did since {when} ({was})"
+    return f"{model} has ranked worse than in its validation since {when} ({was})"
 
 
 def _because(record: RunRecord) -> str:
-    """Why the model is worse, by the parts of its drop that are surely there; empty where it was not split."""
+    """Why the model is worse, by the parts of its drop that are surely there; empty where it was not split.
+
+    The parts are of the fall between the two months, and the model's own validation may be older than both.
+    """
+    found = record.performance.causes if record.performance else None
+    change = record.performance.change if record.performance else None
+    if found is not None and found.code is None and change is not None:
+        between = (found.meaning.value or 0.0) + (found.entities.value or 0.0)
+        if between < abs(change.cur - change.ref) / 2:
+            return f", most of it before {month_name(record.inputs.as_of_ref)}"
     words = [
         text
         for part, text in (

@@ -184,7 +184,7 @@ def _gain_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
     estimate = f"\n- {estimate_text(found.estimate)}" if found.estimate.computed else ""
-    causes = f"\n- of the drop, {causes_text(found.causes)}" if found.causes.split else ""
+    causes = f"\n- of the drop between the months, {causes_text(found.causes)}" if found.causes.split else ""
     costs = f"\n- {_cell(feature_costs_text(found))}" if found.feature_costs else ""
     where = f"\n- {_cell(segments_text(found))}" if found.segments.searched else ""
     gain = f"\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"

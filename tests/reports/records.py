@@ -60,7 +60,7 @@ _CHANGED = st.fixed_dictionaries(
     {
         "monitor": st.sampled_from(["churn", "<i>"]) | st.text(min_size=1, max_size=8),
         "decided_at": st.datetimes(timezones=st.sampled_from([UTC, None])),
-        "verdict": st.sampled_from(["NO_ACTION", "RETRAINING_TRIGGERED", "<b>"]),
+        "verdict": st.sampled_from(["NO_ACTION", "RETRAINING_TRIGGERED", "RETRAINING_TRIGGERED (SIMULATED)"]),
         "reasons": st.lists(st.text(max_size=20), max_size=3),
         "drift_share": st.floats(0, 1),
         "threshold": st.floats(0, 1),

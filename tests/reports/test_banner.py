@@ -68,7 +68,9 @@ def test_the_banner_has_the_sentence_and_leads_to_the_verdict_page() -> None:
     html = with_banner("", finished(performance=measured(0.84, 0.70)))
     text = Page(html).text
     assert "RETRAINING_TRIGGERED (SIMULATED)" in text
-    assert "Retrain: the model ranks worse than it did since February 2024 (AUC 0.70, was 0.84)." in text
+    assert (
+        "Retrain: the model has ranked worse than in its validation since February 2024 (AUC 0.70, was 0.84)." in text
+    )
     assert "href='verdict_2024-01-31_vs_2024-02-29.html'" in html
     assert "class='act'" in html and "class='calm'" in with_banner("", finished())
 

@@ -183,7 +183,7 @@ def test_a_file_name_that_is_no_text_does_not_break_the_page(tmp_path: Path) -> 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     attack = "</td><script>alert('1')</script>\"'><img src=x onerror=alert(1)>&amp;"
     content = json.loads(record_text(finished(column(attack, 0.5), lost(attack))))
-    parts = {"monitor": attack, "verdict": attack, "reasons": [attack], "held_back": attack}
+    parts = {"monitor": attack, "reasons": [attack], "held_back": attack}
     put(tmp_path, finished(column(attack, 0.5)), **parts)
     broken = MEASURED | {"state": "pending", "reason": attack, "champion": attack}
     target = content["target"] | {"abs_diff": None, "reason": attack}

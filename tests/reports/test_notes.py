@@ -69,7 +69,7 @@ def test_the_drop_is_split_in_figures_with_their_intervals() -> None:
     causes = Causes(Interval(-0.001, -0.03, 0.02), Interval(0.33, 0.29, 0.37), 900)
     found = split_note(record(performance=replace(measured(0.83, 0.5), causes=causes)))
     words = "0.33 (0.29 to 0.37) comes of what the features mean and 0.00 (-0.03 to 0.02) of other entities."
-    assert found == f"Of the fall in AUC, {words}"
+    assert found == f"Of the fall in AUC from January 2024 to February 2024, {words}"
     assert split_note(record(performance=measured(0.83, 0.5))) == split_note(record()) == ""
     known = History(champion_trained_on=FEBRUARY)
     assert split_note(record(performance=replace(measured(0.83, 0.5), causes=causes), history=known)) == ""

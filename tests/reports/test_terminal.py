@@ -92,7 +92,10 @@ def test_a_run_is_shown_with_what_the_change_of_each_feature_costs() -> None:
     found = "\n".join(
         run_lines(RunRecord.of(finished(performance=replace(measured(0.8, 0.5), causes=causes, feature_costs=COSTS))))
     )
-    assert "of the drop, 0.12 [0.08, 0.16] is of other entities, 0.18 [0.10, 0.26] of what the features mean" in found
+    assert (
+        "of the drop between the months, 0.12 [0.08, 0.16] is of other entities, 0.18 [0.10, 0.26] of what the "
+        "features mean" in found
+    )
     assert "if the features mean what they meant" in found and "f03      0.1210       [0.0800, 0.1600]" in found
     assert "13% of the values are of no entity of the reference" in found
 
