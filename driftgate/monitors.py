@@ -7,9 +7,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticKnownError
 
+from driftgate.conditions import parse_condition
 from driftgate.errors import ConfigurationError, UsageError, bounded
 from driftgate.methods import METHODS
 
@@ -21,11 +31,17 @@ def _known_method(name: object) -> object:
     return name
 
 
+def _readable_condition(text: str) -> str:
+    parse_condition(text)
+    return text
+
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 # A table may be qualified by its schema; both parts are quoted before they reach SQL.
 TableName = Annotated[str, Field(pattern=r"^[^.\"\x00-\x1f]+(\.[^.\"\x00-\x1f]+)?\z")]
 ColumnName = Annotated[str, Field(min_length=1, pattern=r"^[^\"\x00-\x1f]+\z")]
 MethodName = Annotated[str, BeforeValidator(_known_method)]
+ConditionText = Annotated[str, AfterValidator(_readable_condition)]
 
 
 class _Section(BaseModel):
@@ -83,8 +99,10 @@ class Label(_Rows):
     timestamp: ColumnName | None = Field(
         None, description="Column of the period, equals the snapshot's date; by default that of the data source"
     )
-    expected: ColumnName | None = Field(
-        None, description="Boolean column of the entities: which of them get a label at all; by default every one"
+    expected: ConditionText | None = Field(
+        None,
+        description="Which entities get a label at all: a boolean column of theirs, a condition on one column, or "
+        "`learnt` from past months; by default every one",
     )
 
     @property

@@ -141,6 +141,7 @@ def _run(runtime: Runtime, as_of: date | None, monitor: str) -> tuple[Batch, Bat
             rows=features.rows,
             path=batch_path(runtime.settings.prediction_dir, plan.monitor, moment),
             kind=champion.label_kind,
+            threshold=champion.threshold,
         )
         csv_step(batch)
         rows_step(runtime, batch)

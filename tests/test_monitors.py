@@ -46,6 +46,14 @@ def test_little_has_to_be_said(tmp_path: Path) -> None:
     assert monitor.columns == {}
 
 
+def test_a_condition_of_another_form_is_refused_with_the_form_that_is_allowed(tmp_path: Path) -> None:
+    label = "[m.label]\ntable = 't'\ncolumn = 'c'\nexpected = \"{}\""
+    words = refusal(write(tmp_path, "", label.format("status = 'x'")))
+    assert "label.expected: " in words and "COLUMN and one of == != < <= > >=" in words
+    read = read_monitor(write(tmp_path, "", label.format("status != 'x'")), "m")
+    assert read.label is not None and read.label.expected == "status != 'x'"
+
+
 def test_a_mistyped_monitor_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
     path = tmp_path / "monitors.toml"
     path.write_text(f'[orders]\nfeature_service = "s"\n{ENTITY.replace("m.entity", "orders.entity")}', encoding="utf-8")

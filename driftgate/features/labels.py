@@ -4,12 +4,15 @@ import math
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
+from driftgate.conditions import LEARNT
 from driftgate.errors import ConfigurationError, DataError
 from driftgate.features.engines import Engine
 from driftgate.features.engines.engine import Rows
-from driftgate.features.entities import MonthSize, in_days, moment_of, month_entities
+from driftgate.features.entities import MonthSize, in_days, loaded_months, moment_of, month_entities
+from driftgate.features.expected import count_expected, is_there
 from driftgate.features.files import write_file
 from driftgate.measures import MOST_CLASSES, LabelKind
 from driftgate.monitors import Label, Monitor
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 LABEL_COLUMN = "label"
 _LABEL_KEY = "_label_key"
+_DAY, _LABEL_DAY = "_day", "_label_day"
+# Months that a learnt share is the median of.
+_FEWEST_PAST, _MOST_PAST = 3, 12
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
         if rows.timestamp is None:
             return _not_computable(size, f"the labels in {label.place} are not keyed by period")
         labels = _labels_of_period(monitor, label, rows, size.as_of)
-        expected = _expected(engine, monitor, label, size)
+        expected = _expected(engine, monitor, label, rows, size)
         if expected == 0:
             return _not_computable(size, f"no entity of {size.as_of} gets a label, by {label.expected}")
         found = _found(engine, monitor, size, labels)
@@ -131,21 +137,43 @@ def _pending(size: MonthSize, label: Label, labelled: int, expected: int) -> Lab
     return replace(_not_computable(size, reason, labelled), expected=expected, pending=True)
 
 
-def _expected(engine: Engine, monitor: Monitor, label: Label, size: MonthSize) -> int:
+def _expected(engine: Engine, monitor: Monitor, label: Label, labels: Rows, size: MonthSize) -> int:
     """Count the entities of the month that get a label: a flight that was cancelled has no delay, and never will."""
     if label.expected is None:
         return size.entities
-    rows = engine.rows(monitor.entity)
-    said = rows.column(label.expected)
-    if not said.type().is_boolean():
-        raise ConfigurationError(
-            f"label.expected names {monitor.entity.place}.{label.expected}, which is of type {said.type()}",
-            allowed="a boolean column of the entities",
-            remedy="point the entity at a view that has one, for example `NOT cancelled AS flown`",
+    if label.expected == LEARNT:
+        share = _learnt_share(engine, monitor, label, labels, size.as_of)
+        return max(1, round(share * size.entities))
+    return count_expected(engine, monitor, label.expected, size.as_of)
+
+
+def _learnt_share(engine: Engine, monitor: Monitor, label: Label, labels: Rows, as_of: date) -> float:
+    """Return the share of the entities that got a label in past months; 1 where too few of them tell.
+
+    It is the median over the months before this one, but for the last of them, whose labels may still come: at least
+    three with labels, and of more than twelve the newest. A month without any label says nothing.
+    """
+    past = [month for month in loaded_months(engine, monitor) if month < as_of][:-1][-_MOST_PAST:]
+    if len(past) < _FEWEST_PAST:
+        return 1.0
+    of_entities = engine.rows(monitor.entity)
+    moment, period = moment_of(of_entities), moment_of(labels)
+    entities = of_entities.table.filter(in_days(moment, past[0], past[-1])).select(
+        **{monitor.entity.feast_key: of_entities.column(monitor.entity.key), _DAY: moment.cast("date")}
+    )
+    there = labels.table.filter(in_days(period, past[0], past[-1]), is_there(labels.column(label.column))).select(
+        **{_LABEL_KEY: labels.column(label.key or monitor.entity.key), _LABEL_DAY: period.cast("date")}
+    )
+    joined = _joined(entities, there, monitor, entities[_DAY] == there[_LABEL_DAY])
+    counts = [
+        dict(zip(*(column.to_pylist() for column in engine.arrow(counted).columns), strict=True))
+        for counted in (
+            entities.group_by(_DAY).aggregate(rows=entities.count()),
+            joined.group_by(_DAY).aggregate(rows=joined[_LABEL_KEY].nunique()),
         )
-    month = rows.table.filter(in_days(moment_of(rows), size.as_of, size.as_of))
-    found = engine.arrow(month.aggregate(expected=month[label.expected].ifelse(1, 0).sum()))
-    return int(found.column("expected")[0].as_py() or 0)
+    ]
+    shares = [counts[1][month] / counts[0][month] for month in past if counts[1].get(month)]
+    return median(shares) if len(shares) >= _FEWEST_PAST else 1.0
 
 
 def _require_finite(label: Label, size: MonthSize, mean: float) -> None:
@@ -168,16 +196,11 @@ def _labels_of_period(monitor: Monitor, label: Label, rows: Rows, as_of: date) -
             remedy="point the label at a view that casts it, for example `answer = 'yes' AS bought`",
         )
     key = rows.column(label.key or monitor.entity.key)
-    period = rows.table.filter(in_days(moment_of(rows), as_of, as_of), _is_there(value))
+    period = rows.table.filter(in_days(moment_of(rows), as_of, as_of), is_there(value))
     return period.select(**{_LABEL_KEY: key, LABEL_COLUMN: value.cast("float64") if kind.is_numeric() else value})
 
 
-def _is_there(value: "ir.Column") -> "ir.BooleanColumn":
-    """Return whether a value is not NULL. NaN is a value; Ibis takes it for NULL on Spark, so its text is asked for."""
-    return (value.cast("string") if value.type().is_floating() else value).notnull()
-
-
-def _joined(entities: "ir.Table", labels: "ir.Table", monitor: Monitor) -> "ir.Table":
+def _joined(entities: "ir.Table", labels: "ir.Table", monitor: Monitor, *more: "ir.BooleanValue") -> "ir.Table":
     key, other = entities[monitor.entity.feast_key], labels[_LABEL_KEY]
     if not (key.type().is_numeric() and other.type().is_numeric()) and not key.type().castable(other.type()):
         raise ConfigurationError(
@@ -185,7 +208,7 @@ def _joined(entities: "ir.Table", labels: "ir.Table", monitor: Monitor) -> "ir.T
             allowed="two types that can be compared",
             remedy="point one of them at a view that casts its key",
         )
-    return entities.inner_join(labels, key == other)
+    return entities.inner_join(labels, [key == other, *more])
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def load_evaluation_model(registry: ModelRegistry, info: VersionInfo) -> tuple[E
         raise _not_its_entities(info, f"cannot be read: {str(error)[:300]}") from error
     _require_recorded(info, len(seen), labels, scores)
     validation = Scored(keys, labels, scores, info.label_kind)
-    return EvaluationModel(info.version, info.as_of, info.features, seen, validation, info.classes), model
+    known = info.version, info.as_of, info.features, seen, validation, info.classes, info.threshold
+    return EvaluationModel(*known), model
 
 
 def _labels(rows: pa.Table, info: VersionInfo) -> NDArray[np.float64]:
@@ -84,7 +85,7 @@ def _require_recorded(info: VersionInfo, seen: int, labels: NDArray[np.float64],
     kind = info.label_kind
     _require_usable(info, labels, scores)
     try:
-        measured = metrics_of(kind, labels, scores)
+        measured = metrics_of(kind, labels, scores, info.threshold)
     except DataError as error:
         raise _not_its_entities(info, f"give no {measures_of(kind)[0].short}: {error.received}") from error
     for name in (measure.name for measure in measures_of(kind)):

@@ -99,6 +99,7 @@ def evaluate(evaluation: EvaluationModel, scores: ScoredMonth, ref: Month, cur: 
         relations=_relations(ref, cur, key, evaluation.features),
         measure=rule.name,
         score_bins=score_bins(evaluation.validation, side),
+        decision_threshold=evaluation.threshold,
     )
 
 

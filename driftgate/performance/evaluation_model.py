@@ -41,6 +41,7 @@ class EvaluationModel:
         seen: keys of its training entities, as text.
         validation: labels and scores of its validation entities.
         classes: those of a categorical label that it knows; else empty.
+        threshold: probability from which a champion predicts a boolean label to be true; None where there is none.
     """
 
     version: str | None
@@ -49,6 +50,7 @@ class EvaluationModel:
     seen: NDArray[np.str_]
     validation: Scored
     classes: tuple[str, ...] = ()
+    threshold: float | None = None
 
     @property
     def kind(self) -> LabelKind:

@@ -26,6 +26,8 @@ from driftgate.training.registry.versions import VersionInfo
 # labels' standard deviation, may be apart.
 _FALLEN = {Drop.DIFFERENCE: 0.05, Drop.RELATIVE: 0.1}
 _RATE_FACTOR = 2.0
+# The greatest F1 of a rare label is often where twice as many are called: only so many of all are too many besides.
+_MOST_CALLED = 0.5
 _BIAS = 0.25
 
 
@@ -231,7 +233,7 @@ def _skewed(kind: LabelKind, now: Mapping[str, float]) -> str:
     """What is wrong with the level of its predictions, whatever it ranks."""
     if kind is LabelKind.BOOLEAN:
         predicted, rate = now["predicted_positive_rate"], now["positive_rate"]
-        right = rate / _RATE_FACTOR <= predicted <= rate * _RATE_FACTOR
+        right = rate / _RATE_FACTOR <= predicted <= max(rate * _RATE_FACTOR, _MOST_CALLED)
         return "" if right else f"calls {predicted:.1%} positive where {rate:.1%} are"
     if kind is LabelKind.NUMERIC and not abs(now["bias"]) <= _BIAS * now["label_sd"]:
         return f"predicts {now['mean_prediction']:.4g} on average where {now['mean_label']:.4g} is"

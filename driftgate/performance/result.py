@@ -195,6 +195,7 @@ class Performance:
         feature_costs: what the change of each feature costs it, likewise, the most costly first.
         score_bins: entities and labels by their score, of a boolean label; the lowest scores first.
         estimate: what labels to come are expected to give, where it was not measured without them.
+        decision_threshold: probability from which the champion predicts a boolean label to be true; else None.
     """
 
     state: PerformanceState
@@ -213,6 +214,7 @@ class Performance:
     feature_costs: tuple[FeatureCost, ...] = ()
     score_bins: tuple[ScoreBin, ...] = ()
     estimate: Estimate = _NOT_ESTIMATED
+    decision_threshold: float | None = None
 
     @property
     def measured(self) -> bool:

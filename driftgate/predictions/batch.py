@@ -23,6 +23,7 @@ from driftgate.monitors import Monitor
 from driftgate.predictions.log import predicted, prediction_monitoring, predictions
 from driftgate.training.model import Predictions, predictions_of
 from driftgate.training.scoring import read_scores
+from driftgate.training.threshold import EARLIER_THRESHOLD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,6 +47,7 @@ class Batch:
         rows: of that file.
         path: the CSV file.
         kind: of the label.
+        threshold: of the version: the probability from which a boolean label is predicted to be true.
     """
 
     monitor: str
@@ -57,6 +59,7 @@ class Batch:
     rows: int
     path: Path
     kind: LabelKind = LabelKind.BOOLEAN
+    threshold: float | None = EARLIER_THRESHOLD
 
     @property
     def batch_id(self) -> UUID:
@@ -163,7 +166,7 @@ def summarise(batch: Batch) -> BatchSummary:
     """Return count, mean, quantiles and positive share of a batch's scores."""
     import numpy as np
 
-    found = _predicted(batch.kind, _scores(batch))
+    found = _predicted(batch, _scores(batch))
     scores = np.array(found.values if found.probabilities is None else found.probabilities, dtype=np.float64)
     low, middle, high = (float(value) for value in np.quantile(scores, [0.05, 0.5, 0.95]))
     return BatchSummary(
@@ -198,6 +201,8 @@ def batch_markdown(batch: Batch, summary: BatchSummary) -> str:
     """Return a Markdown page with the distribution of the scores."""
     names = ("positive_share", "mean", "p05", "p50", "p95")
     shown = {name: getattr(summary, name) for name in names if getattr(summary, name) is not None}
+    if summary.positive_share is not None:
+        shown = {"threshold": batch.threshold, **shown}
     number = batch.kind is LabelKind.NUMERIC
     lines = [
         f"# {summary.count:,} entities scored",
@@ -217,10 +222,10 @@ def _scores(batch: Batch) -> "pa.Table":
     return read_file(batch.scores)
 
 
-def _predicted(kind: LabelKind, table: "pa.Table") -> Predictions:
-    if kind is LabelKind.CATEGORICAL:
+def _predicted(batch: Batch, table: "pa.Table") -> Predictions:
+    if batch.kind is LabelKind.CATEGORICAL:
         return Predictions(table.column("class").to_pylist(), read_scores(table).max(axis=1).tolist())
-    return predictions_of(kind, read_scores(table))
+    return predictions_of(batch.kind, read_scores(table), batch.threshold)
 
 
 def _scored(batch: Batch) -> Iterator[tuple[str, float | str, float | None]]:
@@ -228,7 +233,7 @@ def _scored(batch: Batch) -> Iterator[tuple[str, float | str, float | None]]:
     table = _scores(batch)
     for start in range(0, table.num_rows, _PART_ROWS):
         part = table.slice(start, _PART_ROWS)
-        found = _predicted(batch.kind, part)
+        found = _predicted(batch, part)
         probabilities: list[float] | list[None] = found.probabilities or [None] * part.num_rows
         yield from zip(part.column("key").to_pylist(), found.values, probabilities, strict=True)
 

@@ -24,6 +24,7 @@ def training_document(trained: TrainedVersion) -> str:
             "train_rows": training.train_rows,
             "validation_rows": training.validation_rows,
             "unlabelled_rows": training.unlabelled_rows,
+            "threshold": training.threshold,
             "features": list(training.feature_names),
             "fingerprint": training.fingerprint,
             # What is not known is null, as JSON has no NaN.
@@ -48,6 +49,7 @@ def batch_document(batch: Batch, summary: BatchSummary) -> str:
             "p05": summary.p05,
             "p50": summary.p50,
             "p95": summary.p95,
+            "threshold": batch.threshold if summary.positive_share is not None else None,
             "positive_share": summary.positive_share,
         }
     )

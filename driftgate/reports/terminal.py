@@ -120,6 +120,8 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
     changed = ", ".join(f"{item.name} {item.ref:.2f} to {item.cur:.2f}" for item in found.relations[:_RELATIONS_SHOWN])
     about = f"what single features say about the label ({found.rule.short}) changed most in"
     relations = [f"{about}: {changed}"] if changed else []
+    if found.decision_threshold is not None:
+        model += f", which predicts 1 from a probability of {found.decision_threshold} on"
     head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} users it has not seen:"
     gain = [f"gain in {found.rule.unit} of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
     causes = (

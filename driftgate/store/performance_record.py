@@ -206,6 +206,7 @@ class PerformanceRecord(Part):
     feature_costs: tuple[FeatureCostRecord, ...] = ()
     score_bins: tuple[ScoreBinRecord, ...] = ()
     estimate: EstimateRecord | None = None
+    decision_threshold: float | None = None
 
     @model_validator(mode="after")
     def _measured_has_its_measure(self) -> Self:

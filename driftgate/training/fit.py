@@ -17,6 +17,7 @@ from driftgate.training.model import TrainedModel
 from driftgate.training.registry.versions import Training
 from driftgate.training.scoring import score_columns
 from driftgate.training.split import VALIDATION_SHARE, validation_mask
+from driftgate.training.threshold import best_threshold
 
 EXAMPLE_ROWS = 5
 
@@ -85,6 +86,9 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
     judged = {"key": keys, "label": table.column(LABEL), "validation": held_out}
     write_file(out, pa.table(judged | score_columns(scores, model.classes)))
     known = class_numbers(labels, model.classes) if model.classes else labels.astype(np.float64)
+    validation = known[held_out], scores[held_out]
+    boolean = data.kind is LabelKind.BOOLEAN
+    threshold = best_threshold(*validation) if boolean else None
     training = Training(
         monitor=monitor,
         as_of=data.as_of,
@@ -93,16 +97,16 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
         fingerprint=data.fingerprint,
         features=data.features,
         parameters=PARAMETERS,
-        metrics=metrics_of(data.kind, known[held_out], scores[held_out]),
+        metrics=metrics_of(data.kind, *validation, threshold),
         train_rows=int((~held_out).sum()),
         validation_rows=int(held_out.sum()),
         unlabelled_rows=data.unlabelled,
         sklearn=sklearn.__version__,
         label_kind=data.kind,
         classes=model.classes,
+        threshold=threshold,
     )
-    boolean = data.kind is LabelKind.BOOLEAN
-    return Evaluation(training, tuple(calibration(labels[held_out], scores[held_out])) if boolean else (), out)
+    return Evaluation(training, tuple(calibration(*validation)) if boolean else (), out)
 
 
 def read_pipeline(fitted: FittedModel) -> Any:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from driftgate.errors import DataError
 from driftgate.measures import LabelKind, values_of
-from driftgate.training.model import positives_of
+from driftgate.training.threshold import positives_of
 
 Labels = NDArray[Any]
 Probabilities = NDArray[np.float64]
@@ -34,25 +34,27 @@ class CalibrationBin:
 
 
 SHOWN = {
-    LabelKind.BOOLEAN: ("auc", "f1", "accuracy", "log_loss"),
+    LabelKind.BOOLEAN: ("auc", "f1", "accuracy", "log_loss", "calibration_error"),
     LabelKind.NUMERIC: ("rmse", "mae", "r2", "bias"),
     LabelKind.CATEGORICAL: ("macro_auc", "log_loss", "accuracy"),
 }
 """The metrics that a training's line shows, by the kind of its label."""
 
 
-def metrics_of(kind: LabelKind, labels: Labels, scores: Probabilities) -> dict[str, float]:
+def metrics_of(kind: LabelKind, labels: Labels, scores: Probabilities, threshold: float | None) -> dict[str, float]:
     """Return every metric of n rows by name.
 
     Args:
         kind: of the label.
         labels, scores: as `driftgate.measures.Measure` takes them.
+        threshold: probability from which a boolean label is predicted to be true; None for any other.
 
     Raises:
         DataError: there are no rows, or all have the same label.
     """
     if kind is LabelKind.BOOLEAN:
-        return all_metrics(labels, scores)
+        assert threshold is not None
+        return all_metrics(labels, scores, threshold)
     if not len(labels) or (labels == labels[0]).all():
         raise DataError(
             f"{len(labels)} rows whose labels are all the same: a measure of them says nothing",
@@ -77,8 +79,8 @@ def r2(labels: Labels, predictions: Probabilities) -> float:
     return float(1 - np.mean(((labels - predictions) / scale) ** 2) / np.var(labels / scale))
 
 
-def all_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
-    """Return every metric of n rows by name, including those of calibration.
+def all_metrics(labels: Labels, probabilities: Probabilities, threshold: float) -> dict[str, float]:
+    """Return every metric of n rows by name: of predictions from the threshold on, of the order, and of calibration.
 
     Raises:
         DataError: there are no rows, or all have the same label, so that the AUC is not defined.
@@ -86,13 +88,13 @@ def all_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float
     _require_both_classes(labels)
     return {
         "auc": auc(labels, probabilities),
-        "f1": f1(labels, probabilities),
-        "accuracy": accuracy(labels, probabilities),
+        "f1": f1(labels, probabilities, threshold),
+        "accuracy": accuracy(labels, probabilities, threshold),
         "log_loss": log_loss(labels, probabilities),
         "brier": brier(labels, probabilities),
         "calibration_error": calibration_error(labels, probabilities),
         "positive_rate": float(np.mean(labels)),
-        "predicted_positive_rate": float(np.mean(positives_of(probabilities))),
+        "predicted_positive_rate": float(np.mean(positives_of(probabilities, threshold))),
         "mean_probability": float(np.mean(probabilities)),
     }
 
@@ -120,16 +122,16 @@ def auc(labels: Labels, probabilities: Probabilities) -> float:
     return (rank_sum - positives * (positives + 1) / 2) / (positives * (len(labels) - positives))
 
 
-def f1(labels: Labels, probabilities: Probabilities) -> float:
-    """Harmonic mean of precision and recall at 0.5: 2 TP / (2 TP + FP + FN) (van Rijsbergen 1979); 0 without a TP."""
-    positive, predicted = labels == 1, positives_of(probabilities) == 1
+def f1(labels: Labels, probabilities: Probabilities, threshold: float) -> float:
+    """Harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN) (van Rijsbergen 1979); 0 without a TP."""
+    positive, predicted = labels == 1, positives_of(probabilities, threshold) == 1
     hits = int((positive & predicted).sum())
     return 2 * hits / (int(positive.sum()) + int(predicted.sum())) if hits else 0.0
 
 
-def accuracy(labels: Labels, probabilities: Probabilities) -> float:
-    """Share of rows whose prediction at 0.5 is the label."""
-    return float(np.mean(positives_of(probabilities) == labels))
+def accuracy(labels: Labels, probabilities: Probabilities, threshold: float) -> float:
+    """Share of rows whose prediction is the label."""
+    return float(np.mean(positives_of(probabilities, threshold) == labels))
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:

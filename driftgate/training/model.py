@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from driftgate.errors import DataError, bounded
 from driftgate.measures import Floats, LabelKind
-
-THRESHOLD = 0.5
+from driftgate.training.threshold import EARLIER_THRESHOLD, positives_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,7 @@ class TrainedModel:
         features: columns in the order of training.
         pipeline: fitted scikit-learn pipeline.
         kind: of the label that it predicts.
+        threshold: probability from which it predicts a boolean label to be true; of no use for any other.
     """
 
     name: str
@@ -30,6 +29,7 @@ class TrainedModel:
     features: tuple[str, ...]
     pipeline: Any
     kind: LabelKind = LabelKind.BOOLEAN
+    threshold: float | None = EARLIER_THRESHOLD
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -72,6 +72,10 @@ class TrainedModel:
             found = trees.predict_proba(matrix)[:, 1]
         return found
 
+    def predictions(self, scores: Floats) -> "Predictions":
+        """Return the predictions behind what `scores` gave."""
+        return predictions_of(self.kind, scores, self.threshold, self.classes)
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -86,12 +90,15 @@ class Predictions:
     probabilities: list[float] | None
 
 
-def predictions_of(kind: LabelKind, scores: Floats, classes: Sequence[str] = ()) -> Predictions:
-    """Return the predictions behind scores: 1 from a probability of 0.5 on, the number, or the likeliest class.
+def predictions_of(
+    kind: LabelKind, scores: Floats, threshold: float | None = None, classes: Sequence[str] = ()
+) -> Predictions:
+    """Return the predictions behind scores: 1 from the threshold on, the number, or the likeliest class.
 
     Args:
         kind: of the label.
         scores: as `TrainedModel.scores` gives them.
+        threshold: of the version that gave them; a boolean label needs one.
         classes: those of the model, where the label is categorical.
     """
     if kind is LabelKind.NUMERIC:
@@ -99,9 +106,5 @@ def predictions_of(kind: LabelKind, scores: Floats, classes: Sequence[str] = ())
     if kind is LabelKind.CATEGORICAL:
         likeliest = scores.argmax(axis=1) if len(scores) else np.empty(0, np.int64)
         return Predictions([classes[at] for at in likeliest.tolist()], scores.max(axis=1, initial=0.0).tolist())
-    return Predictions(positives_of(scores).tolist(), scores.tolist())
-
-
-def positives_of(probabilities: Floats) -> NDArray[np.int64]:
-    """Return 1 where the probability is 0.5 or more, else 0; shape (n,)."""
-    return (probabilities >= THRESHOLD).astype(np.int64)
+    assert threshold is not None
+    return Predictions(positives_of(scores, threshold).tolist(), scores.tolist())

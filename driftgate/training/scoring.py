@@ -67,7 +67,7 @@ def score_columns(scores: Floats, classes: Sequence[str] = ()) -> dict[str, pa.A
     if not classes:
         return {"score": pa.array(scores, pa.float64())}
     listed = pa.FixedSizeListArray.from_arrays(pa.array(scores.ravel(), pa.float64()), len(classes))
-    likeliest = predictions_of(LabelKind.CATEGORICAL, scores, classes).values
+    likeliest = predictions_of(LabelKind.CATEGORICAL, scores, classes=classes).values
     return {"score": listed, "class": pa.array(likeliest, pa.string())}
 
 

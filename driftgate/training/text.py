@@ -5,12 +5,15 @@ from collections.abc import Sequence
 
 from driftgate.training.metrics import SHOWN, CalibrationBin
 from driftgate.training.registry.models import TrainedVersion
+from driftgate.training.registry.versions import Training
 
 
 def training_line(trained: TrainedVersion) -> str:
     """Return the line `[Train] ...`: the version, its alias ("none" where it has none), and its metrics."""
     training, registered = trained.training, trained.registered
     shown = " ".join(f"{name}={training.metrics[name]:.4f}" for name in SHOWN[training.label_kind])
+    if training.threshold is not None:
+        shown += f" threshold={training.threshold}"
     return (
         f"[Train] model={trained.model} version={registered.version} alias={registered.alias or 'none'} "
         f"as_of={training.as_of} {shown} rows={training.train_rows + training.validation_rows}"
@@ -32,10 +35,17 @@ def training_markdown(trained: TrainedVersion, calibration: Sequence[Calibration
         "|---|---|",
         *(f"| {name} | {value:.4f} |" for name, value in training.metrics.items()),
         "",
+        *_threshold_lines(training),
         *_calibration_lines(calibration),
         f"Training set: SHA-256 `{training.fingerprint}`",
     ]
     return "\n".join(lines)
+
+
+def _threshold_lines(training: Training) -> list[str]:
+    if training.threshold is None:
+        return []
+    return [f"It predicts 1 from a probability of {training.threshold} on, which has the greatest F1 of these.", ""]
 
 
 def _calibration_lines(calibration: Sequence[CalibrationBin]) -> list[str]:

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyHeader
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from driftgate.measures import LabelKind
 from services.api.problems import documented
 from services.api.rows import Row
 from services.api.schemas import EntityKey, EntitySchemas, HealthAnswer, ReadyAnswer
@@ -76,11 +77,24 @@ async def health() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@open_routes.get("/ready", response_model=ReadyAnswer, responses=documented(503), tags=["operation"])
+@open_routes.get(
+    "/ready",
+    response_model=ReadyAnswer,
+    response_model_exclude_none=True,
+    responses=documented(503),
+    tags=["operation"],
+)
 async def ready(request: Request) -> dict[str, Any]:
     """Whether requests will be answered: a model is loaded and warm, the feature store answers and holds a month."""
-    model, version, state = await service_of(request).ready()
-    return {"status": "ready", "model": model, "model_version": version, "as_of": state.month}
+    model, state = await service_of(request).ready()
+    threshold = model.threshold if model.kind is LabelKind.BOOLEAN else None
+    return {
+        "status": "ready",
+        "model": model.name,
+        "model_version": model.version,
+        "as_of": state.month,
+        "threshold": threshold,
+    }
 
 
 @open_routes.get(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from driftgate.features.online import KeyState, OnlineRows
 from driftgate.measures import LabelKind
-from driftgate.training.model import TrainedModel, predictions_of
+from driftgate.training.model import TrainedModel
 
 
 class Reader(Protocol):
@@ -73,7 +73,7 @@ def _scores(model: TrainedModel | None, found: OnlineRows) -> tuple[list[float |
     which = [place for place, state in enumerate(found.states) if state is KeyState.FOUND]
     if model is not None and which:
         columns = {name: [found.columns[name][place] for place in which] for name in model.features}
-        scored = predictions_of(model.kind, model.scores(columns), model.classes)
+        scored = model.predictions(model.scores(columns))
         for place, probability, prediction in zip(
             which, scored.probabilities or [None] * len(which), scored.values, strict=True
         ):

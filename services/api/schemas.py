@@ -60,7 +60,8 @@ class PredictionAnswer(BaseModel):
 
     entity_key: EntityKey
     prediction: Literal[0, 1] | float | str = Field(
-        description="1 from a probability of 0.5 on; of a numeric label the number, of a categorical one the class",
+        description="1 from the threshold of that version on, which /ready tells; of a numeric label the number, of a "
+        "categorical one the class",
         examples=[1],
     )
     probability: Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None] = Field(
@@ -102,6 +103,12 @@ class ReadyAnswer(BaseModel):
     model: str = Field(examples=["streamflow_churn"])
     model_version: str = Field(examples=["1"])
     as_of: date = Field(description="Month of the features that are served", examples=["2024-02-29"])
+    threshold: Annotated[float, Field(ge=0, le=1)] | SkipJsonSchema[None] = Field(
+        default=None,
+        description="Probability from which that version predicts 1; absent where its label is not boolean",
+        examples=[0.27],
+        json_schema_extra=_without_default,
+    )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from driftgate.errors import DriftgateError, OutputError
 from driftgate.features.online import KeyState
 from driftgate.predictions.log import Prediction, predicted
 from driftgate.predictions.spool import Spool
+from driftgate.training.model import TrainedModel
 from services.api.champion import ChampionWatcher, Registry
 from services.api.durable_log import DurableLog
 from services.api.json_log import new_id, request_id
@@ -127,8 +128,8 @@ class Service:
         """
         return (await self._rows([key], score=False))[0]
 
-    async def ready(self) -> tuple[str, str, StoreState]:
-        """The model's name and version, and what the store says.
+    async def ready(self) -> tuple[TrainedModel, StoreState]:
+        """The model that scores, and what the store says.
 
         Raises:
             Problem: 503, with every reason.
@@ -151,7 +152,7 @@ class Service:
                 reasons.append("no month is in the online store; `driftgate materialize` puts one there")
         if reasons or model is None or state is None:
             raise unavailable("not ready: " + "; ".join(reasons), self.settings.poll_seconds, reasons=reasons)
-        return model.name, model.version, state
+        return model, state
 
     async def _rows(self, keys: Sequence[str], *, score: bool) -> list[Row]:
         try:

@@ -218,9 +218,62 @@ def test_a_label_that_never_comes_is_not_waited_for(engine: Engine, tmp_path: Pa
     # Of February nothing says that any gets one.
     answer, _ = labels_of(engine, FEB, tmp_path, share=0.9, expected="flown")
     assert not answer.pending and answer.reason == "no entity of 2024-02-29 gets a label, by flown"
-    with pytest.raises(ConfigurationError, match=r"label\.expected names things\.id, which is of type") as caught:
+    with pytest.raises(ConfigurationError, match=r"label\.expected is 'id', and things\.id is of type") as caught:
         labels_of(engine, JAN, tmp_path, expected="id")
     assert "boolean" in caught.value.allowed
+    answer, _ = labels_of(engine, JAN, tmp_path, share=0.9, expected="flown != false")
+    assert (answer.pending, answer.expected, answer.labelled) == (False, 2, 2)
+
+
+YEAR = [date(2023, month, 28) for month in range(1, 13)]
+
+
+def past(engine: Engine, *labelled: int) -> None:
+    """Ten entities in each month from 2023-01-28 on, of which so many have a label."""
+    sql(engine, "DELETE FROM things; DELETE FROM labels")
+    for month, count in zip(YEAR, labelled, strict=False):
+        sql(engine, f"INSERT INTO things SELECT 'u' || n, date '{month}' FROM generate_series(1, 10) n")
+        if count:
+            fill(engine, *(f"('u{n}', '{month}', {n % 2 == 0}, {n}, NULL)" for n in range(1, count + 1)))
+
+
+def test_what_share_gets_a_label_is_learnt_from_past_months(engine: Engine, tmp_path: Path) -> None:
+    past(engine, 8, 8, 7, 2, 7)
+    answer, _ = labels_of(engine, YEAR[4], tmp_path, share=0.9)
+    assert answer.pending and answer.reason == "pending, 70% labelled"
+    answer, _ = labels_of(engine, YEAR[4], tmp_path, share=0.9, expected="learnt")
+    assert answer.pending and (answer.expected, answer.reason) == (8, "pending, 87% labelled")
+    fill(engine, f"('u8', '{YEAR[4]}', true, 1, NULL)")
+    answer, values = labels_of(engine, YEAR[4], tmp_path, share=0.9, expected="learnt")
+    assert (answer.pending, answer.expected, answer.labelled_share, len(values)) == (False, 8, 1.0, 8)
+
+
+@pytest.mark.parametrize(
+    ("labelled", "expected"),
+    [
+        ((8, 8, 8, 5), 10),
+        ((8, 8, 0, 8, 5), 10),
+        ((8, 8, 0, 8, 8, 5), 8),
+        ((5, 7, 8, 0, 5), 7),
+        ((0, 0, 0, 0, 5), 10),
+    ],
+    ids=["only two are older than the last", "one never had any", "three with labels", "the median", "none"],
+)
+def test_too_few_past_months_tell_nothing(
+    engine: Engine, tmp_path: Path, labelled: tuple[int, ...], expected: int
+) -> None:
+    past(engine, *labelled)
+    answer, _ = labels_of(engine, YEAR[len(labelled) - 1], tmp_path, share=0.9, expected="learnt")
+    assert answer.pending and answer.expected == expected
+
+
+def test_labels_of_strangers_and_of_other_days_teach_nothing(engine: Engine, tmp_path: Path) -> None:
+    past(engine, 5, 5, 5, 5, 4)
+    fill(engine, *(f"('stranger{n}', '{month}', true, 1, NULL)" for n in range(9) for month in YEAR[:4]))
+    fill(engine, *(f"('u{n}', '2023-01-29', true, 1, NULL)" for n in range(6, 10)))
+    fill(engine, "('u1', '2023-01-28', true, 1, NULL)", "('u9', '2023-02-28', NULL, NULL, NULL)")
+    answer, _ = labels_of(engine, YEAR[4], tmp_path, share=0.9, expected="learnt")
+    assert (answer.expected, answer.pending) == (5, True)
 
 
 def test_two_labels_for_one_period_are_refused(engine: Engine, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from driftgate.predictions.batch import Batch, BatchSummary, batch_line
 from driftgate.training.dataset import input_columns
 from driftgate.training.plan import plan_month
 from driftgate.training.registry.models import ModelRegistry
+from driftgate.training.threshold import EARLIER_THRESHOLD
 from tests.conftest import FEATURE_REPO
 from tests.services.daemons import pushgateway
 from tests.workplace import Workplace
@@ -74,12 +75,17 @@ def test_every_user_has_the_score_that_the_model_gives_to_the_offline_features(
     registry = ModelRegistry(workplace.parameters, Path(workplace.environment["MLFLOW_ARTIFACTS"]), plan.model)
     table = read_file(month.path)
     assert any(table.column(item.name).null_count for item in month.declared), "users with gaps are scored too"
-    scores = registry.load("1").scores(input_columns(table, registry.version_info("1").features))
+    model, info = registry.load("1"), registry.version_info("1")
+    scores = model.scores(input_columns(table, info.features))
     wanted = dict(zip(table.column("user_id").to_pylist(), scores.tolist(), strict=True))
     rows = read_csv(runs[0][0].path)
     assert {row["user_id"]: float(row["probability"]) for row in rows} == wanted
     assert len(rows) == len(wanted) == 2000
-    assert all(row["prediction"] == str(int(float(row["probability"]) >= 0.5)) for row in rows)
+    # The service predicts by the same call.
+    predicted = dict(zip(wanted, model.predictions(scores).values, strict=True))
+    assert {row["user_id"]: int(row["prediction"]) for row in rows} == predicted
+    assert predicted == {user: int(score >= runs[0][0].threshold) for user, score in wanted.items()}
+    assert model.threshold == info.threshold == runs[0][0].threshold != EARLIER_THRESHOLD
     registry.close()
 
 
@@ -95,7 +101,7 @@ def test_table_file_and_summary_say_the_same(runs: list[Run], workplace: Workpla
         assert dict(kept._mapping) == vars(summary)
         scores = np.array([float(row["probability"]) for row in file])
         assert (summary.count, summary.mean) == (len(scores), pytest.approx(scores.mean()))
-        assert summary.positive_share == (scores >= 0.5).mean()
+        assert summary.positive_share == (scores >= batch.threshold).mean()
         assert (summary.p05, summary.p50, summary.p95) == tuple(np.quantile(scores, [0.05, 0.5, 0.95]))
 
 

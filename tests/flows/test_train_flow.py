@@ -13,6 +13,7 @@ from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, U
 from driftgate.training.metrics import auc
 from driftgate.training.registry.models import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line
+from driftgate.training.threshold import best_threshold
 from streamflow.source_tables import SOURCE_TABLES
 from tests.conftest import SEEDS
 from tests.services.daemons import pushgateway
@@ -62,6 +63,7 @@ def test_the_registry_has_what_the_flow_returned(trained: list[TrainedVersion], 
     assert held_out.num_rows == info.validation_rows
     area = auc(held_out.column("label").to_numpy(), held_out.column("score").to_numpy())
     assert area == info.metrics["auc"]
+    assert best_threshold(held_out.column("label").to_numpy(), held_out.column("score").to_numpy()) == info.threshold
     model = registry.load("1")
     assert model.scores({name: [None] for name in model.features}).shape == (1,)
 
@@ -83,11 +85,12 @@ def test_nothing_is_left_behind(trained: list[TrainedVersion], workplace: Workpl
 
 
 def test_the_line_names_everything(trained: list[TrainedVersion]) -> None:
-    metrics = trained[0].training.metrics
+    metrics, threshold = trained[0].training.metrics, trained[0].training.threshold
     rows = trained[0].training.train_rows + trained[0].training.validation_rows
     assert training_line(trained[0]) == (
         f"[Train] model=streamflow_churn version=1 alias=champion as_of=2024-01-31 auc={metrics['auc']:.4f} "
-        f"f1={metrics['f1']:.4f} accuracy={metrics['accuracy']:.4f} log_loss={metrics['log_loss']:.4f} rows={rows}"
+        f"f1={metrics['f1']:.4f} accuracy={metrics['accuracy']:.4f} log_loss={metrics['log_loss']:.4f} "
+        f"calibration_error={metrics['calibration_error']:.4f} threshold={threshold} rows={rows}"
     )
 
 

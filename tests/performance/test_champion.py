@@ -22,6 +22,7 @@ from driftgate.training.fit import evaluate_model, example_of, fit_model, read_p
 from driftgate.training.registry.models import ModelRegistry
 from driftgate.training.registry.versions import VersionInfo
 from driftgate.training.split import is_validation
+from driftgate.training.threshold import best_threshold
 from tests.conftest import new_database
 from tests.performance.months import FEB, JAN, KEY, month
 
@@ -83,6 +84,9 @@ def test_it_knows_its_training(registry: ModelRegistry, info: VersionInfo, janua
     assert set(evaluation.validation.keys.tolist()) == {key for key in keys if is_validation(key, 42)}
     assert set(evaluation.seen.tolist()) == keys - set(evaluation.validation.keys.tolist())
     assert (evaluation.version, evaluation.trained_on, evaluation.features) == ("1", JAN, model.features)
+    assert evaluation.threshold == model.threshold == info.threshold
+    held = evaluation.validation
+    assert best_threshold(held.labels, held.scores) == info.threshold, "chosen on its own validation"
 
 
 def test_it_is_measured_on_months_after_its_own(registry: ModelRegistry) -> None:

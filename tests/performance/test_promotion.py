@@ -28,7 +28,9 @@ from driftgate.performance.promotion import (
 )
 from driftgate.performance.result import Change
 from driftgate.reports.promotion import comparison_line
+from driftgate.training.metrics import all_metrics
 from driftgate.training.registry.models import ModelRegistry
+from driftgate.training.threshold import EARLIER_THRESHOLD, best_threshold
 from tests.conftest import new_database
 from tests.performance.months import JAN, KEY, month
 from tests.performance.test_bootstrap import scored
@@ -142,6 +144,40 @@ def test_the_better_of_two_bad_models_is_promoted_with_warnings() -> None:
         "-> PROMOTED it won; WARNING: auc 0.6400, and the champion had 0.8400 in its own validation; "
         "WARNING: calls 1.5% positive where 24.0% are"
     )
+
+
+@pytest.mark.parametrize(
+    ("predicted", "rate", "right"),
+    [
+        (0.02, 0.05, False),
+        (0.03, 0.05, True),
+        (0.12, 0.05, True),
+        (0.55, 0.05, False),
+        (0.49, 0.24, True),
+        (0.53, 0.24, False),
+        (0.95, 0.6, True),
+    ],
+)
+def test_too_many_are_more_than_half_of_all_and_twice_as_many_as_there_are(
+    predicted: float, rate: float, right: bool
+) -> None:
+    now = {"auc": 0.84, "positive_rate": rate, "predicted_positive_rate": predicted}
+    warnings = with_floor(won(0.84), GOOD, now, Floor()).warnings
+    assert warnings == (() if right else (f"calls {predicted:.1%} positive where {rate:.1%} are",))
+
+
+@pytest.mark.parametrize(("rate", "spread"), [(0.05, 6), (0.1, 6), (0.24, 3)])
+def test_a_model_whose_probabilities_are_right_is_promoted_without_a_word(rate: float, spread: float) -> None:
+    # Of 1,400 entities of validation; AUC 0.88 and 0.82. At 0.5 the model of the rarest label calls nearly nobody.
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        scores = random.beta(rate * spread, (1 - rate) * spread, 1_400)
+        labels = (random.random(1_400) < scores).astype(np.float64)
+        now = all_metrics(labels, scores, best_threshold(labels, scores))
+        assert with_floor(won(0.84), GOOD, now, Floor()).warnings == ()
+        if rate < 0.1:
+            at_half = all_metrics(labels, scores, EARLIER_THRESHOLD)
+            assert "positive where" in with_floor(won(0.84), GOOD, at_half, Floor()).warnings[0]
 
 
 def test_a_floor_forbids_and_a_good_challenger_is_promoted_without_a_word() -> None:

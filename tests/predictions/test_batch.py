@@ -114,7 +114,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_setting(make: Make, t
 
 def test_rows_and_summary_are_written_once(database: Engine, make: Make) -> None:
     create_tables(database)
-    batch = make()
+    batch = make(threshold=0.25)
     for _ in range(2):
         save_batch(database, batch)
         summary = save_batch_summary(database, batch)
@@ -129,10 +129,10 @@ def test_rows_and_summary_are_written_once(database: Engine, make: Make) -> None
     assert {(row["source"], row["model_version"], row["as_of"], row["time"]) for row in rows} == {
         ("batch", "3", date(2024, 2, 29), TIME)
     }
-    assert all(row["prediction"] == (row["probability"] >= 0.5) for row in rows)
+    assert all(row["prediction"] == (row["probability"] >= 0.25) for row in rows)
     assert {(row["request_id"], row["features"]) for row in rows} == {(None, None)}
     assert dict(kept) == vars(summary)
-    assert (kept["count"], kept["mean"], kept["p50"], kept["positive_share"]) == (9, 0.5, 0.5, 5 / 9)
+    assert (kept["count"], kept["mean"], kept["p50"], kept["positive_share"]) == (9, 0.5, 0.5, 7 / 9)
     assert (kept["p05"], kept["p95"]) == pytest.approx((0.05, 0.95))
 
 
@@ -167,15 +167,18 @@ def test_a_table_that_is_not_there_is_an_error(database: Engine, make: Make) -> 
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
-def test_a_summary_lies_within_its_scores(tmp_path_factory: pytest.TempPathFactory, scores: list[float]) -> None:
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.floats(0, 1))
+def test_a_summary_lies_within_its_scores(
+    tmp_path_factory: pytest.TempPathFactory, scores: list[float], threshold: float
+) -> None:
     path = scores_file(tmp_path_factory.getbasetemp() / "summary.arrow", [str(at) for at in range(len(scores))], scores)
-    batch = Batch("churn", "user_id", date(2024, 2, 29), "3", TIME, path, len(scores), path)
+    batch = Batch("churn", "user_id", date(2024, 2, 29), "3", TIME, path, len(scores), path, threshold=threshold)
     summary = summarise(batch)
     assert summary.count == len(scores)
     assert min(scores) <= summary.p05 <= summary.p50 <= summary.p95 <= max(scores)
     assert min(scores) - 1e-12 <= summary.mean <= max(scores) + 1e-12
-    assert summary.positive_share == sum(score >= 0.5 for score in scores) / len(scores)
+    assert summary.positive_share == sum(score >= threshold for score in scores) / len(scores)
+    assert f"| threshold | {threshold:.4f} |" in batches.batch_markdown(batch, summary)
 
 
 def test_numbers_have_no_probability(database: Engine, make: Make) -> None:

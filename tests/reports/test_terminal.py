@@ -68,6 +68,13 @@ def test_without_runs_there_is_the_head_alone() -> None:
     assert len(runs_table([])) == 1
 
 
+def test_a_run_is_shown_with_the_threshold_of_its_model() -> None:
+    with_one = replace(performed(), decision_threshold=0.27)
+    lines = run_lines(RunRecord.of(with_performance(finished(), with_one)))
+    assert any("champion v1, which predicts 1 from a probability of 0.27 on, trained on" in line for line in lines)
+    assert not any("predicts 1" in line for line in run_lines(RunRecord.of(with_performance(finished(), performed()))))
+
+
 def test_a_run_is_shown_with_where_its_model_is_worse() -> None:
     lines = run_lines(RunRecord.of(with_performance(finished(), replace(performed(), segments=SEGMENTS))))
     at = lines.index("the fall is greatest in these segments, of 39:")

@@ -23,11 +23,12 @@ def split(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
 
 
 @settings(deadline=None, max_examples=30)
-@given(both_classes)
-def test_the_metrics_are_those_of_scikit_learn(rows: Rows) -> None:
+@given(both_classes, st.floats(0, 1))
+def test_the_metrics_are_those_of_scikit_learn(rows: Rows, threshold: float) -> None:
     labels, probabilities = split(rows)
-    predicted = (probabilities >= 0.5).astype(int)
-    found = metrics.all_metrics(labels, probabilities)
+    predicted = (probabilities >= threshold).astype(int)
+    found = metrics.all_metrics(labels, probabilities, threshold)
+    assert found["predicted_positive_rate"] == predicted.mean()
     assert found["auc"] == pytest.approx(reference.roc_auc_score(labels, probabilities))
     assert found["f1"] == pytest.approx(reference.f1_score(labels, predicted, zero_division=0))
     assert found["accuracy"] == pytest.approx(reference.accuracy_score(labels, predicted))
@@ -73,13 +74,13 @@ def test_probabilities_that_are_right_on_average_have_no_calibration_error() -> 
 
 
 def test_no_positive_prediction_is_no_f1() -> None:
-    assert metrics.f1(np.array([1, 0]), np.array([0.1, 0.2])) == 0.0
+    assert metrics.f1(np.array([1, 0]), np.array([0.1, 0.2]), 0.5) == 0.0
 
 
 @pytest.mark.parametrize("labels", [[], [1, 1], [0, 0]])
 def test_one_class_alone_has_no_area(labels: list[int]) -> None:
     with pytest.raises(DataError, match="not defined"):
-        metrics.all_metrics(np.array(labels), np.full(len(labels), 0.5))
+        metrics.all_metrics(np.array(labels), np.full(len(labels), 0.5), 0.5)
 
 
 @settings(max_examples=30)
@@ -87,7 +88,7 @@ def test_one_class_alone_has_no_area(labels: list[int]) -> None:
 def test_the_metrics_of_a_number_are_those_of_scikit_learn(seed: int, unit: float) -> None:
     random = np.random.default_rng(seed)
     labels, predictions = random.normal(size=(2, 20))
-    found = metrics.metrics_of(LabelKind.NUMERIC, labels * unit, predictions * unit)
+    found = metrics.metrics_of(LabelKind.NUMERIC, labels * unit, predictions * unit, None)
     assert found["r2"] == pytest.approx(reference.r2_score(labels, predictions))
     assert found["rmse"] / unit == pytest.approx(reference.root_mean_squared_error(labels, predictions))
     assert found["label_sd"] / unit == pytest.approx(labels.std())
@@ -96,7 +97,7 @@ def test_the_metrics_of_a_number_are_those_of_scikit_learn(seed: int, unit: floa
 
 def test_the_metrics_of_classes_count_an_unknown_class_as_a_miss() -> None:
     labels, probabilities = np.array([0.0, 1.0, -1.0, 1.0]), np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.7, 0.3]])
-    found = metrics.metrics_of(LabelKind.CATEGORICAL, labels, probabilities)
+    found = metrics.metrics_of(LabelKind.CATEGORICAL, labels, probabilities, None)
     assert found["accuracy"] == 0.5
     assert set(metrics.SHOWN[LabelKind.CATEGORICAL]) <= set(found)
 
@@ -106,4 +107,4 @@ def test_the_metrics_of_classes_count_an_unknown_class_as_a_miss() -> None:
 def test_labels_that_are_all_the_same_are_refused(kind: LabelKind, labels: list[float]) -> None:
     scores = np.full((len(labels), 2) if kind is LabelKind.CATEGORICAL else len(labels), 0.5)
     with pytest.raises(DataError, match="all the same"):
-        metrics.metrics_of(kind, np.array(labels), scores)
+        metrics.metrics_of(kind, np.array(labels), scores, None)

@@ -17,8 +17,9 @@ from driftgate.measures import LabelKind
 from driftgate.training.encoder import FeatureEncoder
 from driftgate.training.features import InputKind, ModelFeature
 from driftgate.training.metrics import auc
-from driftgate.training.model import TrainedModel, positives_of, predictions_of
+from driftgate.training.model import TrainedModel
 from driftgate.training.pipeline import PARAMETERS, WeightedClassifier, fit_pipeline
+from driftgate.training.threshold import EARLIER_THRESHOLD, positives_of
 from tests.training.conftest import FEATURES, labels_of, some_columns
 
 Columns = dict[str, Sequence[Any]]
@@ -58,7 +59,7 @@ def test_it_learns_and_the_scores_are_those_of_the_pipeline(model: TrainedModel)
     scores = model.scores({**unseen, "another": ["column"]})
     assert auc(labels_of(unseen), scores) > 0.95
     assert np.array_equal(scores, model.pipeline.predict_proba(unseen)[:, 1])
-    assert np.array_equal(positives_of(scores), model.pipeline.predict(unseen))
+    assert np.array_equal(positives_of(scores, EARLIER_THRESHOLD), model.pipeline.predict(unseen))
 
 
 def test_lists_arrays_and_frames_are_scored_alike(model: TrainedModel) -> None:
@@ -139,7 +140,7 @@ def test_a_number_is_predicted_as_such(columns: Columns) -> None:
     scores = model.scores(unseen)
     assert np.array_equal(scores, pipeline.predict(unseen)) and model.classes == ()
     assert np.abs(scores - minutes(unseen)).mean() < 8
-    found = predictions_of(model.kind, scores, model.classes)
+    found = model.predictions(scores)
     assert (found.values, found.probabilities) == (scores.tolist(), None)
     assert model.scores({name: [] for name in NAMES}).shape == (0,)
 
@@ -154,11 +155,11 @@ def test_the_likeliest_class_is_predicted_with_its_probability(columns: Columns)
     unseen = some_columns(seed=1)
     scores = model.scores(unseen)
     assert model.classes == ("", "early", "late") and scores.shape == (400, 3)
-    found = predictions_of(model.kind, scores, model.classes)
+    found = model.predictions(scores)
     assert found.values == pipeline.predict(unseen).tolist()
     assert found.probabilities == scores.max(axis=1).tolist()
     assert (np.array(found.values) == how(unseen)).mean() > 0.8
-    assert predictions_of(model.kind, model.scores({name: [] for name in NAMES}), model.classes).values == []
+    assert model.predictions(model.scores({name: [] for name in NAMES})).values == []
 
 
 def test_weighted_trees_of_a_column_with_few_values_are_those_of_the_column_itself() -> None:

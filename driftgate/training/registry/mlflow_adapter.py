@@ -228,6 +228,8 @@ def _log_run(
         "seed": str(training.seed),
         "fingerprint": training.fingerprint,
     }
+    if training.threshold is not None:
+        tags["threshold"] = str(training.threshold)
     counts = {name: getattr(training, name) for name in ("train_rows", "validation_rows", "unlabelled_rows")}
     settings = {**training.parameters, "seed": training.seed, "validation_share": training.validation_share}
     client.log_batch(

@@ -157,9 +157,8 @@ class ModelRegistry:
             ConfigurationError: its file is absent or not the registered one, or scikit-learn has another version.
         """
         info = self.version_info(version)
-        return TrainedModel(
-            self.name, version, info.feature_names, read_pipeline(self.artifacts, info), info.label_kind
-        )
+        pipeline = read_pipeline(self.artifacts, info)
+        return TrainedModel(self.name, version, info.feature_names, pipeline, info.label_kind, info.threshold)
 
     def judged(self, info: VersionInfo) -> "pa.Table":
         """Return the labelled entities of a version's training: `key` (text), `label`, `validation`, its `score`.

@@ -11,6 +11,7 @@ from driftgate.errors import ConfigurationError
 from driftgate.measures import LabelKind
 from driftgate.training.features import InputKind, ModelFeature
 from driftgate.training.split import is_validation
+from driftgate.training.threshold import EARLIER_THRESHOLD
 
 # Driftgate's own tags of a model version. Reading them does not depend on what MLflow may change.
 TRAINING_TAG = "driftgate.training"
@@ -36,6 +37,7 @@ class Training:
         sklearn: version of scikit-learn; another may not read the model.
         label_kind: of the label that it predicts.
         classes: of a categorical label, in the order of the model's probabilities; else empty.
+        threshold: probability from which a boolean label is predicted to be true; None for any other.
     """
 
     monitor: str
@@ -52,6 +54,7 @@ class Training:
     sklearn: str
     label_kind: LabelKind = field(default=LabelKind.BOOLEAN, kw_only=True)
     classes: tuple[str, ...] = field(default=(), kw_only=True)
+    threshold: float | None = field(default=EARLIER_THRESHOLD, kw_only=True)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -60,7 +63,7 @@ class Training:
 
     @property
     def identity(self) -> str:
-        """The SHA-256 over everything that the trees depend on: equal identities mean equal models."""
+        """The SHA-256 over everything that trees and threshold depend on: equal identities mean equal models."""
         inputs = [
             self.monitor,
             str(self.as_of),
@@ -74,6 +77,9 @@ class Training:
         if self.label_kind is not LabelKind.BOOLEAN:
             # Trainings of earlier releases, all of boolean labels, keep their identities.
             inputs.append(self.label_kind)
+        elif self.threshold != EARLIER_THRESHOLD:
+            # The rule and not the number, whose last digits may follow the order in which threads add up.
+            inputs.append("the threshold with the greatest F1")
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
     def fitted_on(self, key: object) -> bool:
@@ -137,6 +143,10 @@ class VersionInfo(Training):
             "label_kind": LabelKind(values.pop("label_kind", LabelKind.BOOLEAN)),
             "classes": tuple(values.pop("classes", ())),
         }
+        boolean = given["label_kind"] is LabelKind.BOOLEAN
+        threshold = values.setdefault("threshold", EARLIER_THRESHOLD if boolean else None)
+        if boolean and not 0.0 <= threshold <= 1.0:
+            raise ValueError(f"the threshold {threshold} is no probability")
         return cls(name=name, version=version, features=features, **given, **values)
 
 

@@ -26,6 +26,7 @@ from driftgate.features.entities import (
     measure_month,
     month_entities,
 )
+from driftgate.features.expected import count_expected
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, read_labels
 from driftgate.features.repository import OfflineStore
@@ -274,6 +275,57 @@ def test_labels_that_cannot_be_used(kept: Kept, tmp_path: Path) -> None:
         ask("answers", "maybe")
     with pytest.raises(ConfigurationError, match="the keys of things are of type"):
         ask("numbered")
+
+
+CONDITIONS = {
+    "flown": 2,
+    "flown == false": 1,
+    "flown != false": 2,
+    "flown is null": 1,
+    "distance > 0": 2,
+    "distance >= 1.5": 2,
+    "distance < 1.5": 1,
+    "distance is null": 1,
+    "distance is not null": 3,
+    "seats == 3": 1,
+    "seats != 3": 2,
+    "status != 'cancelled'": 2,
+    "status == 'it''s off'": 1,
+    "status is null": 1,
+}
+
+
+def test_every_engine_counts_by_the_same_condition(kept: Kept) -> None:
+    rows = {
+        "id": ["a", "b", "c", "d", "e"],
+        "at": [JAN, JAN, JAN, JAN, FEB],
+        "flown": [True, True, False, None, True],
+        # NaN is a value, and greater than any other.
+        "distance": pa.array([1.5, float("nan"), -0.5, None, 9.0], from_pandas=False),
+        "seats": [1, 2, 3, None, 1],
+        "status": ["landed", "it's off", "cancelled", None, "landed"],
+    }
+    kept.keep("things", pa.table(rows))
+    found = {text: count_expected(kept.engine, monitor(), text, JAN) for text in CONDITIONS}
+    assert found == CONDITIONS
+
+
+@pytest.mark.parametrize("kind", MOMENTS)
+def test_every_engine_learns_the_same_share(
+    kept: Kept, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    type_, (moment, _, _) = MOMENTS[kind]
+    months = [moment - timedelta(days=days) for days in (124, 93, 62, 31, 0)]
+    keys = [f"u{n}" for n in range(10)]
+    kept.keep("things", things(keys * 5, [month for month in months for _ in keys], type_))
+    # Of the last month before this one only two are there yet.
+    labelled = [(key, month) for month, count in zip(months, (8, 6, 7, 2, 5), strict=True) for key in keys[:count]]
+    at = pa.array([month for _, month in labelled], type_)
+    kept.keep("answers", pa.table({"id": [key for key, _ in labelled], "at": at, "y": [True, *[False] * 27]}))
+    monitored = monitor(label=Label(source="answers", column="y", expected="learnt"), min_rows=2)
+    found = read_labels(kept.engine, monitored, measure_month(kept.engine, monitored, JAN), tmp_path / "labels.arrow")
+    assert (found.expected, found.labelled, found.reason) == (7, 5, "pending, 71% labelled")
 
 
 def test_a_label_that_is_no_number_is_refused(kept: Kept, tmp_path: Path) -> None:

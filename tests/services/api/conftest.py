@@ -40,6 +40,8 @@ from tests.conftest import FEATURE_REPO, ROOT, new_database, user_environment
 
 MONTH = date(2024, 3, 31)
 MODEL = "streamflow_churn"
+# Of every version; another than that of versions without one.
+THRESHOLD = 0.3
 CHURN = read_monitor(ROOT / "flows" / "monitors.toml", "churn")
 DEADLINE_SECONDS = 120
 
@@ -83,7 +85,7 @@ class Month:
     def model(self, version: str) -> TrainedModel:
         """Version 1 or 2; others are the same as one of them."""
         names = tuple(item.name for item in self.inputs)
-        return TrainedModel(MODEL, version, names, self.pipelines[(int(version) - 1) % 2])
+        return TrainedModel(MODEL, version, names, self.pipelines[(int(version) - 1) % 2], threshold=THRESHOLD)
 
     def probabilities(self, version: str, users: list[str]) -> list[float]:
         """As the model gives them on the offline features."""
@@ -223,7 +225,19 @@ def registered(month: Month, tmp_path_factory: pytest.TempPathFactory) -> ModelR
     registry = ModelRegistry(month.parameters, folder, MODEL)
     for seed, pipeline in enumerate(month.pipelines):
         training = Training(
-            "churn", MONTH, seed, 0.2, "f" * 64, month.inputs, PARAMETERS, {"auc": 0.8}, 9, 9, 0, sklearn.__version__
+            "churn",
+            MONTH,
+            seed,
+            0.2,
+            "f" * 64,
+            month.inputs,
+            PARAMETERS,
+            {"auc": 0.8},
+            9,
+            9,
+            0,
+            sklearn.__version__,
+            threshold=THRESHOLD,
         )
         example = {item.name: [row[item.name] for row in list(month.rows.values())[:5]] for item in month.inputs}
         registry.register(training, pipeline, example)

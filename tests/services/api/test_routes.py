@@ -21,7 +21,7 @@ from driftgate.training.model import TrainedModel
 from driftgate.training.pipeline import fit_pipeline
 from services.api.rows import rows_of
 from services.api.scoring import Scorer
-from tests.services.api.conftest import MONTH, Month, Versions, logged
+from tests.services.api.conftest import MONTH, THRESHOLD, Month, Versions, logged
 
 Serve = Callable[..., httpx.Client]
 
@@ -47,7 +47,8 @@ def test_every_user_is_scored_as_offline(client: httpx.Client, month: Month) -> 
         answers += batch.json()["predictions"]
     assert [item["user_id"] for item in answers] == users
     assert [item["probability"] for item in answers] == expected
-    assert [item["prediction"] for item in answers] == [int(value >= 0.5) for value in expected]
+    assert [item["prediction"] for item in answers] == [int(value >= THRESHOLD) for value in expected]
+    assert sum(THRESHOLD <= value < 0.5 for value in expected) > 100, "at 0.5 these would be 0"
     assert {item["model_version"] for item in answers} == {"1"}
     assert [item["features_used"] for item in answers] == list(month.rows.values())
     assert any(None in item["features_used"].values() for item in answers)
@@ -59,7 +60,7 @@ def test_one_user_and_their_features(client: httpx.Client, month: Month) -> None
     [probability] = month.probabilities("1", [user])
     assert answer.json() == {
         "user_id": user,
-        "prediction": int(probability >= 0.5),
+        "prediction": int(probability >= THRESHOLD),
         "probability": probability,
         "model_version": "1",
         "features_used": month.rows[user],

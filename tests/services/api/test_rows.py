@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from driftgate.features.online import KeyState, OnlineRows
 from driftgate.measures import LabelKind
+from driftgate.training.model import predictions_of
 from services.api.rows import rows_of
 
 DAY = date(2024, 2, 29)
@@ -24,9 +25,9 @@ def model() -> Any:
     return SimpleNamespace(
         version="7",
         kind=LabelKind.BOOLEAN,
-        classes=(),
         features=("x",),
         scores=lambda columns: np.array(columns["x"], dtype=float),
+        predictions=lambda scores: predictions_of(LabelKind.BOOLEAN, scores, 0.3),
     )
 
 
@@ -38,7 +39,7 @@ def test_only_keys_that_were_found_are_scored_each_by_its_own_features(given_row
     rows = rows_of(keys, found, model())
     assert [row.key for row in rows] == keys[: len(rows)] and len(rows) == len(keys)
     for row, state, value in zip(rows, states, values, strict=True):
-        expected = (value, int(value >= 0.5)) if state is KeyState.FOUND else (None, 0)
+        expected = (value, int(value >= 0.3)) if state is KeyState.FOUND else (None, 0)
         assert (row.probability, row.prediction) == expected and row.version == "7"
 
 

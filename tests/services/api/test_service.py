@@ -16,7 +16,7 @@ from driftgate.features.worker import FeatureWorker
 from driftgate.training.model import TrainedModel
 from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import FEATURE_REPO, new_database
-from tests.services.api.conftest import CHURN, MODEL, MONTH, Month, Versions, live, make_service, wait_for
+from tests.services.api.conftest import CHURN, MODEL, MONTH, THRESHOLD, Month, Versions, live, make_service, wait_for
 from tests.services.api.test_metrics import scrape
 from tests.services.api.test_routes import problem
 
@@ -40,7 +40,8 @@ def test_it_waits_for_a_model_and_then_serves_it(serve: Serve, month: Month) -> 
     assert client.get(f"/features/{month.users[0]}").status_code == 200
     versions.now = "1"
     ready = wait_for(client, "/ready", 200).json()
-    assert ready == {"status": "ready", "model": MODEL, "model_version": "1", "as_of": str(MONTH)}
+    served = {"model": MODEL, "model_version": "1", "as_of": str(MONTH), "threshold": THRESHOLD}
+    assert ready == {"status": "ready", **served}
     assert client.post("/predict", json={"user_id": month.users[0]}).status_code == 200
 
 

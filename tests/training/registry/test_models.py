@@ -55,7 +55,9 @@ def base(
         assert registry.champion() is None
         with pytest.raises(DataError, match=f"{NAME} has no champion"):
             registry.require_champion()
-        made = [registry.register(training(seed=seed), pipeline, head(columns), judged) for seed in (1, 2, 3)]
+        made = [
+            registry.register(training(seed=seed, threshold=0.3), pipeline, head(columns), judged) for seed in (1, 2, 3)
+        ]
         assert made == [
             Registered("1", "champion", True),
             Registered("2", "challenger", True),
@@ -83,7 +85,8 @@ def test_a_model_comes_back_as_it_was_registered(
     assert (model.name, model.version, model.features) == (NAME, "1", ("tickets", "paperless", "service"))
     assert np.array_equal(model.scores(columns), pipeline.predict_proba(columns)[:, 1])
     info = registry.version_info("1")
-    wanted = training(seed=1)
+    wanted = training(seed=1, threshold=0.3)
+    assert model.threshold == 0.3 and model.predictions(np.array([0.2, 0.3])).values == [0, 1]
     assert {name: getattr(info, name) for name in vars(wanted)} == vars(wanted)
     assert registry.judged(info).to_pylist() == [{"key": "a", "label": 1, "score": 0.75, "validation": True}]
 
@@ -95,7 +98,7 @@ def test_the_run_holds_everything_about_a_training(registry: ModelRegistry, trai
     assert run.info.status == "FINISHED"
     assert run.data.params["max_leaf_nodes"] == "8" and run.data.params["seed"] == "2"
     assert run.data.metrics["auc"] == 0.8 and run.data.metrics["train_rows"] == 320
-    wanted = {"monitor": "churn", "as_of": "2024-01-31", "seed": "2", "fingerprint": "f" * 64}
+    wanted = {"monitor": "churn", "as_of": "2024-01-31", "seed": "2", "fingerprint": "f" * 64, "threshold": "0.3"}
     # Neither who nor where nor which commit.
     own = {IDENTITY_TAG: run.data.tags[IDENTITY_TAG], "mlflow.runName": "2024-01-31 seed 2"}
     assert run.data.tags == wanted | own
@@ -132,7 +135,7 @@ def test_mlflow_itself_can_load_and_score(registry: ModelRegistry, pipeline: Any
 def test_the_same_training_is_one_version(
     registry: ModelRegistry, training: Train, pipeline: Any, columns: Columns
 ) -> None:
-    again = [registry.register(training(seed=seed), pipeline, head(columns)) for seed in (1, 2, 3)]
+    again = [registry.register(training(seed=seed, threshold=0.3), pipeline, head(columns)) for seed in (1, 2, 3)]
     assert again == [
         Registered("1", "champion", False),
         Registered("2", "", False),

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from driftgate.errors import ConfigurationError
 from driftgate.measures import LabelKind
 from driftgate.training.registry.versions import Training, VersionInfo, training_text
 
@@ -18,8 +19,9 @@ FILES = {"run_id": "r", "model_file": "m.pkl", "model_sha256": "0" * 64, "judged
     "more",
     [
         {},
-        {"label_kind": LabelKind.NUMERIC},
-        {"label_kind": LabelKind.CATEGORICAL, "classes": ("a", "b")},
+        {"threshold": 0.1 + 0.2},
+        {"label_kind": LabelKind.NUMERIC, "threshold": None},
+        {"label_kind": LabelKind.CATEGORICAL, "classes": ("a", "b"), "threshold": None},
         {"monitor": 'a "quoted" name', "metrics": {"auc": 1 / 3}},
     ],
 )
@@ -38,9 +40,29 @@ def test_a_version_of_a_release_that_knew_boolean_labels_alone_is_read(training:
     assert read.identity == training().identity
 
 
-def test_the_identity_is_of_what_the_trees_depend_on(training: Build) -> None:
+@pytest.mark.parametrize(
+    ("kind", "threshold"), [(LabelKind.BOOLEAN, 0.5), (LabelKind.NUMERIC, None), (LabelKind.CATEGORICAL, None)]
+)
+def test_a_version_of_a_release_without_thresholds_goes_on_as_before(
+    training: Build, kind: LabelKind, threshold: float | None
+) -> None:
+    values = json.loads(training_text(training(label_kind=kind), **FILES))
+    del values["threshold"]
+    assert VersionInfo.read("churn", "1", json.dumps(values)).threshold == threshold
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, None, "0.3"])
+def test_a_boolean_label_without_a_usable_threshold_is_not_read(training: Build, threshold: object) -> None:
+    values = json.loads(training_text(training(), **FILES)) | {"threshold": threshold}
+    with pytest.raises(ConfigurationError, match=r"driftgate\.training of churn version 1 cannot be read"):
+        VersionInfo.read("churn", "1", json.dumps(values))
+
+
+def test_the_identity_is_of_what_trees_and_threshold_depend_on(training: Build) -> None:
     same = training(metrics={"auc": 0.1}, train_rows=1, validation_rows=2, unlabelled_rows=0)
     assert same.identity == training().identity
+    # The last digits of a threshold may follow the order in which threads add up.
+    assert training(threshold=0.3).identity == training(threshold=0.30000001).identity
     others = [
         training(monitor="m"),
         training(as_of=date(2024, 2, 29)),
@@ -50,7 +72,8 @@ def test_the_identity_is_of_what_the_trees_depend_on(training: Build) -> None:
         replace(training(), features=training().features[:1]),
         training(parameters={}),
         training(sklearn="0"),
-        training(label_kind=LabelKind.NUMERIC),
+        training(label_kind=LabelKind.NUMERIC, threshold=None),
+        training(threshold=0.3),
     ]
     assert len({training().identity, *(item.identity for item in others)}) == len(others) + 1
 
