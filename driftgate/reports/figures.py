@@ -138,7 +138,10 @@ def _features_figure(record: RunRecord) -> Figure:
         f"than chance. Retraining is due from {needed} on."
     )
     if rate:
-        text += f" A month without change starts a retraining at most {rarely(rate)}, if its rows do not depend on each other."
+        text += (
+            f" A month without change starts a retraining at most {rarely(rate)}, if its rows do not depend on each "
+            "other."
+        )
     now = f"{record.drifted_features} of {record.declared_features}"
     reached = record.drift_share >= record.threshold
     return Figure("drift_share", "The features", now, "", text[:1].upper() + text[1:], reached)
