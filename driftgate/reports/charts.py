@@ -121,7 +121,10 @@ def _limit_label(shown: Sequence[Point], bottom: float, top: float) -> str:
     last = shown[-1].threshold
     if last is None:
         return ""
-    return f"<em style='top:{_down(last, bottom, top):.2f}%'>threshold {last:.2f}</em>"
+    # At the end where the signal is further from it: a word must not lie on a dot.
+    away = [abs((last if point.value is None else point.value) - last) for point in (shown[0], shown[-1])]
+    side = " class='first'" if len(shown) > 1 and away[0] > away[1] else ""
+    return f"<em{side} style='top:{_down(last, bottom, top):.2f}%'>threshold {last:.2f}</em>"
 
 
 def _range(shown: Sequence[Point], most: float) -> tuple[float, float]:

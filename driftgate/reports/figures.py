@@ -21,6 +21,8 @@ from driftgate.store.performance_record import EstimateRecord, PerformanceRecord
 from driftgate.store.record import RunRecord
 
 _CLASSES_NAMED = 3
+# The part of all entities that the list of the highest scores holds.
+_TENTH = 0.1
 _PAIRS = "Of two entities, one with {} and one without, so often the model puts the right one first. A coin gives 50."
 
 
@@ -103,9 +105,18 @@ def _list_meaning(record: RunRecord, found: PerformanceRecord) -> str:
         return ""
     then, now = points(recall.ref), points(recall.cur)
     ends = f"a change between {recall.low * 100:+z.0f} and {recall.high * 100:+z.0f}"
-    return (
+    text = (
         f" Of 100 with {label_name(record)}, the tenth of all with the highest scores held {then} and holds {now} now "
         f"({ends})."
+    )
+    rate = found.measures.get("positive_rate")
+    if rate is None or not rate.ref or not rate.cur:
+        return text
+    # A tenth of all can hold no more than all of it.
+    hit = [points(min(1.0, part * whole / _TENTH)) for part, whole in ((recall.ref, rate.ref), (recall.cur, rate.cur))]
+    best = [points(min(1.0, _TENTH / whole)) for whole in (rate.ref, rate.cur)]
+    return (
+        f"{text} At best it could hold {best[0]} then, {best[1]} now. Of 100 in it {hit[0]} had it, and {hit[1]} now."
     )
 
 

@@ -64,6 +64,11 @@ def test_the_list_of_the_highest_scores_is_in_words() -> None:
     found, *_ = figures(RunRecord.of(finished(performance=fallen)))
     words = "Of 100 with churn_label, the tenth of all with the highest scores held 61 and holds 24 now"
     assert f"{words} (a change between -43 and -31)." in found.text
+    assert "At best" not in found.text
+    rated = replace(fallen, measures=fallen.measures | {"positive_rate": Change(0.2, 0.4, 0.18, 0.22, 0.001)})
+    found, *_ = figures(RunRecord.of(finished(performance=rated)))
+    # A tenth of all is half of a fifth, and a quarter of two fifths: 0.61 is more than can be, 0.24 nearly all.
+    assert "At best it could hold 50 then, 25 now. Of 100 in it 100 had it, and 96 now." in found.text
 
 
 def test_a_label_that_cannot_be_compared_has_its_reason() -> None:
