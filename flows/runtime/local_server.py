@@ -7,6 +7,7 @@ it is started again at the same address, as Prefect tries each request for a min
 
 import atexit
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -164,15 +165,51 @@ def _wait_and_keep(server: LocalServer) -> None:
 def prefect_variables(home: Path, api: str | None) -> dict[str, str]:
     """Variables of Prefect for whoever uses a server: those that the environment sets, and the rest.
 
+    The server of `driftgate up` asks for a login: else any user of this machine could have its worker run programs.
+
     Args:
         home: DRIFTGATE_HOME.
-        api: address of the server's API; None for that which the environment names.
+        api: address of the API of `driftgate up`; None for a server that the environment names.
+
+    Raises:
+        OutputError: the file of the login cannot be written.
     """
+    ours = {"PREFECT_API_URL": api, "PREFECT_UI_URL": api.removesuffix("/api")} if api else {}
+    if api:
+        ours |= dict.fromkeys(("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"), login(home))
     return {
         "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(home / "prefect")),
         "PREFECT_SERVER_ANALYTICS_ENABLED": os.environ.get("PREFECT_SERVER_ANALYTICS_ENABLED", "false"),
-        **({"PREFECT_API_URL": api, "PREFECT_UI_URL": api.removesuffix("/api")} if api else {}),
+        **ours,
     }
+
+
+def login(home: Path) -> str:
+    """What the server of `driftgate up` asks for: a name and a password with a colon between them.
+
+    That of PREFECT_API_AUTH_STRING, else one of this home, made at the first call.
+
+    Raises:
+        OutputError: its file cannot be written.
+    """
+    from driftgate.errors import OutputError
+    from driftgate.files import replace_file
+
+    if given := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return given
+    path = login_file(home)
+    try:
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, f"driftgate:{secrets.token_urlsafe()}\n", 0o600)
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise OutputError(f"{path} cannot be used: {error.strerror}", remedy="set DRIFTGATE_HOME") from error
+
+
+def login_file(home: Path) -> Path:
+    """Where the login of a home is; this user alone may read it."""
+    return home / "prefect.login"
 
 
 def server_of_up(home: Path) -> str | None:

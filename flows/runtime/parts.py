@@ -20,7 +20,7 @@ from driftgate.supervision.running import python
 from driftgate.training.registry.mlflow_tables import MlflowTables
 from driftgate.warm import client
 from flows.runtime import lending, prefect_server
-from flows.runtime.local_server import prefect_variables
+from flows.runtime.local_server import login_file, prefect_variables
 
 WORK_POOL = "driftgate"
 NAMES = ("pages", "prefect", "worker", "api", "evidently", "mlflow", lending.PART)
@@ -143,7 +143,7 @@ def _prefect(port: Port, home: Path, variables: dict[str, str]) -> Part:
     return Part(
         name="prefect",
         title="Prefect",
-        about="runs, schedules and artifacts",
+        about=f"runs, schedules and artifacts; log in with what {login_file(home)} holds",
         command=(sys.executable, prefect_server.__file__, "--host", HOST, "--port", str(port.number)),
         environment={
             **variables,
@@ -173,7 +173,7 @@ def _worker(home: Path, api_url: str, variables: dict[str, str]) -> Part:
         first=python("flows.deploy", WORK_POOL),
         command=python("prefect", "worker", "start", "--pool", WORK_POOL, "--name", WORK_POOL),
         environment=variables,
-        ready=lambda: _heard_of(api_url),
+        ready=lambda: _heard_of(api_url, variables.get("PREFECT_API_AUTH_STRING", "")),
         needs=() if prefect_of_user() else ("prefect",),
         after=(lending.PART,),
         lender=lending.lender_socket(home),
@@ -236,12 +236,12 @@ def _lender(home: Path, variables: dict[str, str]) -> Part:
     )
 
 
-def _heard_of(api_url: str) -> bool:
+def _heard_of(api_url: str, login: str) -> bool:
     """Whether the worker told the server a moment ago that it is there."""
     answer = answers(
         f"{api_url}/work_pools/{WORK_POOL}/workers/filter",
         body=b"{}",
-        login=os.environ.get("PREFECT_API_AUTH_STRING", ""),
+        login=login or os.environ.get("PREFECT_API_AUTH_STRING", ""),
     )
     try:
         heard = [item["last_heartbeat_time"] for item in json.loads(answer or b"[]")]

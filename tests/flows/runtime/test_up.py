@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ import pytest
 
 from driftgate.database import ConnectionParameters
 from driftgate.supervision.state import read_status
-from flows.runtime.local_server import free_port
+from flows.runtime.local_server import free_port, login_file
 from tests.conftest import new_database, user_environment
 
 PARTS = "pages,worker,api,lender"
@@ -154,6 +156,11 @@ def test_nothing_listens_beyond_this_machine(running: object, place: Place) -> N
 def test_the_schedules_are_there(running: object, place: Place) -> None:
     url = f"{place.api()}/deployments/filter"
     request = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"})
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(request, timeout=30)
+    path = login_file(place.home)
+    assert path.stat().st_mode & 0o777 == 0o600
+    request.add_header("Authorization", f"Basic {b64encode(path.read_bytes().strip()).decode()}")
     with urllib.request.urlopen(request, timeout=30) as answer:
         names = {item["name"] for item in json.load(answer) if item["schedules"]}
     assert names == {"load-new-months", "judge-new-months", "score-newest-month", "check-served-features"}
