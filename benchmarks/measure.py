@@ -64,14 +64,15 @@ class _Peak(threading.Thread):
         self.lent: dict[int, float] = {}
         """CPU seconds of each process that was forked for this one, and which nobody else counts."""
         self._pid = pid
-        self._since = time.time()
+        # By the same clock as the others: the time of the boot is known to a second only.
+        self._since = psutil.Process(pid).create_time()
         self._done = threading.Event()
 
     def run(self) -> None:
         while not self._done.wait(_SAMPLE_SECONDS):
             try:
                 root = psutil.Process(self._pid)
-                orphans = [item for item in psutil.Process(1).children() if item.create_time() > self._since]
+                orphans = [item for item in psutil.Process(1).children() if item.create_time() >= self._since]
                 lent = [item for orphan in orphans for item in (orphan, *orphan.children(recursive=True))]
                 total = sum(_unshared(item) for item in [root, *root.children(recursive=True), *lent])
                 for item in lent:
