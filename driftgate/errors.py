@@ -19,11 +19,13 @@ Status 0 means that a verdict was reached, whichever it is; 1 is a fault in Drif
 family; `transient` says whether trying again can mend the fault.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 _MAX_RECEIVED_CHARS = 3000
 _MAX_ADVICE_CHARS = 500
+_MAX_CAUSE_CHARS = 200
 
 
 def bounded(items: Iterable[object], limit: int = 12) -> str:
@@ -171,3 +173,22 @@ class OutputError(DriftgateError):
     """A report or a record cannot be written."""
 
     exit_code = 7
+
+
+@contextmanager
+def reading(what: str, kind: type[DriftgateError], *, allowed: str, remedy: str) -> Iterator[None]:
+    """Read something that Driftgate wrote earlier: where it is of another form, or damaged, that is one plain error.
+
+    Args:
+        what: is read, for the message.
+        kind: of the error.
+        allowed, remedy: of the error.
+
+    Raises:
+        DriftgateError: of that kind, in place of what a part that is absent or of a wrong type raises.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        found = f"{type(error).__name__}: {str(error)[:_MAX_CAUSE_CHARS]}"
+        raise kind(f"{what} cannot be read: {found}", allowed=allowed, remedy=remedy) from error

@@ -125,7 +125,7 @@ class DataComparison:
         )
         yield f"gain in {rule.unit} of a model trained on the current table: {found.gain.text}"
         if found.causes.split:
-            yield f"of the drop between the months, {causes_text(found.causes)}"
+            yield causes_text(found.causes)
         if found.segments.searched:
             yield segments_text(found)
 

@@ -145,7 +145,7 @@ def explain_step(
     """The performance with why the model is worse and where, if it surely is."""
     found = explain(scoring, performance, plan.monitor, ref, cur, ledger)
     if found.causes.split:
-        get_run_logger().info("of the drop between the months, %s", causes_text(found.causes))
+        get_run_logger().info(causes_text(found.causes))
     if found.segments.searched:
         get_run_logger().info("%s", segments_text(found))
     return found

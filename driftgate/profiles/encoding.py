@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from driftgate.errors import DataError
+from driftgate.errors import DataError, reading
 from driftgate.profiles.columns import CategoryColumn, Column, NumberColumn
 from driftgate.profiles.grid import CategoryGrid, Form, Grid, NumberGrid
 from driftgate.profiles.profile import Profile
@@ -44,14 +44,9 @@ def profile_from_bytes(data: bytes, grid: Grid | None = None) -> Profile:
     Raises:
         DataError: these are no bytes of a profile, or the grid is another one.
     """
-    try:
+    what, form = f"a stored profile of {len(data):,} bytes", "the bytes that this release of Driftgate writes"
+    with reading(what, DataError, allowed=form, remedy=_AGAIN):
         return _read(data, grid)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"a stored profile of {len(data):,} bytes cannot be read: {type(error).__name__}: {str(error)[:200]}",
-            allowed="the bytes that this release of Driftgate writes",
-            remedy=_AGAIN,
-        ) from error
 
 
 def _read(data: bytes, grid: Grid | None) -> Profile:

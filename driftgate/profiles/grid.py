@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from driftgate.errors import DataError
+from driftgate.errors import DataError, reading
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -191,14 +191,9 @@ class Grid:
         Raises:
             DataError: another release wrote it in a form that this one does not know, or it is damaged.
         """
-        try:
+        what, form = f"a stored grid of {len(text):,} characters", "the JSON that this release of Driftgate writes"
+        with reading(what, DataError, allowed=form, remedy=_AGAIN):
             return cls._read(text)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"a stored grid of {len(text):,} characters cannot be read: {type(error).__name__}: {str(error)[:200]}",
-                allowed="the JSON that this release of Driftgate writes",
-                remedy=_AGAIN,
-            ) from error
 
     @classmethod
     def _read(cls, text: str) -> Self:

@@ -71,7 +71,8 @@ def no_estimate_text(found: Estimate) -> str:
 
 def causes_text(found: Causes) -> str:
     """What other entities and what another meaning of the features cost, with their 95% intervals."""
-    return f"{found.entities.text} is of other entities, {found.meaning.text} of what the features mean"
+    parts = f"{found.entities.text} is of other entities, {found.meaning.text} of what the features mean"
+    return f"of the drop between the months, {parts}"
 
 
 def feature_costs_text(found: Performance) -> str:
@@ -184,7 +185,7 @@ def _gain_item(found: Performance) -> str:
     if found.state is PerformanceState.OFF:
         return ""
     estimate = f"\n- {estimate_text(found.estimate)}" if found.estimate.computed else ""
-    causes = f"\n- of the drop between the months, {causes_text(found.causes)}" if found.causes.split else ""
+    causes = f"\n- {causes_text(found.causes)}" if found.causes.split else ""
     costs = f"\n- {_cell(feature_costs_text(found))}" if found.feature_costs else ""
     where = f"\n- {_cell(segments_text(found))}" if found.segments.searched else ""
     gain = f"\n- gain in {found.rule.unit} of a model trained on this month: {found.gain.text}"

@@ -144,6 +144,11 @@ def start(
         return None
 
 
+def lender_socket(home: Path) -> Path:
+    """Where the lender of a home listens."""
+    return home / "lender.sock"
+
+
 def lends(path: Path) -> bool:
     """Whether a process listens at a path."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection, short_address(path) as address:

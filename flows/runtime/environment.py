@@ -23,8 +23,8 @@ from driftgate.profiles.landing import Landing
 from driftgate.profiles.store import has_profiles
 from driftgate.scratch import scratch_folder
 from driftgate.settings import Settings
+from driftgate.warm.client import lender_socket
 from driftgate.worker import Worker
-from flows.runtime.lending import lender_socket
 
 W = TypeVar("W", bound=Worker)
 

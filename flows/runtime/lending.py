@@ -3,9 +3,9 @@
 import os
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 
-from driftgate.errors import DriftgateError
+from driftgate.errors import DriftgateError, OutputError
+from driftgate.process import abort
 from driftgate.warm import client
 
 MODULES = (
@@ -37,11 +37,6 @@ PART = "lender"
 """Its name among the parts."""
 
 
-def lender_socket(home: Path) -> Path:
-    """Where the lender of a `driftgate up` listens."""
-    return home / "lender.sock"
-
-
 def run_lent(arguments: Sequence[str]) -> int | None:
     """Run a command in a fork of the lender, and return its exit status.
 
@@ -56,14 +51,15 @@ def run_lent(arguments: Sequence[str]) -> int | None:
 
     try:
         home = Settings.load().driftgate_home
+        socket = client.lender_socket(home)
+        if not socket.exists():
+            return None
+        api = None if os.environ.get("PREFECT_API_URL") else server_of_up(home)
+        variables = {**os.environ, **prefect_variables(home, api)}
     except DriftgateError:
         # The command itself ends in it.
         return None
-    if not lender_socket(home).exists():
-        return None
-    api = None if os.environ.get("PREFECT_API_URL") else server_of_up(home)
-    variables = {**os.environ, **prefect_variables(home, api)}
-    return client.run(lender_socket(home), ("flows.cli", *arguments), variables)
+    return client.run(socket, ("flows.cli", *arguments), variables)
 
 
 def main() -> None:
@@ -74,9 +70,14 @@ def main() -> None:
     lives, ends = os.pipe()
     # Evidently sends events to its makers unless this is set, and reads it at import.
     os.environ["DO_NOT_TRACK"] = "1"
-    home = Settings.load().driftgate_home
     signal.signal(signal.SIGTERM, lambda *_: os.close(ends))
-    lender = Lender(lender_socket(home), MODULES)
+    try:
+        path = client.lender_socket(Settings.load().driftgate_home)
+        lender = Lender(path, MODULES)
+    except DriftgateError as error:
+        abort(error)
+    except OSError as error:
+        abort(OutputError(f"nothing can listen at {path}: {error.strerror}", remedy="set DRIFTGATE_HOME"))
     program = lender.run(lives)
     if program is None:
         lender.close()

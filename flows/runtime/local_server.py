@@ -23,6 +23,7 @@ from typing import Self
 from flows.runtime import prefect_server
 
 _STARTUP_SECONDS = 180
+_LOGIN = "PREFECT_API_AUTH_STRING"
 
 # One command needs neither schedules nor a web page; each of these costs time at start.
 _LEAN = {
@@ -176,7 +177,7 @@ def prefect_variables(home: Path, api: str | None) -> dict[str, str]:
     """
     ours = {"PREFECT_API_URL": api, "PREFECT_UI_URL": api.removesuffix("/api")} if api else {}
     if api:
-        ours |= dict.fromkeys(("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"), login(home))
+        ours |= dict.fromkeys((_LOGIN, "PREFECT_SERVER_API_AUTH_STRING"), login(home))
     return {
         "PREFECT_HOME": os.environ.get("PREFECT_HOME", str(home / "prefect")),
         "PREFECT_SERVER_ANALYTICS_ENABLED": os.environ.get("PREFECT_SERVER_ANALYTICS_ENABLED", "false"),
@@ -195,7 +196,7 @@ def login(home: Path) -> str:
     from driftgate.errors import OutputError
     from driftgate.files import replace_file
 
-    if given := os.environ.get("PREFECT_API_AUTH_STRING"):
+    if given := os.environ.get(_LOGIN):
         return given
     path = login_file(home)
     try:
@@ -205,6 +206,11 @@ def login(home: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise OutputError(f"{path} cannot be used: {error.strerror}", remedy="set DRIFTGATE_HOME") from error
+
+
+def login_place(home: Path) -> str:
+    """Where a person finds the login, in words: the variable that gives it, or its file."""
+    return _LOGIN if os.environ.get(_LOGIN) else str(login_file(home))
 
 
 def login_file(home: Path) -> Path:

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from driftgate.settings import PortSettings, Settings
 from driftgate.supervision.part import HOST, Part, Port, answers
 from driftgate.supervision.running import python
 from driftgate.training.registry.mlflow_tables import MlflowTables
-from driftgate.warm import client
+from driftgate.warm.client import lender_socket, lends
 from flows.runtime import lending, prefect_server
-from flows.runtime.local_server import login_file, prefect_variables
+from flows.runtime.local_server import login_place, prefect_variables
 
 WORK_POOL = "driftgate"
 NAMES = ("pages", "prefect", "worker", "api", "evidently", "mlflow", lending.PART)
@@ -59,14 +60,18 @@ def make_parts(settings: Settings, ports: PortSettings, parameters: ConnectionPa
     api_url = prefect_of_user() or f"{ui.address}/api"
     # As commands have them, because they become forks of one of these parts.
     of_prefect = {**variables, **prefect_variables(home, None if prefect_of_user() else api_url)}
+    lender = lender_socket(home)
+    forks = (
+        _worker(api_url, of_prefect),
+        _api(Port(ports.api_port, "DRIFTGATE_API_PORT"), settings, parameters, of_prefect),
+        _evidently(Port(ports.evidently_port, "DRIFTGATE_EVIDENTLY_PORT"), of_prefect),
+        _mlflow(Port(ports.mlflow_port, "DRIFTGATE_MLFLOW_PORT"), of_prefect),
+    )
     parts = [
         _pages(Port(ports.pages_port, "DRIFTGATE_PAGES_PORT"), settings.report_dir),
         _prefect(ui, home, of_prefect),
-        _worker(home, api_url, of_prefect),
-        _api(Port(ports.api_port, "DRIFTGATE_API_PORT"), settings, parameters, of_prefect),
-        _evidently(Port(ports.evidently_port, "DRIFTGATE_EVIDENTLY_PORT"), home, of_prefect),
-        _mlflow(Port(ports.mlflow_port, "DRIFTGATE_MLFLOW_PORT"), home, of_prefect),
-        _lender(home, of_prefect),
+        *(replace(part, after=(lending.PART,), lender=lender) for part in forks),
+        _lender(lender, of_prefect),
     ]
     return {part.name: part for part in parts if part.name != "prefect" or not prefect_of_user()}
 
@@ -143,7 +148,7 @@ def _prefect(port: Port, home: Path, variables: dict[str, str]) -> Part:
     return Part(
         name="prefect",
         title="Prefect",
-        about=f"runs, schedules and artifacts; log in with what {login_file(home)} holds",
+        about=f"runs, schedules and artifacts; log in with what {login_place(home)} holds",
         command=(sys.executable, prefect_server.__file__, "--host", HOST, "--port", str(port.number)),
         environment={
             **variables,
@@ -165,7 +170,7 @@ def _prefect(port: Port, home: Path, variables: dict[str, str]) -> Part:
     )
 
 
-def _worker(home: Path, api_url: str, variables: dict[str, str]) -> Part:
+def _worker(api_url: str, variables: dict[str, str]) -> Part:
     return Part(
         name="worker",
         title="Worker",
@@ -173,15 +178,12 @@ def _worker(home: Path, api_url: str, variables: dict[str, str]) -> Part:
         first=python("flows.deploy", WORK_POOL),
         command=python("prefect", "worker", "start", "--pool", WORK_POOL, "--name", WORK_POOL),
         environment=variables,
-        ready=lambda: _heard_of(api_url, variables.get("PREFECT_API_AUTH_STRING", "")),
+        ready=lambda: _heard_of(api_url, {**os.environ, **variables}.get("PREFECT_API_AUTH_STRING", "")),
         needs=() if prefect_of_user() else ("prefect",),
-        after=(lending.PART,),
-        lender=lending.lender_socket(home),
     )
 
 
 def _api(port: Port, settings: Settings, parameters: ConnectionParameters, variables: dict[str, str]) -> Part:
-    home = settings.driftgate_home
     return Part(
         name="api",
         title="Predictions",
@@ -192,12 +194,10 @@ def _api(port: Port, settings: Settings, parameters: ConnectionParameters, varia
         page="/docs",
         ready=lambda: answers(f"{port.address}/health") is not None,
         waits_for=lambda: why_no_champion(settings, parameters),
-        after=(lending.PART,),
-        lender=lending.lender_socket(home),
     )
 
 
-def _evidently(port: Port, home: Path, variables: dict[str, str]) -> Part:
+def _evidently(port: Port, variables: dict[str, str]) -> Part:
     return Part(
         name="evidently",
         title="Evidently",
@@ -206,12 +206,10 @@ def _evidently(port: Port, home: Path, variables: dict[str, str]) -> Part:
         environment=variables,
         port=port,
         ready=lambda: answers(f"{port.address}/api/version") is not None,
-        after=(lending.PART,),
-        lender=lending.lender_socket(home),
     )
 
 
-def _mlflow(port: Port, home: Path, variables: dict[str, str]) -> Part:
+def _mlflow(port: Port, variables: dict[str, str]) -> Part:
     return Part(
         name="mlflow",
         title="MLflow",
@@ -220,19 +218,17 @@ def _mlflow(port: Port, home: Path, variables: dict[str, str]) -> Part:
         environment=variables,
         port=port,
         ready=lambda: answers(f"{port.address}/health") is not None,
-        after=(lending.PART,),
-        lender=lending.lender_socket(home),
     )
 
 
-def _lender(home: Path, variables: dict[str, str]) -> Part:
+def _lender(path: Path, variables: dict[str, str]) -> Part:
     return Part(
         name=lending.PART,
         title="Lender",
         about="lends commands what they need, imported already",
         command=python("flows.runtime.lending"),
         environment=variables,
-        ready=lambda: client.lends(lending.lender_socket(home)),
+        ready=lambda: lends(path),
     )
 
 
@@ -241,7 +237,7 @@ def _heard_of(api_url: str, login: str) -> bool:
     answer = answers(
         f"{api_url}/work_pools/{WORK_POOL}/workers/filter",
         body=b"{}",
-        login=login or os.environ.get("PREFECT_API_AUTH_STRING", ""),
+        login=login,
     )
     try:
         heard = [item["last_heartbeat_time"] for item in json.loads(answer or b"[]")]

@@ -7,7 +7,6 @@ unhealthy. It has its own lender too, so that commands in the container begin in
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -21,11 +20,12 @@ from driftgate.files import require_writable
 from driftgate.process import end_on_signals, run_program
 from driftgate.scratch import scratch_folder
 from driftgate.settings import Settings
-from driftgate.supervision.part import Part
+from driftgate.supervision.part import Part, answers
 from driftgate.supervision.running import python
 from driftgate.supervision.state import PartState
 from driftgate.supervision.supervisor import Supervisor
 from driftgate.supervision.text import change_line
+from driftgate.warm.client import lender_socket, lends
 
 WORK_POOL = "driftgate"
 
@@ -72,7 +72,6 @@ def make_parts(home: Path, database: Mapping[str, str]) -> list[Part]:
         home: DRIFTGATE_HOME.
         database: variables of the server alone, which hold the password of its database.
     """
-    lender = home / "lender.sock"
     worker = {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": "8080"}
     return [
         Part(
@@ -81,7 +80,7 @@ def make_parts(home: Path, database: Mapping[str, str]) -> list[Part]:
             about="runs, schedules and artifacts",
             command=python("flows.runtime.prefect_server", "--host", "0.0.0.0"),
             environment=database,
-            ready=lambda: answers(SERVER),
+            ready=lambda: answers(SERVER) is not None,
         ),
         Part(
             name="worker",
@@ -92,7 +91,7 @@ def make_parts(home: Path, database: Mapping[str, str]) -> list[Part]:
                 "prefect", "worker", "start", "--pool", WORK_POOL, "--name", WORK_POOL, "--with-healthcheck"
             ),
             environment=worker,
-            ready=lambda: answers(WORKER),
+            ready=lambda: answers(WORKER) is not None,
             needs=("prefect",),
         ),
         Part(
@@ -100,7 +99,7 @@ def make_parts(home: Path, database: Mapping[str, str]) -> list[Part]:
             title="Lender",
             about="lends commands what they need, imported already",
             command=python("flows.runtime.lending"),
-            ready=lender.exists,
+            ready=lambda: lends(lender_socket(home)),
         ),
     ]
 
@@ -153,15 +152,6 @@ def check_reports(folder: Path) -> None:
             remedy="on the host: `chmod 2777 reports/evidently`, or run as the folder's owner with "
             "DRIFTGATE_UID=$(id -u) and DRIFTGATE_GID=$(id -g) in .env",
         ) from error
-
-
-def answers(url: str) -> bool:
-    """Whether something answers there."""
-    try:
-        urllib.request.urlopen(url, timeout=5).close()
-    except OSError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Self
 
-from driftgate.errors import ConfigurationError
+from driftgate.errors import ConfigurationError, reading
 from driftgate.measures import LabelKind
 from driftgate.training.features import InputKind, ModelFeature
 from driftgate.training.split import is_validation
@@ -123,15 +123,13 @@ class VersionInfo(Training):
         Raises:
             ConfigurationError: it is not as this release writes it.
         """
-        try:
+        with reading(
+            f"the tag {TRAINING_TAG} of {name} version {version}",
+            ConfigurationError,
+            allowed="the record of a training as this release of Driftgate writes it",
+            remedy="train again, and `driftgate promote VERSION`",
+        ):
             return cls._read(name, version, text)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"the tag {TRAINING_TAG} of {name} version {version} cannot be read: "
-                f"{type(error).__name__}: {str(error)[:200]}",
-                allowed="the record of a training as this release of Driftgate writes it",
-                remedy="train again, and `driftgate promote VERSION`",
-            ) from error
 
     @classmethod
     def _read(cls, name: str, version: str, text: str) -> Self:
