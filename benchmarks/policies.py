@@ -26,7 +26,7 @@ from driftgate.features.files import write_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.measures import LabelKind
-from driftgate.monitors import Monitor
+from driftgate.monitors import Monitor, usable_monitor
 from driftgate.planning import policy_of
 from driftgate.profiles.build import measure_features
 
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--years", nargs="*", default=list(YEARS), choices=list(YEARS))
     parser.add_argument("--monitor", type=json.loads, default={}, help="keys of the monitor to change, as JSON")
     arguments = parser.parse_args()
-    monitor = Monitor.model_validate(MONITOR.model_dump() | arguments.monitor)
+    monitor = usable_monitor(MONITOR.model_dump() | arguments.monitor, "--monitor cannot be used")
     begun = time.monotonic()
     for name in arguments.years:
         numbers = (arguments.months, arguments.rows)

@@ -80,6 +80,10 @@ def run(place: Place, prefect_api: str, given: argparse.Namespace) -> list[Outco
     runs = Runs(place, prefect_api)
     for operation in tracked(wanted, "undisturbed", lambda each: each.name):
         runs.undisturbed(operation)
+    for case in cases:
+        lives = runs.undisturbed(OPERATIONS[case.operation]).lives
+        if case.role not in (*lives, *FOLDERS, AWAY, AT_ONCE):
+            sys.exit(f"{case}: {case.operation} has no part {case.role!r}; allowed: {', '.join(lives)}")
     outcomes: list[Outcome] = []
     for case in tracked(cases or planned(runs, wanted, given), "cases", str):
         if case.role in (*FOLDERS, AWAY, AT_ONCE) or cases or sum(outcome.kills for outcome in outcomes) < given.kills:
