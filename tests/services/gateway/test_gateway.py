@@ -119,6 +119,8 @@ def test_a_container_takes_over_from_another_without_a_refused_request(
     old.start()
     with gateway(tmp_path, containers) as url:
         wait_for(f"{url}/x", (200, "old"))
+        # A gateway that has just begun takes every container for one that can answer, until its checks say otherwise.
+        wait_until("the new one is known as down", lambda: "ready/new is DOWN" in (tmp_path / "log").read_text())
         answers: list[tuple[int, str]] = []
         done = threading.Event()
 
