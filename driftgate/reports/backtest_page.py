@@ -125,7 +125,7 @@ def _month_row(found: Backtest, item: PolicyOutcome, top: float) -> str:
     total = f"{sum(item.lost):.3f} lost in all"
     return (
         f"<tr class='signal'><th scope='row'>{escape(name)}<small>{total}</small></th>"
-        f"<td colspan='{len(shown)}'>{charts.trend(shown, f'Lost by {item.policy}', top)}</td></tr>"
+        f"<td colspan='{len(shown)}'>{charts.trend(shown, f'Lost by {item.policy}', most=top)}</td></tr>"
     )
 
 

@@ -60,12 +60,12 @@ def test_there_is_a_choice_for_each_kind_of_reference_and_the_first_is_taken() -
 def test_each_month_has_its_answer_which_leads_to_its_page() -> None:
     found = shown(*RUNS[:3])
     assert re.findall(r"class='verdict (\w+)'>(\w+)<", found.html) == [
-        ("calm", "Calm"),
+        ("calm", "Fine"),
         ("act", "Retrain"),
         ("known", "Known"),
     ]
     assert found.links == ["../index.html", *PAGES.values()], "the third has no page yet"
-    assert "aria-label='Retrain, 2024-03-31'" in found.html
+    assert "aria-label='Retrain, March 2024'" in found.html
 
 
 def test_each_signal_has_its_own_threshold_and_one_without_a_figure_no_row() -> None:
@@ -93,7 +93,7 @@ def test_promotions_arrivals_of_labels_and_gains_stand_in_the_column_of_their_mo
         re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr class='marks'>(.*?)</tr>", shown(*runs).html)
     ]
     served, labels, gain = cells
-    assert served[0] == served[2].replace("2", "1") == "v1" and "v2 promoted</span>" in served[1]
+    assert served[0] == served[2].replace("2", "1") == "v1" and "v2, new</span>" in served[1]
     assert labels[:2] == ["100%", "100%"] and "43%, waits" in labels[2]
     assert gain[0].startswith("<b>") and "0.20" in gain[0] and "<b>" not in gain[1] and gain[2] == ""
 

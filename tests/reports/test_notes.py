@@ -69,7 +69,7 @@ def test_the_drop_is_split_in_figures_with_their_intervals() -> None:
     causes = Causes(Interval(-0.001, -0.03, 0.02), Interval(0.33, 0.29, 0.37), 900)
     found = split_note(record(performance=replace(measured(0.83, 0.5), causes=causes)))
     words = "0.33 (0.29 to 0.37) comes of what the features mean and 0.00 (-0.03 to 0.02) of other entities."
-    assert found == f"Of the fall in AUC from January 2024 to February 2024, {words}"
+    assert found == f"Of the fall of the AUC from January 2024 to February 2024, {words}"
     assert split_note(record(performance=measured(0.83, 0.5))) == split_note(record()) == ""
     known = History(champion_trained_on=FEBRUARY)
     assert split_note(record(performance=replace(measured(0.83, 0.5), causes=causes), history=known)) == ""
@@ -79,12 +79,14 @@ def test_waiting_has_a_price_where_costs_are_known() -> None:
     lost = replace(measured(0.8, 0.5), gain=Gain(0.1, 0.08, 0.12, 700))
     assert waiting_note(record(performance=lost)) == ""
     costs = {"retrain_cost": 500.0, "error_cost": 1.7}
-    assert waiting_note(record(performance=lost, **costs)) == "Waiting a month costs about 1,197 [958, 1,437]."
+    assert (
+        waiting_note(record(performance=lost, **costs)) == "Waiting a month costs about 1,197 (between 958 and 1,437)."
+    )
 
 
 def test_a_probe_is_said_to_be_one() -> None:
     assert model_note(record(performance=measured(0.8, 0.8))) == ""
-    assert "There is no champion" in model_note(record(performance=measured(0.8, 0.8, version=None)))
+    assert "No model was in use" in model_note(record(performance=measured(0.8, 0.8, version=None)))
 
 
 def skew(check: SkewCheck | None) -> str:
