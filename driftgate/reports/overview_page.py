@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from html import escape
 
+from driftgate.pairs import Pair
 from driftgate.reports import charts
 from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import figures
@@ -12,7 +13,7 @@ from driftgate.reports.layout import link, moment, page, pair_text, stakes
 from driftgate.reports.notes import missing_note
 from driftgate.reports.pills import pills, pills_html
 from driftgate.reports.sentences import Tone, background, headline, next_step, tone
-from driftgate.reports.series import chain
+from driftgate.reports.series import chain, series_of
 from driftgate.reports.words import month_name
 from driftgate.store.record import RunRecord
 
@@ -155,7 +156,8 @@ def _trend(shown: Sequence[RunRecord]) -> str:
 
 
 def _all(entries: Sequence[Entry]) -> str:
-    rows = "\n".join(map(_row, entries))
+    earlier = _earlier([entry.record for entry in entries])
+    rows = "\n".join(_row(entry, earlier.get(entry.record.pair, ())) for entry in entries)
     return (
         f"<details><summary>All {len(entries)} answers</summary><div class='scroll'><table class='stack'><thead><tr>"
         "<th scope='col'>Month</th><th scope='col'>Against</th><th scope='col'>Answer</th>"
@@ -166,13 +168,22 @@ def _all(entries: Sequence[Entry]) -> str:
     )
 
 
-def _row(entry: Entry) -> str:
+def _earlier(records: Sequence[RunRecord]) -> dict[Pair, tuple[RunRecord, ...]]:
+    """The records before each on the longest series that holds it."""
+    found: dict[Pair, tuple[RunRecord, ...]] = {}
+    for series in series_of(records):
+        for number, record in enumerate(series.records):
+            found[record.pair] = max(found.get(record.pair, ()), series.records[:number], key=len)
+    return found
+
+
+def _row(entry: Entry, earlier: Sequence[RunRecord]) -> str:
     record = entry.record
     as_of_ref, as_of_cur = record.pair
     name = month_name(as_of_cur)
     month = link(name, entry.page) if entry.page else name
     # The pill says what to do, and the sentence the reason.
-    reason = headline(record).partition(": ")[2]
+    reason = headline(record, earlier).partition(": ")[2]
     return (
         f"<tr><th scope='row' class='nowrap'>{month}</th><td class='nowrap' data-name='against'>"
         f"{month_name(as_of_ref)}</td>"

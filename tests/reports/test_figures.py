@@ -1,8 +1,10 @@
 """The three figures of a record: the model, the features, the label, in every state that a record can have."""
 
+import re
 from dataclasses import replace
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from driftgate.decision import PERFORMANCE_KEY
 from driftgate.performance.result import Change
@@ -76,3 +78,16 @@ def test_the_list_of_the_highest_scores_is_in_words() -> None:
 def test_a_label_that_cannot_be_compared_has_its_reason() -> None:
     *_, label = figures(record(column("a", 0.5), target=NO_TARGET))
     assert (label.now, label.reached) == ("not known", False) and NO_TARGET.reason in label.text
+
+
+@given(st.floats(0.5, 0.9), st.floats(0.001, 0.2), st.sampled_from([1e-2, 1e-4, 1e-8]))
+def test_a_fall_beside_its_threshold_reads_as_it_compares(cur: float, drop: float, distance: float) -> None:
+    """Never "the fall is 0.05, and retraining is due above 0.05" of a fall that is greater."""
+    performance = measured(cur + drop, cur)
+    made = RunRecord.of(finished(performance=performance, performance_drop=max(1e-9, drop - distance)))
+    fall, threshold = (
+        float(number)
+        for number in re.findall(r"(?:fall|change) is ([-.0-9]+?), .* above ([-.0-9]+)\. AUC", figures(made)[0].text)[0]
+    )
+    assert made.performance is not None and made.performance.drop is not None
+    assert (fall > threshold) == (made.performance.drop > made.performance.threshold)

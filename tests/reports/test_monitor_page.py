@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftgate.decision import History, PastDecision
-from driftgate.performance.result import Gain
+from driftgate.performance.result import Gain, PassedOver
 from driftgate.reports.monitor_page import render
 from driftgate.reports.series import series_of
 from driftgate.store.record import RunRecord
@@ -145,3 +145,20 @@ def test_any_records_make_a_well_formed_page(records: list[RunRecord]) -> None:
     assert found.html.count("type='radio'") == len(series_of(records))
     for weight in re.findall(r"--w:([^']*)'", found.html):
         assert 0.0 <= float(weight) <= 1.0
+
+
+def test_months_that_another_model_was_judged_on_are_marked_and_one_that_was_taken_back_is() -> None:
+    passed = replace(measured(0.8, 0.8), passed_over=PassedOver("2", MARCH, MARCH))
+    again = History(champion="1", champion_trained_on=JANUARY)
+    runs = [
+        run(JANUARY, FEBRUARY, performance=measured(0.8, 0.8, version=None)),
+        run(FEBRUARY, MARCH, performance=passed, history=History(champion="2", champion_trained_on=MARCH)),
+        run(MARCH, APRIL, performance=measured(0.8, 0.8), history=again),
+    ]
+    rows = re.findall(r"<tr class='marks'><th scope='row'>(.*?)</th>(.*?)</tr>", shown(*runs).html)
+    cells = {name: re.findall(r"<td>(.*?)</td>", row) for name, row in rows}
+    judged = cells["Judged instead of it"]
+    assert "title='judged by a stand-in (probe)'>stand-in<" in judged[0]
+    assert "judged by the earlier model" in judged[1] and ">v1<" in judged[1] and judged[2] == ""
+    assert ">v1, back<" in cells["Model in use"][2]
+    assert "Judged instead of it" not in shown(runs[2]).text

@@ -108,3 +108,26 @@ def test_what_was_done_about_a_trigger_is_said_with_the_answer_that_followed() -
     )
     assert found.text.count("So far: triggered under v1, v2 promoted, fine since.") == 2
     assert "<p class='soft'>So far" not in render([Entry(RunRecord.of(run()))], ())
+
+
+def test_months_that_a_stand_in_was_judged_on_are_marked_in_the_list() -> None:
+    found = shown(
+        run(performance=measured(0.8, 0.8, version=None)),
+        run(months=(FEBRUARY, MARCH), performance=measured(0.8, 0.8)),
+    )
+    assert found.text.count("judged by a stand-in") == 1
+
+
+def test_missing_values_are_named_where_nothing_asks_for_a_retraining() -> None:
+    empty = column("weather", 0.01, missing_ref=0.02, missing_cur=0.31, drifted=True, drifted_by="missing share")
+    found = shown(run("churn", empty, *(column(f"f{number}") for number in range(9))), run("orders"))
+    assert "no monitor asks for a retraining. But values are missing in churn." in today(found)
+    assert "weather is missing for 31% of entities, 2% before." in found.text
+
+
+def test_a_fall_that_goes_on_has_its_first_month_in_the_list_too() -> None:
+    fallen = measured(0.8, 0.5)
+    found = shown(
+        run(months=(JANUARY, FEBRUARY), performance=fallen), run(months=(FEBRUARY, MARCH), performance=fallen)
+    )
+    assert found.text[found.text.index("All 2 answers") :].count("since February 2024 (AUC") == 2

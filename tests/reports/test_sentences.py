@@ -174,7 +174,8 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
     "held back, the champion knows": (
         held(History(champion_trained_on=FEBRUARY)),
         Tone.KNOWN,
-        "Nothing to do: the data have changed, and the model in use was trained on February 2024 and knows this change.",
+        "Nothing to do: the data have changed, and the model in use was trained on February 2024 and knows this "
+        "change.",
         "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83). 8 of 14 features have moved "
         "since January 2024.",
     ),
@@ -308,7 +309,8 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         record(*CALM, performance=measured(0.8, 0.5, version=None)),
         Tone.ACT,
         "Retrain: a stand-in model ranks no better than chance since February 2024 (AUC 0.50, was 0.80).",
-        "No model was in use when this was judged: judged is a stand-in (probe), a small model trained on January 2024.",
+        "No model was in use when this was judged: judged is a stand-in (probe), a small model trained on "
+        "January 2024.",
     ),
     "champion passed over": (
         record(*CALM, performance=replace(measured(0.8, 0.8), passed_over=PassedOver("2", FEBRUARY, FEBRUARY))),
@@ -438,7 +440,8 @@ def test_the_figure_of_the_features_says_how_many_are_needed_and_what_chance_doe
     found = figure(finished(*MOVED), 1)
     assert (found.now, found.reached) == ("8 of 14", True)
     assert (
-        "57% of them. Retraining is due from 30% on, which is 5. A month without change starts a retraining at most once in 100 months, if its "
+        "57% of them. Retraining is due from 30% on, which is 5. A month without change starts a retraining at most "
+        "once in 100 months, if its "
         "rows do not depend on each other." in found.text
     )
     assert not figure(finished(*CALM), 1).reached
@@ -467,7 +470,8 @@ def test_the_figure_of_a_label_of_classes_says_which_of_them_moved() -> None:
     assert (found.now, found.then, found.reached) == ("16.0 points", "", True)
     assert found.text == (
         "So large a part of all entities would have to take another class of churn_label for its 3 classes to have the "
-        "shares that they had in January 2024. Most of all moved late from 20.0% to 36.0%, early from 20.0% to 10.0%, on time from 60.0% to "
+        "shares that they had in January 2024. Most of all moved late from 20.0% to 36.0%, early from 20.0% to 10.0%, "
+        "on time from 60.0% to "
         "54.0%. Chance alone gives such a difference less than once in 1,000 times; 2.1 points would be chance here. "
         "Retraining is due from a difference of 10.0 points on."
     )
