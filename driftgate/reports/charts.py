@@ -152,7 +152,7 @@ def _limit_label(shown: Sequence[Point], bottom: float, top: float, write: Write
     if last is None:
         return ""
     # At the end where the signal is further from it: a word must not lie on a dot.
-    away = [abs((last if point.value is None else point.value) - last) for point in (shown[0], shown[-1])]
+    away = [math.inf if point.value is None else abs(point.value - last) for point in (shown[0], shown[-1])]
     side = " class='first'" if len(shown) > 1 and away[0] > away[1] else ""
     return f"<em{side} style='top:{_down(last, bottom, top):.2f}%'>threshold {with_threshold(shown[-1], write)[1]}</em>"
 
@@ -161,7 +161,7 @@ def _range(shown: Sequence[Point], most: float) -> tuple[float, float]:
     """The ends of the scale: it holds zero, every value and every threshold, with room above."""
     values = [value for point in shown for value in (point.value, point.threshold) if value is not None] + [most]
     bottom, top = min(0.0, *values, 0.0), max(0.02, *values, 0.02)
-    return bottom, top + (top - bottom) * 0.25
+    return bottom, top + (top - bottom) * 0.35
 
 
 def _down(value: float, bottom: float, top: float) -> float:

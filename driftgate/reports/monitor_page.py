@@ -15,7 +15,7 @@ from driftgate.reports.layout import hero, link, name_html, page
 from driftgate.reports.pills import judged_by, short_answer
 from driftgate.reports.sentences import action, tone
 from driftgate.reports.series import Series, series_of
-from driftgate.reports.words import drop_text, labelled, month_name, short_month
+from driftgate.reports.words import drop_text, labelled, month_name, percent, short_month
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
@@ -213,4 +213,8 @@ def _cell(item: ColumnRecord | None) -> str:
     # Ten thresholds and more have the full colour.
     strength = min(1.0, 0.35 + 0.65 * math.log10(max(found, 1.0))) if item.drifted else 0.0
     kind = "drifted" if item.drifted else "quiet"
-    return f"<span class='{kind}' style='--w:{strength:.2f}'>{charts.thresholds_text(found)}</span>"
+    text = charts.thresholds_text(found)
+    if item.drifted and found < 1.0 and item.missing_share_cur is not None:
+        # It counts for its missing values, and not for how far the others have moved.
+        text = f"{percent(item.missing_share_cur)} missing"
+    return f"<span class='{kind}' style='--w:{strength:.2f}'>{text}</span>"

@@ -132,7 +132,9 @@ def test_a_change_of_a_feature_shows_both_figures_and_marks_a_loss() -> None:
         assert 0 <= float(left) <= 100
 
 
-@pytest.mark.parametrize(("values", "first"), [((0.3, 0.06), True), ((0.06, 0.3), False), ((None, 0.3), False)])
+@pytest.mark.parametrize(
+    ("values", "first"), [((0.3, 0.06), True), ((0.06, 0.3), False), ((None, 0.3), True), ((0.3, None), False)]
+)
 def test_the_threshold_is_named_where_no_dot_is(values: tuple[float | None, float], first: bool) -> None:
     shown = [Point(month, value, 0.05, True) for month, value in zip((JANUARY, FEBRUARY), values, strict=True)]
     assert ("<em class='first'" in charts.trend(shown, "x")) == first

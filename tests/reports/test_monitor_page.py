@@ -53,7 +53,7 @@ def test_there_is_a_choice_for_each_kind_of_reference_and_the_first_is_taken() -
     assert found.html.count("type='radio'") == 2 and found.html.count(" checked>") == 1
     assert list(re.findall(r"<label for='reference-\d'>([^<]*)<", found.html)) == [
         "the month before",
-        "2024-01-31",
+        "January 2024",
     ]
 
 
@@ -162,3 +162,9 @@ def test_months_that_another_model_was_judged_on_are_marked_and_one_that_was_tak
     assert "judged by the earlier model" in judged[1] and ">v1<" in judged[1] and judged[2] == ""
     assert ">v1, back<" in cells["Model in use"][2]
     assert "Judged instead of it" not in shown(runs[2]).text
+
+
+def test_a_feature_that_counts_for_its_missing_values_says_so_in_its_cell() -> None:
+    empty = column("a", 0.05, missing_ref=0.02, missing_cur=0.31, drifted=True, drifted_by="missing share")
+    html = shown(run(JANUARY, FEBRUARY, empty, column("b", 0.5))).html
+    assert ">31% missing</span>" in html and ">5.0</span>" in html and ">0.5</span>" not in html
