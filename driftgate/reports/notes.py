@@ -28,10 +28,10 @@ def start_note(record: RunRecord) -> str:
         return "The training of a new model starts when the labels of the month are there."
     return {
         "simulated": (
-            "SIMULATED: the monitor only says that it would retrain. No training was started, and the same model "
-            'goes on serving. Start one by the command, or set retrain = "deployment" to have it started.'
+            "Nothing was started (SIMULATED): the monitor only says that it would retrain, and the same model goes on "
+            'serving. Start a training by the command, or set retrain = "deployment" to have it started.'
         ),
-        "off": "RETRAIN OFF: an event was sent for others to act on, and Driftgate itself started nothing.",
+        "off": "Driftgate itself started nothing (RETRAIN OFF): an event was sent for others to act on.",
         "deployment": "A training of a new model was asked for; the list of runs in Prefect shows it.",
     }.get(record.retrain, "")
 
@@ -59,15 +59,17 @@ def split_note(record: RunRecord) -> str:
 
 
 def waiting_note(record: RunRecord) -> str:
-    """What waiting a month costs; empty where that is not known, or the champion knows the change."""
+    """What waiting a month costs, and a retraining; empty where that is not known, or the champion knows the change."""
     found = record.decision.waiting
     if found is None or record.held_back_code is HeldBack.CHAMPION_KNOWS:
         return ""
+    price = record.inputs.retrain_cost
+    beside = "" if price is None else f"; a retraining costs {money(price)}"
     if found.high <= 0.0:
-        return "Waiting a month costs nothing."
+        return f"Waiting a month costs nothing{beside}."
     if found.low <= 0.0:
-        return f"Waiting a month costs at most {money(found.high)}, and may cost nothing."
-    return f"Waiting a month costs about {found.money_text}."
+        return f"Waiting a month costs at most {money(found.high)}, and may cost nothing{beside}."
+    return f"Waiting a month costs about {found.money_text}{beside}."
 
 
 def missing_note(record: RunRecord) -> str:

@@ -236,6 +236,7 @@ class InputsRecord(Part):
     false_alarm_rate: float | None = None
     require_gain: bool | None = None
     own_past: bool | None = None
+    retrain_cost: float | None = None
 
     @classmethod
     def of(cls, drift: DriftResult, monitor: Monitor) -> Self:

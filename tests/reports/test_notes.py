@@ -41,7 +41,7 @@ def record(*columns: Any, **given: Any) -> RunRecord:
 
 @pytest.mark.parametrize(
     ("retrain", "begins"),
-    [("simulated", "SIMULATED: the monitor only says"), ("off", "RETRAIN OFF: an event"), ("deployment", "A training")],
+    [("simulated", "Nothing was started (SIMULATED)"), ("off", "Driftgate itself"), ("deployment", "A training")],
 )
 def test_what_a_trigger_started_is_explained(retrain: str, begins: str) -> None:
     given = {"retrain": retrain, "model": "m"}
@@ -90,20 +90,32 @@ def test_waiting_has_a_price_where_costs_are_known() -> None:
     assert waiting_note(record(performance=lost)) == ""
     costs = {"retrain_cost": 500.0, "error_cost": 1.7}
     assert (
-        waiting_note(record(performance=lost, **costs)) == "Waiting a month costs about 1,197 (between 958 and 1,437)."
+        waiting_note(record(performance=lost, **costs))
+        == "Waiting a month costs about 1,197 (between 958 and 1,437); a retraining costs 500."
     )
 
 
 @pytest.mark.parametrize(
     ("gain", "words"),
     [
-        (Gain(0.05, -0.01, 0.12, 700), "Waiting a month costs at most 1,437, and may cost nothing."),
-        (Gain(-0.05, -0.1, -0.01, 700), "Waiting a month costs nothing."),
+        (
+            Gain(0.05, -0.01, 0.12, 700),
+            "Waiting a month costs at most 1,437, and may cost nothing; a retraining costs 500.",
+        ),
+        (Gain(-0.05, -0.1, -0.01, 700), "Waiting a month costs nothing; a retraining costs 500."),
     ],
 )
 def test_waiting_where_a_gain_is_not_sure_is_not_called_a_cost(gain: Gain, words: str) -> None:
     performance = replace(measured(0.8, 0.5), gain=gain)
     assert waiting_note(record(performance=performance, retrain_cost=500.0, error_cost=1.7)) == words
+
+
+def test_the_price_of_a_retraining_is_not_made_up_in_an_earlier_record() -> None:
+    found = record(
+        performance=replace(measured(0.8, 0.5), gain=Gain(0.1, 0.08, 0.12, 700)), retrain_cost=500.0, error_cost=1.7
+    )
+    old = found.model_copy(update={"inputs": found.inputs.model_copy(update={"retrain_cost": None})})
+    assert waiting_note(old) == "Waiting a month costs about 1,197 (between 958 and 1,437)."
 
 
 def lacking(name: str, before: float, after: float) -> ColumnResult:

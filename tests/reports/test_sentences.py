@@ -109,7 +109,7 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         record(*CALM, performance=replace(LOST, gain=Gain(0.1, 0.08, 0.12, 700)), retrain_cost=500.0, error_cost=1.7),
         Tone.ACT,
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83).",
-        "Waiting a month costs about 1,197 (between 958 and 1,437). "
+        "Waiting a month costs about 1,197 (between 958 and 1,437); a retraining costs 500. "
         "A model trained on February 2024 would win back 0.10 AUC (between 0.08 and 0.12).",
     ),
     "held back, not worth it": (
@@ -122,7 +122,7 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         ),
         Tone.WAIT,
         "Wait: there is a signal, and a retraining costs 20,000 and would save at most 17,241 in 12 months.",
-        "Waiting a month costs about 1,197 (between 958 and 1,437). "
+        "Waiting a month costs about 1,197 (between 958 and 1,437); a retraining costs 20,000. "
         "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83).",
     ),
     "triggered by one feature": (

@@ -62,7 +62,7 @@ def test_the_answer_is_the_heading_and_the_command_stands_below(state: str) -> N
 def test_simulated_is_explained_where_it_stands() -> None:
     text = shown(run(column("f", 0.5))).text
     assert "RETRAINING_TRIGGERED (SIMULATED)" in text
-    assert "SIMULATED: the monitor only says that it would retrain. No training was started" in text
+    assert "Nothing was started (SIMULATED): the monitor only says that it would retrain" in text
     assert "SIMULATED" not in shown(run()).text
 
 
