@@ -61,8 +61,8 @@ def _costs(found: Backtest) -> str:
     rows = "".join(_cost_row(found, item, most, others) for item in found.outcomes)
     return (
         f"<section><h2>What does each policy cost?</h2><p class='soft'>{escape(_counted(found))} What a policy costs "
-        "beyond the best in hindsight is its regret; the last columns have it where a retraining costs half, twice or four "
-        "times as much.</p>"
+        "beyond the best in hindsight is its regret; the last columns have it where a retraining costs half, twice or "
+        "four times as much.</p>"
         "<div class='scroll' tabindex='0' role='region' aria-label='What each policy costs'>"
         "<table class='ledger policies stack'><thead><tr>"
         + "".join(f"<th scope='col'{_side_of(head)}>{head}</th>" for head in heads)
@@ -134,7 +134,7 @@ def _how(found: Backtest) -> str:
     more = f"<p style='margin-top:.8rem'>Months left out:</p><ul>{left_out}</ul>" if left_out else ""
     return (
         "<section><h2>How is it replayed?</h2><p class='soft'>One model is trained on each month. The first serves "
-        "from the second month on. In each month a policy sees that month with its labels, and what it did before; a model "
-        "trained then serves from the next month on. A model is measured only on later months, and on entities that no "
-        f"model was trained on.</p>{more}</section>"
+        "from the second month on. In each month a policy sees that month with its labels, and what it did before; a "
+        "model trained then serves from the next month on. A model is measured only on later months, and on entities "
+        f"that no model was trained on.</p>{more}</section>"
     )
