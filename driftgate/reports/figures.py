@@ -78,7 +78,8 @@ def _model_figure(record: RunRecord) -> Figure:
     word = f"The {rule.drop_word}" if found.drop >= 0 else "The change"
     ends = ["unknown" if end is None else drop_text(rule, end) for end in (found.drop_low, found.drop_high)]
     drop, threshold = drop_texts(rule, found.drop, found.threshold)
-    size = f"{word} is {drop}, with 95% certainty between {' and '.join(ends)}; retraining is due above {threshold}."
+    since = f"{word} since its validation is {drop}, with 95% certainty between {' and '.join(ends)}"
+    size = f"{since}; retraining is due above {threshold}."
     text = f"{size} {_meaning(record, found)}{_list_meaning(record, found)}"
     now, then = value_texts(rule, change.cur, change.ref)
     return Figure(PERFORMANCE_KEY, title, f"{rule.short} {now}", then, text, record.model_dropped)

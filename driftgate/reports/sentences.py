@@ -282,7 +282,7 @@ def _because(record: RunRecord) -> str:
     if found is not None and found.code is None and change is not None:
         between = (found.meaning.value or 0.0) + (found.entities.value or 0.0)
         if between < abs(change.cur - change.ref) / 2:
-            return f", most of it before {month_name(record.inputs.as_of_ref)}"
+            return f", most of it by {month_name(record.inputs.as_of_ref)}"
     words = [
         text
         for part, text in (

@@ -14,6 +14,7 @@ from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import Figure, figures
 from driftgate.reports.layout import hero, link, moment, name_html, page, pair_text
 from driftgate.reports.notes import skew_note
+from driftgate.reports.pills import pills
 from driftgate.reports.sentences import Tone, background
 from driftgate.reports.words import drop_text, label_name, labelled, month_name, percent
 from driftgate.store.performance_record import FeatureCostRecord, PerformanceRecord
@@ -346,6 +347,7 @@ def _facts(record: RunRecord) -> str:
 def _fact_items(record: RunRecord) -> Iterator[tuple[str, str]]:
     inputs = record.inputs
     yield "Verdict", f"{escape(record.verdict)}: {escape('; '.join(record.reasons))}"
+    yield "Badges", "; ".join(f"{escape(pill.words)}: <code>{escape(pill.code)}</code>" for pill in pills(record))
     yield "Decided", moment(record.decided_at)
     if record.champion:
         yield "Champion", f"v{escape(record.champion)}: what the registry calls the model in use"

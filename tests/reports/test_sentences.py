@@ -147,7 +147,7 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         record(*CALM, performance=replace(measured(0.83, 0.7), causes=caused(entities=0.04, meaning=0.01))),
         Tone.ACT,
         "Retrain: the model has ranked worse than in its validation since February 2024 (AUC 0.70, was 0.83), most of "
-        "it before January 2024.",
+        "it by January 2024.",
         "Of the fall of the AUC from January 2024 to February 2024, 0.01 (-0.01 to 0.03) comes of what the features "
         "mean and "
         "0.04 (0.02 to 0.06) of other entities.",
@@ -400,16 +400,22 @@ def test_the_figure_of_the_model_is_of_pairs_with_the_interval_of_its_fall() -> 
     found = figure(finished(performance=LOST), 0)
     assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "AUC 0.51", "0.83", True)
     assert "one with churn_label and one without, how often the model puts the right one first" in found.text
-    assert "The fall is 0.32, with 95% certainty between 0.29 and 0.35; retraining is due above 0.05." in found.text
+    assert (
+        "The fall since its validation is 0.32, with 95% certainty between 0.29 and 0.35; retraining is due above 0.05."
+        in found.text
+    )
     better = figure(finished(performance=measured(0.8, 0.84)), 0)
-    assert "The change is -0.04, with 95% certainty between -0.07 and -0.01;" in better.text and not better.reached
+    assert (
+        "The change since its validation is -0.04, with 95% certainty between -0.07 and -0.01;" in better.text
+        and not better.reached
+    )
 
 
 def test_the_figure_of_an_error_names_the_measure_and_its_direction() -> None:
     found = figure(finished(performance=erring(4.0, 6.0)), 0)
     assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "RMSE 6", "4", True)
     assert found.text == (
-        "The rise is 50%, with 95% certainty between 45% and 55%; retraining is due above 5%. "
+        "The rise since its validation is 50%, with 95% certainty between 45% and 55%; retraining is due above 5%. "
         "RMSE, root of the mean squared error; less is better; in units of churn_label."
     )
     step = sentences.next_step(RunRecord.of(finished(performance=erring(4.0, 6.0))))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from driftgate.decision import PastDecision
+from driftgate.decision import History, PastDecision
 from driftgate.drift.result import ClassShare
 from driftgate.features.skew import Mismatch, SkewCheck
 from driftgate.performance.result import FeatureAuc
@@ -202,3 +202,10 @@ def test_any_record_makes_a_well_formed_page(record: RunRecord, earlier: RunReco
     assert not {"script", "i>", "u", "s"} & set(found.tags)
     assert found.tags.count("tr") >= len(record.columns) + 1
     assert "nan" not in found.html.lower().replace(record.monitor.lower(), "") or "nan" in str(record).lower()
+
+
+def test_the_codes_of_the_badges_stand_on_the_page_as_text_too() -> None:
+    found = shown(run(column("f", 0.5), history=History(champion_trained_on=FEBRUARY, champion="2")))
+    assert "Badges" in found.text and "the model knows it: champion_knows" in found.text
+    assert "v2: what the registry calls the model in use" in found.text
+    assert "champion" not in found.text[: found.text.index("What was compared?")].replace("champion_knows", "")
