@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from html import escape
 
 from driftgate.decision import PERFORMANCE_KEY
@@ -15,7 +16,7 @@ from driftgate.drift.result import ColumnState, is_p_value
 from driftgate.measures import MEASURES, Measure
 from driftgate.performance.interval import distinct
 from driftgate.reports.layout import name_html
-from driftgate.reports.words import amount, drop_text, is_rate, month_name, percent
+from driftgate.reports.words import amount, drop_text, is_rate, month_name, percent, value_text
 from driftgate.store.performance_record import RelationRecord, SegmentRecord
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ClassRecord, ColumnRecord
@@ -286,7 +287,10 @@ def segments(named: Sequence[SegmentRecord], rule: Measure) -> str:
     """The measure of the model in each segment, then and now, likewise, with what the segment is."""
     coin = None if rule.lower_is_better else 0.5
     axis = _Axis.over([value for item in named for value in (item.ref, item.cur)], coin)
-    rows = [_change(axis, _about(item, rule), item.ref, item.cur, lost=True, text=rule.text) for item in named]
+    rows = [
+        _change(axis, _about(item, rule), item.ref, item.cur, lost=True, text=partial(value_text, rule))
+        for item in named
+    ]
     return f"<ul class='changes'>{''.join(rows)}</ul>"
 
 

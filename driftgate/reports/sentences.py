@@ -301,8 +301,8 @@ def _where(record: RunRecord) -> str:
         return ""
     first, rule = found.named[0], record.performance.rule
     return (
-        f"it is worst where {first.name} ({first.share_cur:.0%} of entities, {rule.short} {rule.text(first.ref)} to "
-        f"{rule.text(first.cur)})"
+        f"it is worst where {first.name} ({first.share_cur:.0%} of entities, {rule.short} "
+        f"{' to '.join(value_texts(rule, first.ref, first.cur))})"
     )
 
 

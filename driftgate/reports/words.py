@@ -11,6 +11,9 @@ from driftgate.measures import Measure
 from driftgate.performance.interval import distinct
 from driftgate.store.record import RunRecord
 
+# A number from which on it is written whole, and one from which on it would be too long.
+_THOUSAND, _LONGEST = 1e3, 1e15
+
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -76,10 +79,21 @@ def is_rate(record: RunRecord) -> bool:
 
 
 def amount(value: float, rate: bool, *, change: bool = False, more: int = 0) -> str:
-    """A value of the label: four digits, or percent; a change of a rate in points; on demand in more digits."""
+    """A value of the label: a number, or percent; a change of a rate in points; on demand in more digits."""
     if not rate:
-        return f"{value:,.{4 + more}g}"
+        return number(value, more)
     return f"{value * 100:.{1 + more}f}{' points' if change else '%'}"
+
+
+def number(value: float, more: int = 0) -> str:
+    """A number of any unit in four digits; in the thousands and above whole, and of 16 places or more as a power of ten.
+
+    >>> number(0.12345), number(12345.678), number(12345.678, 1), number(1e20)
+    ('0.1235', '12,346', '12,345.7', '1e+20')
+    """
+    if _THOUSAND <= abs(value) < _LONGEST:
+        return f"{value:,.{more}f}"
+    return f"{value:,.{4 + more}g}"
 
 
 def amounts(first: float, second: float, *, rate: bool, change: bool = False) -> tuple[str, str]:
@@ -120,11 +134,14 @@ def drop_texts(rule: Measure, first: float, second: float) -> tuple[str, str]:
     return distinct(first, second, lambda value, more: drop_text(rule, value, more))
 
 
+def value_text(rule: Measure, value: float, more: int = 0) -> str:
+    """A value of the measure: an error as a number, all else in hundredths; on demand in more digits."""
+    return number(value, more) if rule.lower_is_better else f"{value:z.{2 + more}f}"
+
+
 def value_texts(rule: Measure, first: float, second: float) -> tuple[str, str]:
-    """Two values of the measure that are compared, likewise."""
-    if rule.lower_is_better:
-        return distinct(first, second, lambda value, more: f"{value:,.{4 + more}g}")
-    return distinct(first, second, lambda value, more: f"{value:z.{2 + more}f}")
+    """Two values of the measure that are compared, in digits in which they do not look alike."""
+    return distinct(first, second, lambda value, more: value_text(rule, value, more))
 
 
 def rarely(rate: float) -> str:

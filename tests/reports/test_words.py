@@ -49,7 +49,7 @@ def test_what_rounds_to_zero_has_no_sign(value: float) -> None:
         (once_in(0.5), "about 50 times in 100"),
         (amount(0.2654, rate=True), "26.5%"),
         (amount(0.0239, rate=True, change=True), "2.4 points"),
-        (amount(12345.678, rate=False), "1.235e+04"),
+        (amount(12345.678, rate=False), "12,346"),
         (rarely(0.01), "once in 100 months"),
         (rarely(0.5), "50% of the time"),
     ],
@@ -67,6 +67,7 @@ PAIRS_OF_TEXTS = {
     "errors": lambda first, second: value_texts(MEASURES["rmse"], first, second),
     "rates": lambda first, second: amounts(first, second, rate=True),
     "changes of a rate": lambda first, second: amounts(first, second, rate=True, change=True),
+    "errors of a large unit": lambda first, second: value_texts(MEASURES["rmse"], first * 1e4, second * 1e4),
     "means": lambda first, second: amounts(first, second, rate=False),
 }
 
