@@ -86,7 +86,7 @@ def amount(value: float, rate: bool, *, change: bool = False, more: int = 0) -> 
 
 
 def number(value: float, more: int = 0) -> str:
-    """A number of any unit in four digits; in the thousands and above whole, and of 16 places or more as a power of ten.
+    """A number of any unit in four digits; in the thousands and above whole, and from 1e15 on as a power of ten.
 
     >>> number(0.12345), number(12345.678), number(12345.678, 1), number(1e20)
     ('0.1235', '12,346', '12,345.7', '1e+20')
