@@ -100,7 +100,7 @@ def test_feast_is_imported_once_for_a_registry(
     """The description is kept; after another apply it is made anew."""
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     imported = []
-    for change in (False, False, True, False):
+    for change in (True, False, True, False):
         if change:
             ensure_changed(loaded)
         with FeatureWorker(loaded, joins=False) as worker:
