@@ -25,8 +25,8 @@ class Change:
 
     Attributes:
         low, high: 95% interval of current minus reference.
-        p_value: how often chance gives such a difference: of a numeric label, and of entities in groups, by dealing them
-            out to the two sides anew, of any other by how often a resampled difference has not the sign of this one.
+        p_value: how often chance gives such a difference: of a numeric label, and of entities in groups, by dealing
+            them out to the two sides anew, of any other by how often a resampled difference has not the sign of this.
         relative_low, relative_high: 95% interval of the difference in parts of the reference; NaN where the measure's
             drop is not relative.
     """
