@@ -116,6 +116,11 @@ def model_note(record: RunRecord) -> str:
     model = f"v{found.champion}," if found.champion else "a stand-in (probe), a small model"
     if found.passed_over is not None:
         in_use, month = found.passed_over.version, month_name(found.passed_over.trained_on)
+        if split := found.passed_over.split:
+            return (
+                f"The training of the model in use (v{in_use}) was {split}, and the monitor has other groups, so that it "
+                f"cannot be judged; judged is {f'{model}{trained}'.rstrip(',')}."
+            )
         return (
             f"The model in use (v{in_use}) was trained on {month} and cannot be judged on this month; "
             f"judged is {f'{model}{trained}'.rstrip(',')}."
@@ -123,6 +128,17 @@ def model_note(record: RunRecord) -> str:
     if found.champion is None:
         return f"No model was in use when this was judged: judged is {model}{trained}."
     return ""
+
+
+def group_note(record: RunRecord) -> str:
+    """Which entities depend on each other; empty where each stands alone."""
+    found = record.inputs.group
+    if found is None:
+        return ""
+    return (
+        f"Entities of one {found.column} depend on each other. What chance explains is found by dealing out whole "
+        f"groups, {found.ref:,} then and {found.cur:,} now, and models are judged on groups that they have not seen."
+    )
 
 
 def estimate_note(record: RunRecord) -> str:

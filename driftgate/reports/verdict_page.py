@@ -13,7 +13,7 @@ from driftgate.reports import charts, curves
 from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import Figure, figures
 from driftgate.reports.layout import hero, link, moment, name_html, page, pair_text
-from driftgate.reports.notes import skew_note
+from driftgate.reports.notes import group_note, skew_note
 from driftgate.reports.pills import pills
 from driftgate.reports.sentences import Tone, background
 from driftgate.reports.words import drop_text, label_name, labelled, month_name, percent
@@ -358,6 +358,8 @@ def _fact_items(record: RunRecord) -> Iterator[tuple[str, str]]:
         counted = f"{inputs.compared_rows_ref:,} entities then and {inputs.compared_rows_cur:,} now are compared"
         of = f"the report and the performance are of the same entities in both months (seed {inputs.sample_seed})"
         yield "A seeded sample", f"{counted}; {of}"
+    if text := group_note(record):
+        yield "Groups", escape(text)
     yield "Features", f"{record.declared_features} of the feature service {escape(inputs.feature_service)}"
     if record.target.labelled_share_cur is not None:
         yield "Labelled", f"{labelled(record.target.labelled_share_cur)} of the current month"
