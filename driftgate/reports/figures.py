@@ -156,8 +156,9 @@ def _features_figure(record: RunRecord) -> Figure:
         f"than chance: {share} of them. Retraining is due from {threshold} on, which is {needed}."
     )
     if rate:
+        units = "groups" if record.inputs.group else "rows"
         text += (
-            f" A month without change starts a retraining at most {rarely(rate)}, if its rows do not depend on each "
+            f" A month without change starts a retraining at most {rarely(rate)}, if its {units} do not depend on each "
             "other."
         )
     now = f"{record.drifted_features} of {record.declared_features}"

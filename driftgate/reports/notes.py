@@ -118,8 +118,8 @@ def model_note(record: RunRecord) -> str:
         in_use, month = found.passed_over.version, month_name(found.passed_over.trained_on)
         if split := found.passed_over.split:
             return (
-                f"The training of the model in use (v{in_use}) was {split}, and the monitor has other groups, so that it "
-                f"cannot be judged; judged is {f'{model}{trained}'.rstrip(',')}."
+                f"The training of the model in use (v{in_use}) was {split}, and the monitor has other groups, so that "
+                f"it cannot be judged; judged is {f'{model}{trained}'.rstrip(',')}."
             )
         return (
             f"The model in use (v{in_use}) was trained on {month} and cannot be judged on this month; "

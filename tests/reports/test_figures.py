@@ -10,6 +10,7 @@ from driftgate.decision import PERFORMANCE_KEY
 from driftgate.performance.result import Change
 from driftgate.reports.figures import features_needed, figures
 from driftgate.store.record import RunRecord
+from driftgate.store.record_parts import GroupRecord
 from tests.reports.records import RECORDS
 from tests.reports.runs import ESTIMATED, NO_TARGET, PENDING, PENDING_TARGET, column, finished, measured
 
@@ -89,3 +90,12 @@ def test_a_fall_beside_its_threshold_reads_as_it_compares(cur: float, drop: floa
     fall, threshold = map(float, re.findall(words, figures(made)[0].text)[0])
     assert made.performance is not None and made.performance.drop is not None
     assert (fall > threshold) == (made.performance.drop > made.performance.threshold)
+
+
+def test_the_promise_of_few_false_alarms_is_of_groups_where_entities_depend_on_each_other() -> None:
+    made = record(column("a", 0.5))
+    grouped = made.model_copy(
+        update={"inputs": made.inputs.model_copy(update={"group": GroupRecord(column="day", ref=31, cur=29)})}
+    )
+    assert "if its rows do not depend on each other" in figures(made)[1].text
+    assert "if its groups do not depend on each other" in figures(grouped)[1].text

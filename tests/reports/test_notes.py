@@ -10,7 +10,7 @@ from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.features.skew import Mismatch, Served, SkewCheck, SourceSkew
 from driftgate.performance.findings import Causes
 from driftgate.performance.interval import Interval
-from driftgate.performance.result import Estimate, Gain, NoEstimate
+from driftgate.performance.result import Estimate, Gain, NoEstimate, PassedOver
 from driftgate.reports.notes import (
     estimate_note,
     missing_note,
@@ -24,6 +24,7 @@ from driftgate.store.record import RunRecord
 from tests.reports.runs import (
     ESTIMATED,
     FEBRUARY,
+    JANUARY,
     PENDING,
     PENDING_TARGET,
     PERMUTED,
@@ -206,3 +207,10 @@ def test_a_check_decides_nothing() -> None:
         for check in (checked(PERMUTED), None)
     )
     assert with_it == without
+
+
+def test_a_model_in_use_that_was_split_by_other_groups_is_said_not_to_be_judged() -> None:
+    passed = PassedOver("2", JANUARY, FEBRUARY, "split by rows")
+    found = model_note(record(performance=replace(measured(0.8, 0.8), passed_over=passed)))
+    assert found.startswith("The training of the model in use (v2) was split by rows, and the monitor has other groups")
+    assert found.endswith("so that it cannot be judged; judged is v1, trained on January 2024.")
