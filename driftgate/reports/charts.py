@@ -152,9 +152,13 @@ def _limit_label(shown: Sequence[Point], bottom: float, top: float, write: Write
     last = shown[-1].threshold
     if last is None:
         return ""
-    # At the end where the signal is further from it: a word must not lie on a dot.
-    away = [math.inf if point.value is None else abs(point.value - last) for point in (shown[0], shown[-1])]
-    side = " class='first'" if len(shown) > 1 and away[0] > away[1] else ""
+    # At the end where the signal is further from it, on the other side of the line: a word must not lie on a dot.
+    ends = shown[0], shown[-1]
+    away = [math.inf if point.value is None else abs(point.value - last) for point in ends]
+    first = len(shown) > 1 and away[0] > away[1]
+    value = ends[0 if first else 1].value
+    places = ["first"] * first + ["below"] * (value is not None and value >= last)
+    side = f" class='{' '.join(places)}'" if places else ""
     return f"<em{side} style='top:{_down(last, bottom, top):.2f}%'>threshold {with_threshold(shown[-1], write)[1]}</em>"
 
 

@@ -133,8 +133,17 @@ def test_a_change_of_a_feature_shows_both_figures_and_marks_a_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "first"), [((0.3, 0.06), True), ((0.06, 0.3), False), ((None, 0.3), True), ((0.3, None), False)]
+    ("values", "places"),
+    [
+        ((0.3, 0.06), "first below"),
+        ((0.06, 0.3), "below"),
+        ((None, 0.3), "first"),
+        ((0.3, None), ""),
+        ((0.04, 0.01), ""),
+        ((0.0, 0.06), "first"),
+    ],
 )
-def test_the_threshold_is_named_where_no_dot_is(values: tuple[float | None, float], first: bool) -> None:
+def test_the_threshold_is_named_where_no_dot_is(values: tuple[float | None, float | None], places: str) -> None:
     shown = [Point(month, value, 0.05, True) for month, value in zip((JANUARY, FEBRUARY), values, strict=True)]
-    assert ("<em class='first'" in charts.trend(shown, "x")) == first
+    (label,) = re.findall(r"<em( class='[^']*')?", charts.trend(shown, "x"))
+    assert label == (f" class='{places}'" if places else "")
