@@ -94,6 +94,11 @@ class Settings(BaseSettings):
     driftgate_pages_url: str | None = Field(
         None, description="Where people reach the pages, for links; by default those of `driftgate up`, else the files"
     )
+    driftgate_hosts: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._:,\s-]*$",
+        description="Names, with commas between them, that servers answer to beside localhost and any address",
+    )
     pushgateway_url: str | None = Field(
         None, description="Pushgateway that gets the metrics of flows; unset means none"
     )

@@ -83,8 +83,9 @@ def test_a_first_load_that_fails_ends_the_container_and_one_that_does_not_goes_o
 
 
 def test_the_password_of_the_server_is_for_the_server_alone(start: ModuleType, tmp_path: Path) -> None:
-    parts = {part.name: part for part in start.make_parts(tmp_path, {"SECRET": "yes"})}
+    parts = {part.name: part for part in start.make_parts(tmp_path, {"SECRET": "yes"}, "flows.example")}
     assert list(parts) == ["prefect", "worker", "lender"]
     assert [name for name, part in parts.items() if "SECRET" in part.environment] == ["prefect"]
+    assert parts["prefect"].command[-2:] == ("--hosts", "flows.example")
     assert parts["worker"].needs == ("prefect",)
     assert not parts["lender"].ready()
