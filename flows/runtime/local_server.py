@@ -134,12 +134,14 @@ def start_prefect() -> Callable[[], None]:
         ConfigurationError: a setting is wrong.
         OutputError: DRIFTGATE_HOME cannot be made.
     """
+    from driftgate.files import private_folder
     from driftgate.scratch import scratch_folder
     from driftgate.settings import Settings
 
     home = Settings.load().driftgate_home
     # Made here: Prefect's server does not make the folders above its own.
     scratch_folder(home)
+    private_folder(home / "prefect")
     configured = os.environ.get("PREFECT_API_URL")
     of_up = None if configured else server_of_up(home)
     os.environ.update(prefect_variables(home, of_up))
@@ -194,14 +196,14 @@ def login(home: Path) -> str:
         OutputError: its file cannot be written.
     """
     from driftgate.errors import OutputError
-    from driftgate.files import replace_file
+    from driftgate.files import make_home, replace_file
 
     if given := os.environ.get(_LOGIN):
         return given
     path = login_file(home)
     try:
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_home(home)
             replace_file(path, f"driftgate:{secrets.token_urlsafe()}\n", 0o600)
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:

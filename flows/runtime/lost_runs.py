@@ -23,7 +23,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
-from driftgate.files import lock_or_none, remove_unlocked
+from driftgate.files import lock_or_none, private_folder, remove_unlocked
 from driftgate.settings import Settings
 
 _FOLDER = "runs"
@@ -88,7 +88,7 @@ def _unfinished_tasks(client: SyncPrefectClient, run_id: UUID) -> list[UUID]:
 
 
 def _hold_run(folder: Path, run_id: UUID) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     path, hidden = folder / str(run_id), folder / f".{run_id}"
     if path in _held:
         return
