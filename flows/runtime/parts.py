@@ -16,7 +16,7 @@ from driftgate.database import ConnectionParameters
 from driftgate.errors import ConfigurationError, UsageError, bounded
 from driftgate.monitors import Monitor, read_monitors
 from driftgate.settings import PortSettings, Settings
-from driftgate.supervision.part import HOST, Part, Port, answers
+from driftgate.supervision.part import HOST, Part, Port, answers, is_up
 from driftgate.supervision.running import python
 from driftgate.training.registry.mlflow_tables import MlflowTables
 from driftgate.warm.client import lender_socket, lends
@@ -195,7 +195,8 @@ def _api(port: Port, settings: Settings, parameters: ConnectionParameters, varia
         environment=variables,
         port=port,
         page="/docs",
-        ready=lambda: answers(f"{port.address}/health") is not None,
+        # Not /health: who is told that it is up asks for a prediction.
+        ready=lambda: is_up(f"{port.address}/ready"),
         waits_for=lambda: why_no_champion(settings, parameters),
     )
 
