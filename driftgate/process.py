@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from importlib import import_module
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from driftgate.errors import ConfigurationError, DriftgateError
 
@@ -35,6 +35,7 @@ _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 _AGAIN_SECONDS = 10.0
 _DEAF_SECONDS = 5.0
 _ASK_SECONDS, _LOOK_SECONDS = 0.25, 1.0
+_LAST_SECONDS = 2.0
 _ASK = signal.SIGURG
 _PARENT_SECONDS = 0.5
 _GOOD_FILES, _LEAST_FILES = 1024, 256
@@ -49,6 +50,7 @@ class _State:
     keep_logging = False
     most_seconds = math.inf
     heard = 0.0
+    last_steps: ClassVar[list[Callable[[], None]]] = []
     ears: tuple[socket.socket, socket.socket] | None = None
 
 
@@ -112,6 +114,11 @@ def end_with_parent(parent: int, then: Callable[[], None]) -> None:
         then()
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def before_end(step: Callable[[], None]) -> None:
+    """Have a step taken, once, where a signal ends the process: as it leaves, or before it is cut off."""
+    _State.last_steps.append(step)
 
 
 def noted_signal() -> int:
@@ -226,6 +233,8 @@ def leave(status: int) -> NoReturn:
     """
     _State.leaving = True
     number = noted_signal()
+    if number:
+        _take_last_steps()
     sys.exit(128 + number if number else status)
 
 
@@ -278,10 +287,24 @@ def _listen() -> None:
         time.sleep(_ASK_SECONDS)
         now = time.monotonic()
         if now - _State.heard > _DEAF_SECONDS or now - begun > _State.most_seconds:
-            os._exit(128 + _State.noted)
+            _cut_off()
         if now - sent > _AGAIN_SECONDS and not _State.leaving:
             sent = now
             os.kill(os.getpid(), _State.noted)
+
+
+def _cut_off() -> NoReturn:
+    # In a thread, because one that waits for what is frozen must not hold the end up.
+    last = threading.Thread(target=_take_last_steps, daemon=True)
+    last.start()
+    last.join(_LAST_SECONDS)
+    os._exit(128 + _State.noted)
+
+
+def _take_last_steps() -> None:
+    while _State.last_steps:
+        with contextlib.suppress(Exception):
+            _State.last_steps.pop()()
 
 
 def _hear(_number: int, _frame: FrameType | None) -> None:

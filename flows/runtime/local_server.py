@@ -23,6 +23,8 @@ from typing import Self
 from flows.runtime import prefect_server
 
 _STARTUP_SECONDS = 180
+_LOOK_SECONDS = 0.5
+_AGAIN = "run it again; nothing is lost, and its run is marked as crashed by the next one"
 _LOGIN = "PREFECT_API_AUTH_STRING"
 
 # One command needs neither schedules nor a web page; each of these costs time at start.
@@ -146,8 +148,11 @@ def start_prefect() -> Callable[[], None]:
     of_up = None if configured else server_of_up(home)
     os.environ.update(prefect_variables(home, of_up))
     if configured:
+        # A fork of the lender is told by the variable.
+        watch_up(home, configured)
         return lambda: require_server(configured)
     if of_up:
+        watch_up(home, of_up)
         return lambda: None
 
     server = LocalServer()
@@ -237,6 +242,28 @@ def server_of_up(home: Path) -> str | None:
             break
         time.sleep(0.2)
     return None
+
+
+def watch_up(home: Path, api: str) -> None:
+    """Where a Prefect server is that of `driftgate up`, end this process, from a thread, when that ends before it.
+
+    Prefect would try each request for a minute, and end in its own traceback.
+    """
+    from driftgate.errors import DriftgateError
+    from driftgate.process import abort
+    from driftgate.supervision.state import read_status
+
+    def is_there() -> bool:
+        status = read_status(home)
+        return status is not None and status.prefect_api == api
+
+    def watch() -> None:
+        while is_there():
+            time.sleep(_LOOK_SECONDS)
+        abort(DriftgateError("`driftgate up` ended, and with it the Prefect server of this command", remedy=_AGAIN))
+
+    if is_there():
+        threading.Thread(target=watch, name="up", daemon=True).start()
 
 
 def require_server(url: str) -> None:

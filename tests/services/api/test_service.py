@@ -27,10 +27,10 @@ Serve = Callable[..., httpx.Client]
 class Held(Versions):
     """A registry that gives a model only once it is told to."""
 
-    told = threading.Event()
+    release = threading.Event()
 
     def load(self, version: str) -> TrainedModel:
-        self.told.wait()
+        self.release.wait()
         return super().load(version)
 
 
@@ -39,7 +39,7 @@ def test_while_it_loads_the_champion_it_is_not_up_and_afterwards_it_can_answer(s
     url = str(client.base_url.join("/ready"))
     assert client.get("/health").status_code == 200
     assert problem(client.get("/ready"), 503)["starting"] is True and not is_up(url)
-    Held.told.set()
+    Held.release.set()
     deadline = time.monotonic() + 60
     while not is_up(url):
         assert time.monotonic() < deadline
