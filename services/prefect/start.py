@@ -80,7 +80,7 @@ def make_parts(home: Path, database: Mapping[str, str], hosts: str) -> list[Part
             title="Prefect",
             about="runs, schedules and artifacts",
             command=python("flows.runtime.prefect_server", "--host", "0.0.0.0", "--hosts", hosts),
-            environment=database,
+            environment={**database, **_login()},
             ready=lambda: answers(SERVER) is not None,
         ),
         Part(
@@ -103,6 +103,15 @@ def make_parts(home: Path, database: Mapping[str, str], hosts: str) -> list[Part
             ready=lambda: lends(lender_socket(home)),
         ),
     ]
+
+
+def _login() -> dict[str, str]:
+    """The variable by which the server asks for the login that its clients have, where one is set.
+
+    An empty one would be asked for as well, and no client sends that.
+    """
+    given = os.environ.get("PREFECT_API_AUTH_STRING")
+    return {"PREFECT_SERVER_API_AUTH_STRING": given} if given else {}
 
 
 def start_all(supervisor: Supervisor) -> None:
