@@ -8,7 +8,7 @@ from enum import StrEnum
 from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
-from driftgate.performance.interval import Interval, money
+from driftgate.performance.interval import Interval, distinct, money
 from driftgate.performance.result import Gain, Performance, PerformanceState, not_measured
 
 PERFORMANCE_KEY = "performance_drop"
@@ -368,13 +368,8 @@ def compared(name: str, value: float, threshold: float, sign: str = ">=") -> str
     """
     holds = value > threshold or (value == threshold and sign == ">=")
     shown = sign if holds else {">=": "<", ">": "<="}[sign]
-    for digits in range(2, 12):
-        # z: a small negative number is not printed as minus zero.
-        left, right = f"{value:z.{digits}f}", f"{threshold:z.{digits}f}"
-        if value == threshold or left != right:
-            break
-    else:
-        left, right = repr(value), repr(threshold)
+    # z: a small negative number is not printed as minus zero.
+    left, right = distinct(value, threshold, lambda number, more: f"{number:z.{2 + more}f}")
     return f"{name}={left} {shown} {right}"
 
 

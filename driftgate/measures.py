@@ -60,6 +60,7 @@ class Measure:
         prepare: labels and scores of n entities in, see `Weighted`. A boolean label is 0 or 1 and its score the
             probability of 1; a numeric one has predictions; a categorical one is the number of its class, -1 for a
             class that the model does not know, and its scores are probabilities of shape (n, classes).
+        share: whether it is a share of entities, or a difference of shares, which people read in percent.
         influences: of a measure that decides: labels and scores in; the value at equal weights, and how it changes with
             the weight of each entity, shape (n,), out. The root of the sum of their squares is the standard error of
             the value (the infinitesimal jackknife: Efron 1982, chapter 6).
@@ -72,6 +73,7 @@ class Measure:
     description: str
     prepare: Callable[[Floats, Floats], Weighted]
     influences: Callable[[Floats, Floats], tuple[float, Floats]] | None = None
+    share: bool = False
 
     @property
     def lower_is_better(self) -> bool:
@@ -329,6 +331,7 @@ MEASURES = {
             "calibration error",
             "Calibration error: how far its probabilities are from what happens",
             _calibration_error,
+            share=True,
         ),
         Measure("brier", _BOOLEAN, Drop.RELATIVE, "Brier score", "Brier score; less is better", _brier),
         Measure(
@@ -338,9 +341,10 @@ MEASURES = {
             "recall of the top tenth",
             "Recall of the top tenth: part of all with the label that the tenth with the highest scores holds",
             _top_tenth_recall,
+            share=True,
         ),
         Measure("bias", _NUMERIC, Drop.NONE, "bias", "Bias: mean of the prediction minus the label", _bias),
-        Measure("positive_rate", _BOOLEAN, Drop.NONE, "rate", "Rate of the label", _rate),
+        Measure("positive_rate", _BOOLEAN, Drop.NONE, "rate", "Rate of the label", _rate, share=True),
         Measure("mean_label", _NUMERIC, Drop.NONE, "mean", "Mean of the label", _rate),
     )
 }

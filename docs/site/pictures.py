@@ -11,7 +11,7 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parents[1]
 # Each as wide as a desk shows it, and cut where the page has said the most.
-PICTURES = {"verdict.png": ("verdict_2024-02-29_vs_2024-03-31.html", 1400), "months.png": ("monitor.html", 1450)}
+PICTURES = {"verdict.png": ("verdict_2024-02-29_vs_2024-03-31.html", 1400), "months.png": ("monitor.html", 1640)}
 WIDTH = 1280
 
 

@@ -1,6 +1,9 @@
 """A figure with its interval, and how both are written."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,8 @@ class Interval:
 
     @property
     def money_text(self) -> str:
-        """As money, such as `1,200 [800, 1,500]`."""
-        return f"{money(self.value)} [{money(self.low)}, {money(self.high)}]"
+        """As money, such as `1,200 (between 800 and 1,500)`."""
+        return f"{money(self.value)} (between {money(self.low)} and {money(self.high)})"
 
 
 NO_INTERVAL = Interval()
@@ -39,3 +42,20 @@ def money(value: float) -> str:
     ('1,234', '-0.004', '0.12')
     """
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:z.2g}"
+
+
+def distinct(first: float, second: float, write: Callable[[float, int], str]) -> tuple[str, str]:
+    """Write two numbers that are compared, in the fewest digits in which they do not look alike unless they are equal.
+
+    Args:
+        first, second: the numbers.
+        write: a number, and how many digits more than usual, in; its text out.
+
+    >>> distinct(0.0511, 0.05, lambda value, more: f"{value:.{2 + more}f}")
+    ('0.051', '0.050')
+    """
+    for more in range(_MOST_DIGITS):
+        texts = write(first, more), write(second, more)
+        if first == second or texts[0] != texts[1]:
+            return texts
+    return repr(first), repr(second)

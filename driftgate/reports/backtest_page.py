@@ -37,8 +37,8 @@ def _hero(found: Backtest) -> str:
     more = f"It would have trained again {_times(len(own.retrained))}, {_beyond(found, own)}"
     more += "." if best is own else f"; {best.policy}, {_beyond(found, best)}."
     return (
-        f"<div class='hero {tone}'><p class='soft small'>{escape(found.monitor)}, {span}</p><h1>{title}</h1>"
-        f"<p class='more'>{escape(more)}</p></div>"
+        f"<div class='hero {tone}'><div class='badges soft small'>{escape(found.monitor)}, {span}</div>"
+        f"<h1>{title}.</h1><p class='more'>{escape(more)}</p></div>"
     )
 
 
@@ -60,9 +60,9 @@ def _costs(found: Backtest) -> str:
     most = max(item.regret for item in found.outcomes) or 1.0
     rows = "".join(_cost_row(found, item, most, others) for item in found.outcomes)
     return (
-        f"<section><h2>What each policy costs</h2><p class='soft'>{escape(_counted(found))} What a policy costs beyond "
-        "the best in hindsight is its regret; the last columns have it where a retraining costs half, twice or four "
-        "times as much.</p>"
+        f"<section><h2>What does each policy cost?</h2><p class='soft'>{escape(_counted(found))} What a policy costs "
+        "beyond the best in hindsight is its regret; the last columns have it where a retraining costs half, twice or "
+        "four times as much.</p>"
         "<div class='scroll' tabindex='0' role='region' aria-label='What each policy costs'>"
         "<table class='ledger policies stack'><thead><tr>"
         + "".join(f"<th scope='col'{_side_of(head)}>{head}</th>" for head in heads)
@@ -109,7 +109,7 @@ def _months(found: Backtest) -> str:
     top = max(max(item.lost) for item in found.outcomes)
     rows = "".join(_month_row(found, item, top) for item in found.outcomes)
     return (
-        "<section><h2>What each policy loses month by month</h2><p class='soft'>How much worse the model is than "
+        "<section><h2>What does each policy lose month by month?</h2><p class='soft'>How much worse the model is than "
         f"the best of all earlier ones, in {escape(found.scores.measure.unit)}, on one scale. A filled dot: the policy "
         "trains on that month, and the new model serves from the next one on.</p>"
         "<div class='scroll' tabindex='0' role='region' aria-label='Losses by month'>"
@@ -125,7 +125,7 @@ def _month_row(found: Backtest, item: PolicyOutcome, top: float) -> str:
     total = f"{sum(item.lost):.3f} lost in all"
     return (
         f"<tr class='signal'><th scope='row'>{escape(name)}<small>{total}</small></th>"
-        f"<td colspan='{len(shown)}'>{charts.trend(shown, f'Lost by {item.policy}', top)}</td></tr>"
+        f"<td colspan='{len(shown)}'>{charts.trend(shown, f'Lost by {item.policy}', most=top)}</td></tr>"
     )
 
 
@@ -133,8 +133,8 @@ def _how(found: Backtest) -> str:
     left_out = "".join(f"<li>{month}: {escape(reason)}</li>" for month, reason in found.left_out.items())
     more = f"<p style='margin-top:.8rem'>Months left out:</p><ul>{left_out}</ul>" if left_out else ""
     return (
-        "<section><h2>How it is replayed</h2><p class='soft'>One model is trained on each month. The first serves from "
-        "the second month on. In each month a policy sees that month with its labels, and what it did before; a model "
-        "trained then serves from the next month on. A model is measured only on later months, and on entities that no "
-        f"model was trained on.</p>{more}</section>"
+        "<section><h2>How is it replayed?</h2><p class='soft'>One model is trained on each month. The first serves "
+        "from the second month on. In each month a policy sees that month with its labels, and what it did before; a "
+        "model trained then serves from the next month on. A model is measured only on later months, and on entities "
+        f"that no model was trained on.</p>{more}</section>"
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from driftgate.decision import HeldBack, Verdict
+from driftgate.reports.pills import HELD_BACK
 from driftgate.store.record import RunRecord
 
 
@@ -49,7 +50,7 @@ def _change(before: _Step, step: _Step) -> list[str]:
 def _verdict(step: _Step, before: _Step | None) -> str:
     if step.triggered:
         return f"triggered under v{step.champion}" if step.champion else "triggered without a model"
-    held = [code for code in step.reason_codes if code in set(HeldBack)]
+    held = [HeldBack(code) for code in step.reason_codes if code in set(HeldBack)]
     if held and held != [HeldBack.CHAMPION_KNOWS]:
-        return f"held back ({', '.join(held)})"
+        return f"held back ({', '.join(HELD_BACK[code] for code in held)})"
     return "fine since" if before is not None else "no action"

@@ -8,13 +8,16 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from html import escape
 
 from driftgate.decision import PERFORMANCE_KEY
 from driftgate.drift.result import ColumnState, is_p_value
 from driftgate.measures import MEASURES, Measure
+from driftgate.performance.interval import distinct
 from driftgate.reports.layout import name_html
-from driftgate.store.performance_record import RelationRecord, ScoreBinRecord, SegmentRecord
+from driftgate.reports.words import amount, drop_text, is_rate, month_name, percent, value_text
+from driftgate.store.performance_record import RelationRecord, SegmentRecord
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ClassRecord, ColumnRecord
 
@@ -25,10 +28,16 @@ SIGNALS = (PERFORMANCE_KEY, "drift_share", "target_drift")
 _MOST = 1e4
 # Up to so many thresholds the scale is linear.
 _LINEAR = 6.0
-# A dot of fewer entities than this part would be chance.
-_FEWEST_IN_DOT = 0.05
 # A feature that lost less says about the label what it said.
 _LOST = 0.05
+
+
+Write = Callable[[float, int], str]
+"""A number, and how many digits more than usual, in; its text out."""
+
+
+def _hundredths(value: float, more: int) -> str:
+    return f"{value:z.{2 + more}f}"
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,27 @@ def title(records: Sequence[RunRecord], signal: str) -> str:
     if signal != PERFORMANCE_KEY:
         return {"drift_share": "Share of features that moved", "target_drift": "Change of the label"}[signal]
     rule = MEASURES[_measure(records)]
-    return f"{rule.drop_word.title()} of the {rule.short}" + (", in parts of it" if rule.lower_is_better else "")
+    return f"{rule.drop_word.title()} of the {rule.short}"
+
+
+def writer(records: Sequence[RunRecord], signal: str) -> Write:
+    """How the values of a signal are written, in the unit in which the other figures of its kind are."""
+    if signal == "drift_share":
+        return percent
+    if signal == "target_drift":
+        known = [record for record in records if record.target.abs_diff is not None]
+        rate = bool(known) and is_rate(known[-1])
+        return lambda value, more: amount(value, rate, change=True, more=more)
+    rule = MEASURES[_measure(records)]
+    return lambda value, more: drop_text(rule, value, more)
+
+
+def with_threshold(point: Point, write: Write) -> tuple[str, str]:
+    """The value of a point and its threshold, in digits in which they do not look alike; empty where there is none."""
+    if point.value is None or point.threshold is None:
+        value, limit = (("" if each is None else write(each, 0)) for each in (point.value, point.threshold))
+        return value, limit
+    return distinct(point.value, point.threshold, write)
 
 
 def points(records: Sequence[RunRecord], signal: str) -> list[Point]:
@@ -80,7 +109,7 @@ def _values(record: RunRecord, signal: str, measure: str) -> tuple[float | None,
     return (found.drop if found and found.measure == measure else None), (found.threshold if found else None)
 
 
-def trend(shown: Sequence[Point], name: str, most: float = 0.0) -> str:
+def trend(shown: Sequence[Point], name: str, write: Write = _hundredths, most: float = 0.0) -> str:
     """A signal by month as a line, its threshold as a dashed one, a dot for each month; filled where it is reached.
 
     The months share the width evenly and stand in the middle of their part.
@@ -88,6 +117,7 @@ def trend(shown: Sequence[Point], name: str, most: float = 0.0) -> str:
     Args:
         shown: the months from left to right.
         name: of the signal.
+        write: how its values are written.
         most: a value that is to have its place on the scale, so that several plots have the same one.
     """
     bottom, top = _range(shown, most)
@@ -105,33 +135,34 @@ def trend(shown: Sequence[Point], name: str, most: float = 0.0) -> str:
         for run in _runs(limits)
     )
     dots = "".join(
-        f"<i{' class=reached' if point.reached else ''} title='{point.month}: {point.value:.2f}' "
+        f"<i{' class=reached' if point.reached else ''} "
+        f"title='{month_name(point.month)}: {with_threshold(point, write)[0]}' "
         f"style='left:{x:.2f}%;top:{_down(point.value, bottom, top):.2f}%'></i>"
         for x, point in placed
         if point.value is not None
     )
     return (
-        f"<div class='plot' role='img' aria-label='{escape(_spoken(shown, name))}'>"
+        f"<div class='plot' role='img' aria-label='{escape(_spoken(shown, name, write))}'>"
         f"<svg viewBox='0 0 100 100' preserveAspectRatio='none' aria-hidden='true'>{lines}</svg>{dots}"
-        f"{_limit_label(shown, bottom, top)}</div>"
+        f"{_limit_label(shown, bottom, top, write)}</div>"
     )
 
 
-def _limit_label(shown: Sequence[Point], bottom: float, top: float) -> str:
+def _limit_label(shown: Sequence[Point], bottom: float, top: float, write: Write) -> str:
     last = shown[-1].threshold
     if last is None:
         return ""
     # At the end where the signal is further from it: a word must not lie on a dot.
-    away = [abs((last if point.value is None else point.value) - last) for point in (shown[0], shown[-1])]
+    away = [math.inf if point.value is None else abs(point.value - last) for point in (shown[0], shown[-1])]
     side = " class='first'" if len(shown) > 1 and away[0] > away[1] else ""
-    return f"<em{side} style='top:{_down(last, bottom, top):.2f}%'>threshold {last:.2f}</em>"
+    return f"<em{side} style='top:{_down(last, bottom, top):.2f}%'>threshold {with_threshold(shown[-1], write)[1]}</em>"
 
 
 def _range(shown: Sequence[Point], most: float) -> tuple[float, float]:
     """The ends of the scale: it holds zero, every value and every threshold, with room above."""
     values = [value for point in shown for value in (point.value, point.threshold) if value is not None] + [most]
     bottom, top = min(0.0, *values, 0.0), max(0.02, *values, 0.02)
-    return bottom, top + (top - bottom) * 0.25
+    return bottom, top + (top - bottom) * 0.35
 
 
 def _down(value: float, bottom: float, top: float) -> float:
@@ -150,23 +181,26 @@ def _runs(placed: Sequence[tuple[float, float | None]]) -> Iterator[list[tuple[f
         run = []
 
 
-def _spoken(shown: Sequence[Point], name: str) -> str:
+def _spoken(shown: Sequence[Point], name: str, write: Write) -> str:
     """The plot in words."""
     known = [point for point in shown if point.value is not None]
     if not known:
         return f"{name}: no month has a figure"
     first, last = known[0], known[-1]
     reached = sum(point.reached for point in shown)
-    limit = f", threshold {last.threshold:.2f}, reached in {reached} of {len(shown)}" if last.threshold else ""
+    (then, _), (now, threshold) = (with_threshold(point, write) for point in (first, last))
+    limit = f", threshold {threshold}, reached in {reached} of {len(shown)}" if threshold else ""
     if first is last:
-        return f"{name}, {last.month}: {last.value:.2f}{limit}"
-    return f"{name} from {first.month} to {last.month}: {first.value:.2f} then, {last.value:.2f} now{limit}"
+        return f"{name}, {month_name(last.month)}: {now}{limit}"
+    months = f"from {month_name(first.month)} to {month_name(last.month)}"
+    return f"{name} {months}: {then} then, {now} now{limit}"
 
 
 def ends(shown: Sequence[Point]) -> str:
     """The first and the last month below a plot."""
-    months = [f"<span>{shown[0].month}</span>"] + ([f"<span>{shown[-1].month}</span>"] if len(shown) > 1 else [])
-    return f"<div class='ends' aria-hidden='true'>{''.join(months)}</div>"
+    months = [shown[0].month] + ([shown[-1].month] if len(shown) > 1 else [])
+    texts = "".join(f"<span>{month_name(month)}</span>" for month in months)
+    return f"<div class='ends' aria-hidden='true'>{texts}</div>"
 
 
 def severity(item: ColumnRecord) -> float | None:
@@ -216,8 +250,18 @@ def bar(item: ColumnRecord, scale: Scale) -> str:
         return ""
     return (
         f"<div class='far'><div class='bar' aria-hidden='true'><i style='width:{scale.at(value):.2f}%'></i>"
-        f"<b style='left:{scale.at(1.0):.2f}%'></b></div><span class='number'>{value:,.1f}&#160;&#215;</span></div>"
+        f"<b style='left:{scale.at(1.0):.2f}%'></b></div>"
+        f"<span class='number'>{thresholds_text(value)}&#160;&#215;</span></div>"
     )
+
+
+def thresholds_text(value: float) -> str:
+    """So many thresholds, in digits in which what has not reached one does not look as if it had.
+
+    >>> thresholds_text(6.404), thresholds_text(0.96)
+    ('6.4', '0.96')
+    """
+    return distinct(value, 1.0, lambda each, more: f"{each:,.{1 + more}f}")[0]
 
 
 def changes(relations: Sequence[RelationRecord]) -> str:
@@ -243,102 +287,19 @@ def segments(named: Sequence[SegmentRecord], rule: Measure) -> str:
     """The measure of the model in each segment, then and now, likewise, with what the segment is."""
     coin = None if rule.lower_is_better else 0.5
     axis = _Axis.over([value for item in named for value in (item.ref, item.cur)], coin)
-    rows = [_change(axis, _about(item, rule), item.ref, item.cur, lost=True, text=rule.text) for item in named]
+    rows = [
+        _change(axis, _about(item, rule), item.ref, item.cur, lost=True, text=partial(value_text, rule))
+        for item in named
+    ]
     return f"<ul class='changes'>{''.join(rows)}</ul>"
 
 
 def _about(item: SegmentRecord, rule: Measure) -> str:
     """The name of a segment, its share of the entities, and its drop beside that of the others."""
-    drop, rest = ("" if value is None else f"{value:z.2f}" for value in (item.drop.value, item.rest_drop))
+    drop, rest = ("" if value is None else drop_text(rule, value) for value in (item.drop.value, item.rest_drop))
     return (
         f"{name_html(item.name)} <span class='soft small'>{item.share_cur:.0%} of entities, {item.share_ref:.0%} then; "
         f"{rule.drop_word} {drop}, elsewhere {rest}</span>"
-    )
-
-
-def roc(bins: Sequence[ScoreBinRecord], words: str, label: str) -> str:
-    """The ROC curves of both months: who is found against who is taken for one, from the highest scores down."""
-    sides, measured = [_found(bins, side) for side in ("ref", "cur")], f" {words}." if words else ""
-    return _square(
-        "How it ranks (ROC curve)",
-        f"Up: part of all with {label} that is found; to the right: part of all others that is taken for one."
-        f"{measured}",
-        *([(0.0, 0.0), *side] for side in sides),
-    )
-
-
-def _found(bins: Sequence[ScoreBinRecord], side: str) -> list[tuple[float, float]]:
-    """Points of an ROC curve after the origin: shares of the negatives and the positives with at least such scores."""
-    counts = [(getattr(item, f"entities_{side}"), getattr(item, f"positives_{side}")) for item in bins]
-    positives = sum(each for _, each in counts)
-    negatives = sum(entities for entities, _ in counts) - positives
-    points_, hits, misses = [], 0, 0
-    for entities, positive in reversed(counts):
-        hits, misses = hits + positive, misses + entities - positive
-        points_.append((misses / max(negatives, 1), hits / max(positives, 1)))
-    return points_
-
-
-def calibration(bins: Sequence[ScoreBinRecord], words: str, label: str) -> str:
-    """What came true of each probability, in both months."""
-    sides, measured = [_came_true(bins, side) for side in ("ref", "cur")], f" {words}." if words else ""
-    most = max((max(point) for side in sides for point in side), default=1.0)
-    return _square(
-        "Whether its probabilities come true",
-        f"To the right: the probability of {label} that the model gave; up: the part that has it.{measured}",
-        *sides,
-        # So that rare labels fill the frame too.
-        top=min(1.0, math.ceil(most * 10) / 10) or 0.1,
-        dots=True,
-    )
-
-
-def _came_true(bins: Sequence[ScoreBinRecord], side: str) -> list[tuple[float, float]]:
-    """Mean probability and rate of neighbouring bins that hold a twentieth of the entities together."""
-    counted = [
-        (
-            getattr(item, f"entities_{side}"),
-            getattr(item, f"positives_{side}"),
-            getattr(item, f"mean_score_{side}") or 0.0,
-        )
-        for item in bins
-    ]
-    least = sum(entities for entities, _, _ in counted) * _FEWEST_IN_DOT
-    found, entities, positives, scores = [], 0, 0, 0.0
-    for count, positive, mean in counted:
-        entities, positives, scores = entities + count, positives + positive, scores + count * mean
-        if entities and entities >= least:
-            found.append((scores / entities, positives / entities))
-            entities, positives, scores = 0, 0, 0.0
-    if entities:
-        found.append((scores / entities, positives / entities))
-    return found
-
-
-def _square(
-    name: str,
-    text: str,
-    before: Sequence[tuple[float, float]],
-    after: Sequence[tuple[float, float]],
-    *,
-    top: float = 1.0,
-    dots: bool = False,
-) -> str:
-    """Two curves in a square whose sides go from 0 to `top`, with its diagonal."""
-
-    def placed(points_: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-        return [(min(x / top, 1.0) * 100, 100 - min(y / top, 1.0) * 100) for x, y in points_]
-
-    lines = "<polyline class='even' points='0,100 100,0'/>"
-    marks = ""
-    for kind, side in (("before", placed(before)), ("after", placed(after))):
-        lines += f"<polyline class='{kind}' points='{' '.join(f'{x:.2f},{y:.2f}' for x, y in side)}'/>"
-        marks += "".join(f"<i class='{kind}' style='left:{x:.2f}%;top:{y:.2f}%'></i>" for x, y in side if dots)
-    return (
-        f"<figure><h3>{escape(name)}</h3><div class='square' role='img' aria-label='{escape(f'{name}. {text}')}'>"
-        f"<svg viewBox='0 0 100 100' preserveAspectRatio='none' aria-hidden='true'>{lines}</svg>{marks}</div>"
-        f"<div class='ends' aria-hidden='true'><span>0</span><span>{top:.1f}</span></div>"
-        f"<figcaption class='small soft'>{escape(text)}</figcaption></figure>"
     )
 
 

@@ -7,15 +7,20 @@ from driftgate.decision import PERFORMANCE_KEY
 from driftgate.performance.result import PerformanceState
 from driftgate.reports.words import (
     amount,
+    amounts,
     class_moves,
+    drop_text,
+    drop_texts,
     is_rate,
     label_kind,
     label_name,
+    labelled,
     month_name,
     once_in,
     percent,
-    points,
+    percents,
     rarely,
+    value_texts,
 )
 from driftgate.store.performance_record import EstimateRecord, PerformanceRecord
 from driftgate.store.record import RunRecord
@@ -23,7 +28,10 @@ from driftgate.store.record import RunRecord
 _CLASSES_NAMED = 3
 # The part of all entities that the list of the highest scores holds.
 _TENTH = 0.1
-_PAIRS = "Of two entities, one with {} and one without, so often the model puts the right one first. A coin gives 50."
+_PAIRS = (
+    "AUC: of two entities, one with {} and one without, how often the model puts the right one first; 1 is always, and "
+    "0.50 is a coin."
+)
 
 
 @dataclass(frozen=True)
@@ -61,62 +69,57 @@ def features_needed(record: RunRecord) -> int:
 
 
 def _model_figure(record: RunRecord) -> Figure:
-    found, title = record.performance, "The model"
+    found, title = record.performance, "How good is the model?"
     if found is not None and found.estimate is not None and found.estimate.code is None:
         return _estimated_figure(record, found.estimate)
     if found is None or found.change is None or found.drop is None:
         return Figure(PERFORMANCE_KEY, title, *_unmeasured(found), False)
     rule, change = found.rule, found.change
     word = f"The {rule.drop_word}" if found.drop >= 0 else "The change"
-    unit = percent if rule.lower_is_better else points
-    ends = " and ".join("unknown" if end is None else unit(end) for end in (found.drop_low, found.drop_high))
-    size = f"{word} is {unit(found.drop)}, with 95% certainty between {ends}."
-    meaning = f"{_meaning(record, found)}{_list_meaning(record, found)}"
-    text = f"{meaning} {size} Retraining is due above {unit(found.threshold)}."
-    now, then = f"{rule.short} {rule.text(change.cur)}", rule.text(change.ref)
-    if not rule.lower_is_better:
-        now, then = f"{change.cur * 100:.0f} of 100", f"{change.ref * 100:.0f}"
-    return Figure(PERFORMANCE_KEY, title, now, then, text, record.model_dropped)
+    ends = ["unknown" if end is None else drop_text(rule, end) for end in (found.drop_low, found.drop_high)]
+    drop, threshold = drop_texts(rule, found.drop, found.threshold)
+    since = f"{word} since its validation is {drop}, with 95% certainty between {' and '.join(ends)}"
+    size = f"{since}; retraining is due above {threshold}."
+    text = f"{size} {_meaning(record, found)}{_list_meaning(record, found)}"
+    now, then = value_texts(rule, change.cur, change.ref)
+    return Figure(PERFORMANCE_KEY, title, f"{rule.short} {now}", then, text, record.model_dropped)
 
 
 def _estimated_figure(record: RunRecord, found: EstimateRecord) -> Figure:
     """What labels to come are expected to give; it is never beyond a threshold."""
-    low, high = (points(0.0 if end is None else end) for end in (found.low, found.high))
+    low, high = (f"{0.0 if end is None else end:z.2f}" for end in (found.low, found.high))
     text = (
         f"{_PAIRS.format(label_name(record))} An estimate: {_waits(record)} With 95% certainty it will be between "
         f"{low} and {high} if {label_name(record)} still follows the features as before, which an estimate cannot see. "
         "It decides nothing."
     )
-    ref, value = ("" if each is None else points(each) for each in (found.ref, found.value))
-    return Figure(PERFORMANCE_KEY, "The model, estimated", f"≈ {value} of 100", ref, text, False)
+    ref, value = ("" if each is None else f"{each:z.2f}" for each in (found.ref, found.value))
+    return Figure(PERFORMANCE_KEY, "How good is the model, by an estimate?", f"AUC ≈ {value}", ref, text, False)
 
 
 def _waits(record: RunRecord) -> str:
     """How many labels of the month are there, in a sentence."""
     share = record.target.labelled_share_cur
-    there = "the labels of the month are not there" if not share else f"{share:.0%} of the month has a label now"
+    there = "the labels of the month are not there" if not share else f"{labelled(share)} of the month has a label now"
     return f"{there}."
 
 
 def _list_meaning(record: RunRecord, found: PerformanceRecord) -> str:
-    """How many of a hundred with the label a list of the highest scores holds; empty where that was not measured."""
+    """What part of those with the label a list of the highest scores holds; empty where that was not measured."""
     recall = found.measures.get("top_tenth_recall")
     if recall is None:
         return ""
-    then, now = points(recall.ref), points(recall.cur)
-    ends = f"a change between {recall.low * 100:+z.0f} and {recall.high * 100:+z.0f}"
-    text = (
-        f" Of 100 with {label_name(record)}, the tenth of all with the highest scores held {then} and holds {now} now "
-        f"({ends})."
-    )
+    label = label_name(record)
+    text = f" The tenth with the highest scores holds {percent(recall.cur)} of all with {label}"
     rate = found.measures.get("positive_rate")
     if rate is None or not rate.ref or not rate.cur:
-        return text
+        return f"{text}, {percent(recall.ref)} before."
     # A tenth of all can hold no more than all of it.
-    hit = [points(min(1.0, part * whole / _TENTH)) for part, whole in ((recall.ref, rate.ref), (recall.cur, rate.cur))]
-    best = [points(min(1.0, _TENTH / whole)) for whole in (rate.ref, rate.cur)]
+    best = [percent(min(1.0, _TENTH / whole)) for whole in (rate.ref, rate.cur)]
+    hit = [percent(min(1.0, part * whole / _TENTH)) for part, whole in ((recall.ref, rate.ref), (recall.cur, rate.cur))]
     return (
-        f"{text} At best it could hold {best[0]} then, {best[1]} now. Of 100 in it {hit[0]} had it, and {hit[1]} now."
+        f"{text} (at best {best[1]}), {percent(recall.ref)} before (at best {best[0]}); {hit[1]} in it have {label}, "
+        f"{hit[0]} before."
     )
 
 
@@ -127,7 +130,10 @@ def _meaning(record: RunRecord, found: PerformanceRecord) -> str:
         return f"{found.rule.description[:1].upper()}{found.rule.description[1:]}; in units of {label}."
     if found.measure == "auc":
         return _PAIRS.format(label)
-    return f"Of two entities of different classes of {label}, so often the model tells which is which. A coin gives 50."
+    return (
+        f"Macro AUC: of two entities of different classes of {label}, how often the model tells which is which; 1 is "
+        "always, and 0.50 is a coin."
+    )
 
 
 def _unmeasured(found: PerformanceRecord | None) -> tuple[str, str, str]:
@@ -144,33 +150,36 @@ def _unmeasured(found: PerformanceRecord | None) -> tuple[str, str, str]:
 
 def _features_figure(record: RunRecord) -> Figure:
     needed, rate = features_needed(record), record.inputs.false_alarm_rate
+    share, threshold = percents(record.drift_share, record.threshold)
     text = (
         f"features have moved since {month_name(record.inputs.as_of_ref)} by more than their own threshold and by more "
-        f"than chance. Retraining is due from {needed} on."
+        f"than chance: {share} of them. Retraining is due from {threshold} on, which is {needed}."
     )
     if rate:
+        units = "groups" if record.inputs.group else "rows"
         text += (
-            f" A month without change starts a retraining at most {rarely(rate)}, if its rows do not depend on each "
+            f" A month without change starts a retraining at most {rarely(rate)}, if its {units} do not depend on each "
             "other."
         )
     now = f"{record.drifted_features} of {record.declared_features}"
     reached = record.drift_share >= record.threshold
-    return Figure("drift_share", "The features", now, "", text[:1].upper() + text[1:], reached)
+    return Figure("drift_share", "How many features have moved?", now, "", text[:1].upper() + text[1:], reached)
 
 
 def _label_figure(record: RunRecord) -> Figure:
     target, label = record.target, label_name(record)
-    title = f"The label, {label}" if record.inputs.label else "The label"
+    title = f"How has {label} moved?"
     reached = any(signal.name == "target_drift" and signal.reached for signal in record.signals)
     if target.classes and target.abs_diff is not None:
-        now = f"{target.abs_diff * 100:.1f} of 100"
+        now = amount(target.abs_diff, True, change=True)
         return Figure("target_drift", title, now, "", f"{_class_text(record)}{_label_text(record)}", reached)
     if target.abs_diff is None or target.cur is None or target.ref is None:
         now = "pending" if target.pending else "not known"
         return Figure("target_drift", title, now, "", f"{target.reason or 'It was not computable'}.", False)
     rate = is_rate(record)
     text = f"{label_kind(record).capitalize()} of {label} over all labelled entities of the month.{_label_text(record)}"
-    return Figure("target_drift", title, amount(target.cur, rate), amount(target.ref, rate), text, reached)
+    now, then = amounts(target.cur, target.ref, rate=rate)
+    return Figure("target_drift", title, now, then, text, reached)
 
 
 def _class_text(record: RunRecord) -> str:
@@ -178,8 +187,9 @@ def _class_text(record: RunRecord) -> str:
     moved = class_moves(record, _CLASSES_NAMED)
     most = f" Most of all moved {moved}." if moved else ""
     return (
-        f"Entities would have to take another class of {label_name(record)} for its {len(record.target.classes)} "
-        f"classes to have the shares that they had in {month_name(record.inputs.as_of_ref)}.{most}"
+        f"So large a part of all entities would have to take another class of {label_name(record)} for its "
+        f"{len(record.target.classes)} classes to have the shares that they had in "
+        f"{month_name(record.inputs.as_of_ref)}.{most}"
     )
 
 
@@ -195,6 +205,9 @@ def _label_text(record: RunRecord) -> str:
         text += f" The difference is {target.in_spreads:.2f} standard deviations of the month it is held against."
     if target.threshold is None:
         text += " It has no threshold in this monitor, so it does not decide."
-    else:
-        text += f" Retraining is due from a difference of {amount(target.threshold, rate, change=True)} on."
-    return text
+        return text
+    limit = amount(target.threshold, rate, change=True)
+    if target.abs_diff is not None:
+        size, limit = amounts(target.abs_diff, target.threshold, rate=rate, change=True)
+        text += "" if target.classes else f" The difference is {size}."
+    return f"{text} Retraining is due from a difference of {limit} on."

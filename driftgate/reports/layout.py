@@ -1,16 +1,17 @@
-"""What the pages have in common: one head with one style sheet, the way back, badges, times. Nothing is fetched."""
+"""What the pages have in common: one head with one style sheet, the way back, the answer, times. Nothing is fetched."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from driftgate.decision import Verdict
-from driftgate.reports.sentences import Tone, tone
+from driftgate.reports.notes import missing_note, start_note, waiting_note
+from driftgate.reports.pills import pills_html
+from driftgate.reports.sentences import headline, next_step, tone
+from driftgate.reports.words import month_name
 from driftgate.store.record import RunRecord
 
 _CSS = Path(__file__).with_name("pages.css")
-_LABELS = {Tone.ACT: "Retrain", Tone.WAIT: "Wait", Tone.KNOWN: "Known", Tone.CALM: "Calm"}
 
 
 def page(title: str, path: Iterable[tuple[str, str]], main: str) -> str:
@@ -46,25 +47,41 @@ def name_html(name: str) -> str:
     return escape(name).replace("_", "_<wbr>")
 
 
-def verdict_badge(record: RunRecord) -> str:
-    """The verdict as it is printed, in the colour of its tone, with what keeps it from being the last word.
+def pair_text(record: RunRecord) -> str:
+    """The months of a pair, such as `March 2024 against February 2024`."""
+    as_of_ref, as_of_cur = record.pair
+    return f"{month_name(as_of_cur)} against {month_name(as_of_ref)}"
 
-    A trigger of the pair that was acted on stays to be seen, before the verdict that followed.
+
+def hero(record: RunRecord, earlier: Sequence[RunRecord], ways: str = "") -> str:
+    """The top of a page: the answer, what waiting costs, which data are missing, and what to do.
+
+    Args:
+        record: the run.
+        earlier: those before it on its series.
+        ways: HTML that stands below.
     """
-    more = (["held back"] if record.held_back else []) + (["labels pending"] if record.pending else [])
-    badges = [f"<span class='badge {tone(record)}'>{escape(record.verdict)}</span>"]
-    badges += [f"<span class='badge wait'>{text}</span>" for text in more]
-    earlier = [item.verdict for item in record.earlier if not item.withdrawn]
-    triggers = [verdict for verdict in earlier if verdict.startswith(Verdict.RETRAINING_TRIGGERED)]
-    if triggers and not record.triggered:
-        red = f"<span class='badge {Tone.ACT}'>{escape(triggers[-1])}</span>"
-        badges = [red, "<span class='soft small'>then</span>", *badges]
-    return " ".join(badges)
+    about = f"<span class='soft small'>{escape(record.monitor)}, {pair_text(record)}</span>"
+    return (
+        f"<div class='hero {tone(record)}'><div class='badges'>{pills_html(record)}{about}</div>"
+        f"<h1>{escape(headline(record, earlier))}</h1>{stakes(record)}{_next(record)}{ways}</div>"
+    )
 
 
-def tone_label(record: RunRecord) -> str:
-    """The answer in one word."""
-    return _LABELS[tone(record)]
+def stakes(record: RunRecord) -> str:
+    """What a reader must not miss: the price of waiting, and the data that are missing; nothing where there is none."""
+    notes = filter(None, (waiting_note(record), missing_note(record)))
+    return "".join(f"<p class='stake'>{escape(note)}</p>" for note in notes)
+
+
+def _next(record: RunRecord) -> str:
+    step, note = next_step(record), start_note(record)
+    return (
+        f"<div class='next'><h2>What should be done?</h2><p>{escape(step.text)}</p>"
+        + (f"<code>{escape(step.command)}</code>" if step.command else "")
+        + (f"<p class='soft small'>{escape(note)}</p>" if note else "")
+        + "</div>"
+    )
 
 
 def moment(when: datetime) -> str:

@@ -9,7 +9,7 @@ from driftgate.measures import MEASURES
 from driftgate.performance.promotion import ModelComparison
 from driftgate.reports.notes import start_note
 from driftgate.reports.sentences import explanation, headline, next_step
-from driftgate.reports.words import month_name
+from driftgate.reports.words import month_name, value_texts
 from driftgate.store.record import RunRecord
 
 
@@ -67,5 +67,6 @@ def _figures(comparison: ModelComparison) -> str:
     # The first one decides.
     name, change = next(iter(comparison.measures.items()))
     rule = MEASURES[name]
-    figures = f"its {rule.short} is {rule.text(change.cur)}, and was {rule.text(change.ref)}"
+    cur, ref = value_texts(rule, change.cur, change.ref)
+    figures = f"its {rule.short} is {cur}, and was {ref}"
     return f"On {comparison.entities:,} entities that neither has seen {figures}."

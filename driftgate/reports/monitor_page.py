@@ -11,10 +11,11 @@ from html import escape
 from driftgate.pairs import Pair
 from driftgate.reports import charts
 from driftgate.reports.chain import chain_text
-from driftgate.reports.layout import link, name_html, page, tone_label
-from driftgate.reports.sentences import action, headline, tone
+from driftgate.reports.layout import hero, link, name_html, page
+from driftgate.reports.pills import judged_by, short_answer
+from driftgate.reports.sentences import action, tone
 from driftgate.reports.series import Series, series_of
-from driftgate.reports.words import month_name, short_month
+from driftgate.reports.words import drop_text, labelled, month_name, percent, short_month
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
 
@@ -46,17 +47,19 @@ def render(
 
 def _main(name: str, found: Sequence[Series], pages: Mapping[Pair, str], backtest: str) -> str:
     newest = found[0].records[-1]
-    ways = [("The verdict", pages.get(newest.pair, "")), ("What other policies would have cost", backtest)]
+    ways = [
+        ("Why, where and since when", pages.get(newest.pair, "")),
+        ("What other policies would have cost", backtest),
+    ]
     items = "".join(f"<li>{link(words, address)}</li>" for words, address in ways if address)
     way = f"<ul class='files'>{items}</ul>" if items else ""
     choices = "".join(_choice(number, series, pages) for number, series in enumerate(found))
     return (
-        f"<div class='hero {tone(newest)}'><p class='soft small'>{month_name(newest.inputs.as_of_cur)} against "
-        f"{month_name(newest.inputs.as_of_ref)}</p><h1>{escape(headline(newest, found[0].records))}</h1>{way}</div>\n"
-        f"<section><h2>Months of {escape(name)}</h2><p class='soft'>Each column is a month. A filled dot has reached "
-        "its threshold, the dashed line. A gain in bold is surely one. The features are coloured by how many "
-        "thresholds they have moved.</p>"
-        f"<fieldset class='switch' style='margin-top:1rem'><legend>Held against</legend>{choices}</fieldset></section>"
+        f"{hero(newest, found[0].records[:-1], way)}\n"
+        f"<section><h2>What happened in each month?</h2><p class='soft'>Each column is a month of {escape(name)}. A "
+        "filled dot has reached its threshold, the dashed line. A gain in bold is surely one. Below, how far each "
+        "feature has moved, in thresholds: one that counts is coloured.</p>"
+        f"<fieldset class='switch'><legend>Held against</legend>{choices}</fieldset></section>"
     )
 
 
@@ -85,19 +88,20 @@ def _months(series: Series, pages: Mapping[Pair, str]) -> str:
 
 def _answer(record: RunRecord, pages: Mapping[Pair, str]) -> str:
     text = f"{action(record)}: {'; '.join(record.reasons)}"
-    mark = f"<span class='verdict {tone(record)}'>{tone_label(record)}</span>"
+    mark = f"<span class='verdict {tone(record)}'>{short_answer(record)}</span>"
     address = pages.get(record.pair)
     if not address:
         return f"<span title='{escape(text)}'>{mark}</span>"
-    month = f"{tone_label(record)}, {record.inputs.as_of_cur}"
+    month = f"{short_answer(record)}, {month_name(record.inputs.as_of_cur)}"
     return f"<a href='{escape(address)}' title='{escape(text)}' aria-label='{month}'>{mark}</a>"
 
 
 def _marks(shown: Sequence[RunRecord]) -> str:
-    """What happened in a month beside its signals: which model served, which labels are there, what would be gained."""
+    """What a month has beside its signals: the model in use, who was judged, the labels, what would be gained."""
     before = [None, *shown[:-1]]
     rows = {
-        "Model that serves": [_champion(*pair) for pair in zip(shown, before, strict=True)],
+        "Model in use": [_champion(*pair) for pair in zip(shown, before, strict=True)],
+        "Judged instead of it": [_judged(record) for record in shown],
         "Labels that are there": [_labels(record) for record in shown],
         "Gain of retraining": [_gain(record) for record in shown],
     }
@@ -109,14 +113,27 @@ def _marks(shown: Sequence[RunRecord]) -> str:
 
 
 def _champion(record: RunRecord, before: RunRecord | None) -> str:
-    """The version of the champion, marked where it took the place of another since the decision before."""
+    """The version of the model in use, marked where it took the place of another since the decision before."""
     if record.champion is None:
         return ""
     known = record.earlier[-1].champion if record.earlier else before.champion if before else record.champion
     if known in (record.champion, None):
         return f"v{escape(record.champion)}"
-    title = chain_text(record) or f"v{record.champion} promoted"
-    return f"<span class='mark' title='{escape(title)}'>v{escape(record.champion)} promoted</span>"
+    # Versions are numbered as they are trained: a lower one was taken back.
+    back = known.isdigit() and record.champion.isdigit() and int(record.champion) < int(known)
+    title = chain_text(record) or f"v{record.champion} {'is back' if back else 'promoted'}"
+    word = "back" if back else "new"
+    return f"<span class='mark' title='{escape(title)}'>v{escape(record.champion)}, {word}</span>"
+
+
+def _judged(record: RunRecord) -> str:
+    """That a stand-in or an earlier model was judged and not the model in use; empty where that was judged."""
+    found = judged_by(record)
+    if found is None or record.performance is None:
+        return ""
+    version = record.performance.champion
+    words = f"v{escape(version)}" if version else "stand-in"
+    return f"<span class='mark {found.tone}' title='{found.words} ({found.code})'>{words}</span>"
 
 
 def _labels(record: RunRecord) -> str:
@@ -125,11 +142,11 @@ def _labels(record: RunRecord) -> str:
     if share is None:
         return ""
     if record.pending:
-        return f"<span class='mark wait'>{share:.0%}, waits</span>"
+        return f"<span class='mark wait'>{labelled(share)}, waits</span>"
     if record.waited is None:
-        return f"{share:.0%}"
+        return labelled(share)
     title = f"the decision of {record.waited.decided_at:%Y-%m-%d} waited for labels; this one has them"
-    return f"<span class='mark' title='{title}'>{share:.0%}, arrived</span>"
+    return f"<span class='mark' title='{title}'>{labelled(share)}, arrived</span>"
 
 
 def _gain(record: RunRecord) -> str:
@@ -137,7 +154,8 @@ def _gain(record: RunRecord) -> str:
     found = record.performance.gain if record.performance else None
     if found is None or found.code is not None:
         return ""
-    text = f"<span title='{escape(found.gain.text)}'>{found.gain.value:z.2f}</span>"
+    assert record.performance is not None
+    text = f"<span title='{escape(found.gain.text)}'>{drop_text(record.performance.rule, found.gain.value)}</span>"
     return f"<b>{text}</b>" if found.gain.surely_positive else text
 
 
@@ -148,10 +166,12 @@ def _signals(shown: Sequence[RunRecord]) -> str:
         if not any(point.value is not None for point in found):
             continue
         newest = next(point for point in reversed(found) if point.value is not None)
-        limit = f", threshold {newest.threshold:.2f}" if newest.threshold is not None else ", no threshold"
+        write = charts.writer(shown, signal)
+        value, threshold = charts.with_threshold(newest, write)
+        limit = f"threshold {threshold}" if threshold else "no threshold"
         rows.append(
-            f"<tr class='signal'><th scope='row'>{name}<small>{newest.value:.2f}{limit}</small></th>"
-            f"<td colspan='{len(shown)}'>{charts.trend(found, name)}</td></tr>"
+            f"<tr class='signal'><th scope='row'>{name}<small>{value}, {limit}</small></th>"
+            f"<td colspan='{len(shown)}'>{charts.trend(found, name, write)}</td></tr>"
         )
     return "".join(rows)
 
@@ -193,4 +213,8 @@ def _cell(item: ColumnRecord | None) -> str:
     # Ten thresholds and more have the full colour.
     strength = min(1.0, 0.35 + 0.65 * math.log10(max(found, 1.0))) if item.drifted else 0.0
     kind = "drifted" if item.drifted else "quiet"
-    return f"<span class='{kind}' style='--w:{strength:.2f}'>{found:.1f}</span>"
+    text = charts.thresholds_text(found)
+    if item.drifted and found < 1.0 and item.missing_share_cur is not None:
+        # It counts for its missing values, and not for how far the others have moved.
+        text = f"{percent(item.missing_share_cur)} missing"
+    return f"<span class='{kind}' style='--w:{strength:.2f}'>{text}</span>"

@@ -1,19 +1,23 @@
-"""What a reader must know beside the answer: what was started, what waiting costs, which model, what is an estimate.
+"""What a reader must know beside the answer: what waiting costs, what is missing, which model, what is estimated.
 
 Each is a sentence or two of a record, or empty.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from driftgate.decision import HeldBack
+from driftgate.drift.result import ColumnState
 from driftgate.features.skew import Served, SkewState
+from driftgate.performance.interval import money
 from driftgate.performance.result import UNSAID, PerformanceState
-from driftgate.reports.words import label_name, month_name
+from driftgate.reports.words import drop_text, label_name, month_name, percents
 from driftgate.store.record import RunRecord
-from driftgate.store.record_parts import SkewRecord
+from driftgate.store.record_parts import ColumnRecord, SkewRecord
 
 _PLACES = {Served.ONLINE: "the online store", Served.LOG: "the log of predictions"}
 _FEATURES_NAMED = 3
+# As it stands in `ColumnRecord.drifted_by`.
+_BY_MISSING = "missing share"
 
 
 def start_note(record: RunRecord) -> str:
@@ -21,14 +25,14 @@ def start_note(record: RunRecord) -> str:
     if not record.triggered:
         return ""
     if record.retrain == "deployment" and record.pending:
-        return "The training of a challenger starts when the labels of the month are there."
+        return "The training of a new model starts when the labels of the month are there."
     return {
         "simulated": (
-            "SIMULATED: the monitor only says that it would retrain. No training was started, and the same model "
-            'goes on serving. Start one by the command, or set retrain = "deployment" to have it started.'
+            "Nothing was started (SIMULATED): the monitor only says that it would retrain, and the same model goes on "
+            'serving. Start a training by the command, or set retrain = "deployment" to have it started.'
         ),
-        "off": "RETRAIN OFF: an event was sent for others to act on, and Driftgate itself started nothing.",
-        "deployment": "A training of a challenger was asked for; the list of runs in Prefect shows it.",
+        "off": "Driftgate itself started nothing (RETRAIN OFF): an event was sent for others to act on.",
+        "deployment": "A training of a new model was asked for; the list of runs in Prefect shows it.",
     }.get(record.retrain, "")
 
 
@@ -41,47 +45,88 @@ def split_note(record: RunRecord) -> str:
     known = record.held_back_code is HeldBack.CHAMPION_KNOWS
     if known or found is None or found.code is not None or record.performance is None:
         return ""
+    rule = record.performance.rule
     meaning, entities = (
-        f"{part.value:z.2f} ({part.low:z.2f} to {part.high:z.2f})"
+        f"{drop_text(rule, part.value)} ({drop_text(rule, part.low)} to {drop_text(rule, part.high)})"
         for part in (found.meaning.interval, found.entities.interval)
     )
-    rule = record.performance.rule
     # Not of the one since its validation, which may be older than both months.
     months = f"from {month_name(record.inputs.as_of_ref)} to {month_name(record.inputs.as_of_cur)}"
     return (
-        f"Of the {rule.drop_word} in {rule.unit} {months}, {meaning} comes of what the features mean and {entities} of "
-        "other entities."
+        f"Of the {rule.drop_word} of the {rule.short} {months}, {meaning} comes of what the features mean and "
+        f"{entities} of other entities."
     )
 
 
 def waiting_note(record: RunRecord) -> str:
-    """What waiting a month costs; empty where that is not known, or the champion knows the change."""
+    """What waiting a month costs, and a retraining; empty where that is not known, or the champion knows the change."""
     found = record.decision.waiting
     if found is None or record.held_back_code is HeldBack.CHAMPION_KNOWS:
         return ""
-    return f"Waiting a month costs about {found.money_text}."
+    price = record.inputs.retrain_cost
+    beside = "" if price is None else f"; a retraining costs {money(price)}"
+    if found.high <= 0.0:
+        return f"Waiting a month costs nothing{beside}."
+    if found.low <= 0.0:
+        return f"Waiting a month costs at most {money(found.high)}, and may cost nothing{beside}."
+    return f"Waiting a month costs about {found.money_text}{beside}."
+
+
+def missing_note(record: RunRecord) -> str:
+    """Which features lack values that they had, or could not be compared, and why; empty where there is none."""
+    clauses: dict[str, list[str]] = {}
+    for item in record.columns:
+        if clause := _lacking(item, record):
+            clauses.setdefault(clause, []).append(item.name)
+    named = list(clauses.items())[:_FEATURES_NAMED]
+    texts = [f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {clause}." for clause, names in named]
+    more = sum(len(names) for names in clauses.values()) - sum(len(names) for _, names in named)
+    return " ".join([*texts, *([f"So it is with {more} more, see the list of features."] if more else [])])
+
+
+def _lacking(item: ColumnRecord, record: RunRecord) -> str:
+    """What a feature lacks, as the end of a sentence; empty where its missing values have not moved."""
+    before, after = item.missing_share_ref, item.missing_share_cur
+    as_of_ref, as_of_cur = map(month_name, record.pair)
+    if item.state is ColumnState.STALE:
+        return f"stale: there is no new row for {as_of_cur}"
+    if item.state is ColumnState.ALL_NULL:
+        return f"missing for every entity in {as_of_ref if item.values_cur else as_of_cur}"
+    if item.state is not ColumnState.COMPARED:
+        return f"not compared: {item.detail or item.state}"
+    if _BY_MISSING not in item.drifted_by or before is None or after is None:
+        return ""
+    now, was = percents(after, before)
+    return f"missing for {now} of entities, {was} before"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence: all of up to three, else three and how many more."""
+    shown, more = list(names[:_FEATURES_NAMED]), len(names) - _FEATURES_NAMED
+    last = f"{more} more" if more > 0 else shown.pop()
+    return " and ".join(filter(None, [", ".join(shown), last]))
 
 
 def model_note(record: RunRecord) -> str:
-    """Which model was measured, where it is not simply the champion; else empty."""
+    """Which model was measured, where it is not simply the one in use; else empty."""
     found = record.performance
     if found is None or found.state is not PerformanceState.MEASURED:
         return ""
     trained = f" trained on {month_name(found.trained_on)}" if found.trained_on else ""
-    model = f"version {found.champion}," if found.champion else "a probe, a small model"
+    model = f"v{found.champion}," if found.champion else "a stand-in (probe), a small model"
     if found.passed_over is not None:
-        champion, month = found.passed_over.version, month_name(found.passed_over.trained_on)
+        in_use, month = found.passed_over.version, month_name(found.passed_over.trained_on)
         if split := found.passed_over.split:
             return (
-                f"The training of the champion, version {champion}, was {split}, and the monitor has other groups, so "
-                f"that it cannot be judged; measured is {f'{model}{trained}'.rstrip(',')}."
+                f"The training of the model in use (v{in_use}) was {split}, and the monitor has other groups, so that "
+                f"it cannot be judged; judged is {f'{model}{trained}'.rstrip(',')}."
             )
         return (
-            f"The champion, version {champion}, was trained on {month} and cannot be judged on this month; "
-            f"measured is {f'{model}{trained}'.rstrip(',')}."
+            f"The model in use (v{in_use}) was trained on {month} and cannot be judged on this month; "
+            f"judged is {f'{model}{trained}'.rstrip(',')}."
         )
     if found.champion is None:
-        return f"There is no champion: measured is {model}{trained}."
+        return f"No model was in use when this was judged: judged is {model}{trained}."
     return ""
 
 

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from html import escape
 
+from driftgate.pairs import Pair
 from driftgate.reports import charts
 from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import figures
-from driftgate.reports.layout import link, moment, page, verdict_badge
-from driftgate.reports.sentences import Tone, explanation, headline, next_step, tone
-from driftgate.reports.series import chain
+from driftgate.reports.layout import link, moment, page, pair_text, stakes
+from driftgate.reports.notes import missing_note
+from driftgate.reports.pills import pills, pills_html
+from driftgate.reports.sentences import Tone, background, headline, next_step, tone
+from driftgate.reports.series import chain, series_of
 from driftgate.reports.words import month_name
 from driftgate.store.record import RunRecord
 
@@ -74,10 +77,16 @@ def _today(monitors: dict[str, list[Entry]], broken: Sequence[Unreadable]) -> st
     if not monitors and not broken:
         text = "<p>No month is judged yet: <code>driftgate monitor</code> judges the newest.</p>"
     elif not items and not broken:
-        text = "<p>Nothing needs a person: no monitor asks for a retraining.</p>"
+        text = f"<p>Nothing needs a person: no monitor asks for a retraining.{_lacking(monitors)}</p>"
     else:
         text = f"<ul class='todo'>{items}</ul>" if items else ""
-    return f"<section><h2>Today</h2>{text}{_broken(broken)}</section>"
+    return f"<section><h2>What needs a person today?</h2>{text}{_broken(broken)}</section>"
+
+
+def _lacking(monitors: dict[str, list[Entry]]) -> str:
+    """Of which monitors values are missing, although none asks for a retraining."""
+    names = [name for name, entries in monitors.items() if missing_note(entries[0].record)]
+    return escape(f" But values are missing in {', '.join(names)}.") if names else ""
 
 
 def _needs_person(record: RunRecord) -> bool:
@@ -91,7 +100,8 @@ def _task(entries: Sequence[Entry]) -> str:
     name = link(record.monitor, entries[0].page) if entries[0].page else escape(record.monitor)
     return (
         f"<li class='{tone(record)}'><b>{name}</b>, {month_name(record.inputs.as_of_cur)}. "
-        f"{escape(headline(record, _records(entries)))}<p class='soft'>{escape(step.text)}{command}</p></li>"
+        f"{escape(headline(record, _records(entries)))}{stakes(record)}"
+        f"<p class='soft'>{escape(step.text)}{command}</p></li>"
     )
 
 
@@ -105,16 +115,17 @@ def _monitor(entries: Sequence[Entry]) -> str:
     record = newest.record
     name = escape(record.monitor)
     title = link(record.monitor, newest.monitor_page) if newest.monitor_page else name
-    more = explanation(record, shown)
-    as_of_ref, as_of_cur = record.pair
-    links = [("The verdict", newest.page), ("All months", newest.monitor_page)]
+    more = background(record, shown)
+    # What needs a person has said it above.
+    stake = "" if _needs_person(record) else stakes(record)
+    links = [("Why, where and since when", newest.page), ("All months", newest.monitor_page)]
     ways = "".join(f"<li>{link(text, address)}</li>" for text, address in links if address)
     return (
-        f"<section><div class='card'><div><h2>{title} {verdict_badge(record)}</h2>"
-        f"<p class='answer'>{escape(headline(record, shown))}</p>"
+        f"<section><div class='card'><div><h2>{title} {pills_html(record)}</h2>"
+        f"<p class='answer'>{escape(headline(record, shown))}</p>{stake}"
         + (f"<p class='soft'>{escape(more)}</p>" if more else "")
         + _so_far(record)
-        + f"<p class='small soft' style='margin-top:.6rem'>{month_name(as_of_cur)} against {month_name(as_of_ref)}"
+        + f"<p class='small soft' style='margin-top:.6rem'>{pair_text(record)}"
         f"{_others(entries)}</p><ul class='files'>{ways}</ul></div>{_trend(shown)}</div>\n{_all(entries)}</section>"
     )
 
@@ -129,7 +140,9 @@ def _others(entries: Sequence[Entry]) -> str:
     """The same month against other references, so that answers that differ stand beside each other."""
     month = entries[0].record.inputs.as_of_cur
     same = [entry for entry in entries[1:] if entry.record.inputs.as_of_cur == month]
-    texts = [f"against {month_name(entry.record.inputs.as_of_ref)}: {entry.record.verdict}" for entry in same]
+    texts = [
+        f"against {month_name(each.inputs.as_of_ref)}: {pills(each)[0].words}" for each in (e.record for e in same)
+    ]
     return escape(f"; {'; '.join(texts)}") if texts else ""
 
 
@@ -138,11 +151,13 @@ def _trend(shown: Sequence[RunRecord]) -> str:
     reached = next((item.signal for item in figures(shown[-1]) if item.reached), "drift_share")
     name = charts.title(shown, reached)
     found = charts.points(shown, reached)
-    return f"<figure><h3>{name}</h3>{charts.trend(found, name)}{charts.ends(found)}</figure>"
+    drawn = charts.trend(found, name, charts.writer(shown, reached))
+    return f"<figure><h3>{name}</h3>{drawn}{charts.ends(found)}</figure>"
 
 
 def _all(entries: Sequence[Entry]) -> str:
-    rows = "\n".join(map(_row, entries))
+    earlier = _earlier([entry.record for entry in entries])
+    rows = "\n".join(_row(entry, earlier.get(entry.record.pair, ())) for entry in entries)
     return (
         f"<details><summary>All {len(entries)} answers</summary><div class='scroll'><table class='stack'><thead><tr>"
         "<th scope='col'>Month</th><th scope='col'>Against</th><th scope='col'>Answer</th>"
@@ -153,13 +168,27 @@ def _all(entries: Sequence[Entry]) -> str:
     )
 
 
-def _row(entry: Entry) -> str:
+def _earlier(records: Sequence[RunRecord]) -> dict[Pair, tuple[RunRecord, ...]]:
+    """The records before each on the longest series that holds it."""
+    found: dict[Pair, tuple[RunRecord, ...]] = {}
+    for series in series_of(records):
+        for number, record in enumerate(series.records):
+            found[record.pair] = max(found.get(record.pair, ()), series.records[:number], key=len)
+    return found
+
+
+def _row(entry: Entry, earlier: Sequence[RunRecord]) -> str:
     record = entry.record
     as_of_ref, as_of_cur = record.pair
-    month = link(str(as_of_cur), entry.page) if entry.page else str(as_of_cur)
+    name = month_name(as_of_cur)
+    month = link(name, entry.page) if entry.page else name
+    # The pill says what to do, and the sentence the reason.
+    reason = headline(record, earlier).partition(": ")[2]
     return (
-        f"<tr><th scope='row' class='nowrap'>{month}</th><td class='nowrap' data-name='against'>{as_of_ref}</td>"
-        f"<td>{verdict_badge(record)}<br><span class='soft small'>{escape('; '.join(record.reasons))}</span>"
+        f"<tr><th scope='row' class='nowrap'>{month}</th><td class='nowrap' data-name='against'>"
+        f"{month_name(as_of_ref)}</td>"
+        f"<td>{pills_html(record)}<br><span class='soft small' title='{escape('; '.join(record.reasons))}'>"
+        f"{escape(reason[:1].upper() + reason[1:])}</span>"
         f"{_so_far(record)}</td>"
         f"<td><ul class='files' style='margin:0'>{_file_links(entry)}</ul></td></tr>"
     )

@@ -12,8 +12,20 @@ from enum import StrEnum
 from driftgate.decision import HeldBack
 from driftgate.performance.result import Gain, PerformanceState
 from driftgate.reports.figures import features_needed
-from driftgate.reports.notes import estimate_note, model_note, split_note, waiting_note
-from driftgate.reports.words import amount, class_moves, is_rate, label_kind, label_name, month_name, percent
+from driftgate.reports.notes import estimate_note, missing_note, model_note, split_note, waiting_note
+from driftgate.reports.words import (
+    amount,
+    amounts,
+    class_moves,
+    drop_text,
+    drop_texts,
+    is_rate,
+    label_kind,
+    label_name,
+    labelled,
+    month_name,
+    value_texts,
+)
 from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record import RunRecord
 
@@ -86,11 +98,14 @@ def headline(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
 
 
 def explanation(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
+    """What waiting costs, which data are missing, and the reasons; empty where the headline has said all."""
+    return " ".join(filter(None, [waiting_note(record), missing_note(record), background(record, earlier)]))
+
+
+def background(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
     """The other reasons, each a sentence; empty where the headline has said all."""
     rest = [f"{text[:1].upper()}{text[1:]}." for text in _reasons(record, earlier)[1:]]
-    return " ".join(
-        [*rest, *filter(None, [note(record) for note in (split_note, waiting_note, model_note, estimate_note)])]
-    )
+    return " ".join([*rest, *filter(None, [note(record) for note in (split_note, model_note, estimate_note)])])
 
 
 def answer(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
@@ -123,11 +138,11 @@ def _step_of_trigger(record: RunRecord) -> Step:
         return Step("Train a first model on this month; it serves from then on.", f"driftgate train {of_month}")
     if record.pending:
         month = month_name(record.inputs.as_of_cur)
-        return Step(f"Train a challenger when the labels of {month} are there.", f"driftgate retrain {of_month}")
+        return Step(f"Train a new model when the labels of {month} are there.", f"driftgate retrain {of_month}")
     if record.retrain == "deployment":
         return Step("See what came of the training.", f"driftgate runs --monitor {record.monitor}")
     better = "errs less" if found is not None and found.rule.lower_is_better else "ranks better"
-    text = f"Train a challenger on this month; it takes over only where it surely {better}."
+    text = f"Train a new model on this month; it takes over only where it surely {better}."
     return Step(text, f"driftgate retrain {of_month}")
 
 
@@ -183,25 +198,27 @@ def _gain(record: RunRecord) -> Gain | None:
 def _gain_clause(record: RunRecord) -> str:
     """What a model trained on the current month would bring; empty where that is not known."""
     gain, month = _gain(record), month_name(record.inputs.as_of_cur)
-    if gain is None:
+    if gain is None or record.performance is None:
         return ""
-    rule = record.performance.rule if record.performance else None
-    if rule is not None and rule.lower_is_better:
-        between = f"between {percent(gain.low)} and {percent(gain.high)}"
+    rule = record.performance.rule
+    # Whether it is surely positive hangs on its lower end.
+    low, _ = drop_texts(rule, gain.low, 0.0)
+    size, between = drop_text(rule, gain.value), f"between {low} and {drop_text(rule, gain.high)}"
+    if rule.lower_is_better:
         if gain.surely_positive:
-            return f"a model trained on {month} would err {percent(gain.value)} less ({between})"
+            return f"a model trained on {month} would err {size} less ({between})"
         return f"a model trained on {month} would not surely err less (part of the {rule.short} saved {between})"
-    short, between = rule.short if rule else "AUC", f"between {gain.low:z.2f} and {gain.high:z.2f}"
     if gain.surely_positive:
-        return f"a model trained on {month} would win back {gain.value:.2f} {short} ({between})"
-    return f"a model trained on {month} would not surely rank better (gain in {short} {between})"
+        return f"a model trained on {month} would win back {size} {rule.short} ({between})"
+    return f"a model trained on {month} would not surely rank better (gain in {rule.short} {between})"
 
 
 def _held_back(record: RunRecord) -> str:
     inputs = record.inputs
     if record.held_back_code is HeldBack.CHAMPION_KNOWS and record.champion_trained_on:
         month = month_name(record.champion_trained_on)
-        return f"the data have changed, and the champion was trained on {month} and knows this change"
+        in_use = f"the model in use (v{record.champion})" if record.champion else "the model in use"
+        return f"the data have changed, and {in_use} was trained on {month} and knows this change"
     if record.held_back_code in (HeldBack.SEASONAL, HeldBack.USUAL):
         return _no_news(record)
     if record.held_back_code is HeldBack.CONFIRMATIONS and inputs.confirmations:
@@ -243,7 +260,8 @@ def _fallen(record: RunRecord, found: PerformanceRecord, first: date) -> str:
     """The rise of an error, or the fall of an AUC; "no better than chance" where its own uncertainty reaches 0.5."""
     rule, change, model, when = found.rule, found.change, _subject(record), month_name(first)
     assert change is not None
-    was = f"{rule.short} {rule.text(change.cur)}, was {rule.text(change.ref)}"
+    cur, ref = value_texts(rule, change.cur, change.ref)
+    was = f"{rule.short} {cur}, was {ref}"
     if rule.lower_is_better:
         return f"{model} has erred more than in its validation since {when} ({was}; lower is better)"
     half = (change.high - change.low) / 2
@@ -264,7 +282,7 @@ def _because(record: RunRecord) -> str:
     if found is not None and found.code is None and change is not None:
         between = (found.meaning.value or 0.0) + (found.entities.value or 0.0)
         if between < abs(change.cur - change.ref) / 2:
-            return f", most of it before {month_name(record.inputs.as_of_ref)}"
+            return f", most of it by {month_name(record.inputs.as_of_ref)}"
     words = [
         text
         for part, text in (
@@ -283,8 +301,8 @@ def _where(record: RunRecord) -> str:
         return ""
     first, rule = found.named[0], record.performance.rule
     return (
-        f"it is worst where {first.name} ({first.share_cur:.0%} of entities, {rule.short} {rule.text(first.ref)} to "
-        f"{rule.text(first.cur)})"
+        f"it is worst where {first.name} ({first.share_cur:.0%} of entities, {rule.short} "
+        f"{' to '.join(value_texts(rule, first.ref, first.cur))})"
     )
 
 
@@ -304,7 +322,7 @@ def _subject(record: RunRecord) -> str:
     """Which model the figures are of."""
     found = record.performance
     if found is not None and found.champion is None:
-        return "a probe model"
+        return "a stand-in model"
     return "the earlier model" if found is not None and found.passed_over else "the model"
 
 
@@ -346,7 +364,8 @@ def _model_clause(record: RunRecord) -> str:
     if found.change is None or found.drop is None:
         return f"the data ask for nothing, and whether the model still works is not known ({found.reason})"
     rule, model = found.rule, _subject(record)
-    was = f"{rule.short} {rule.text(found.change.ref)} then, {rule.text(found.change.cur)} now"
+    ref, cur = value_texts(rule, found.change.ref, found.change.cur)
+    was = f"{rule.short} {ref} then, {cur} now"
     if found.drop <= found.threshold:
         calm = "errs no more than it did" if rule.lower_is_better else "ranks as well as it did"
         return f"{model} {calm} ({was})"
@@ -357,7 +376,7 @@ def _model_clause(record: RunRecord) -> str:
 def _labelled(record: RunRecord, reason: str) -> str:
     """How many of the month's labels are there; the reason where that is not known."""
     share = record.target.labelled_share_cur
-    return reason if share is None else f"{share:.0%} of {month_name(record.inputs.as_of_cur)} has a label now"
+    return reason if share is None else f"{labelled(share)} of {month_name(record.inputs.as_of_cur)} has a label now"
 
 
 def _went(record: RunRecord) -> str:
@@ -367,4 +386,4 @@ def _went(record: RunRecord) -> str:
         return f"has changed by {size}, most of all {class_moves(record, 1)}"
     if target.ref is None or target.cur is None:
         return "has changed"
-    return f"went from {amount(target.ref, rate)} to {amount(target.cur, rate)}"
+    return f"went from {' to '.join(amounts(target.ref, target.cur, rate=rate))}"

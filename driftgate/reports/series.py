@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from driftgate.reports.words import month_name
 from driftgate.store.record import RunRecord
 
 
@@ -28,7 +29,7 @@ def series_of(records: Sequence[RunRecord]) -> list[Series]:
     found = [_previous(records), *_fixed(records), *_rolling(records)]
     kept = [series for series in found if series.records]
     placed = {id(record) for series in kept for record in series.records}
-    alone = [Series(str(item.inputs.as_of_ref), (item,)) for item in records if id(item) not in placed]
+    alone = [Series(month_name(item.inputs.as_of_ref), (item,)) for item in records if id(item) not in placed]
     # Stable: of series that end alike the month before comes first.
     return sorted([*kept, *alone], key=lambda series: series.records[-1].inputs.as_of_cur, reverse=True)
 
@@ -63,7 +64,7 @@ def _fixed(records: Sequence[RunRecord]) -> list[Series]:
     for record in records:
         by_reference.setdefault(record.inputs.as_of_ref, []).append(record)
     return [
-        Series(str(month), _by_month(items))
+        Series(month_name(month), _by_month(items))
         for month, items in sorted(by_reference.items(), reverse=True)
         if len(_by_month(items)) > 1
     ]

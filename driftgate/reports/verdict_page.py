@@ -1,6 +1,7 @@
-"""The page of one verdict: what to do and why on one screen, and below it everything that the verdict rests on.
+"""The page of one verdict: what to do, why, where and since when, and below it everything that the verdict rests on.
 
-It is made of records alone, so that it can be drawn again from the JSON files. All text is escaped.
+The heading of a section is the question that it answers. The page is made of records alone, so that it can be drawn
+again from the JSON files. All text is escaped.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,13 +9,14 @@ from html import escape
 
 from driftgate.features.skew import SkewState
 from driftgate.measures import MEASURES
-from driftgate.reports import charts
+from driftgate.reports import charts, curves
 from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import Figure, figures
-from driftgate.reports.layout import link, moment, name_html, page, verdict_badge
-from driftgate.reports.notes import group_note, skew_note, start_note
-from driftgate.reports.sentences import Tone, explanation, headline, next_step, tone
-from driftgate.reports.words import label_name, month_name
+from driftgate.reports.layout import hero, link, moment, name_html, page, pair_text
+from driftgate.reports.notes import group_note, skew_note
+from driftgate.reports.pills import pills
+from driftgate.reports.sentences import Tone, background
+from driftgate.reports.words import drop_text, label_name, labelled, month_name, percent
 from driftgate.store.performance_record import FeatureCostRecord, PerformanceRecord
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
@@ -41,19 +43,18 @@ def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview
         files: name and address of each file of the run that is there.
         overview, monitor: addresses of the pages above.
     """
-    as_of_ref, as_of_cur = record.pair
-    pair = f"{month_name(as_of_cur)} against {month_name(as_of_ref)}"
-    earlier = chain[:-1]
+    pair, earlier = pair_text(record), chain[:-1]
     parts = [
-        _hero(record, earlier),
-        _figures(record, chain),
-        _skew(record),
+        hero(record, earlier),
+        _why(record, earlier),
         _causes(record),
-        _segments(record),
         _relations(record),
         _classes(record),
-        _scores_hold(record),
+        _segments(record),
+        _trends(record, chain),
+        _skew(record),
         _ledger(record),
+        _scores_hold(record),
         _measures(record),
         _facts(record),
         _files(files),
@@ -62,44 +63,50 @@ def render(record: RunRecord, chain: Sequence[RunRecord], files: Files, overview
     return page(f"{record.monitor}: {pair}", way, "\n".join(filter(None, parts)))
 
 
-def _hero(record: RunRecord, earlier: Sequence[RunRecord]) -> str:
-    step, note, more = next_step(record), start_note(record), explanation(record, earlier)
-    as_of_ref, as_of_cur = record.pair
-    about = f"{escape(record.monitor)}, {month_name(as_of_cur)} against {month_name(as_of_ref)}"
-    command = f"<code>{escape(step.command)}</code>" if step.command else ""
+def _why(record: RunRecord, earlier: Sequence[RunRecord]) -> str:
+    """The reasons in words, and the three figures."""
+    more = background(record, earlier)
+    cards = "\n".join(map(_figure, figures(record)))
     return (
-        f"<div class='hero {tone(record)}'><div class='badges'>{verdict_badge(record)}"
-        f"<span class='soft small'>{about}</span></div><h1>{escape(headline(record, earlier))}</h1>"
+        "<section><h2>Why?</h2>"
         + (f"<p class='more'>{escape(more)}</p>" if more else "")
-        + f"<div class='next'><p><b>Next</b>{escape(step.text)}</p>{command}"
-        + (f"<p class='soft small'>{escape(note)}</p>" if note else "")
-        + "</div></div>"
+        + f"<div class='figures'>\n{cards}\n</div></section>"
     )
 
 
-def _figures(record: RunRecord, chain: Sequence[RunRecord]) -> str:
-    cards = "\n".join(_figure(item, chain) for item in figures(record))
-    return f"<div class='figures'>\n{cards}\n</div>"
-
-
-def _figure(figure: Figure, chain: Sequence[RunRecord]) -> str:
-    shown = charts.points(chain, figure.signal)
-    then = f" <small>was {escape(figure.then)}</small>" if figure.then else ""
-    plot = ""
-    if any(point.value is not None for point in shown):
-        name = charts.title(chain, figure.signal)
-        plot = f"<figure><h3>{name}</h3>{charts.trend(shown, name)}{charts.ends(shown)}</figure>"
+def _figure(figure: Figure) -> str:
+    before = f" <small>was {escape(figure.then)}</small>" if figure.then else ""
     return (
-        f"<section{' class=reached' if figure.reached else ''}><h2>{escape(figure.title)}</h2>"
-        f"<div class='now'>{escape(figure.now)}{then}</div><p>{escape(figure.text)}</p>{plot}</section>"
+        f"<div class='figure{' reached' if figure.reached else ''}'><h3>{escape(figure.title)}</h3>"
+        f"<div class='now'>{escape(figure.now)}{before}</div><p>{escape(figure.text)}</p></div>"
     )
+
+
+def _trends(record: RunRecord, chain: Sequence[RunRecord]) -> str:
+    """Each signal by month against its threshold."""
+    plots = "".join(filter(None, (_trend(chain, figure.signal) for figure in figures(record))))
+    if not plots:
+        return ""
+    return (
+        "<section><h2>Since when?</h2><p class='soft'>Month by month; a filled dot has reached its threshold, the "
+        f"dashed line.</p><div class='figures'>{plots}</div></section>"
+    )
+
+
+def _trend(chain: Sequence[RunRecord], signal: str) -> str:
+    shown, name = charts.points(chain, signal), charts.title(chain, signal)
+    if all(point.value is None for point in shown):
+        return ""
+    drawn = charts.trend(shown, name, charts.writer(chain, signal))
+    return f"<figure><h3>{name}</h3>{drawn}{charts.ends(shown)}</figure>"
 
 
 def _skew(record: RunRecord) -> str:
-    """One line on the features that are served; its words say the state, and the colour repeats it."""
+    """Whether the features that are served are those that a model learns; the colour repeats the state."""
     if record.skew is None:
         return ""
-    return f"<p class='served {_SKEW_TONES[record.skew.state]}'>{escape(skew_note(record))}</p>"
+    note = f"<p class='served {_SKEW_TONES[record.skew.state]}'>{escape(skew_note(record))}</p>"
+    return f"<section><h2>Does the model get the features that it learnt from?</h2>{note}</section>"
 
 
 def _causes(record: RunRecord) -> str:
@@ -115,15 +122,16 @@ def _causes(record: RunRecord) -> str:
     for name, note, part in parts:
         rows += (
             f"<tr><th scope='row'>{name} <span class='soft small'>{note}</span></th>"
-            f"<td class='number' data-name='Cost'>{_number(part.value)}</td>"
-            f"<td class='number' data-name='95% interval'>{_number(part.low)} to {_number(part.high)}</td></tr>"
+            f"<td class='number' data-name='{rule.drop_word.title()}'>{drop_text(rule, part.interval.value)}</td>"
+            f"<td class='number' data-name='95% interval'>{drop_text(rule, part.interval.low)} to "
+            f"{drop_text(rule, part.interval.high)}</td></tr>"
         )
     return (
-        f"<section><h2>Why the model is worse</h2><p class='soft'>The {rule.drop_word} of the {escape(rule.unit)} from "
+        f"<section><h2>What is the {rule.drop_word} of the {escape(rule.short)} made of?</h2><p class='soft'>That from "
         f"{month_name(record.pair[0])} to {month_name(record.pair[1])}, in two parts that add up to it. Entities of "
         "both months that are alike are compared; what the model loses on those is what the features mean now. "
         f"{found.alike:,} entities are alike.</p><div class='scroll'><table class='stack'><thead><tr>"
-        "<th scope='col'>Part</th><th scope='col' class='number'>Cost</th>"
+        f"<th scope='col'>Part</th><th scope='col' class='number'>{rule.drop_word.title()}</th>"
         f"<th scope='col' class='number'>95% interval</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
@@ -136,13 +144,13 @@ def _segments(record: RunRecord) -> str:
     rule, looked_at = record.performance.rule, f"{found.tested} segments were looked at"
     if not found.named:
         return (
-            f"<section><h2>Where the model is worse</h2><p class='soft'>Nowhere more than elsewhere: {looked_at}, and "
+            f"<section><h2>Where is the model worse?</h2><p class='soft'>Nowhere more than elsewhere: {looked_at}, and "
             f"in none is the {rule.drop_word} surely greater than among the other entities.</p></section>"
         )
     then, now = map(month_name, record.pair)
     coin = "" if rule.lower_is_better else "<span>┆ 0.50, chance</span>"
     return (
-        f"<section><h2>Where the model is worse</h2><p class='soft'>In these segments the {rule.drop_word} of the "
+        f"<section><h2>Where is the model worse?</h2><p class='soft'>In these segments the {rule.drop_word} of the "
         f"{escape(rule.short)} is surely greater than among all other entities, the clearest first. {looked_at}; each "
         "figure is of the entities of the segment alone.</p>"
         f"{charts.segments(found.named, rule)}"
@@ -162,7 +170,7 @@ def _relations(record: RunRecord) -> str:
         f"tells the classes of {name} from each other (macro AUC)" if record.target.classes else f"ranks {name} (AUC)"
     )
     return (
-        "<section><h2>What changed for the model</h2>"
+        "<section><h2>Which features say something else now?</h2>"
         f"<p class='soft'>How well each feature alone {what}. What loses has become "
         f"useless to a model trained before; below 0.50 it points the other way.</p>"
         f"{charts.changes(found[:_RELATIONS_SHOWN])}"
@@ -180,8 +188,8 @@ def _classes(record: RunRecord) -> str:
     more = len(found) - _CLASSES_SHOWN
     rest = f"<span>{more} more in the record</span>" if more > 0 else ""
     return (
-        f"<section><h2>The classes of {escape(label_name(record))}</h2><p class='soft'>The share of each among the "
-        "labelled entities of the month, the one that moved furthest first.</p>"
+        f"<section><h2>How have the classes of {escape(label_name(record))} moved?</h2><p class='soft'>The share of "
+        "each among the labelled entities of the month, the one that moved furthest first.</p>"
         f"{charts.classes(found[:_CLASSES_SHOWN])}"
         f"<p class='legend'><span>○ {as_of_ref}</span><span>● {as_of_cur}</span>{rest}</p></section>"
     )
@@ -194,10 +202,10 @@ def _scores_hold(record: RunRecord) -> str:
         return ""
     then, now = map(month_name, (found.trained_on or record.pair[0], record.pair[1]))
     return (
-        "<section><h2>What its scores are worth</h2><p class='soft'>The further a line is to the upper left, the "
+        "<section><h2>What are its scores worth?</h2><p class='soft'>The further a line is to the upper left, the "
         "better the model ranks; the closer the dots are to the dashed line, the more its probabilities come true.</p>"
-        f"<div class='curves'>{charts.roc(found.score_bins, _change(found, 'auc'), label_name(record))}"
-        f"{charts.calibration(found.score_bins, _change(found, 'calibration_error'), label_name(record))}</div>"
+        f"<div class='curves'>{curves.roc(found.score_bins, _change(found, 'auc'), label_name(record))}"
+        f"{curves.calibration(found.score_bins, _change(found, 'calibration_error'), label_name(record))}</div>"
         f"<p class='legend'><span>○ thin line: then, in its validation of {then}</span>"
         f"<span>● thick line: {now}</span></p></section>"
     )
@@ -209,6 +217,9 @@ def _change(found: PerformanceRecord, name: str) -> str:
     if item is None:
         return ""
     short = MEASURES[name].short
+    if MEASURES[name].share:
+        ends = f"a change between {item.low * 100:+z.0f} and {item.high * 100:+z.0f} points"
+        return f"{short[:1].upper()}{short[1:]} {percent(item.ref)} then, {percent(item.cur)} now, {ends}"
     ends = f"a change between {item.low:+z.2f} and {item.high:+z.2f}"
     return f"{short[:1].upper()}{short[1:]} {item.ref:.2f} then, {item.cur:.2f} now, {ends}"
 
@@ -222,8 +233,8 @@ def _ledger(record: RunRecord) -> str:
     excluded = ", ".join(f"{escape(item.name)} ({escape(item.reason)})" for item in record.excluded)
     note = f"<p class='small soft'>Not features, and not counted: {excluded}.</p>" if excluded else ""
     return (
-        "<section><h2>Every feature</h2><p class='soft'>How far each has moved, the furthest first. The line is its "
-        f"threshold. {kind}A feature counts when it reaches its threshold and chance does not explain it."
+        "<section><h2>How far has each feature moved?</h2><p class='soft'>The furthest first. The line is the "
+        f"feature's threshold. {kind}A feature counts when it reaches its threshold and chance does not explain it."
         f"{_costs_note(record) if costs else ''}</p>"
         f"<div class='scroll'><table class='ledger{' costs' if costs else ''} stack'><thead><tr>"
         "<th scope='col'>Feature</th>"
@@ -289,7 +300,7 @@ def _scores(item: ColumnRecord | None) -> str:
     moved = "have moved" if item.drifted else "have not moved"
     chance = "" if item.chance is None else f", {item.chance:.4f} would be chance"
     return (
-        f"<p class='small soft'>The champion's own scores {moved} ({escape(item.method)} {item.score:.4f}, threshold "
+        f"<p class='small soft'>The model's own scores {moved} ({escape(item.method)} {item.score:.4f}, threshold "
         f"{item.threshold:.4f}{chance}); they are compared like a feature and not counted as one.</p>"
     )
 
@@ -301,15 +312,14 @@ def _measures(record: RunRecord) -> str:
     known = [name for name in MEASURES if name in found.measures]
     rows = "".join(
         f"<tr><th scope='row'>{escape(MEASURES[name].description)}</th>"
-        f"<td class='number' data-name='Then'>{item.ref:.4f}</td><td class='number' data-name='Now'>{item.cur:.4f}</td>"
-        f"<td class='number' data-name='Difference'>{item.difference:+.4f}</td>"
-        f"<td class='number' data-name='95% interval'>{item.low:+.4f} to {item.high:+.4f}</td></tr>"
-        for name, item in ((name, found.measures[name]) for name in known)
+        + "".join(f"<td class='number' data-name='{head}'>{text}</td>" for head, text in _measure_cells(name, found))
+        + "</tr>"
+        for name in known
     )
     model = f"Version {escape(found.champion)}" if found.champion else "A probe, a small model"
     trained = f", trained on {month_name(found.trained_on)}" if found.trained_on else ""
     return (
-        f"<section><h2>The model in figures</h2><p class='soft'>{model}{trained}. Then: in its own validation, "
+        f"<section><h2>What does every measure say?</h2><p class='soft'>{model}{trained}. Then: in its own validation, "
         f"{found.users_ref:,} entities. Now: {found.users_cur:,} labelled entities. It saw none of them before.</p>"
         "<div class='scroll'><table class='stack'><thead><tr><th scope='col'>Measure</th>"
         "<th scope='col' class='number'>Then</th><th scope='col' class='number'>Now</th>"
@@ -318,15 +328,29 @@ def _measures(record: RunRecord) -> str:
     )
 
 
+def _measure_cells(name: str, found: PerformanceRecord) -> Iterator[tuple[str, str]]:
+    """The cells of a measure with their headings: shares in percent, all else in four digits."""
+    item = found.measures[name]
+    unit, times, digits = ("%", 100, 1) if MEASURES[name].share else ("", 1, 4)
+    yield "Then", f"{item.ref * times:.{digits}f}{unit}"
+    yield "Now", f"{item.cur * times:.{digits}f}{unit}"
+    points = " points" if MEASURES[name].share else ""
+    yield "Difference", f"{item.difference * times:+.{digits}f}{points}"
+    yield "95% interval", f"{item.low * times:+.{digits}f} to {item.high * times:+.{digits}f}{points}"
+
+
 def _facts(record: RunRecord) -> str:
     items = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in _fact_items(record))
-    return f"<section><h2>What was compared</h2><dl class='facts'>{items}</dl></section>"
+    return f"<section><h2>What was compared?</h2><dl class='facts'>{items}</dl></section>"
 
 
 def _fact_items(record: RunRecord) -> Iterator[tuple[str, str]]:
     inputs = record.inputs
     yield "Verdict", f"{escape(record.verdict)}: {escape('; '.join(record.reasons))}"
+    yield "Badges", "; ".join(f"{escape(pill.words)}: <code>{escape(pill.code)}</code>" for pill in pills(record))
     yield "Decided", moment(record.decided_at)
+    if record.champion:
+        yield "Champion", f"v{escape(record.champion)}: what the registry calls the model in use"
     if so_far := chain_text(record):
         yield "So far", escape(so_far)
     yield "Entities", f"{inputs.rows_ref:,} then, {inputs.rows_cur:,} now, of {escape(inputs.entity_table)}"
@@ -338,7 +362,7 @@ def _fact_items(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield "Groups", escape(text)
     yield "Features", f"{record.declared_features} of the feature service {escape(inputs.feature_service)}"
     if record.target.labelled_share_cur is not None:
-        yield "Labelled", f"{record.target.labelled_share_cur:.0%} of the current month"
+        yield "Labelled", f"{labelled(record.target.labelled_share_cur)} of the current month"
     if inputs.false_alarm_rate:
         yield "False alarms", f"at most {inputs.false_alarm_rate:.1%} of months without change"
     yield "Versions", escape(", ".join(f"{name} {number}" for name, number in record.versions.items()))
@@ -348,7 +372,7 @@ def _files(files: Files) -> str:
     if not files:
         return ""
     links = "".join(f"<li>{link(name, address)}</li>" for name, address in files)
-    return f"<section><h2>Files of this run</h2><ul class='files'>{links}</ul></section>"
+    return f"<section><h2>Where is the rest?</h2><ul class='files'>{links}</ul></section>"
 
 
 def _number(value: float | None) -> str:

@@ -1,8 +1,18 @@
-"""Numbers, months and names as words, the same on every page. Pure."""
+"""Numbers, months and names as words, the same on every page. Pure.
 
+A share is in percent and the difference of two shares in points; an AUC, and a difference of two, is in hundredths; the
+rise of an error is in percent of it.
+"""
+
+import math
 from datetime import date
 
+from driftgate.measures import Measure
+from driftgate.performance.interval import distinct
 from driftgate.store.record import RunRecord
+
+# A number from which on it is written whole, and one from which on it would be too long.
+_THOUSAND, _LONGEST = 1e3, 1e15
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -57,7 +67,7 @@ def label_kind(record: RunRecord) -> str:
 def class_moves(record: RunRecord, most: int) -> str:
     """The classes whose shares moved furthest, in words, such as `late from 20.0% to 36.0%`."""
     moved = [item for item in record.target.classes if item.ref != item.cur][:most]
-    return ", ".join(f"{item.name} from {amount(item.ref, True)} to {amount(item.cur, True)}" for item in moved)
+    return ", ".join(f"{item.name} from {' to '.join(amounts(item.ref, item.cur, rate=True))}" for item in moved)
 
 
 def is_rate(record: RunRecord) -> bool:
@@ -68,21 +78,70 @@ def is_rate(record: RunRecord) -> bool:
     return all(value is not None and 0.0 <= value <= 1.0 for value in values)
 
 
-def amount(value: float, rate: bool, *, change: bool = False) -> str:
-    """A value of the label: four digits, or percent; a change of a rate in points."""
+def amount(value: float, rate: bool, *, change: bool = False, more: int = 0) -> str:
+    """A value of the label: a number, or percent; a change of a rate in points; on demand in more digits."""
     if not rate:
-        return f"{value:,.4g}"
-    return f"{value * 100:.1f}{' points' if change else '%'}"
+        return number(value, more)
+    return f"{value * 100:.{1 + more}f}{' points' if change else '%'}"
 
 
-def percent(value: float) -> str:
-    """A part in percent, without a negative zero."""
-    return f"{value * 100:z.0f}%"
+def number(value: float, more: int = 0) -> str:
+    """A number of any unit in four digits; in the thousands and above whole, and from 1e15 on as a power of ten.
+
+    >>> number(0.12345), number(12345.678), number(12345.678, 1), number(1e20)
+    ('0.1235', '12,346', '12,345.7', '1e+20')
+    """
+    if _THOUSAND <= abs(value) < _LONGEST:
+        return f"{value:,.{more}f}"
+    return f"{value:,.{4 + more}g}"
 
 
-def points(value: float) -> str:
-    """A difference of AUCs in hundredths, without a negative zero."""
-    return f"{value * 100:z.0f}"
+def amounts(first: float, second: float, *, rate: bool, change: bool = False) -> tuple[str, str]:
+    """Two values of the label that are compared, in digits in which they do not look alike."""
+    return distinct(first, second, lambda value, more: amount(value, rate, change=change, more=more))
+
+
+def percent(value: float, more: int = 0) -> str:
+    """A part in percent, without a negative zero; on demand in more digits."""
+    return f"{value * 100:z.{more}f}%"
+
+
+def labelled(share: float) -> str:
+    """How much of a month has its label, in whole percent rounded down, as on standard output: 89.9% is not yet 90%.
+
+    >>> labelled(0.899), labelled(0.43)
+    ('89%', '43%')
+    """
+    return f"{math.floor(share * 100 + 1e-9)}%"
+
+
+def percents(first: float, second: float) -> tuple[str, str]:
+    """Two parts that are compared, in percent, in digits in which they do not look alike.
+
+    >>> percents(0.31, 0.02), percents(0.2999, 0.3)
+    (('31%', '2%'), ('29.99%', '30.00%'))
+    """
+    return distinct(first, second, percent)
+
+
+def drop_text(rule: Measure, value: float, more: int = 0) -> str:
+    """How much worse a model is, or a gain: hundredths of an AUC, percent of an error; on demand in more digits."""
+    return percent(value, more) if rule.lower_is_better else f"{value:z.{2 + more}f}"
+
+
+def drop_texts(rule: Measure, first: float, second: float) -> tuple[str, str]:
+    """Two such sizes that are compared, in digits in which they do not look alike."""
+    return distinct(first, second, lambda value, more: drop_text(rule, value, more))
+
+
+def value_text(rule: Measure, value: float, more: int = 0) -> str:
+    """A value of the measure: an error as a number, all else in hundredths; on demand in more digits."""
+    return number(value, more) if rule.lower_is_better else f"{value:z.{2 + more}f}"
+
+
+def value_texts(rule: Measure, first: float, second: float) -> tuple[str, str]:
+    """Two values of the measure that are compared, in digits in which they do not look alike."""
+    return distinct(first, second, lambda value, more: value_text(rule, value, more))
 
 
 def rarely(rate: float) -> str:

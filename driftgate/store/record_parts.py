@@ -244,6 +244,7 @@ class InputsRecord(Part):
     false_alarm_rate: float | None = None
     require_gain: bool | None = None
     own_past: bool | None = None
+    retrain_cost: float | None = None
     group: GroupRecord | None = None
 
     @classmethod

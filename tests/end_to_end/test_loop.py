@@ -150,7 +150,7 @@ def test_the_scores_are_one_more_column_and_not_counted(story: Story) -> None:
     assert not calm.drifted and stormy.drifted
     assert len(story.stormy.drift.columns) == 14
     assert "prediction" not in {item.name for item in story.stormy.drift.columns}
-    assert "The champion's own scores have moved" in story.stormy.paths.page.read_text()
+    assert "The model's own scores have moved" in story.stormy.paths.page.read_text()
 
 
 def test_the_page_says_the_verdict(story: Story) -> None:

@@ -33,7 +33,7 @@ def past(verdict: str, champion: str | None, *codes: str, withdrawn: bool = Fals
         ),
         (
             [past(TRIGGERED, "1"), past("NO_ACTION", "1", "cooldown", "drift_share")],
-            "triggered under v1, held back (cooldown)",
+            "triggered under v1, held back (retrained lately)",
         ),
         (
             [past(TRIGGERED, "1", withdrawn=True), past("NO_ACTION", "1")],

@@ -1,14 +1,13 @@
 """What the pages have in common."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
-import pytest
-
-from driftgate.decision import History, PastDecision
-from driftgate.reports.layout import link, moment, name_html, page, tone_label, verdict_badge
-from driftgate.store.record import EarlierRecord, RunRecord
+from driftgate.performance.result import Gain
+from driftgate.reports.layout import hero, link, moment, name_html, page
+from driftgate.store.record import RunRecord
 from tests.reports.pages import Page
-from tests.reports.runs import FEBRUARY, PENDING, PENDING_TARGET, column, finished
+from tests.reports.runs import column, finished, measured
 
 HOSTILE = "</title><script>alert(1)</script>'\"&amp;"
 
@@ -32,32 +31,22 @@ def test_a_name_may_break_after_an_underscore() -> None:
     assert name_html("watch_hours_30d") == "watch_<wbr>hours_<wbr>30d"
 
 
-@pytest.mark.parametrize(
-    ("run", "badges", "label"),
-    [
-        (finished(column("f", 0.5)), "RETRAINING_TRIGGERED (SIMULATED)", "Retrain"),
-        (finished(), "NO_ACTION", "Calm"),
-        (finished(column("f", 0.5), history=History(champion_trained_on=FEBRUARY)), "NO_ACTION held back", "Known"),
-        (finished(performance=PENDING, target=PENDING_TARGET), "NO_ACTION labels pending", "Wait"),
-    ],
-)
-def test_the_badge_is_the_verdict_as_it_is_printed(run: object, badges: str, label: str) -> None:
-    record = RunRecord.of(run)
-    assert Page(verdict_badge(record)).text == badges
-    assert tone_label(record) == label
-
-
-@pytest.mark.parametrize(
-    ("withdrawn", "badges", "red"),
-    [(False, "RETRAINING_TRIGGERED (SIMULATED) then NO_ACTION held back", True), (True, "NO_ACTION held back", False)],
-)
-def test_a_trigger_that_was_acted_on_stays_red(withdrawn: bool, badges: str, red: bool) -> None:
-    record = RunRecord.of(finished(column("f", 0.5), history=History(champion_trained_on=FEBRUARY)))
-    trigger = PastDecision(datetime(2024, 3, 1, tzinfo=UTC), "RETRAINING_TRIGGERED (SIMULATED)", "1", (), withdrawn)
-    earlier = EarlierRecord.of(trigger)
-    html = verdict_badge(record.model_copy(update={"earlier": (earlier,)}))
-    assert Page(html).text == badges
-    assert ("badge act" in html) == red
+def test_the_top_says_the_answer_what_waiting_costs_what_is_missing_and_what_to_do() -> None:
+    gained = replace(measured(0.83, 0.51), gain=Gain(0.1, 0.08, 0.12, 700))
+    moved = column("weather", 0.01, missing_ref=0.02, missing_cur=0.31, drifted=True, drifted_by="missing share")
+    record = RunRecord.of(finished(moved, performance=gained, retrain_cost=500.0, error_cost=1.7))
+    found = Page(hero(record, (), "<p>below</p>"))
+    parts = [
+        "February 2024 against January 2024",
+        "Retrain: the model ranks no better than chance",
+        "Waiting a month costs about 1,197 (between 958 and 1,437); a retraining costs 500.",
+        "weather is missing for 31% of entities, 2% before.",
+        "What should be done?Train a new model on this month",
+        "driftgate retrain",
+        "below",
+    ]
+    assert [found.text.index(part) for part in parts] == sorted(map(found.text.index, parts))
+    assert "champion" not in found.text and "challenger" not in found.text
 
 
 def test_times_are_shown_in_utc() -> None:

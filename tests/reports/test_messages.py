@@ -19,7 +19,7 @@ def test_a_trigger_is_the_sentence_of_the_page_with_the_next_step_and_the_link()
     lines = message.text.splitlines()
     assert lines[0] == headline(record) and lines[0].startswith("Retrain: ")
     assert lines[1] == explanation(record)
-    assert lines[2].startswith("SIMULATED")
+    assert lines[2].startswith("Nothing was started (SIMULATED)")
     assert "driftgate retrain --as-of 2024-03-31 --monitor churn" in lines[3]
     assert lines[-1] == LINK
 

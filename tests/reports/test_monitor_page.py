@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftgate.decision import History, PastDecision
-from driftgate.performance.result import Gain
+from driftgate.performance.result import Gain, PassedOver
 from driftgate.reports.monitor_page import render
 from driftgate.reports.series import series_of
 from driftgate.store.record import RunRecord
@@ -53,19 +53,19 @@ def test_there_is_a_choice_for_each_kind_of_reference_and_the_first_is_taken() -
     assert found.html.count("type='radio'") == 2 and found.html.count(" checked>") == 1
     assert list(re.findall(r"<label for='reference-\d'>([^<]*)<", found.html)) == [
         "the month before",
-        "2024-01-31",
+        "January 2024",
     ]
 
 
 def test_each_month_has_its_answer_which_leads_to_its_page() -> None:
     found = shown(*RUNS[:3])
     assert re.findall(r"class='verdict (\w+)'>(\w+)<", found.html) == [
-        ("calm", "Calm"),
+        ("calm", "Fine"),
         ("act", "Retrain"),
         ("known", "Known"),
     ]
     assert found.links == ["../index.html", *PAGES.values()], "the third has no page yet"
-    assert "aria-label='Retrain, 2024-03-31'" in found.html
+    assert "aria-label='Retrain, March 2024'" in found.html
 
 
 def test_each_signal_has_its_own_threshold_and_one_without_a_figure_no_row() -> None:
@@ -93,7 +93,7 @@ def test_promotions_arrivals_of_labels_and_gains_stand_in_the_column_of_their_mo
         re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr class='marks'>(.*?)</tr>", shown(*runs).html)
     ]
     served, labels, gain = cells
-    assert served[0] == served[2].replace("2", "1") == "v1" and "v2 promoted</span>" in served[1]
+    assert served[0] == served[2].replace("2", "1") == "v1" and "v2, new</span>" in served[1]
     assert labels[:2] == ["100%", "100%"] and "43%, waits" in labels[2]
     assert gain[0].startswith("<b>") and "0.20" in gain[0] and "<b>" not in gain[1] and gain[2] == ""
 
@@ -145,3 +145,26 @@ def test_any_records_make_a_well_formed_page(records: list[RunRecord]) -> None:
     assert found.html.count("type='radio'") == len(series_of(records))
     for weight in re.findall(r"--w:([^']*)'", found.html):
         assert 0.0 <= float(weight) <= 1.0
+
+
+def test_months_that_another_model_was_judged_on_are_marked_and_one_that_was_taken_back_is() -> None:
+    passed = replace(measured(0.8, 0.8), passed_over=PassedOver("2", MARCH, MARCH))
+    again = History(champion="1", champion_trained_on=JANUARY)
+    runs = [
+        run(JANUARY, FEBRUARY, performance=measured(0.8, 0.8, version=None)),
+        run(FEBRUARY, MARCH, performance=passed, history=History(champion="2", champion_trained_on=MARCH)),
+        run(MARCH, APRIL, performance=measured(0.8, 0.8), history=again),
+    ]
+    rows = re.findall(r"<tr class='marks'><th scope='row'>(.*?)</th>(.*?)</tr>", shown(*runs).html)
+    cells = {name: re.findall(r"<td>(.*?)</td>", row) for name, row in rows}
+    judged = cells["Judged instead of it"]
+    assert "title='judged by a stand-in (probe)'>stand-in<" in judged[0]
+    assert "judged by the earlier model" in judged[1] and ">v1<" in judged[1] and judged[2] == ""
+    assert ">v1, back<" in cells["Model in use"][2]
+    assert "Judged instead of it" not in shown(runs[2]).text
+
+
+def test_a_feature_that_counts_for_its_missing_values_says_so_in_its_cell() -> None:
+    empty = column("a", 0.05, missing_ref=0.02, missing_cur=0.31, drifted=True, drifted_by="missing share")
+    html = shown(run(JANUARY, FEBRUARY, empty, column("b", 0.5))).html
+    assert ">31% missing</span>" in html and ">5.0</span>" in html and ">0.5</span>" not in html

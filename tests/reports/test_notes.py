@@ -6,21 +6,32 @@ from typing import Any
 import pytest
 
 from driftgate.decision import History
+from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.features.skew import Mismatch, Served, SkewCheck, SourceSkew
 from driftgate.performance.findings import Causes
 from driftgate.performance.interval import Interval
-from driftgate.performance.result import Estimate, Gain, NoEstimate
-from driftgate.reports.notes import estimate_note, model_note, skew_note, split_note, start_note, waiting_note
+from driftgate.performance.result import Estimate, Gain, NoEstimate, PassedOver
+from driftgate.reports.notes import (
+    estimate_note,
+    missing_note,
+    model_note,
+    skew_note,
+    split_note,
+    start_note,
+    waiting_note,
+)
 from driftgate.store.record import RunRecord
 from tests.reports.runs import (
     ESTIMATED,
     FEBRUARY,
+    JANUARY,
     PENDING,
     PENDING_TARGET,
     PERMUTED,
     checked,
     column,
     finished,
+    lost,
     measured,
 )
 
@@ -31,7 +42,7 @@ def record(*columns: Any, **given: Any) -> RunRecord:
 
 @pytest.mark.parametrize(
     ("retrain", "begins"),
-    [("simulated", "SIMULATED: the monitor only says"), ("off", "RETRAIN OFF: an event"), ("deployment", "A training")],
+    [("simulated", "Nothing was started (SIMULATED)"), ("off", "Driftgate itself"), ("deployment", "A training")],
 )
 def test_what_a_trigger_started_is_explained(retrain: str, begins: str) -> None:
     given = {"retrain": retrain, "model": "m"}
@@ -69,7 +80,7 @@ def test_the_drop_is_split_in_figures_with_their_intervals() -> None:
     causes = Causes(Interval(-0.001, -0.03, 0.02), Interval(0.33, 0.29, 0.37), 900)
     found = split_note(record(performance=replace(measured(0.83, 0.5), causes=causes)))
     words = "0.33 (0.29 to 0.37) comes of what the features mean and 0.00 (-0.03 to 0.02) of other entities."
-    assert found == f"Of the fall in AUC from January 2024 to February 2024, {words}"
+    assert found == f"Of the fall of the AUC from January 2024 to February 2024, {words}"
     assert split_note(record(performance=measured(0.83, 0.5))) == split_note(record()) == ""
     known = History(champion_trained_on=FEBRUARY)
     assert split_note(record(performance=replace(measured(0.83, 0.5), causes=causes), history=known)) == ""
@@ -79,12 +90,78 @@ def test_waiting_has_a_price_where_costs_are_known() -> None:
     lost = replace(measured(0.8, 0.5), gain=Gain(0.1, 0.08, 0.12, 700))
     assert waiting_note(record(performance=lost)) == ""
     costs = {"retrain_cost": 500.0, "error_cost": 1.7}
-    assert waiting_note(record(performance=lost, **costs)) == "Waiting a month costs about 1,197 [958, 1,437]."
+    assert (
+        waiting_note(record(performance=lost, **costs))
+        == "Waiting a month costs about 1,197 (between 958 and 1,437); a retraining costs 500."
+    )
+
+
+@pytest.mark.parametrize(
+    ("gain", "words"),
+    [
+        (
+            Gain(0.05, -0.01, 0.12, 700),
+            "Waiting a month costs at most 1,437, and may cost nothing; a retraining costs 500.",
+        ),
+        (Gain(-0.05, -0.1, -0.01, 700), "Waiting a month costs nothing; a retraining costs 500."),
+    ],
+)
+def test_waiting_where_a_gain_is_not_sure_is_not_called_a_cost(gain: Gain, words: str) -> None:
+    performance = replace(measured(0.8, 0.5), gain=gain)
+    assert waiting_note(record(performance=performance, retrain_cost=500.0, error_cost=1.7)) == words
+
+
+def test_the_price_of_a_retraining_is_not_made_up_in_an_earlier_record() -> None:
+    found = record(
+        performance=replace(measured(0.8, 0.5), gain=Gain(0.1, 0.08, 0.12, 700)), retrain_cost=500.0, error_cost=1.7
+    )
+    old = found.model_copy(update={"inputs": found.inputs.model_copy(update={"retrain_cost": None})})
+    assert waiting_note(old) == "Waiting a month costs about 1,197 (between 958 and 1,437)."
+
+
+def lacking(name: str, before: float, after: float) -> ColumnResult:
+    """A feature whose share of missing values counts."""
+    return column(name, missing_ref=before, missing_cur=after, drifted=True, drifted_by="missing share")
+
+
+def uncompared(name: str, state: ColumnState, **more: Any) -> ColumnResult:
+    return replace(lost(name), state=state, **more)
+
+
+def test_what_is_missing_is_said_in_a_sentence_with_what_it_was() -> None:
+    assert missing_note(record(column("calm"), column("moved", 0.5))) == ""
+    assert missing_note(record(lacking("weather", 0.02, 0.31))) == "weather is missing for 31% of entities, 2% before."
+    close = missing_note(record(lacking("weather", 0.3099, 0.3101)))
+    assert close == "weather is missing for 31.01% of entities, 30.99% before."
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (uncompared("a", ColumnState.STALE), "a is stale: there is no new row for February 2024."),
+        (uncompared("a", ColumnState.ALL_NULL), "a is missing for every entity in February 2024."),
+        (uncompared("a", ColumnState.ALL_NULL, values_cur=9), "a is missing for every entity in January 2024."),
+        (lost("a"), "a is not compared: no such column."),
+    ],
+)
+def test_a_feature_without_values_is_said_to_have_none(item: ColumnResult, words: str) -> None:
+    assert missing_note(record(item, column("b"))) == words
+
+
+def test_features_that_lack_the_same_share_a_sentence_and_many_are_counted() -> None:
+    stale = [uncompared(f"s{number}", ColumnState.STALE) for number in range(5)]
+    assert missing_note(record(*stale, column("b"))) == (
+        "s0, s1, s2 and 2 more are stale: there is no new row for February 2024."
+    )
+    two = missing_note(record(*stale[:2], column("b")))
+    assert two == "s0 and s1 are stale: there is no new row for February 2024."
+    many = missing_note(record(*(lacking(f"m{number}", 0.0, number / 10) for number in range(1, 6))))
+    assert many.count(" is missing for ") == 3 and many.endswith("So it is with 2 more, see the list of features.")
 
 
 def test_a_probe_is_said_to_be_one() -> None:
     assert model_note(record(performance=measured(0.8, 0.8))) == ""
-    assert "There is no champion" in model_note(record(performance=measured(0.8, 0.8, version=None)))
+    assert "No model was in use" in model_note(record(performance=measured(0.8, 0.8, version=None)))
 
 
 def skew(check: SkewCheck | None) -> str:
@@ -130,3 +207,10 @@ def test_a_check_decides_nothing() -> None:
         for check in (checked(PERMUTED), None)
     )
     assert with_it == without
+
+
+def test_a_model_in_use_that_was_split_by_other_groups_is_said_not_to_be_judged() -> None:
+    passed = PassedOver("2", JANUARY, FEBRUARY, "split by rows")
+    found = model_note(record(performance=replace(measured(0.8, 0.8), passed_over=passed)))
+    assert found.startswith("The training of the model in use (v2) was split by rows, and the monitor has other groups")
+    assert found.endswith("so that it cannot be judged; judged is v1, trained on January 2024.")

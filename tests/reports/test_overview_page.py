@@ -23,7 +23,7 @@ def shown(*runs: Run, broken: tuple[Unreadable, ...] = ()) -> Page:
 
 def today(found: Page) -> str:
     """The first section."""
-    return found.text[found.text.index("Today") : found.text.index("The verdict")]
+    return found.text[found.text.index("What needs a person") : found.text.index("Why, where")]
 
 
 def run(name: str = "churn", *columns: Any, **given: Any) -> Run:
@@ -47,7 +47,7 @@ def test_that_nothing_needs_a_person_is_said_too(given: dict[str, Any]) -> None:
 def test_an_older_trigger_is_no_task_once_a_newer_month_is_calm() -> None:
     found = shown(run("churn", column("f", 0.5)), run(months=(FEBRUARY, MARCH)))
     assert "Nothing needs a person" in found.text
-    assert "RETRAINING_TRIGGERED (SIMULATED)" in found.text, "it stays on the list"
+    assert "title='RETRAINING_TRIGGERED (SIMULATED)'>Retrain<" in found.html, "it stays on the list"
 
 
 def test_monitors_stand_newest_first_and_each_has_a_section() -> None:
@@ -59,7 +59,7 @@ def test_monitors_stand_newest_first_and_each_has_a_section() -> None:
 
 def test_answers_of_one_month_against_several_references_stand_together() -> None:
     found = shown(run("churn", column("f", 0.5), months=(JANUARY, MARCH)), run(months=(FEBRUARY, MARCH)))
-    assert "March 2024 against February 2024; against January 2024: RETRAINING_TRIGGERED (SIMULATED)" in found.text
+    assert "March 2024 against February 2024; against January 2024: Retrain" in found.text
 
 
 def test_every_answer_is_on_the_list_with_its_files() -> None:
@@ -108,3 +108,26 @@ def test_what_was_done_about_a_trigger_is_said_with_the_answer_that_followed() -
     )
     assert found.text.count("So far: triggered under v1, v2 promoted, fine since.") == 2
     assert "<p class='soft'>So far" not in render([Entry(RunRecord.of(run()))], ())
+
+
+def test_months_that_a_stand_in_was_judged_on_are_marked_in_the_list() -> None:
+    found = shown(
+        run(performance=measured(0.8, 0.8, version=None)),
+        run(months=(FEBRUARY, MARCH), performance=measured(0.8, 0.8)),
+    )
+    assert found.text.count("judged by a stand-in") == 1
+
+
+def test_missing_values_are_named_where_nothing_asks_for_a_retraining() -> None:
+    empty = column("weather", 0.01, missing_ref=0.02, missing_cur=0.31, drifted=True, drifted_by="missing share")
+    found = shown(run("churn", empty, *(column(f"f{number}") for number in range(9))), run("orders"))
+    assert "no monitor asks for a retraining. But values are missing in churn." in today(found)
+    assert "weather is missing for 31% of entities, 2% before." in found.text
+
+
+def test_a_fall_that_goes_on_has_its_first_month_in_the_list_too() -> None:
+    fallen = measured(0.8, 0.5)
+    found = shown(
+        run(months=(JANUARY, FEBRUARY), performance=fallen), run(months=(FEBRUARY, MARCH), performance=fallen)
+    )
+    assert found.text[found.text.index("All 2 answers") :].count("since February 2024 (AUC") == 2

@@ -109,8 +109,8 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         record(*CALM, performance=replace(LOST, gain=Gain(0.1, 0.08, 0.12, 700)), retrain_cost=500.0, error_cost=1.7),
         Tone.ACT,
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83).",
-        "A model trained on February 2024 would win back 0.10 AUC (between 0.08 and 0.12). "
-        "Waiting a month costs about 1,197 [958, 1,437].",
+        "Waiting a month costs about 1,197 (between 958 and 1,437); a retraining costs 500. "
+        "A model trained on February 2024 would win back 0.10 AUC (between 0.08 and 0.12).",
     ),
     "held back, not worth it": (
         record(
@@ -122,8 +122,8 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         ),
         Tone.WAIT,
         "Wait: there is a signal, and a retraining costs 20,000 and would save at most 17,241 in 12 months.",
-        "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83). "
-        "Waiting a month costs about 1,197 [958, 1,437].",
+        "Waiting a month costs about 1,197 (between 958 and 1,437); a retraining costs 20,000. "
+        "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83).",
     ),
     "triggered by one feature": (
         record(column("f", 0.5)),
@@ -147,8 +147,8 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         record(*CALM, performance=replace(measured(0.83, 0.7), causes=caused(entities=0.04, meaning=0.01))),
         Tone.ACT,
         "Retrain: the model has ranked worse than in its validation since February 2024 (AUC 0.70, was 0.83), most of "
-        "it before January 2024.",
-        "Of the fall in AUC from January 2024 to February 2024, 0.01 (-0.01 to 0.03) comes of what the features "
+        "it by January 2024.",
+        "Of the fall of the AUC from January 2024 to February 2024, 0.01 (-0.01 to 0.03) comes of what the features "
         "mean and "
         "0.04 (0.02 to 0.06) of other entities.",
     ),
@@ -174,7 +174,8 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
     "held back, the champion knows": (
         held(History(champion_trained_on=FEBRUARY)),
         Tone.KNOWN,
-        "Nothing to do: the data have changed, and the champion was trained on February 2024 and knows this change.",
+        "Nothing to do: the data have changed, and the model in use was trained on February 2024 and knows this "
+        "change.",
         "The model ranks no better than chance since February 2024 (AUC 0.51, was 0.83). 8 of 14 features have moved "
         "since January 2024.",
     ),
@@ -212,7 +213,7 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because what "
         "predicts churn_label has changed.",
         "Of the features, tenure and fee say less about churn_label than before. "
-        "Of the fall in AUC from January 2024 to February 2024, 0.31 (0.29 to 0.33) comes of what the features "
+        "Of the fall of the AUC from January 2024 to February 2024, 0.31 (0.29 to 0.33) comes of what the features "
         "mean and "
         "0.01 (-0.01 to 0.03) of other entities.",
     ),
@@ -227,7 +228,7 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         Tone.ACT,
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because other "
         "entities are there.",
-        "Of the fall in AUC from January 2024 to February 2024, 0.02 (0.00 to 0.04) comes of what the features "
+        "Of the fall of the AUC from January 2024 to February 2024, 0.02 (0.00 to 0.04) comes of what the features "
         "mean and "
         "0.30 (0.28 to 0.32) of other entities.",
     ),
@@ -236,7 +237,7 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
         Tone.ACT,
         "Retrain: the model ranks no better than chance since February 2024 (AUC 0.51, was 0.83), because what "
         "predicts churn_label has changed and other entities are there.",
-        "Of the fall in AUC from January 2024 to February 2024, 0.20 (0.18 to 0.22) comes of what the features "
+        "Of the fall of the AUC from January 2024 to February 2024, 0.20 (0.18 to 0.22) comes of what the features "
         "mean and "
         "0.12 (0.10 to 0.14) of other entities.",
     ),
@@ -307,15 +308,16 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
     "probe": (
         record(*CALM, performance=measured(0.8, 0.5, version=None)),
         Tone.ACT,
-        "Retrain: a probe model ranks no better than chance since February 2024 (AUC 0.50, was 0.80).",
-        "There is no champion: measured is a probe, a small model trained on January 2024.",
+        "Retrain: a stand-in model ranks no better than chance since February 2024 (AUC 0.50, was 0.80).",
+        "No model was in use when this was judged: judged is a stand-in (probe), a small model trained on "
+        "January 2024.",
     ),
     "champion passed over": (
         record(*CALM, performance=replace(measured(0.8, 0.8), passed_over=PassedOver("2", FEBRUARY, FEBRUARY))),
         Tone.CALM,
         "Nothing to do: the earlier model ranks as well as it did (AUC 0.80 then, 0.80 now).",
-        "None of 14 features has moved since January 2024. The champion, version 2, was trained on February 2024 and "
-        "cannot be judged on this month; measured is version 1, trained on January 2024.",
+        "None of 14 features has moved since January 2024. The model in use (v2) was trained on February 2024 and "
+        "cannot be judged on this month; judged is v1, trained on January 2024.",
     ),
 }
 
@@ -396,19 +398,25 @@ def figure(run: Run, number: int) -> Figure:
 
 def test_the_figure_of_the_model_is_of_pairs_with_the_interval_of_its_fall() -> None:
     found = figure(finished(performance=LOST), 0)
-    assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "51 of 100", "83", True)
-    assert "one with churn_label and one without, so often the model puts the right one first" in found.text
-    assert "The fall is 32, with 95% certainty between 29 and 35. Retraining is due above 5." in found.text
+    assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "AUC 0.51", "0.83", True)
+    assert "one with churn_label and one without, how often the model puts the right one first" in found.text
+    assert (
+        "The fall since its validation is 0.32, with 95% certainty between 0.29 and 0.35; retraining is due above 0.05."
+        in found.text
+    )
     better = figure(finished(performance=measured(0.8, 0.84)), 0)
-    assert "The change is -4, with 95% certainty between -7 and -1." in better.text and not better.reached
+    assert (
+        "The change since its validation is -0.04, with 95% certainty between -0.07 and -0.01;" in better.text
+        and not better.reached
+    )
 
 
 def test_the_figure_of_an_error_names_the_measure_and_its_direction() -> None:
     found = figure(finished(performance=erring(4.0, 6.0)), 0)
     assert (found.signal, found.now, found.then, found.reached) == ("performance_drop", "RMSE 6", "4", True)
     assert found.text == (
-        "RMSE, root of the mean squared error; less is better; in units of churn_label. The rise is 50%, with 95% "
-        "certainty between 45% and 55%. Retraining is due above 5%."
+        "The rise since its validation is 50%, with 95% certainty between 45% and 55%; retraining is due above 5%. "
+        "RMSE, root of the mean squared error; less is better; in units of churn_label."
     )
     step = sentences.next_step(RunRecord.of(finished(performance=erring(4.0, 6.0))))
     assert step.text.endswith("only where it surely errs less.")
@@ -438,7 +446,8 @@ def test_the_figure_of_the_features_says_how_many_are_needed_and_what_chance_doe
     found = figure(finished(*MOVED), 1)
     assert (found.now, found.reached) == ("8 of 14", True)
     assert (
-        "Retraining is due from 5 on. A month without change starts a retraining at most once in 100 months, if its "
+        "57% of them. Retraining is due from 30% on, which is 5. A month without change starts a retraining at most "
+        "once in 100 months, if its "
         "rows do not depend on each other." in found.text
     )
     assert not figure(finished(*CALM), 1).reached
@@ -453,18 +462,22 @@ def test_the_features_needed_are_the_fewest_that_reach_the_share(declared: int, 
 
 def test_the_figure_of_the_label_says_what_chance_gives_and_whether_it_decides() -> None:
     found = figure(finished(), 2)
-    assert (found.title, found.now, found.then) == ("The label, churn_label", "24.2%", "26.5%")
+    assert (found.title, found.now, found.then) == ("How has churn_label moved?", "24.2%", "26.5%")
     assert "Chance alone gives such a difference about once in 1,000 times. It has no threshold" in found.text
     decides = figure(finished(target_threshold=0.02), 2)
-    assert decides.reached and "due from a difference of 2.0 points on" in decides.text
+    assert (
+        decides.reached
+        and "The difference is 2.4 points. Retraining is due from a difference of 2.0 points on" in decides.text
+    )
 
 
 def test_the_figure_of_a_label_of_classes_says_which_of_them_moved() -> None:
     found = figure(finished(target=CLASS_TARGET, target_threshold=0.1), 2)
-    assert (found.now, found.then, found.reached) == ("16.0 of 100", "", True)
+    assert (found.now, found.then, found.reached) == ("16.0 points", "", True)
     assert found.text == (
-        "Entities would have to take another class of churn_label for its 3 classes to have the shares that they had "
-        "in January 2024. Most of all moved late from 20.0% to 36.0%, early from 20.0% to 10.0%, on time from 60.0% to "
+        "So large a part of all entities would have to take another class of churn_label for its 3 classes to have the "
+        "shares that they had in January 2024. Most of all moved late from 20.0% to 36.0%, early from 20.0% to 10.0%, "
+        "on time from 60.0% to "
         "54.0%. Chance alone gives such a difference less than once in 1,000 times; 2.1 points would be chance here. "
         "Retraining is due from a difference of 10.0 points on."
     )

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from driftgate.decision import PastDecision
+from driftgate.decision import History, PastDecision
 from driftgate.drift.result import ClassShare
 from driftgate.features.skew import Mismatch, SkewCheck
 from driftgate.performance.result import FeatureAuc
+from driftgate.reports.notes import waiting_note
 from driftgate.reports.verdict_page import render
 from driftgate.store.record import RunRecord
 from tests.reports.pages import Page
@@ -50,24 +51,27 @@ def test_the_answer_is_the_heading_and_the_command_stands_below(state: str) -> N
     record, tone, headline, explanation = STATES[state]
     found = shown(record)
     assert found.tags.count("h1") == 1
-    assert found.text.index(headline) < found.text.index("Next") < found.text.index("The features")
-    assert explanation in found.text
+    order = [headline, "What should be done?", "Why?", "How many features have moved?", "Since when?"]
+    assert [found.text.index(text) for text in order] == sorted(map(found.text.index, order))
+    stakes = waiting_note(record)
+    assert stakes in found.text[: found.text.index("What should be done?")]
+    assert explanation.removeprefix(stakes).strip() in found.text
     assert f"class='hero {tone}'" in found.html
 
 
 def test_simulated_is_explained_where_it_stands() -> None:
     text = shown(run(column("f", 0.5))).text
     assert "RETRAINING_TRIGGERED (SIMULATED)" in text
-    assert "SIMULATED: the monitor only says that it would retrain. No training was started" in text
+    assert "Nothing was started (SIMULATED): the monitor only says that it would retrain" in text
     assert "SIMULATED" not in shown(run()).text
 
 
 def test_each_figure_has_its_trend_against_its_threshold() -> None:
     first = run(performance=measured(0.82, 0.81))
     found = shown(run(months=(FEBRUARY, MARCH), performance=measured(0.82, 0.5)), first)
-    assert found.text.count("threshold 0.05") == 1 and found.text.count("threshold 0.30") == 1
-    assert "Fall of the AUC from 2024-02-29 to 2024-03-31: 0.01 then, 0.32 now, threshold 0.05" in found.html
-    assert "50 of 100" in found.text and "was 82" in found.text
+    assert found.text.count("threshold 0.05") == 1 and found.text.count("threshold 30%") == 1
+    assert "Fall of the AUC from February 2024 to March 2024: 0.01 then, 0.32 now, threshold 0.05" in found.html
+    assert "AUC 0.50" in found.text and "was 0.82" in found.text
 
 
 def test_a_figure_that_is_not_there_has_words_and_no_plot() -> None:
@@ -112,7 +116,7 @@ def test_what_the_scores_are_worth_is_drawn_from_their_counts() -> None:
 def test_one_line_says_whether_what_is_served_is_what_is_learnt(check: SkewCheck | None, tone: str, text: str) -> None:
     found = shown(RunRecord.of(replace(finished(), skew=check)))
     assert found.html.count("<p class='served ") == found.html.count(f"<p class='served {tone}'>") == 1
-    assert found.text.index("The features") < found.text.index(text) < found.text.index("Every feature")
+    assert found.text.index("Why?") < found.text.index(text) < found.text.index("How far has each feature moved?")
     assert "<b>" not in found.html[found.html.index("<p class='served ") :].partition("</p>")[0]
 
 
@@ -122,33 +126,33 @@ def test_a_page_of_an_earlier_record_has_no_line_on_what_is_served() -> None:
 
 def test_before_the_labels_there_is_an_estimate_with_what_it_cannot_see() -> None:
     found = shown(run(performance=ESTIMATED, target=PENDING_TARGET))
-    assert "≈ 80 of 100" in found.text and "An estimate before the labels come: AUC 0.80" in found.text
+    assert "AUC ≈ 0.80" in found.text and "An estimate before the labels come: AUC 0.80" in found.text
     assert "It cannot see whether what predicts churn_label has changed, and it decides nothing." in found.text
 
 
 def test_what_changed_for_the_model_is_shown_with_how_many_more_there_are() -> None:
     relations = tuple(FeatureAuc(f"r{number}", 0.7, 0.5) for number in range(10))
     found = shown(run(performance=replace(measured(0.8, 0.5), relations=relations)))
-    assert "What changed for the model" in found.text
+    assert "Which features say something else now?" in found.text
     assert "r7" in found.text and "r8" not in found.text and "2 more in the record" in found.text
-    assert "What changed for the model" not in shown(run()).text
+    assert "Which features say something else now?" not in shown(run()).text
 
 
 def test_the_classes_of_a_label_are_shown_and_nothing_of_the_kind_for_another() -> None:
     found = shown(
         run(target=CLASS_TARGET, performance=replace(measured(0.8, 0.5), relations=(FeatureAuc("r", 0.7, 0.5),)))
     )
-    assert "The classes of churn_label" in found.text and "20.0% → 36.0%" in found.text
+    assert "How have the classes of churn_label moved?" in found.text and "20.0% → 36.0%" in found.text
     assert "How well each feature alone tells the classes of churn_label from each other (macro AUC)" in found.text
     many = tuple(ClassShare(f"<c{number}>", 0.1, 0.1) for number in range(10))
     found = shown(run(target=replace(CLASS_TARGET, classes=many)))
     assert "<c7>" in found.text and "<c8>" not in found.text and "2 more in the record" in found.text
-    assert "The classes of" not in shown(run()).text
+    assert "How have the classes" not in shown(run()).text
 
 
 def test_where_the_model_is_worse_is_shown_segment_by_segment() -> None:
     found = shown(run(performance=replace(measured(0.8, 0.5), segments=SEGMENTS)))
-    assert "Where the model is worse" in found.text and "39 segments were looked at" in found.text
+    assert "Where is the model worse?" in found.text and "39 segments were looked at" in found.text
     assert found.text.index("<Fiber>") < found.text.index("months_active < 9") and "<Fiber>" not in found.html
     assert "41% of entities, 41% then; fall 0.37, elsewhere 0.05" in found.text
     assert "0.81 → 0.44" in found.text and "elsewhere 0.00" in found.text
@@ -158,7 +162,7 @@ def test_a_drop_that_is_in_no_segment_is_said_to_be_everywhere() -> None:
     nowhere = replace(SEGMENTS, named=())
     text = shown(run(performance=replace(measured(0.8, 0.5), segments=nowhere))).text
     assert "Nowhere more than elsewhere: 39 segments were looked at" in text
-    assert "Where the model is worse" not in shown(run(performance=measured(0.8, 0.5))).text
+    assert "Where is the model worse?" not in shown(run(performance=measured(0.8, 0.5))).text
 
 
 def test_what_was_compared_and_where_its_files_are_is_said() -> None:
@@ -198,3 +202,10 @@ def test_any_record_makes_a_well_formed_page(record: RunRecord, earlier: RunReco
     assert not {"script", "i>", "u", "s"} & set(found.tags)
     assert found.tags.count("tr") >= len(record.columns) + 1
     assert "nan" not in found.html.lower().replace(record.monitor.lower(), "") or "nan" in str(record).lower()
+
+
+def test_the_codes_of_the_badges_stand_on_the_page_as_text_too() -> None:
+    found = shown(run(column("f", 0.5), history=History(champion_trained_on=FEBRUARY, champion="2")))
+    assert "Badges" in found.text and "the model knows it: champion_knows" in found.text
+    assert "v2: what the registry calls the model in use" in found.text
+    assert "champion" not in found.text[: found.text.index("What was compared?")].replace("champion_knows", "")
