@@ -1,4 +1,8 @@
-"""Files that others read, written whole or not at all, and locks that say whose a file is."""
+"""Files written whole or not at all, who may read them, and locks that say whose a file is.
+
+What holds rows of entities is private: this user alone reads it. Where a folder hands its group on (`chmod g+s`), it is
+shared with that group, and so is what is written there.
+"""
 
 import fcntl
 import glob
@@ -15,14 +19,14 @@ from driftgate.errors import OutputError
 _REMEDY = "make the folder writable for this user, or set REPORT_DIR to one that is"
 
 
-def require_writable(folder: Path) -> None:
-    """Create the folder where it is missing and prove that a file can be made in it.
+def require_writable(folder: Path, *, private: bool = False) -> None:
+    """Create the folder where it is missing, private or as its parent is, and prove that a file can be made in it.
 
     Raises:
         OutputError: it cannot.
     """
     try:
-        _make_folder(folder)
+        _make_any(folder, private)
         _remove_left(folder / "probe")
         with _hidden_file(folder / "probe") as probe:
             Path(probe.name).unlink()
@@ -30,15 +34,15 @@ def require_writable(folder: Path) -> None:
         raise OutputError(f"reports cannot be written to {folder}: {error.strerror}", remedy=_REMEDY) from error
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part; readable for everyone.
+def write_atomic(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part; readable for everyone, or private.
 
     Raises:
         OutputError: the folder is not writable or the disk is full; the old file is untouched.
     """
     try:
-        _make_folder(path.parent)
-        replace_file(path, text, 0o644)
+        _make_any(path.parent, private)
+        replace_file(path, text, _private_mode(path.parent) if private else 0o644)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}", remedy=_REMEDY) from error
 
@@ -100,6 +104,56 @@ def remove_unlocked(paths: Iterable[Path]) -> None:
             if descriptor is not None:
                 path.unlink(missing_ok=True)
                 os.close(descriptor)
+
+
+def private_folder(folder: Path, mode: int = 0o700) -> None:
+    """Create a folder, and those that are missing above it, for this user alone; one that is there stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if folder.is_dir():
+        return
+    private_folder(folder.parent, _above())
+    folder.mkdir(mode, exist_ok=True)
+    if folder.stat().st_mode & stat.S_ISGID:
+        folder.chmod(0o2750)
+
+
+def make_home(home: Path) -> None:
+    """Create DRIFTGATE_HOME where it is missing: private.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    private_folder(home, _above())
+
+
+def _above() -> int:
+    # Root's embedded PostgreSQL runs as another user, who must pass; a list of the files is for nobody.
+    return 0o711 if os.geteuid() == 0 else 0o700
+
+
+def make_private(folder: Path) -> None:
+    """Close a folder, and all that is in it, to others.
+
+    Raises:
+        OSError: this is not the user whose it is.
+    """
+    for place in (folder, *folder.rglob("*")):
+        shared = bool(place.parent.stat().st_mode & stat.S_ISGID)
+        if place.is_dir():
+            place.chmod(0o2750 if shared else 0o700)
+        else:
+            place.chmod(_private_mode(place.parent))
+
+
+def _private_mode(folder: Path) -> int:
+    return 0o640 if folder.stat().st_mode & stat.S_ISGID else 0o600
+
+
+def _make_any(folder: Path, private: bool) -> None:
+    private_folder(folder) if private else _make_folder(folder)
 
 
 def _make_folder(folder: Path) -> None:

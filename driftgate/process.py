@@ -4,11 +4,17 @@ A signal raises SystemExit where the process is, so that what it started is ende
 ways, each of which is met here: within an import, libraries turn the exception into another one; in a callback, Python
 prints and drops it; and other handlers (Prefect's, uvicorn's) may keep it to themselves. So every signal is noted where
 Python itself notes it, and what was noted decides the exit status.
+
+Python runs handlers between two of its own steps, and a call of a library can take for ever: a client of PostgreSQL
+waits for a frozen server as if no signal came. So a thread asks the main one, by a signal that nothing else minds,
+whether it still runs handlers. Where it does not, that thread ends the process as a kill would, and the next command
+clears away what is left.
 """
 
 import atexit
 import contextlib
 import logging
+import math
 import os
 import resource
 import select
@@ -21,12 +27,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from importlib import import_module
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from driftgate.errors import ConfigurationError, DriftgateError
 
 _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 _AGAIN_SECONDS = 10.0
+_DEAF_SECONDS = 5.0
+_ASK_SECONDS, _LOOK_SECONDS = 0.25, 1.0
+_LAST_SECONDS = 2.0
+_ASK = signal.SIGURG
 _PARENT_SECONDS = 0.5
 _GOOD_FILES, _LEAST_FILES = 1024, 256
 _MORE_MEMORY = "`ulimit -v unlimited`"
@@ -38,18 +48,22 @@ class _State:
     noted = 0
     leaving = False
     keep_logging = False
+    most_seconds = math.inf
+    heard = 0.0
+    last_steps: ClassVar[list[Callable[[], None]]] = []
     ears: tuple[socket.socket, socket.socket] | None = None
 
 
-def end_on_signals(*, keep_logging: bool = False) -> None:
+def end_on_signals(*, keep_logging: bool = False, most_seconds: float = math.inf) -> None:
     """Begin to note signals; the first thing that a process of ours does, before it imports what is slow.
 
     Args:
         keep_logging: go on logging after a signal, as a service does that answers what it has begun to.
+        most_seconds: that may pass between a signal and the end; whatever is not done by then is cut off.
     """
     if _State.ears is not None:
         return
-    _State.keep_logging = keep_logging
+    _State.keep_logging, _State.most_seconds = keep_logging, most_seconds
     _State.ears = ears = socket.socketpair()
     for end in ears:
         end.setblocking(False)
@@ -57,6 +71,7 @@ def end_on_signals(*, keep_logging: bool = False) -> None:
     signal.set_wakeup_fd(ears[1].fileno(), warn_on_full_buffer=False)
     for number in _NUMBERS:
         signal.signal(number, _end)
+    signal.signal(_ASK, _hear)
     # Registered first, called last: what is registered later has ended by then.
     atexit.register(_last)
     for hook in ("excepthook", "unraisablehook"):
@@ -99,6 +114,11 @@ def end_with_parent(parent: int, then: Callable[[], None]) -> None:
         then()
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def before_end(step: Callable[[], None]) -> None:
+    """Have a step taken, once, where a signal ends the process: as it leaves, or before it is cut off."""
+    _State.last_steps.append(step)
 
 
 def noted_signal() -> int:
@@ -213,6 +233,8 @@ def leave(status: int) -> NoReturn:
     """
     _State.leaving = True
     number = noted_signal()
+    if number:
+        _take_last_steps()
     sys.exit(128 + number if number else status)
 
 
@@ -253,15 +275,47 @@ def _last() -> None:
 
 
 def _listen() -> None:
-    """Wait for the first signal, and send it again where it was lost, until the process is on its way out."""
+    """Wait for the first signal, send it again where it was lost, and end the process where that is in vain."""
     assert _State.ears is not None
     while not noted_signal():
-        select.select([_State.ears[0]], [], [])
+        # With an end: the main thread may have read the signal before this one has seen it.
+        select.select([_State.ears[0]], [], [], _LOOK_SECONDS)
     _silence()
-    while not _State.leaving:
-        time.sleep(_AGAIN_SECONDS)
-        if not _State.leaving:
+    begun = sent = _State.heard = time.monotonic()
+    while True:
+        signal.pthread_kill(_main(), _ASK)
+        time.sleep(_ASK_SECONDS)
+        now = time.monotonic()
+        if now - _State.heard > _DEAF_SECONDS or now - begun > _State.most_seconds:
+            _cut_off()
+        if now - sent > _AGAIN_SECONDS and not _State.leaving:
+            sent = now
             os.kill(os.getpid(), _State.noted)
+
+
+def _cut_off() -> NoReturn:
+    # In a thread, because one that waits for what is frozen must not hold the end up.
+    last = threading.Thread(target=_take_last_steps, daemon=True)
+    last.start()
+    last.join(_LAST_SECONDS)
+    os._exit(128 + _State.noted)
+
+
+def _take_last_steps() -> None:
+    while _State.last_steps:
+        with contextlib.suppress(Exception):
+            _State.last_steps.pop()()
+
+
+def _hear(_number: int, _frame: FrameType | None) -> None:
+    """In the main thread, which runs handlers."""
+    _State.heard = time.monotonic()
+
+
+def _main() -> int:
+    identity = threading.main_thread().ident
+    assert identity is not None
+    return identity
 
 
 def _silence() -> None:

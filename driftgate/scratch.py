@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driftgate.errors import OutputError
-from driftgate.files import lock_or_none
+from driftgate.files import lock_or_none, make_home, private_folder
 
 VARIABLE = "DRIFTGATE_SCRATCH"
 """Names the folder to the workers of its owner."""
@@ -43,7 +43,8 @@ def scratch_folder(home: Path) -> Path:
         if owned is None or owned.pid != os.getpid() or not owned.path.is_dir():
             parent = home / "scratch"
             try:
-                parent.mkdir(parents=True, exist_ok=True)
+                make_home(home)
+                private_folder(parent)
                 sweep(parent)
                 owned = _owned[home] = _make(parent)
             except OSError as error:

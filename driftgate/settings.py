@@ -11,6 +11,9 @@ from driftgate.errors import ConfigurationError
 _MONITORS = (Path("monitors.toml"), Path("flows/monitors.toml"))
 """Where a project says what is monitored; the first that is there counts. `driftgate init` writes the first."""
 
+_IN_HOME = {"mlflow_artifacts": "mlartifacts", "prediction_dir": "predictions"}
+"""Folders that are in DRIFTGATE_HOME unless they are set, by their setting."""
+
 _MOST_SHOWN_CHARS = 80
 
 S = TypeVar("S", bound=BaseSettings)
@@ -83,7 +86,10 @@ class Settings(BaseSettings):
     driftgate_monitors: Path = Field(
         Path("monitors.toml"), description="The file that says what is monitored; else flows/monitors.toml"
     )
-    prediction_dir: Path = Field(Path("predictions"), description="Folder of the CSV files of batch predictions")
+    prediction_dir: Path = Field(
+        Path(".driftgate/predictions"),
+        description="Folder of the CSV files of batch predictions; by default in DRIFTGATE_HOME",
+    )
     mlflow_artifacts: Path = Field(
         Path(".driftgate/mlartifacts"),
         description="Folder of the trained models, the same for all who train or serve; by default in DRIFTGATE_HOME",
@@ -93,6 +99,11 @@ class Settings(BaseSettings):
     )
     driftgate_pages_url: str | None = Field(
         None, description="Where people reach the pages, for links; by default those of `driftgate up`, else the files"
+    )
+    driftgate_hosts: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._:,\s-]*$",
+        description="Names, with commas between them, that servers answer to beside localhost and any address",
     )
     pushgateway_url: str | None = Field(
         None, description="Pushgateway that gets the metrics of flows; unset means none"
@@ -125,8 +136,9 @@ class Settings(BaseSettings):
         }
         if "driftgate_monitors" not in settings.model_fields_set:
             paths["driftgate_monitors"] = _monitors_below(root) or paths["driftgate_monitors"]
-        if "mlflow_artifacts" not in settings.model_fields_set:
-            paths["mlflow_artifacts"] = paths["driftgate_home"] / "mlartifacts"
+        for name, folder in _IN_HOME.items():
+            if name not in settings.model_fields_set:
+                paths[name] = paths["driftgate_home"] / folder
         return settings.model_copy(update=paths)
 
 

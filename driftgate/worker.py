@@ -157,7 +157,8 @@ def main() -> None:
     for parent in sys.argv[2:]:
         # A fork that is lent has none; it ends with its caller all the same.
         end_with_parent(int(parent), _parent_is_gone)
-    with os.fdopen(os.dup(1), "wb") as answers:
+    # Where the parent is cut off, nobody reads the answer that is under way.
+    with suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
         _import(sys.argv[1])
         serve(sys.stdin.buffer, answers)

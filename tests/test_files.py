@@ -1,5 +1,6 @@
 """Report files: whole or not at all, and a folder that cannot be written is said before anything slow starts."""
 
+import os
 import signal
 import stat
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from driftgate.errors import OutputError
-from driftgate.files import require_writable, write_atomic
+from driftgate.files import make_home, make_private, require_writable, write_atomic
 from driftgate.reports.paths import report_paths
 from tests.reports.runs import FEBRUARY, JANUARY, monitor
 
@@ -177,3 +178,44 @@ def test_each_pair_of_months_has_its_own_files(folder: str | None, expected: str
     assert paths.record == paths.html.with_name("decision_2024-01-31_vs_2024-02-29.json")
     assert paths.page == paths.html.with_name("verdict_2024-01-31_vs_2024-02-29.html")
     assert paths != report_paths(Path("/reports"), monitor(report_folder=folder), JANUARY, date(2024, 3, 31))
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_what_is_private_is_read_by_this_user_alone_and_stays_so_when_it_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "predictions" / "churn" / "latest.csv"
+    for text in ("old", "new"):
+        write_atomic(path, text, private=True)
+        assert path.read_text() == text and mode(path) == 0o600
+    assert not mode(path.parent) & 0o077
+    assert not mode(path.parent.parent) & 0o066, "as root others may pass, and see nothing"
+
+
+def test_a_folder_that_hands_its_group_on_shares_what_is_private_with_that_group(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o2770)
+    path = tmp_path / "shared" / "churn" / "latest.csv"
+    write_atomic(path, "rows", private=True)
+    assert (mode(path), mode(path.parent)) == (0o640, 0o2750)
+
+
+def test_a_home_is_made_private_and_one_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    make_home(tmp_path / "home")
+    assert mode(tmp_path / "home") == (0o711 if os.geteuid() == 0 else 0o700)
+    (tmp_path / "open").mkdir(mode=0o755)
+    make_home(tmp_path / "open")
+    assert mode(tmp_path / "open") == 0o755
+
+
+def test_all_that_is_in_a_folder_is_closed_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "example.json").write_text("rows")
+    make_private(folder)
+    assert [mode(path) for path in (folder, folder / "model", folder / "model" / "example.json")] == [
+        0o700,
+        0o700,
+        0o600,
+    ]

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -57,6 +58,49 @@ def test_the_status_is_the_signals_and_nothing_is_said(place: str, number: signa
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (128 + number, "")
+
+
+@BOTH
+def test_a_wait_for_a_server_that_says_nothing_is_no_reason_to_stay(number: signal.Signals) -> None:
+    """libpq waits in C, where Python runs no handler."""
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        port = frozen.getsockname()[1]
+        code = f"{BEGIN}import psycopg2\n{READY}psycopg2.connect('host=127.0.0.1 port={port} sslmode=disable user=u')"
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        ) as process:
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+            with frozen.accept()[0]:
+                process.send_signal(number)
+                _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (128 + number, "")
+
+
+def test_a_command_ends_also_where_a_thread_of_its_own_does_not(tmp_path: Path) -> None:
+    code = BEGIN.replace("()", "(most_seconds=1)", 1) + "import threading\n"
+    code += f"threading.Thread(target=time.sleep, args=(600,)).start()\n{READY}time.sleep(600)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (143, "")
+
+
+def test_an_end_in_order_may_take_its_time(tmp_path: Path) -> None:
+    """A service has no bound, and a main thread that runs handlers is not cut off."""
+    code = f"{BEGIN}try:\n    {READY}    time.sleep(60)\nfinally:\n    time.sleep(7)\n    print('in order', flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code.replace("end_on_signals()", "end_on_signals(keep_logging=True)")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.communicate(timeout=60)[0] == "in order\n"
+    assert process.returncode == 143
 
 
 @pytest.mark.parametrize("status", [0, 4])

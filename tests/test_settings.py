@@ -139,6 +139,19 @@ def test_relative_paths_are_taken_from_the_project_root(project: Path, monkeypat
     assert settings.driftgate_monitors == project / "flows" / "monitors.toml"
 
 
+def test_models_and_predictions_are_in_the_home_unless_they_are_set(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PREDICTION_DIR", "MLFLOW_ARTIFACTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DRIFTGATE_HOME", "/srv/home")
+    settings = Settings.load()
+    assert settings.prediction_dir == Path("/srv/home/predictions")
+    assert settings.mlflow_artifacts == Path("/srv/home/mlartifacts")
+    monkeypatch.setenv("PREDICTION_DIR", "predictions")
+    assert Settings.load().prediction_dir == project / "predictions"
+
+
 def test_the_project_root_is_the_nearest_with_a_monitors_file(project: Path, tmp_path: Path) -> None:
     inner = project / "a" / "b"
     (inner / "flows").mkdir(parents=True)

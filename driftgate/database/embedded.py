@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from driftgate.database.engine import EMBEDDED_HOSTS, ConnectionParameters, translate
 from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
+from driftgate.files import make_home
 
 _ADMIN = "postgres"
 _RESTART_SECONDS = 120.0
@@ -29,7 +30,7 @@ def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionPara
     """
     folder = home / "postgres"
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_home(home)
         # It brings PostgreSQL, and those who have a server of their own need not have it.
         from driftgate.database.cluster import PORT, start_cluster
 

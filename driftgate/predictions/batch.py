@@ -100,13 +100,15 @@ def require_prediction_folder(path: Path) -> None:
         OutputError: it cannot be written.
     """
     try:
-        require_writable(path.parent)
+        require_writable(path.parent, private=True)
     except OutputError as error:
         raise OutputError(f"predictions cannot be written to {path.parent}", remedy=_REMEDY) from error
 
 
 def write_batch_csv(batch: Batch) -> None:
     """Write the batch's file, and `latest.csv` with the same content beside it; each is written whole or not at all.
+
+    They are private: they hold keys of entities.
 
     Columns: the join key, prediction (0 or 1, a number, or a class), probability (of 1, or of that class; empty for a
     number), predictions_time (ISO 8601, UTC), model_version.
@@ -118,8 +120,8 @@ def write_batch_csv(batch: Batch) -> None:
     try:
         another = batch.path.exists() and batch.path.read_bytes() != text.encode()
         if not another:
-            write_atomic(batch.path, text)
-            write_atomic(batch.path.with_name(LATEST), text)
+            write_atomic(batch.path, text, private=True)
+            write_atomic(batch.path.with_name(LATEST), text, private=True)
     except OSError as error:
         raise OutputError(f"{batch.path} cannot be written: {error.strerror}", remedy=_REMEDY) from error
     except OutputError as error:

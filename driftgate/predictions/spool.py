@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from driftgate.errors import OutputError
-from driftgate.files import lock_or_none
+from driftgate.files import lock_or_none, private_folder
 from driftgate.predictions.log import Prediction, row_of
 
 _SUFFIX = ".jsonl"
@@ -120,7 +120,7 @@ class Spool:
         return segment
 
     def _new(self) -> Segment | None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.folder)
         # Sorted by their names, segments are in the order in which they were begun.
         path = self.folder / f"{datetime.now().astimezone().timestamp():017.6f}-{uuid4().hex}{_SUFFIX}"
         return _hold(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL)

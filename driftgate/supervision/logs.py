@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import IO
 
+from driftgate.files import private_folder
+
 _MOST_BYTES = 10 * 2**20
 _TAIL_BYTES = 4096
 _MOST_CHARS = 300
@@ -12,7 +14,7 @@ _MOST_CHARS = 300
 
 def open_log(path: Path) -> IO[bytes]:
     """Open a log to append to it; made private to this user where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     bound_log(path)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 

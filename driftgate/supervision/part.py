@@ -1,8 +1,11 @@
 """What a supervisor runs: a program with its address, and when it is to run."""
 
+import json
+import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +71,23 @@ class Part:
     def address(self) -> str:
         """The page that people open; empty where there is none."""
         return f"{self.port.address}{self.page}" if self.port else ""
+
+
+def is_up(url: str) -> bool:
+    """Whether what is asked has come to an end of its start: it answers, or says that it does not start any more.
+
+    Args:
+        url: on this machine; its 503 has a JSON body with a boolean `starting`.
+    """
+    try:
+        urllib.request.urlopen(url, timeout=_ANSWER_SECONDS).close()
+        return True
+    except urllib.error.HTTPError as error:
+        with error, suppress(ValueError, AttributeError):
+            return json.loads(error.read()).get("starting") is False
+        return False
+    except (OSError, ValueError):
+        return False
 
 
 def answers(url: str, *, body: bytes | None = None, login: str = "") -> bytes | None:

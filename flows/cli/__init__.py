@@ -8,11 +8,14 @@ from driftgate.process import end_on_signals, leave
 
 __all__ = ["main"]
 
+# In which a run is marked at Prefect, and processes of a command end.
+_MOST_SECONDS = 12.0
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process; see `flows.cli.app.main`."""
     # Before anything slow is imported.
-    end_on_signals()
+    end_on_signals(most_seconds=_MOST_SECONDS)
     given = list(sys.argv[1:] if arguments is None else arguments)
     from flows.runtime.lending import run_lent
 

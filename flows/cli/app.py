@@ -23,6 +23,9 @@ from flows.cli import stack as stack_commands
 
 if TYPE_CHECKING:
     from driftgate.snapshots import IngestReport
+_NEED_NONE = frozenset(("down", "sample", "status"))
+_BEGIN = _NEED_NONE | {"apply", "demo", "ingest", "init", "load", "up"}
+"""The commands that may be the first ones of a home, or need no database."""
 
 app = typer.Typer(
     help="Has the data under the model moved, and must it be retrained?",
@@ -257,6 +260,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 
 def _run(arguments: Sequence[str]) -> None:
+    _require_home(arguments)
     try:
         app(args=list(arguments), prog_name="driftgate")
     except ValueError as error:
@@ -268,6 +272,27 @@ def _run(arguments: Sequence[str]) -> None:
             f"Prefect does not take its settings: {text[:400]}",
             remedy="correct the variable that begins with PREFECT_ and has this value, or unset it",
         ) from error
+
+
+def _require_home(arguments: Sequence[str]) -> None:
+    """Check that a command which begins nothing has a home: else it would make a database where one was mistyped.
+
+    Raises:
+        ConfigurationError: DRIFTGATE_HOME names a folder without a database.
+    """
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    if not os.environ.get("DRIFTGATE_HOME") or not command or command in _BEGIN or "--help" in arguments:
+        return
+    from driftgate.settings import Settings
+
+    settings = Settings.load()
+    if settings.database.host is not None or (settings.driftgate_home / "postgres").is_dir():
+        return
+    raise ConfigurationError(
+        f"there is no database in DRIFTGATE_HOME={settings.driftgate_home}, and `driftgate {command}` makes none",
+        allowed=f"a home that was begun by {', '.join(sorted(_BEGIN - _NEED_NONE))}",
+        remedy="correct DRIFTGATE_HOME; or begin a new home there, as by `driftgate load` or `driftgate init`",
+    )
 
 
 def _print_loads(reports: "Sequence[IngestReport]") -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftgate.errors import DriftgateError
+from driftgate.errors import DriftgateError, UsageError
 from driftgate.process import become
 from driftgate.scratch import scratch_folder
 
@@ -24,6 +24,8 @@ commands = typer.Typer()
 
 _POLL_SECONDS = 0.25
 _DOWN_SECONDS = 60.0
+# A command ends in fourteen at most.
+_RUNS_SECONDS = 16.0
 _ALL = "pages,prefect,worker,api,evidently,mlflow,lender"
 
 
@@ -68,15 +70,22 @@ def status(
 
 
 @commands.command()
-def down() -> None:
+def down(
+    force: Annotated[
+        bool, typer.Option("--force", help="End the commands and scheduled runs that use it as well")
+    ] = False,
+) -> None:
     """End what `driftgate up` runs, and wait until it has ended."""
     from driftgate.settings import Settings
     from driftgate.supervision.state import is_process, read_status
 
-    found = read_status(Settings.load().driftgate_home)
+    home = Settings.load().driftgate_home
+    found = read_status(home)
     if found is None:
         typer.echo("[Down] nothing runs here")
         return
+    if found.prefect_api:
+        _end_runs(home, found.prefect_api, force)
     deadline = time.monotonic() + _DOWN_SECONDS
     number = signal.SIGTERM
     while is_process(found.pid, found.process_started):
@@ -87,6 +96,30 @@ def down() -> None:
         number = signal.SIGKILL if time.monotonic() > deadline else 0  # type: ignore[assignment]
         time.sleep(_POLL_SECONDS)
     typer.echo(f"[Down] ended: {', '.join(part.name for part in found.parts)}")
+
+
+def _end_runs(home: Path, api: str, force: bool) -> None:
+    """End the runs that use the Prefect server, while it is there to be told.
+
+    Raises:
+        UsageError: there are some, and they are not to be ended.
+    """
+    from driftgate.supervision.state import is_process
+    from flows.runtime.held_runs import held_runs
+
+    runs = held_runs(home, api)
+    if runs and not force:
+        raise UsageError(
+            f"these use what would end: {', '.join(f'{run.name} (process {run.pid})' for run in runs)}",
+            remedy="wait until they have ended, or `driftgate down --force`, by which their runs are crashed",
+        )
+    for run in runs:
+        if is_process(run.pid, run.started):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(run.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _RUNS_SECONDS
+    while time.monotonic() < deadline and any(is_process(run.pid, run.started) for run in runs):
+        time.sleep(_POLL_SECONDS)
 
 
 def _up_detached(home: Path, program: Sequence[str]) -> None:

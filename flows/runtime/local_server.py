@@ -23,6 +23,8 @@ from typing import Self
 from flows.runtime import prefect_server
 
 _STARTUP_SECONDS = 180
+_LOOK_SECONDS = 0.5
+_AGAIN = "run it again; nothing is lost, and its run is marked as crashed by the next one"
 _LOGIN = "PREFECT_API_AUTH_STRING"
 
 # One command needs neither schedules nor a web page; each of these costs time at start.
@@ -134,18 +136,23 @@ def start_prefect() -> Callable[[], None]:
         ConfigurationError: a setting is wrong.
         OutputError: DRIFTGATE_HOME cannot be made.
     """
+    from driftgate.files import private_folder
     from driftgate.scratch import scratch_folder
     from driftgate.settings import Settings
 
     home = Settings.load().driftgate_home
     # Made here: Prefect's server does not make the folders above its own.
     scratch_folder(home)
+    private_folder(home / "prefect")
     configured = os.environ.get("PREFECT_API_URL")
     of_up = None if configured else server_of_up(home)
     os.environ.update(prefect_variables(home, of_up))
     if configured:
+        # A fork of the lender is told by the variable.
+        watch_up(home, configured)
         return lambda: require_server(configured)
     if of_up:
+        watch_up(home, of_up)
         return lambda: None
 
     server = LocalServer()
@@ -194,14 +201,14 @@ def login(home: Path) -> str:
         OutputError: its file cannot be written.
     """
     from driftgate.errors import OutputError
-    from driftgate.files import replace_file
+    from driftgate.files import make_home, replace_file
 
     if given := os.environ.get(_LOGIN):
         return given
     path = login_file(home)
     try:
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_home(home)
             replace_file(path, f"driftgate:{secrets.token_urlsafe()}\n", 0o600)
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
@@ -235,6 +242,28 @@ def server_of_up(home: Path) -> str | None:
             break
         time.sleep(0.2)
     return None
+
+
+def watch_up(home: Path, api: str) -> None:
+    """Where a Prefect server is that of `driftgate up`, end this process, from a thread, when that ends before it.
+
+    Prefect would try each request for a minute, and end in its own traceback.
+    """
+    from driftgate.errors import DriftgateError
+    from driftgate.process import abort
+    from driftgate.supervision.state import read_status
+
+    def is_there() -> bool:
+        status = read_status(home)
+        return status is not None and status.prefect_api == api
+
+    def watch() -> None:
+        while is_there():
+            time.sleep(_LOOK_SECONDS)
+        abort(DriftgateError("`driftgate up` ended, and with it the Prefect server of this command", remedy=_AGAIN))
+
+    if is_there():
+        threading.Thread(target=watch, name="up", daemon=True).start()
 
 
 def require_server(url: str) -> None:

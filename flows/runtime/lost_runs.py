@@ -1,7 +1,6 @@
 """Runs whose process was killed: nobody tells Prefect of their end, so the next run does.
 
-Each run has a file below DRIFTGATE_HOME/runs, on which its process holds a lock. The lock ends with the process,
-however that ends.
+A process that a signal ends in order tells it itself, at its end: Prefect's engine does so in most places, not in all.
 """
 
 import atexit
@@ -24,20 +23,19 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from driftgate.files import lock_or_none, remove_unlocked
+from driftgate.process import before_end, noted_signal
 from driftgate.settings import Settings
+from flows.runtime.held_runs import hold_run, own_runs, runs_folder
 
-_FOLDER = "runs"
 _KILLED = "The process of this run was killed."
 # A pause is waited for by the process, so that without one nothing would go on.
 _UNFINISHED = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
-
-_held: dict[Path, int] = {}
 
 
 def note_run(_flow: Any, flow_run: Any, _state: Any) -> None:
     """Hold a lock for a run that begins, and mark as crashed the runs that nobody holds; a hook of Prefect's."""
     home = Settings.load().driftgate_home
-    _hold_run(home / _FOLDER, flow_run.id)
+    hold_run(home, flow_run.id, str(flow_run.name))
     mark_lost_runs(home)
 
 
@@ -49,8 +47,8 @@ def mark_lost_runs(home: Path) -> list[UUID]:
     """
     lost: list[UUID] = []
     # Of processes that were killed before the file had its name; their runs had not begun.
-    remove_unlocked((home / _FOLDER).glob(".*"))
-    for path in sorted((home / _FOLDER).glob("[!.]*")):
+    remove_unlocked(runs_folder(home).glob(".*"))
+    for path in sorted(runs_folder(home).glob("[!.]*")):
         descriptor = lock_or_none(path, os.O_RDWR)
         if descriptor is None:
             continue
@@ -66,10 +64,13 @@ def mark_lost_runs(home: Path) -> list[UUID]:
 def _mark(run_id: UUID) -> bool:
     with get_client(sync_client=True) as client, suppress(ObjectNotFound):
         state = client.read_flow_run(run_id).state
-        if state is not None and state.type in _UNFINISHED:
-            # The run last: were this process killed before, the next would begin with its tasks again.
-            for task_run in _unfinished_tasks(client, run_id):
-                client.set_task_run_state(task_run, Crashed(message=_KILLED), force=True)
+        if state is None or state.type is StateType.COMPLETED:
+            return False
+        # The run last: were this process killed before, the next would begin with its tasks again. Prefect marks a run
+        # that is cut off, and not those of its tasks that run in threads.
+        for task_run in _unfinished_tasks(client, run_id):
+            client.set_task_run_state(task_run, Crashed(message=_KILLED), force=True)
+        if state.type in _UNFINISHED:
             client.set_flow_run_state(run_id, Crashed(message=_KILLED), force=True)
             return True
     return False
@@ -87,20 +88,26 @@ def _unfinished_tasks(client: SyncPrefectClient, run_id: UUID) -> list[UUID]:
     return found
 
 
-def _hold_run(folder: Path, run_id: UUID) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path, hidden = folder / str(run_id), folder / f".{run_id}"
-    if path in _held:
-        return
-    # It gets its name once it is locked, so that nobody finds it without its owner.
-    while (descriptor := lock_or_none(hidden, os.O_RDWR | os.O_CREAT)) is None:
-        # Another run takes it for one of a killed process, at this moment.
-        pass
-    hidden.rename(path)
-    _held[path] = descriptor
+def _mark_own() -> None:
+    """Mark the runs of this process, which a signal ends.
+
+    Where the server does not answer any more the file stays, and the next run marks what it names.
+    """
+    for path in own_runs():
+        if path.exists():
+            _mark(UUID(path.name))
+            path.unlink(missing_ok=True)
+
+
+before_end(_mark_own)
 
 
 @atexit.register
-def _remove_own() -> None:
-    for path in _held:
+def _leave_own() -> None:
+    if noted_signal():
+        # Where the process was in an import, nothing else has called it.
+        with suppress(Exception):
+            _mark_own()
+        return
+    for path in own_runs():
         path.unlink(missing_ok=True)

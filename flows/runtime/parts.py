@@ -16,7 +16,7 @@ from driftgate.database import ConnectionParameters
 from driftgate.errors import ConfigurationError, UsageError, bounded
 from driftgate.monitors import Monitor, read_monitors
 from driftgate.settings import PortSettings, Settings
-from driftgate.supervision.part import HOST, Part, Port, answers
+from driftgate.supervision.part import HOST, Part, Port, answers, is_up
 from driftgate.supervision.running import python
 from driftgate.training.registry.mlflow_tables import MlflowTables
 from driftgate.warm.client import lender_socket, lends
@@ -68,8 +68,8 @@ def make_parts(settings: Settings, ports: PortSettings, parameters: ConnectionPa
         _mlflow(Port(ports.mlflow_port, "DRIFTGATE_MLFLOW_PORT"), of_prefect),
     )
     parts = [
-        _pages(Port(ports.pages_port, "DRIFTGATE_PAGES_PORT"), settings.report_dir),
-        _prefect(ui, home, of_prefect),
+        _pages(Port(ports.pages_port, "DRIFTGATE_PAGES_PORT"), settings),
+        _prefect(ui, settings, of_prefect),
         *(replace(part, after=(lending.PART,), lender=lender) for part in forks),
         _lender(lender, of_prefect),
     ]
@@ -132,24 +132,27 @@ def _champion(monitor: Monitor, parameters: ConnectionParameters) -> str | None:
         tables.close()
 
 
-def _pages(port: Port, folder: Path) -> Part:
+def _pages(port: Port, settings: Settings) -> Part:
+    own = ("--folder", str(settings.report_dir), "--hosts", settings.driftgate_hosts)
     return Part(
         name="pages",
         title="Driftgate",
         about="the overview, verdicts and reports",
-        command=python("services.pages.serve", "--port", str(port.number), "--folder", str(folder)),
+        command=python("services.pages.serve", "--port", str(port.number), *own),
         port=port,
         page="/",
         ready=lambda: answers(f"{port.address}/") is not None,
     )
 
 
-def _prefect(port: Port, home: Path, variables: dict[str, str]) -> Part:
+def _prefect(port: Port, settings: Settings, variables: dict[str, str]) -> Part:
+    home, hosts = settings.driftgate_home, settings.driftgate_hosts
+    address = ("--host", HOST, "--port", str(port.number), "--hosts", hosts)
     return Part(
         name="prefect",
         title="Prefect",
         about=f"runs, schedules and artifacts; log in with what {login_place(home)} holds",
-        command=(sys.executable, prefect_server.__file__, "--host", HOST, "--port", str(port.number)),
+        command=(sys.executable, prefect_server.__file__, *address),
         environment={
             **variables,
             "PREFECT_UI_URL": port.address,
@@ -192,7 +195,8 @@ def _api(port: Port, settings: Settings, parameters: ConnectionParameters, varia
         environment=variables,
         port=port,
         page="/docs",
-        ready=lambda: answers(f"{port.address}/health") is not None,
+        # Not /health: who is told that it is up asks for a prediction.
+        ready=lambda: is_up(f"{port.address}/ready"),
         waits_for=lambda: why_no_champion(settings, parameters),
     )
 

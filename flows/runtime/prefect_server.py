@@ -16,6 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=4200, help="port to listen on")
+    parser.add_argument("--hosts", default="", help="names that lead here as well, with commas between them")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input closes")
     given = parser.parse_args()
     if given.with_parent:
@@ -24,7 +25,9 @@ def main() -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
-    app = create_app()
+    from driftgate.hosts import OwnHosts, host_names
+
+    app = OwnHosts(create_app(), host_names(given.hosts))
     gc.enable()
     uvicorn.run(app, host=given.host, port=given.port, log_level="error", lifespan="on")
 

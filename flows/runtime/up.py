@@ -16,7 +16,7 @@ from driftgate.database import ConnectionParameters
 from driftgate.database.configured import connection_parameters
 from driftgate.database.engine import EMBEDDED_HOSTS
 from driftgate.errors import OutputError, UsageError
-from driftgate.files import lock_or_none
+from driftgate.files import lock_or_none, private_folder
 from driftgate.process import end_on_signals, run_program
 from driftgate.scratch import scratch_folder
 from driftgate.settings import PortSettings, Settings
@@ -40,6 +40,7 @@ def run_up(names: Sequence[str]) -> None:
     home = settings.driftgate_home
     # Makes the folder, with an error of its own where that fails.
     scratch_folder(home)
+    private_folder(home / "prefect")
     with _only_one(home):
         require_down(home)
         # Before the database is started, so that this is known at once.

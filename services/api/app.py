@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from driftgate.database import ConnectionParameters
 from driftgate.database.configured import connection_parameters
 from driftgate.features.types import feast_environment
+from driftgate.hosts import host_names
 from driftgate.monitors import read_monitor
 from driftgate.predictions.spool import Spool
 from driftgate.settings import Settings
@@ -35,8 +36,11 @@ _SWITCH_SECONDS = 0.0005
 _PAGE_FILES = "/docs/files"
 
 
-def create_app(service: Service) -> FastAPI:
-    """The application around a service, which it starts and stops; `BoundedProtocol` speaks to its callers."""
+def create_app(service: Service, hosts: str = "") -> FastAPI:
+    """The application around a service, which it starts and stops; `BoundedProtocol` speaks to its callers.
+
+    `hosts` is DRIFTGATE_HOSTS.
+    """
     chosen = service.settings
     bounds = Bounds(chosen.max_header_bytes, chosen.max_headers, chosen.header_seconds, service.metrics)
 
@@ -70,6 +74,7 @@ def create_app(service: Service) -> FastAPI:
         max_body_bytes=service.settings.max_body_bytes,
         body_seconds=service.settings.request_timeout_seconds,
         access_log=service.settings.access_log,
+        hosts=host_names(hosts),
     )
     return app
 
@@ -85,7 +90,7 @@ def from_environment() -> FastAPI:
     json_log.configure()
     # The scoring thread would otherwise keep the thread that talks to callers waiting for 5 ms at a time.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    return create_app(service_from_environment())
+    return create_app(service_from_environment(), Settings.load().driftgate_hosts)
 
 
 def service_from_environment() -> Service:

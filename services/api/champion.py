@@ -20,12 +20,18 @@ class Registry(Protocol):
 
 
 class ChampionWatcher(threading.Thread):
-    """Keeps the scorer on the champion. A version that cannot be loaded leaves the one before in service."""
+    """Keeps the scorer on the champion. A version that cannot be loaded leaves the one before in service.
+
+    Attributes:
+        trouble: why there is no model, or a newer one is not served; empty where all is well.
+        asked: whether the first question has come to something.
+    """
 
     def __init__(self, registry: Registry, scorer: Scorer, metrics: Metrics, poll_seconds: float) -> None:
         """Prepare it; `start` begins, `stop` ends."""
         super().__init__(name="champion", daemon=True)
         self.trouble = "the model is being loaded"
+        self.asked = False
         self._registry = registry
         self._scorer = scorer
         self._metrics = metrics
@@ -59,6 +65,8 @@ class ChampionWatcher(threading.Thread):
                     exc_info=None if isinstance(error, DriftgateError) else error,
                 )
             self.trouble = trouble
+        finally:
+            self.asked = True
 
     def _follow(self) -> None:
         version = self._registry.champion()

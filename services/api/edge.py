@@ -1,14 +1,15 @@
-"""The outermost layer: request ids, bounds on the body, metrics and the access log, on every path and status."""
+"""The outermost layer: request ids, names, bounds on the body, metrics and the access log, on every path and status."""
 
 import asyncio
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from driftgate.hosts import REFUSED, host_of, is_own_host
 from services.api.json_log import ACCESS, new_id, request_id
 from services.api.metrics import UNMATCHED, Metrics
 from services.api.problems import Problem, problem_response
@@ -29,6 +30,7 @@ class Edge:
         max_body_bytes: int,
         body_seconds: float,
         access_log: bool,
+        hosts: Collection[str] = (),
     ) -> None:
         """Wrap an application.
 
@@ -36,6 +38,7 @@ class Edge:
             templates: route template by endpoint, for those that the router does not name.
             max_body_bytes: counted as the body arrives, whatever its header says.
             body_seconds: in which the whole body must arrive.
+            hosts: names that lead here, beside this machine's own and any address.
         """
         self._app = app
         self._metrics = metrics
@@ -43,6 +46,7 @@ class Edge:
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
         self._access_log = access_log
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -55,7 +59,7 @@ class Edge:
         answer = _Answer(send, identity)
         self._metrics.in_flight.inc()
         try:
-            await self._app(scope, self._bounded(scope, receive), answer.send)
+            await self._own(scope)(scope, self._bounded(scope, receive), answer.send)
         except Exception:
             logging.getLogger("services.api").exception("a request failed")
             if not answer.status:
@@ -72,6 +76,12 @@ class Edge:
             if self._access_log:
                 extra = {"route": route, "method": scope["method"][:16], "status": status, "seconds": round(seconds, 6)}
                 _log.info("answered", extra=extra)
+
+    def _own(self, scope: Scope) -> ASGIApp:
+        """What answers: the application, to who asks for this machine."""
+        if is_own_host(host_of(scope["headers"]), self._hosts):
+            return self._app
+        return problem_response(421, REFUSED, {"Connection": "close"})
 
     def _template(self, scope: Scope) -> str:
         route = getattr(scope.get("route"), "path", None)

@@ -37,6 +37,8 @@ def serve(host: str, port: int, workers: int) -> None:
     # Found out here once: errors are plain, and workers join the embedded database that this process keeps up.
     settings = Settings.load()
     os.environ.update(feast_environment(connection_parameters(settings)))
+    # Whoever is told to listen by a name is asked for by it. Workers have the environment, and no arguments.
+    os.environ["DRIFTGATE_HOSTS"] = f"{settings.driftgate_hosts},{host}"
     for name in ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"):
         os.environ.pop(name, None)
     # After that: with the variable set, prometheus_client keeps its values in files from its import on.

@@ -132,18 +132,21 @@ class Service:
         """The model that scores, and what the store says.
 
         Raises:
-            Problem: 503, with every reason.
+            Problem: 503, with every reason, and with `starting` where waiting is all that is to be done.
         """
         reasons: list[str] = []
+        starting = False
         state, model = None, self.scorer.model
         if model is None:
             reasons.append(self.champion.trouble or "the model is being loaded")
+            starting = not self.champion.asked
         try:
             state = await self._state()
         except TimeoutError:
             reasons.append("the feature store takes too long to answer")
         except OpeningError:
             reasons.append("the feature store is being opened")
+            starting = True
         except DriftgateError as error:
             reasons.append(f"the feature store does not answer ({type(error).__name__}); the log says why")
             _log.warning("the feature store does not answer: %s", error)
@@ -151,7 +154,9 @@ class Service:
             if state.month is None:
                 reasons.append("no month is in the online store; `driftgate materialize` puts one there")
         if reasons or model is None or state is None:
-            raise unavailable("not ready: " + "; ".join(reasons), self.settings.poll_seconds, reasons=reasons)
+            raise unavailable(
+                "not ready: " + "; ".join(reasons), self.settings.poll_seconds, reasons=reasons, starting=starting
+            )
         return model, state
 
     async def _rows(self, keys: Sequence[str], *, score: bool) -> list[Row]:

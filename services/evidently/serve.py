@@ -10,6 +10,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from driftgate.hosts import OwnHosts, host_names
 from driftgate.settings import Settings
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     app = create_app(settings.evidently_workspace, settings.report_dir)
     import uvicorn
 
+    app = OwnHosts(app, host_names(f"{settings.driftgate_hosts},{given.host}"))
     uvicorn.run(app, host=given.host, port=given.port, log_level="warning")
 
 

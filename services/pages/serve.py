@@ -1,10 +1,11 @@
-"""Serve the folder of reports, and nothing else: `python -m services.pages.serve [--host] [--port] [--folder]`.
+"""Serve the folder of reports, and nothing else: `python -m services.pages.serve [--host] [--port] ...`.
 
 Its pages open from the folder as well; this gives them an address, for messages, and for a browser behind a tunnel.
 """
 
 import argparse
 import sys
+from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from driftgate.errors import UsageError
+from driftgate.hosts import REFUSED, host_names, is_own_host
 from driftgate.process import end_on_signals, leave
 
-_LOCAL = {"127.0.0.1", "localhost", "[::1]"}
 _NOTHING_YET = (
     b"<!doctype html><html lang=en><meta charset=utf-8><title>Driftgate</title>"
     b"<p>There is no verdict yet. Load months and run <code>driftgate monitor</code>; this page is the overview then."
@@ -28,6 +29,7 @@ class PagesHandler(SimpleHTTPRequestHandler):
     sys_version = ""
     protocol_version = "HTTP/1.1"
     timeout = 30
+    names: frozenset[str] = frozenset()
 
     def end_headers(self) -> None:
         """Add what a browser should not guess, and have it ask again after each run."""
@@ -39,8 +41,8 @@ class PagesHandler(SimpleHTTPRequestHandler):
     def send_head(self) -> Any:
         """Refuse what is no page; a folder is its index, and nobody sees a list of files."""
         # A page elsewhere could otherwise read the reports by a name of its own that leads here.
-        if self.headers.get("Host", "").rsplit(":", 1)[0] not in _LOCAL and self.server.server_address[0] != "0.0.0.0":
-            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "ask for 127.0.0.1 or localhost")
+        if not is_own_host(self.headers.get("Host", ""), self.names):
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, REFUSED)
             return None
         path = unquote(urlsplit(self.path).path)
         if any(part.startswith(".") for part in path.split("/")):
@@ -67,22 +69,23 @@ class PagesHandler(SimpleHTTPRequestHandler):
         return BytesIO(_NOTHING_YET)
 
 
-def make_server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
-    """A server of the folder, which may not be there yet; `serve_forever` begins."""
+def make_server(folder: Path, host: str, port: int, hosts: str = "") -> ThreadingHTTPServer:
+    """A server of the folder, which may not be there yet; `serve_forever` begins. `hosts` is DRIFTGATE_HOSTS."""
 
-    def handler(*arguments: Any) -> PagesHandler:
-        return PagesHandler(*arguments, directory=str(folder))
+    class Handler(PagesHandler):
+        names = host_names(f"{hosts},{host}")
 
-    server = ThreadingHTTPServer((host, port), handler)
+    server = ThreadingHTTPServer((host, port), partial(Handler, directory=str(folder)))
     server.daemon_threads = True
     return server
 
 
-def _report_dir() -> Path:
+def _settings() -> tuple[Path, str]:
     # Imported late: it takes twice the memory of all the rest.
     from driftgate.settings import Settings
 
-    return Settings.load().report_dir
+    settings = Settings.load()
+    return settings.report_dir, settings.driftgate_hosts
 
 
 def main() -> NoReturn:
@@ -92,10 +95,11 @@ def main() -> NoReturn:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8002, help="port to listen on")
     parser.add_argument("--folder", type=Path, help="folder of the reports; by default REPORT_DIR")
+    parser.add_argument("--hosts", default="", help="names that lead here as well; without --folder DRIFTGATE_HOSTS")
     given = parser.parse_args()
-    folder = given.folder or _report_dir()
+    folder, hosts = (given.folder, given.hosts) if given.folder else _settings()
     try:
-        with make_server(folder, given.host, given.port) as server:
+        with make_server(folder, given.host, given.port, hosts) as server:
             server.serve_forever()
     except (OSError, OverflowError) as error:
         reason = f"nothing can listen on {given.host}:{given.port}: {getattr(error, 'strerror', None) or error}"

@@ -47,7 +47,7 @@ def _run() -> None:
     prefect = prefect_parameters(parameters, Path(os.environ["PREFECT_DATABASE_PASSWORD_FILE"]))
     database = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database_url(prefect)}
     supervisor = Supervisor(
-        make_parts(settings.driftgate_home, database),
+        make_parts(settings.driftgate_home, database, settings.driftgate_hosts),
         settings.driftgate_home,
         database=str(parameters),
         prefect_api=os.environ["PREFECT_API_URL"],
@@ -65,12 +65,13 @@ def _run() -> None:
         supervisor.stop()
 
 
-def make_parts(home: Path, database: Mapping[str, str]) -> list[Part]:
+def make_parts(home: Path, database: Mapping[str, str], hosts: str) -> list[Part]:
     """The parts of this container.
 
     Args:
         home: DRIFTGATE_HOME.
         database: variables of the server alone, which hold the password of its database.
+        hosts: DRIFTGATE_HOSTS.
     """
     worker = {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": "8080"}
     return [
@@ -78,8 +79,8 @@ def make_parts(home: Path, database: Mapping[str, str]) -> list[Part]:
             name="prefect",
             title="Prefect",
             about="runs, schedules and artifacts",
-            command=python("flows.runtime.prefect_server", "--host", "0.0.0.0"),
-            environment=database,
+            command=python("flows.runtime.prefect_server", "--host", "0.0.0.0", "--hosts", hosts),
+            environment={**database, **_login()},
             ready=lambda: answers(SERVER) is not None,
         ),
         Part(
@@ -102,6 +103,15 @@ def make_parts(home: Path, database: Mapping[str, str]) -> list[Part]:
             ready=lambda: lends(lender_socket(home)),
         ),
     ]
+
+
+def _login() -> dict[str, str]:
+    """The variable by which the server asks for the login that its clients have, where one is set.
+
+    An empty one would be asked for as well, and no client sends that.
+    """
+    given = os.environ.get("PREFECT_API_AUTH_STRING")
+    return {"PREFECT_SERVER_API_AUTH_STRING": given} if given else {}
 
 
 def start_all(supervisor: Supervisor) -> None:

@@ -160,7 +160,7 @@ def test_every_setting_of_the_service_is_there_with_its_default() -> None:
 
 def test_every_variable_of_the_compose_stack_is_there_with_its_default() -> None:
     defaults = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text_of(".env.example"), re.MULTILINE))
-    elsewhere = {"POSTGRES_USER", "POSTGRES_DB", "API_KEY"}
+    elsewhere = {"POSTGRES_USER", "POSTGRES_DB", "API_KEY", "DRIFTGATE_HOSTS"}
     documented = table(f"{REFERENCE}/settings.md", "Of the compose stack")
     assert set(documented) == set(defaults) - elsewhere
     for name, (_, default) in documented.items():
@@ -339,7 +339,7 @@ def test_the_examples_are_what_the_service_takes_and_gives(name: str, model: typ
 
 def test_every_status_of_an_error_is_there() -> None:
     statuses = {status for route in KEYED.routes for status in route.responses}  # type: ignore[attr-defined]
-    assert set(table(f"{REFERENCE}/http.md", "Errors")) == {str(status) for status in statuses} | {"500"}
+    assert set(table(f"{REFERENCE}/http.md", "Errors")) == {str(status) for status in statuses} | {"421", "500"}
 
 
 # ---- Prefect

@@ -586,7 +586,7 @@ def test_an_answer_has_its_status_and_its_words(row: Row) -> None:
     async def ask() -> httpx.Response:
         # Nothing of the service is started: what is malformed is refused before anything is asked of it.
         transport = httpx.ASGITransport(create_app(service))
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.post(path, content=body, headers=headers)
 
     answer = asyncio.run(ask())

@@ -36,7 +36,7 @@ def reader() -> Iterator[tuple[Path, dict[str, str]]]:
     try:
         yield folder, given
     finally:
-        subprocess.run(["driftgate", "down"], cwd=folder, env=given, check=False)
+        subprocess.run(["driftgate", "down", "--force"], cwd=folder, env=given, check=False)
         shutil.rmtree(folder)
 
 

@@ -86,6 +86,12 @@ def test_the_file_is_named_for_its_second_and_latest_is_the_same(make: Make) -> 
     assert {(row["predictions_time"], row["model_version"]) for row in rows} == {("2024-03-01T05:06:07+00:00", "3")}
 
 
+def test_nobody_else_reads_who_was_scored(make: Make) -> None:
+    batch = make()
+    write_batch_csv(batch)
+    assert {path.stat().st_mode & 0o077 for path in (batch.path.parent, *batch.path.parent.iterdir())} == {0}
+
+
 def test_a_retry_writes_the_same_file_and_another_batch_does_not_replace_it(make: Make) -> None:
     write_batch_csv(make())
     write_batch_csv(make())

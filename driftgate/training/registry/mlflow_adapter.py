@@ -22,6 +22,7 @@ from sqlalchemy import Connection, text
 from driftgate.database import ConnectionParameters, connect, database_errors
 from driftgate.database.locks import Lock, session_lock
 from driftgate.errors import OutputError
+from driftgate.files import make_private, private_folder
 from driftgate.measures import LabelKind
 from driftgate.scratch import newest_scratch
 from driftgate.training.features import InputKind
@@ -238,6 +239,7 @@ def _log_run(
         params=[Param(name, str(value)) for name, value in settings.items()],
         tags=[RunTag(name, value) for name, value in tags.items()],
     )
+    private_folder(artifacts / training.monitor / info.run_id)
     client.log_text(info.run_id, training.schema_json(), "features.json")
     with tempfile.TemporaryDirectory(dir=newest_scratch()) as folder:
         saved = Path(folder) / "model"
@@ -250,6 +252,8 @@ def _log_run(
         client.log_artifact(info.run_id, str(judged))
         written["judged_file"] = f"{files}/{judged.name}"
     absent = [path for path in written.values() if not (artifacts / path).is_file()]
+    # The example and the judged rows are of entities.
+    make_private(artifacts / training.monitor / info.run_id)
     if absent:
         raise OutputError(f"MLflow wrote its artifacts elsewhere than to {artifacts / absent[0]}")
     document = training_text(training, run_id=info.run_id, model_sha256=digest, **written)

@@ -273,3 +273,53 @@ def test_every_status_of_the_error_table_but_two_is_met_here() -> None:
     assert {2, 3, 4, 5, 6, 7} <= documented
     # 5 is a matter of data, see the tests of the ledger; 1 is a fault of Driftgate itself.
     assert documented - {wrong.status for wrong in WRONG.values()} <= {1, 5}
+
+
+def alone(tmp_path: Path, **variables: str) -> dict[str, str]:
+    """The environment of a user without a server, whose home is not there yet."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("POSTGRES_", "PREFECT_"))}
+    return {**given, "DRIFTGATE_HOME": str(tmp_path / "mistyped"), **variables}
+
+
+@pytest.mark.parametrize("command", [["monitor"], ["months"], ["train", "--as-of", "2024-01-31"], ["serve"]])
+@pytest.mark.parametrize("there", [False, True], ids=["no folder", "a folder of something else"])
+def test_a_mistyped_home_is_told_and_nothing_is_made_there(tmp_path: Path, command: list[str], there: bool) -> None:
+    home = tmp_path / "mistyped"
+    if there:
+        home.mkdir()
+    done = subprocess.run(
+        [*DRIFTGATE, *command], env=alone(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3 and done.stdout == ""
+    assert done.stderr.startswith(f"ConfigurationError: there is no database in DRIFTGATE_HOME={home}")
+    assert "`driftgate load`" in done.stderr and "Traceback" not in done.stderr
+    assert list(home.iterdir()) == [] if there else not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "variables"),
+    [
+        (["apply"], {}),
+        (["ingest", "month", "--as-of", "2024-01-31"], {}),
+        (["monitor", "--help"], {}),
+        (["--version"], {}),
+        (["months"], {"DRIFTGATE_HOME": ""}),
+        (["months"], {"POSTGRES_HOST": "db"}),
+    ],
+)
+def test_a_home_is_not_asked_for_where_one_begins_or_none_is_named_or_the_database_is_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], variables: dict[str, str]
+) -> None:
+    monkeypatch.delenv("POSTGRES_HOST", raising=False)
+    for name, value in {"DRIFTGATE_HOME": str(tmp_path / "new"), **variables}.items():
+        monkeypatch.setenv(name, value)
+    cli._require_home(command)
+
+
+def test_a_home_with_a_database_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POSTGRES_HOST", raising=False)
+    monkeypatch.setenv("DRIFTGATE_HOME", str(tmp_path))
+    with pytest.raises(errors.ConfigurationError, match="there is no database"):
+        cli._require_home(["months"])
+    (tmp_path / "postgres").mkdir()
+    cli._require_home(["months"])

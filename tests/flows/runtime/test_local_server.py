@@ -1,5 +1,6 @@
 """The Prefect server of a command, killed under it: the command goes on, or ends with one plain error."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.runtime.local_server import LocalServer
 from tests.conftest import ROOT
 
 BEGIN = """
@@ -80,6 +82,20 @@ def test_a_server_that_is_killed_is_started_again_and_the_run_goes_on(tmp_path: 
     done = run(GOES_ON, tmp_path / "home")
     assert (done.returncode, done.stdout) == (0, "COMPLETED\n"), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_it_answers_to_this_machine_only(tmp_path: Path) -> None:
+    with LocalServer(PREFECT_HOME=str(tmp_path)) as server:
+        server.wait()
+        asked = []
+        for host in (f"localhost:{server.port}", "rebound.example"):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            connection.request(
+                "POST", "/api/flow_runs/filter", b"{}", {"Host": host, "Content-Type": "application/json"}
+            )
+            asked.append(connection.getresponse().status)
+            connection.close()
+    assert asked == [200, 421]
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Runs whose process was killed, on a real Prefect server: only those are marked."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +120,53 @@ def test_without_any_run_there_is_nothing_to_mark(home: Path) -> None:
 
     assert mark_lost_runs(home) == []
     assert not (home / "runs").exists()
+
+
+CUT_OFF = """
+from driftgate.process import end_on_signals, run_program
+
+end_on_signals(most_seconds=4)
+
+def work():
+    import time
+
+    from prefect import flow
+
+    from flows.runtime.steps import FLOW, step
+
+    @step("long")
+    def long():
+        time.sleep(1)
+        print("begun", flush=True)
+        time.sleep(60)
+
+    @flow(name="cut off", **FLOW)
+    def cut_off():
+        begun = long.submit()
+        begun.result()
+
+    cut_off()
+
+run_program(work)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_a_signal_ends_says_so_at_once_with_its_tasks(
+    home: Path, prefect_api: str, number: signal.Signals
+) -> None:
+    from prefect.client.orchestration import get_client
+
+    environment = {**os.environ, "PREFECT_API_URL": prefect_api, "PREFECT_LOGGING_LEVEL": "ERROR"}
+    with subprocess.Popen(
+        [sys.executable, "-c", CUT_OFF], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        (path,) = (home / "runs").iterdir()
+        process.send_signal(number)
+        assert (process.wait(), process.stderr.read() if process.stderr else "") == (128 + number, "")
+    assert states_of(UUID(path.name)) == ["CRASHED"]
+    assert list((home / "runs").iterdir()) == []
+    with get_client(sync_client=True) as client:
+        tasks = [task for task in client.read_task_runs() if str(task.flow_run_id) == path.name]
+    assert [task.state.type.value for task in tasks if task.state] == ["CRASHED"]

@@ -93,7 +93,7 @@ def running(place: Place) -> Iterator["subprocess.CompletedProcess[str]"]:
     """What `up --detach` said."""
     assert place.call("status").stdout.startswith("Nothing runs here.")
     yield place.call("up", "--detach", "--only", PARTS)
-    place.call("down")
+    place.call("down", "--force")
 
 
 def family(place: Place) -> list[psutil.Process]:
@@ -218,11 +218,59 @@ def test_a_part_that_dies_is_started_again_and_shown(running: object, place: Pla
     assert "ended with status -9" in place.call("status").stdout
 
 
-def test_killed_it_leaves_nothing_running_and_may_be_started_again(running: object, place: Place) -> None:
+HELD = """
+from driftgate.process import end_on_signals, run_program
+
+end_on_signals()
+
+def work():
+    from flows.runtime.local_server import start_prefect
+
+    wait = start_prefect()
+    import time
+
+    from prefect import flow
+
+    from flows.runtime.steps import FLOW
+
+    @flow(name="held", flow_run_name="a long run", **FLOW)
+    def held():
+        print("begun", flush=True)
+        time.sleep(600)
+
+    wait()
+    held()
+
+run_program(work)
+"""
+
+
+@pytest.fixture(scope="module")
+def held(running: object, place: Place) -> Iterator["subprocess.Popen[str]"]:
+    """A command that uses the Prefect server, in the midst of its run."""
+    environment = {**place.environment, "PREFECT_LOGGING_LEVEL": "ERROR"}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HELD], env=environment, **pipes) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        yield process
+        process.kill()
+
+
+def test_down_is_refused_while_a_run_uses_it(held: "subprocess.Popen[str]", place: Place) -> None:
+    done = place.call("down")
+    assert done.returncode == 2 and done.stdout == ""
+    assert f"a long run (process {held.pid})" in done.stderr and "--force" in done.stderr
+    assert place.status()["up"] and held.poll() is None
+
+
+def test_killed_it_leaves_nothing_running_and_may_be_started_again(held: "subprocess.Popen[str]", place: Place) -> None:
     processes = family(place)
     assert len(processes) >= 5
     processes[0].kill()
     until(lambda: all(gone(process) for process in processes), 30)
+    first, *others = held.communicate(timeout=30)[1].splitlines()
+    assert held.returncode == 1 and len(others) == 1
+    assert first == "DriftgateError: `driftgate up` ended, and with it the Prefect server of this command"
     assert place.status() == {"up": False, "parts": []}
     again = place.call("up", "--detach", "--only", "pages,api")
     assert again.returncode == 0, again.stderr

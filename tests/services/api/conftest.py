@@ -148,12 +148,12 @@ def make_service(
 
 
 @contextmanager
-def live(service: Service) -> Iterator[httpx.Client]:
+def live(service: Service, hosts: str = "") -> Iterator[httpx.Client]:
     """A uvicorn server of this process, and a client of it; not yet ready."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            create_app(service),
+            create_app(service, hosts),
             http=BoundedProtocol,
             log_config=None,
             access_log=False,

@@ -34,7 +34,7 @@ def ask() -> Ask:
 
     async def send(method: str, path: str, body: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, path, json=body)
 
     return lambda method, path, body=None: asyncio.run(send(method, path, body))

@@ -13,7 +13,7 @@ from tests.services.api.conftest import Month, live, make_service
 from tests.services.api.test_metrics import labels, scrape
 
 SECONDS = 1.0
-REQUEST = b"GET /health HTTP/1.1\r\nHost: x\r\n"
+REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_a_connection_that_rests_between_requests_is_kept(client: httpx.Client) 
 CHUNKED = "\r\n".join(
     [
         "POST /predict HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         "content-type: application/json",
         "transfer-encoding: chunked",
         "",
@@ -146,7 +146,7 @@ def test_what_comes_with_a_body_is_bounded_too(client: httpx.Client, talk: Calla
 
 def test_many_requests_at_once_on_one_connection_are_answered(talk: Callable[..., bytes]) -> None:
     count = 3000
-    last = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    last = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     assert talk((REQUEST + b"\r\n") * count + last).count(b"HTTP/1.1 200 ") == count + 1
 
 

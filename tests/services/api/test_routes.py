@@ -21,7 +21,7 @@ from driftgate.training.model import TrainedModel
 from driftgate.training.pipeline import fit_pipeline
 from services.api.rows import rows_of
 from services.api.scoring import Scorer
-from tests.services.api.conftest import MONTH, THRESHOLD, Month, Versions, logged
+from tests.services.api.conftest import MONTH, THRESHOLD, Month, Versions, live, logged, make_service
 
 Serve = Callable[..., httpx.Client]
 
@@ -52,6 +52,20 @@ def test_every_user_is_scored_as_offline(client: httpx.Client, month: Month) -> 
     assert {item["model_version"] for item in answers} == {"1"}
     assert [item["features_used"] for item in answers] == list(month.rows.values())
     assert any(None in item["features_used"].values() for item in answers)
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/docs", "/features/anyone", "/nothing"])
+def test_a_page_elsewhere_cannot_ask_by_a_name_of_its_own(client: httpx.Client, path: str) -> None:
+    body = problem(client.get(path, headers={"Host": "rebound.example"}), 421)
+    assert "DRIFTGATE_HOSTS" in body["detail"]
+
+
+def test_a_name_that_is_set_is_answered(month: Month) -> None:
+    with live(make_service(month, month.versions()), "api,churn.example") as named:
+        asked = {
+            host: named.get("/health", headers={"Host": host}).status_code for host in ("api:8000", "else.example")
+        }
+    assert asked == {"api:8000": 200, "else.example": 421}
 
 
 def test_one_user_and_their_features(client: httpx.Client, month: Month) -> None:
@@ -174,7 +188,7 @@ def test_a_body_that_never_ends_is_given_up(serve: Serve, month: Month) -> None:
     client = serve(request_timeout_seconds=0.5)
     with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=30) as slow:
         slow.sendall(
-            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n{"
+            b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
         )
         received = slow.recv(4096)
     assert received.startswith(b"HTTP/1.1 408 ") and b"application/problem+json" in received

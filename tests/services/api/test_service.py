@@ -13,6 +13,7 @@ from driftgate.errors import ConfigurationError, DatabaseUnavailableError
 from driftgate.features.online import materialize_month
 from driftgate.features.types import feast_environment
 from driftgate.features.worker import FeatureWorker
+from driftgate.supervision.part import is_up
 from driftgate.training.model import TrainedModel
 from driftgate.training.registry.models import ModelRegistry
 from tests.conftest import FEATURE_REPO, new_database
@@ -21,6 +22,37 @@ from tests.services.api.test_metrics import scrape
 from tests.services.api.test_routes import problem
 
 Serve = Callable[..., httpx.Client]
+
+
+class Held(Versions):
+    """A registry that gives a model only once it is told to."""
+
+    release = threading.Event()
+
+    def load(self, version: str) -> TrainedModel:
+        self.release.wait()
+        return super().load(version)
+
+
+def test_while_it_loads_the_champion_it_is_not_up_and_afterwards_it_can_answer(serve: Serve, month: Month) -> None:
+    client = serve(Held(month.versions().models, "1"), ready=False)
+    url = str(client.base_url.join("/ready"))
+    assert client.get("/health").status_code == 200
+    assert problem(client.get("/ready"), 503)["starting"] is True and not is_up(url)
+    Held.release.set()
+    deadline = time.monotonic() + 60
+    while not is_up(url):
+        assert time.monotonic() < deadline
+    assert client.get("/ready").status_code == 200
+
+
+def test_nobody_waits_for_a_service_that_waits_for_a_person(serve: Serve, month: Month) -> None:
+    client = serve(month.versions(champion=None), ready=False)
+    deadline = time.monotonic() + 60
+    while not is_up(str(client.base_url.join("/ready"))):
+        assert time.monotonic() < deadline
+    body = problem(client.get("/ready"), 503)
+    assert body["starting"] is False and "driftgate train" in body["reasons"][0]
 
 
 def test_it_waits_for_a_model_and_then_serves_it(serve: Serve, month: Month) -> None:

@@ -52,9 +52,9 @@ class Ui:
     log: Path
     process: "subprocess.Popen[bytes]"
 
-    def ask(self, path: str, method: str = "GET") -> tuple[int, bytes]:
+    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
         """Status and body."""
-        request = urllib.request.Request(self.url + path, method=method)
+        request = urllib.request.Request(self.url + path, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read()
@@ -93,6 +93,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         "EVIDENTLY_WORKSPACE": str(workspace),
         "REPORT_DIR": str(reports),
         "DRIFTGATE_HOME": str(folder),
+        "DRIFTGATE_HOSTS": "runs.example",
         "HOME": "/nonexistent",
     }
     environment.pop("DO_NOT_TRACK", None)
@@ -172,6 +173,13 @@ def test_the_page_needs_nothing_from_elsewhere(ui: Ui) -> None:
         loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
         assert loaded
         assert [address for address in loaded if not address.startswith(ui.url)] == []
+
+
+@pytest.mark.parametrize("path", ["/api/projects", "/reports/"])
+def test_it_answers_to_names_of_its_own_only(ui: Ui, path: str) -> None:
+    write_index(ui.reports)
+    assert ui.ask(path, Host="rebound.example")[0] == 421
+    assert ui.ask(path, Host="runs.example:8001")[0] == 200
 
 
 def test_it_reports_to_nobody(ui: Ui) -> None:

@@ -71,6 +71,17 @@ def test_a_page_elsewhere_cannot_ask_by_a_name_of_its_own(port: int) -> None:
     assert ask(port, "/", host="rebound.example")[0] == 421
 
 
+def test_a_name_that_is_set_is_answered_and_any_address_where_it_listens_to_all_no_other_name(folder: Path) -> None:
+    with make_server(folder, "0.0.0.0", 0, "pages.example") as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = int(server.server_address[1])
+        asked = {host: ask(port, "/", host=host)[0] for host in ("pages.example", "192.0.2.1", "rebound.example")}
+        server.shutdown()
+        thread.join()
+    assert asked == {"pages.example": 200, "192.0.2.1": 200, "rebound.example": 421}
+
+
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_port_that_cannot_be_had_is_plain_words_with_what_to_do(port: int, folder: Path, taken: bool) -> None:
     asked = port if taken else 99999

@@ -82,9 +82,20 @@ def test_a_first_load_that_fails_ends_the_container_and_one_that_does_not_goes_o
     start.load_first(supervisor)
 
 
+@pytest.mark.parametrize(("given", "asked"), [("me:secret", "me:secret"), ("", None)])
+def test_the_server_asks_for_the_login_that_its_clients_have(
+    start: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, asked: str | None
+) -> None:
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", given)
+    parts = {part.name: part for part in start.make_parts(tmp_path, {}, "")}
+    assert parts["prefect"].environment.get("PREFECT_SERVER_API_AUTH_STRING") == asked
+    assert "PREFECT_SERVER_API_AUTH_STRING" not in parts["worker"].environment
+
+
 def test_the_password_of_the_server_is_for_the_server_alone(start: ModuleType, tmp_path: Path) -> None:
-    parts = {part.name: part for part in start.make_parts(tmp_path, {"SECRET": "yes"})}
+    parts = {part.name: part for part in start.make_parts(tmp_path, {"SECRET": "yes"}, "flows.example")}
     assert list(parts) == ["prefect", "worker", "lender"]
     assert [name for name, part in parts.items() if "SECRET" in part.environment] == ["prefect"]
+    assert parts["prefect"].command[-2:] == ("--hosts", "flows.example")
     assert parts["worker"].needs == ("prefect",)
     assert not parts["lender"].ready()

@@ -78,6 +78,14 @@ def registry(base: ModelRegistry) -> Iterator[ModelRegistry]:
         store.client.delete_model_version_tag(NAME, version, "driftgate.replaced")
 
 
+def test_nobody_else_reads_the_rows_that_lie_beside_a_model(registry: ModelRegistry) -> None:
+    """The judged rows, and the example that MLflow keeps."""
+    files = [path for path in registry.artifacts.rglob("*") if path.is_file()]
+    assert {"judged.arrow", "input_example.json"} <= {path.name for path in files}
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
+    assert {path.stat().st_mode & 0o077 for path in registry.artifacts.glob("*/*")} == {0}
+
+
 def test_a_model_comes_back_as_it_was_registered(
     registry: ModelRegistry, training: Train, pipeline: Any, columns: Columns
 ) -> None:
