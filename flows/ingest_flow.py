@@ -14,6 +14,7 @@ from driftgate.features.online import OnlineMonth, materialize_month
 from driftgate.monitors import Monitor, read_monitors
 from driftgate.snapshots import IngestReport
 from driftgate.snapshots import ingest_month as load_month
+from driftgate.snapshots.dates import require_possible
 from driftgate.snapshots.folders import as_of_of
 from driftgate.snapshots.loaded import new_months
 from flows.runtime import plain_errors
@@ -102,6 +103,9 @@ def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[
     """
     runtime = Runtime.from_environment()
     months = [(folder, as_of or _day_of(folder))] if folder else find_step(runtime)
+    for _, day in months:
+        # Before the first is written: of a folder with an impossible name the others are not half the load.
+        require_possible(day)
     reports = []
     for month, day in months:
         report = load_step(runtime, month, day)

@@ -107,10 +107,13 @@ def ingest(
     as_of: Annotated[str, typer.Option(help="Day on which they were taken, YYYY-MM-DD")],
 ) -> None:
     """Load one month of source tables; safe to repeat."""
+    from driftgate.snapshots.dates import require_possible
     from flows.runtime.environment import Runtime, feature_worker
     from flows.runtime.local_server import start_prefect
 
     day = parse_as_of(as_of)
+    # Before anything slow begins.
+    require_possible(day)
     wait_for_prefect = start_prefect()
     feature_worker(Runtime.from_environment().parameters)
     from flows.ingest_flow import ingest_month

@@ -65,6 +65,21 @@ def test_a_wrong_month_fails_the_run_and_changes_nothing(
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize("day", [date(1, 1, 1), date(2204, 1, 31), date(9999, 12, 31)])
+def test_a_month_that_cannot_be_is_refused_before_anything_is_written(
+    day: date, workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.ingest_flow import ingest_month
+
+    before = contents(workplace.engine)
+    good, wrong = write_month_folder(tmp_path / "2024-07-31"), write_month_folder(tmp_path / str(day))
+    monkeypatch.setenv("DRIFTGATE_DATA", str(tmp_path))
+    for load in (lambda: ingest_month(good, day), lambda: ingest_month(wrong), ingest_month):
+        with pytest.raises(UsageError, match=f"a month cannot be of {day}"):
+            load()
+    assert contents(workplace.engine) == before
+
+
 def test_a_folder_whose_name_says_no_date(workplace: Workplace, tmp_path: Path) -> None:
     from flows.ingest_flow import ingest_month
 
