@@ -17,6 +17,7 @@ from driftgate.snapshots import ingest_month as load_month
 from driftgate.snapshots.dates import require_possible
 from driftgate.snapshots.folders import as_of_of
 from driftgate.snapshots.loaded import new_months
+from driftgate.snapshots.unfinished import UnfinishedLoad, find_unfinished, remove_marks
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
@@ -87,9 +88,25 @@ def find_step(runtime: Runtime) -> list[tuple[Path, date]]:
     return months
 
 
+@task(name="find-unfinished-loads", **STEP, **DATABASE_RETRIES)
+def unfinished_step(runtime: Runtime, loaded: list[date]) -> list[UnfinishedLoad]:
+    """The loads that have to be finished: those of this run, and those that an earlier one was cut off from."""
+    found = find_unfinished(runtime.engine)
+    for load in found:
+        if load.as_of not in loaded:
+            get_run_logger().warning("%s; this run finishes it", load.text.partition(";")[0])
+    return found
+
+
+@task(name="end-loads", **STEP, **DATABASE_RETRIES)
+def end_step(runtime: Runtime, loads: list[UnfinishedLoad]) -> None:
+    """What follows the tables is written."""
+    remove_marks(runtime.engine, loads)
+
+
 @flow(name="ingest_month", flow_run_name=_run_name, **FLOW)
 def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[IngestReport]:
-    """Load a month, or every month folder below DRIFTGATE_DATA that is not loaded yet.
+    """Load a month, or every month folder below DRIFTGATE_DATA that is not loaded yet; finish loads that were cut off.
 
     Args:
         folder: holds the CSV files of one month.
@@ -112,9 +129,11 @@ def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[
         create_markdown_artifact(_markdown(report), key=artifact_key("ingest", day), description=f"Month {day}")
         reports.append(report)
     apply_step(runtime)
-    if reports:
+    loads = unfinished_step(runtime, [report.as_of for report in reports])
+    if loads:
         materialize_step(runtime)
-        profiles_step(runtime, [report.as_of for report in reports])
+        profiles_step(runtime, [load.as_of for load in loads])
+        end_step(runtime, loads)
     return reports
 
 

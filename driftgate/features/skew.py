@@ -7,7 +7,7 @@ entities, so rows are compared.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,9 @@ class SourceSkew:
         incomplete: those that the source lacks, or of which it has features of several months, or not all features.
         incomplete_examples: keys of some of these, at most five.
         mismatches: features that differ, the one with the most entities first.
+        surplus: entities that the online store serves and the month does not have; they are among those compared, and
+            among those that differ.
+        surplus_examples: keys of some of these, at most five.
     """
 
     source: Served
@@ -75,6 +78,8 @@ class SourceSkew:
     incomplete: int = 0
     incomplete_examples: tuple[str, ...] = ()
     mismatches: tuple[Mismatch, ...] = ()
+    surplus: int = 0
+    surplus_examples: tuple[str, ...] = ()
 
     @property
     def share(self) -> float | None:
@@ -128,6 +133,29 @@ class SkewCheck:
         return SkewState.MISMATCHES if self.skew.verdict is SkewVerdict.SKEW else SkewState.AGREES
 
 
+def with_surplus(found: SourceSkew, entities: int, served: int, looked_at: int, strangers: Sequence[str]) -> SourceSkew:
+    """Return what was found of the online store, with the entities that it serves and the month does not have.
+
+    Of a large store only a part of the keys is looked up. Where it has more keys than the month has entities, so many
+    are surplus at least, whichever were looked up; they count in proportion.
+
+    Args:
+        entities: of the month.
+        served: keys of the store.
+        looked_at: how many of them were looked up in the month.
+        strangers: those of them that it does not have.
+    """
+    least = math.ceil(max(0, served - entities) * looked_at / served) if served else 0
+    surplus = max(len(strangers), least)
+    return replace(
+        found,
+        compared=found.compared + surplus,
+        differing=found.differing + surplus,
+        surplus=surplus,
+        surplus_examples=tuple(strangers[:_EXAMPLES]),
+    )
+
+
 def compare_rows(
     source: Served,
     learnt: Mapping[str, Row],
@@ -137,7 +165,8 @@ def compare_rows(
 ) -> SourceSkew:
     """Compare the features of each entity.
 
-    The online store must have each entity of the offline join. The log has those that were asked for.
+    The online store must have each entity of the offline join, and no other; see `with_surplus`. The log has those that
+    were asked for.
 
     Args:
         source: of `served`.

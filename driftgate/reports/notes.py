@@ -111,6 +111,7 @@ def _skew_sentences(found: SkewRecord) -> Iterator[str]:
     counts = "; ".join(
         f"{item.differing:,} of {item.compared:,} entities differ in {_PLACES[item.source]}"
         + (f", {item.incomplete:,} without a whole row" if item.incomplete else "")
+        + (f", {item.surplus:,} that the month does not have" if item.surplus else "")
         for item in found.sources
         if item.compared
     )

@@ -166,6 +166,7 @@ class SkewSourceRecord(Part):
     share: Figure
     incomplete: int
     mismatches: tuple[SkewMismatchRecord, ...]
+    surplus: int = 0
 
 
 class SkewRecord(Part):

@@ -136,9 +136,11 @@ def load(
     runtime = Runtime.from_environment()
     from driftgate.features.applying import ensure_applied
     from driftgate.snapshots.loaded import new_months
+    from driftgate.snapshots.unfinished import find_unfinished
     from flows.worked_case import SOURCE_TABLES
 
-    if not new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data):
+    new = new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data)
+    if not new and not find_unfinished(runtime.engine):
         ensure_applied(runtime.engine, runtime.parameters, runtime.settings.feast_repo)
         print(f"[Load] every month below {runtime.settings.driftgate_data} is loaded")
         return
@@ -147,6 +149,10 @@ def load(
 
     wait_for_prefect()
     _print_loads(ingest_month())
+    if not new:
+        print(
+            f"[Load] every month below {runtime.settings.driftgate_data} is loaded; a load that was cut off is finished"
+        )
 
 
 @app.command()

@@ -7,10 +7,13 @@ import pytest
 from sqlalchemy import text
 
 from driftgate.errors import DataError, InvalidMonthError, UsageError
+from driftgate.features.skew import SkewVerdict
+from driftgate.snapshots import ingest_month as load_month
+from streamflow.source_tables import SOURCE_TABLES
 from tests.snapshots.months import contents, write_month_folder
 from tests.workplace import Workplace
 
-APR, MAY, JUN = date(2024, 4, 30), date(2024, 5, 31), date(2024, 6, 30)
+APR, MAY, JUN, JUL = date(2024, 4, 30), date(2024, 5, 31), date(2024, 6, 30), date(2024, 7, 31)
 
 
 def months(place: Workplace) -> list[tuple[date, int]]:
@@ -93,3 +96,32 @@ def test_no_month_folder_at_all(workplace: Workplace, tmp_path: Path, monkeypatc
     monkeypatch.setenv("DRIFTGATE_DATA", str(tmp_path))
     with pytest.raises(DataError, match="no month folder"):
         ingest_month()
+
+
+def test_what_a_load_that_was_cut_off_left_is_seen_and_finished_by_the_next(
+    workplace: Workplace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kill between the tables and the online store leaves a user who is served and no longer in the month."""
+    from flows.cli.app import app
+    from flows.ingest_flow import ingest_month
+    from flows.skew_flow import check_skew
+
+    ingest_month(write_month_folder(tmp_path / "first"), JUL)
+    assert check_skew().verdict is SkewVerdict.NO_SKEW
+    again = write_month_folder(tmp_path / "again", users=["u1", "u2"])
+    load_month(workplace.engine, SOURCE_TABLES, again, JUL)
+
+    skew = check_skew()
+    online = skew.sources[0]
+    assert (online.surplus, online.surplus_examples, online.compared) == (1, ("u3",), 3)
+    assert online.mismatches == () and skew.verdict is SkewVerdict.SKEW
+    run = workplace.flow_run("skew churn: month served")
+    assert "has not ended" in workplace.logs(run, until="driftgate load` finishes it")
+
+    capsys.readouterr()
+    app(args=["load"], standalone_mode=False)
+    assert capsys.readouterr().out.endswith("is loaded; a load that was cut off is finished\n")
+    skew = check_skew()
+    assert (skew.as_of, skew.sources[0].compared, skew.verdict) == (JUL, 2, SkewVerdict.NO_SKEW)
+    app(args=["load"], standalone_mode=False)
+    assert capsys.readouterr().out.endswith("is loaded\n")
