@@ -8,13 +8,16 @@ entities, so rows are compared.
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # What was found is plain Python, for who reads a record and no features.
     from driftgate.features.types import DeclaredFeature
+
+STANDS_FOR = timedelta(days=2)
+"""How long a check that found no skew says something. The schedule checks every day, and one run may be late."""
 
 _EXAMPLES = 5
 _FLOAT32, _FLOAT64 = 2.0**-23, 2.0**-52
@@ -40,6 +43,7 @@ class SkewState(StrEnum):
     """What is known of the served features of a month."""
 
     NOT_CHECKED = "not checked"
+    NOT_CHECKED_SINCE = "not checked since"
     AGREES = "agrees"
     MISMATCHES = "mismatches"
 
@@ -120,17 +124,26 @@ class SkewCheck:
 
     Attributes:
         checked_at: when the rows were compared, with a time zone.
+        changed_at: when what is compared was last written, as far as that is known.
     """
 
     skew: Skew
     checked_at: datetime
+    changed_at: datetime | None = None
 
-    @property
-    def state(self) -> SkewState:
-        """Where no entity was compared, nothing agrees."""
+    def state(self, moment: datetime) -> SkewState:
+        """What is known at a moment. Where no entity was compared, nothing agrees.
+
+        A check that agreed says so for a while. Mismatches stand until the next check, as nothing says that they are
+        mended.
+        """
         if all(item.share is None for item in self.skew.sources):
             return SkewState.NOT_CHECKED
-        return SkewState.MISMATCHES if self.skew.verdict is SkewVerdict.SKEW else SkewState.AGREES
+        if self.skew.verdict is SkewVerdict.SKEW:
+            return SkewState.MISMATCHES
+        changed = self.changed_at is not None and self.changed_at > self.checked_at
+        outdated = changed or moment - self.checked_at > STANDS_FOR
+        return SkewState.NOT_CHECKED_SINCE if outdated else SkewState.AGREES
 
 
 def with_surplus(found: SourceSkew, entities: int, served: int, looked_at: int, strangers: Sequence[str]) -> SourceSkew:
