@@ -28,6 +28,7 @@ from driftgate.errors import ConfigurationError, DriftgateError
 _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 _AGAIN_SECONDS = 10.0
 _PARENT_SECONDS = 0.5
+_IMPORT_SECONDS, _LOOK_SECONDS = 60.0, 0.05
 _GOOD_FILES, _LEAST_FILES = 1024, 256
 _MORE_MEMORY = "`ulimit -v unlimited`"
 _NO_MEMORY = ("cannot allocate memory", "failed to map segment", "can't start new thread", "unable to allocate")
@@ -39,6 +40,7 @@ class _State:
     leaving = False
     keep_logging = False
     ears: tuple[socket.socket, socket.socket] | None = None
+    imports: list[threading.Thread] = []  # noqa: RUF012 - one state of one process
 
 
 def end_on_signals(*, keep_logging: bool = False) -> None:
@@ -86,7 +88,9 @@ def import_beside(module: str) -> Callable[[], None]:
         else:
             done.set_result(None)
 
-    threading.Thread(target=load, name=f"import of {module}", daemon=True).start()
+    thread = threading.Thread(target=load, name=f"import of {module}", daemon=True)
+    _State.imports.append(thread)
+    thread.start()
     return done.result
 
 
@@ -185,6 +189,7 @@ def run_program(work: Callable[[], None]) -> NoReturn:
         if (limited := limited_memory(error)) is not None:
             _say(limited)
             leave(limited.exit_code)
+        _await_imports()
         raise
     leave(0)
 
@@ -209,11 +214,24 @@ def _say(error: Exception) -> None:
 def leave(status: int) -> NoReturn:
     """End the process: with the status of the signal that was noted, else with the given one.
 
-    Signals that come from here on change the status and interrupt nothing.
+    Signals that come from here on change the status and interrupt nothing. Imports that go on beside are waited for.
     """
     _State.leaving = True
+    _await_imports()
     number = noted_signal()
     sys.exit(128 + number if number else status)
+
+
+def _await_imports() -> None:
+    """Wait for the imports that go on beside, unless a signal asks for the end.
+
+    Python ends the threads that are left at the exit by unwinding them. Much of what is imported has native code that
+    does not let itself be unwound: it aborts the process then, with status 134.
+    """
+    deadline = time.monotonic() + _IMPORT_SECONDS
+    for thread in _State.imports:
+        while thread.is_alive() and not noted_signal() and time.monotonic() < deadline:
+            thread.join(_LOOK_SECONDS)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
