@@ -37,6 +37,7 @@ _IMPORT_FILES = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_
 
 class _State:
     noted = 0
+    failed = 0
     leaving = False
     keep_logging = False
     ears: tuple[socket.socket, socket.socket] | None = None
@@ -211,15 +212,20 @@ def _say(error: Exception) -> None:
     sys.stderr.write(f"{type(error).__name__}: {error}\n")
 
 
+def note_failure(error: DriftgateError) -> None:
+    """Have the process end with the status of an error, also where a signal asks for its end."""
+    _State.failed = _State.failed or error.exit_code
+
+
 def leave(status: int) -> NoReturn:
-    """End the process: with the status of the signal that was noted, else with the given one.
+    """End the process: with the status of a failure or of a signal that was noted, else with the given one.
 
     Signals that come from here on change the status and interrupt nothing. Imports that go on beside are waited for.
     """
     _State.leaving = True
     _await_imports()
     number = noted_signal()
-    sys.exit(128 + number if number else status)
+    sys.exit(_State.failed or (128 + number if number else status))
 
 
 def _await_imports() -> None:
@@ -263,7 +269,7 @@ def _last() -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
-        os._exit(128 + number)
+        os._exit(_State.failed or 128 + number)
     # What comes now ends the process as it ends any other.
     signal.set_wakeup_fd(-1)
     for number in _NUMBERS:

@@ -69,11 +69,13 @@ def status(
 
 @commands.command()
 def down() -> None:
-    """End what `driftgate up` runs, and wait until it has ended."""
+    """End what `driftgate up` runs, and wait until it has ended; say how many predictions wait for the next start."""
+    from driftgate.predictions.spool import rows_left, spool_folder
     from driftgate.settings import Settings
     from driftgate.supervision.state import is_process, read_status
 
-    found = read_status(Settings.load().driftgate_home)
+    home = Settings.load().driftgate_home
+    found = read_status(home)
     if found is None:
         typer.echo("[Down] nothing runs here")
         return
@@ -87,6 +89,9 @@ def down() -> None:
         number = signal.SIGKILL if time.monotonic() > deadline else 0  # type: ignore[assignment]
         time.sleep(_POLL_SECONDS)
     typer.echo(f"[Down] ended: {', '.join(part.name for part in found.parts)}")
+    if rows := rows_left(spool_folder(home)):
+        waiting = f"{rows:,} predictions are not in the table yet; the next start of the service writes them"
+        typer.echo(f"[Down] {waiting}, from {spool_folder(home)}", err=True)
 
 
 def _up_detached(home: Path, program: Sequence[str]) -> None:
