@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,9 +19,9 @@ import pyarrow as pa
 
 from driftgate.decision import Decision, History, decide
 from driftgate.drift.comparison import Side, compare
-from driftgate.drift.ledger import build_ledger
+from driftgate.drift.ledger import build_ledger, read_table
 from driftgate.drift.past import PastPair
-from driftgate.drift.seasons import Past, explain_signals
+from driftgate.drift.seasons import Past, PastMonth, explain_signals
 from driftgate.drift.target import target_drift
 from driftgate.features.entities import MonthSize
 from driftgate.features.labels import LabelMonth
@@ -76,7 +77,7 @@ def month_of(season: Season, month: int, rows: int, seed: int, planted: float = 
 
 def judged(sides: Sequence[Side], performance: Performance = AS_GOOD) -> list[Decision]:
     """The decision on each month but the first, as the monitor makes it."""
-    profiles = {side.size.as_of: side.profile for side in sides}
+    months = {side.size.as_of: PastMonth(side.profile, partial(read_table, side.features)) for side in sides}
     found: list[Decision] = []
     pairs: list[PastPair] = []
     for at, (ref, cur) in enumerate(pairwise(sides), 1):
@@ -84,7 +85,7 @@ def judged(sides: Sequence[Side], performance: Performance = AS_GOOD) -> list[De
         drift = compare(ref, cur, ledger, MONITOR)
         target = target_drift(ref.labels, cur.labels, MONITOR.signal_level)
         known = [side.size.as_of for side in sides[:at]]
-        past = Past(lambda known=known: known, lambda _months: profiles, lambda: pairs, print)
+        past = Past(lambda known=known: known, lambda _months: months, lambda: pairs, print)
         explained = explain_signals(ref, cur, drift, target, MONITOR, past)
         decision = decide(drift, target, policy_of(MONITOR), performance, History(explained=explained))
         pairs.append(PastPair.of(drift, target, decision.reached("target_drift")))

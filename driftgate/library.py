@@ -15,13 +15,16 @@ import numpy as np
 import pyarrow as pa
 
 from driftgate.drift.comparison import compare_columns, level_of
+from driftgate.drift.groups import GroupedRows, grouped_rows
 from driftgate.drift.ledger import build_ledger
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, TargetDrift, finite
-from driftgate.drift.tables import declared_features, read_given, require_columns, with_label
+from driftgate.drift.tables import declared_features, read_given, require_columns, with_groups, with_label
+from driftgate.features.entities import GROUP_COLUMN
+from driftgate.features.types import DeclaredFeature
 from driftgate.monitors import Monitor, require_share, usable_monitor
 from driftgate.performance.result import Performance, PerformanceState, not_measured
 from driftgate.performance.tables import GivenTable, performance_of, target_of
-from driftgate.profiles.build import measure_features
+from driftgate.profiles.build import as_numbers, measure_features
 from driftgate.reports.text import causes_text, estimate_text, label_text, no_estimate_text, segments_text
 from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record_parts import TargetRecord
@@ -148,6 +151,7 @@ def compare(
     *,
     key: str | None = None,
     label: str | None = None,
+    group: str | None = None,
     model: Any = None,
     segments: Sequence[str] = (),
     performance: str = "auto",
@@ -168,6 +172,8 @@ def compare(
         label: column that a model predicts; it is no feature either. Without it there is no performance. Where the
             current table lacks it, or no row has one yet, the performance is estimated: an estimate cannot see a
             change of what the features mean, and triggers nothing.
+        group: column that says which rows depend on each other, such as the day of a flight; it is no feature. Rows of
+            one group are split, resampled and dealt out together.
         model: a fitted estimator that has seen neither table, with `predict_proba`, or `predict` for a number. By
             default a probe, which is fitted on four fifths of the reference and measured on the rest.
         segments: features whose values are the segments in which a drop is looked for; by default all.
@@ -194,14 +200,17 @@ def compare(
     require_columns(tables, key=key)
     if label is not None:
         tables = with_label(tables, label)
-    declared = declared_features(tables, [name for name in (key, label) if name], with_ages=as_of is not None)
+    if group is not None:
+        tables = with_groups(tables, group)
+    others = [GROUP_COLUMN, *(name for name in (key, label, group) if name)]
+    declared = declared_features(tables, others, with_ages=as_of is not None)
     days = as_of or (_NO_DAY, _NO_DAY)
     require_share(threshold)
     monitor = usable_monitor(
         {
             "name": "comparison",
             "feature_service": "columns",
-            "entity": {"table": "rows", "key": key or _ROW, "timestamp": _NO_COLUMN},
+            "entity": {"table": "rows", "key": key or _ROW, "timestamp": _NO_COLUMN, "group": group},
             "threshold": threshold,
             "false_alarm_rate": false_alarm_rate,
             "min_rows": min_rows,
@@ -214,7 +223,8 @@ def compare(
     )
     ref, cur = (measure_features(table, declared, day) for table, day in zip(tables, days, strict=True))
     ledger = build_ledger((ref, cur), declared, monitor)
-    columns = compare_columns((ref, cur), ledger, monitor, "reference current")
+    groups = _grouped(tables, declared, days)
+    columns = compare_columns((ref, cur), ledger, monitor, "reference current", groups)
     drift = DriftResult(
         as_of_ref=days[0],
         as_of_cur=days[1],
@@ -224,6 +234,8 @@ def compare(
         compared_rows_cur=cur.rows,
         columns=columns,
         level=level_of(ledger, monitor),
+        groups_ref=groups.groups_ref if groups else 0,
+        groups_cur=groups.groups_cur if groups else 0,
     )
     found, target = not_measured(PerformanceState.OFF, ""), None
     if label is not None:
@@ -233,6 +245,14 @@ def compare(
         if performance != "off":
             found = performance_of((first, second), declared, label, model, monitor, ledger)
     return DataComparison(drift, found, monitor, target)
+
+
+def _grouped(
+    tables: Sequence[pa.Table], declared: Sequence[DeclaredFeature], days: tuple[date, date]
+) -> GroupedRows | None:
+    """The rows with their groups, arrays and timestamps as the numbers they stand for; None without groups."""
+    found = [as_numbers(table, declared, day) for table, day in zip(tables, days, strict=True)]
+    return grouped_rows(found[0], found[1])
 
 
 def _numbered(tables: Sequence[pa.Table]) -> list[pa.Table]:

@@ -78,6 +78,9 @@ class EntitySource(_Rows):
         None, description="Column of the snapshot time, a date or a timestamp; by default that of the data source"
     )
     join_key: ColumnName | None = Field(None, description="Feast join key, where it is not called like the column")
+    group: ColumnName | None = Field(
+        None, description="Column that says which entities depend on each other, such as the day of a flight"
+    )
 
     @model_validator(mode="after")
     def _a_table_needs_its_timestamp(self) -> Self:
@@ -208,6 +211,16 @@ class Monitor(_Section):
     def _retraining_has_a_model(self) -> Self:
         if self.retrain == "deployment" and self.model is None:
             raise ValueError('retrain = "deployment" needs a key `model` that says which model to train')
+        return self
+
+    @model_validator(mode="after")
+    def _groups_have_distances(self) -> Self:
+        wrong = [name for name, rule in self.columns.items() if rule.method and METHODS[rule.method].p_value]
+        if self.entity.group and wrong:
+            raise ValueError(
+                f"columns.{wrong[0]}.method is {self.columns[wrong[0]].method}, whose p-value is of entities that "
+                "stand alone, and entity.group says that they do not; choose a distance"
+            )
         return self
 
     @model_validator(mode="after")

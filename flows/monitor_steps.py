@@ -12,7 +12,7 @@ from driftgate.drift.comparison import Side, compare
 from driftgate.drift.ledger import Ledger, build_ledger, require_comparable
 from driftgate.drift.report import DrawnReport
 from driftgate.drift.result import DriftResult, TargetDrift
-from driftgate.drift.seasons import Past, explain_signals
+from driftgate.drift.seasons import Past, PastMonth, explain_signals
 from driftgate.drift.target import target_drift
 from driftgate.features.entities import MonthSize, require_unchanged
 from driftgate.features.labels import LabelMonth
@@ -193,13 +193,13 @@ def _past(runtime: Runtime, plan: Plan, shared: Shared) -> Past:
     name, log = plan.monitor.name, get_run_logger()
     landing = runtime.landing(plan.monitor, log.info)
 
-    def profiles(months: Collection[date]) -> dict[date, Profile]:
+    def measured(months: Collection[date]) -> dict[date, PastMonth]:
         landed = shared.each(list(months), "landed", landing.land)
-        return {month: found.profile for month, found in landed.items()}
+        return {month: PastMonth(found.profile, found.rows) for month, found in landed.items()}
 
     return Past(
         lambda: measured_months(runtime.engine, name),
-        profiles,
+        measured,
         lambda: past_pairs(runtime.engine, name, plan.cur.as_of),
         log.warning,
     )

@@ -53,7 +53,8 @@ def labels_step(runtime: Runtime, plan: MonthPlan, folder: Path) -> LabelMonth:
 @task(name="dataset", **STEP)
 def dataset_step(plan: MonthPlan, features: FeatureMonth, labels: LabelMonth, folder: Path) -> TrainingSet:
     """Both joined on the entity, into an Arrow file."""
-    data = build_training_set(features, labels, plan.key, plan.monitor.min_rows, folder / "training.arrow")
+    out, group = folder / "training.arrow", plan.monitor.entity.group or ""
+    data = build_training_set(features, labels, plan.key, plan.monitor.min_rows, out, group)
     get_run_logger().info(
         "%s labelled users, %s; %s without a label are left out",
         f"{data.rows:,}",

@@ -16,7 +16,7 @@ import pytest
 
 import driftgate
 from driftgate.drift.result import ColumnState
-from driftgate.errors import ConfigurationError, UsageError
+from driftgate.errors import ConfigurationError, DataError, UsageError
 from driftgate.measures import LabelKind, values_of
 from tests.architecture.markdown import code_blocks, text_of
 
@@ -264,3 +264,44 @@ def test_what_cannot_be_measured_by_a_mistake_is_an_error(
 def test_what_cannot_be_measured_in_the_data_is_a_state(change: dict[str, Any], words: str) -> None:
     found = driftgate.compare(users(1, 2.0, 300), users(2, 2.0, 300).assign(**change), key="user", label="left")
     assert found.performance.reason == f"not computable: {words}" and words in str(found)
+
+
+def flights(first_day: int, per_day: int = 60) -> pd.DataFrame:
+    """Thirty days, each with weather of its own, which delays all of its flights."""
+    random, day = np.random.default_rng(first_day), np.repeat(np.arange(30), per_day)
+    wind = (random.normal(size=30) * 0.7)[day] + random.normal(size=len(day)) * 0.7
+    late = (random.normal(size=30))[day] + wind + random.logistic(size=len(day)) > 1.0
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(day + first_day, unit="D")
+    hour = random.normal(size=len(day))
+    return pd.DataFrame({"day": days + pd.Timedelta(hours=6), "wind": wind, "hour": hour, "late": late})
+
+
+def test_rows_of_one_day_are_split_resampled_and_dealt_out_together() -> None:
+    reference, current = flights(0), flights(30)
+    alone = driftgate.compare(reference.drop(columns="day"), current.drop(columns="day"), label="late")
+    found = driftgate.compare(reference, current, label="late", group="day")
+    assert [column.name for column in found.columns] == ["wind", "hour"]
+    assert (found.drift.groups_ref, found.drift.groups_cur) == (30, 30)
+    wind = {item.name: item for item in found.columns}["wind"]
+    other = {item.name: item for item in alone.columns}["wind"]
+    assert wind.score == other.score
+    assert wind.chance > 2 * other.chance, "thirty days say less than 1,800 flights that stand alone"
+    assert found.target.chance > 2 * alone.target.chance and found.target.p_value > alone.target.p_value
+    width = [high - low for low, high in (found.performance.drop_interval, alone.performance.drop_interval)]
+    assert width[0] > width[1]
+    assert str(found) == str(driftgate.compare(reference, current, label="late", group="day"))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"day": None}, DataError, "current has 1800 rows without day, and 0 groups"),
+        ({"day": "2024-03-01"}, DataError, "and 1 groups"),
+        ({"day": 0.5}, UsageError, "group is 'day' of type double"),
+    ],
+)
+def test_groups_that_say_too_little_are_refused(change: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        driftgate.compare(flights(0), flights(30).assign(**change), group="day")
+    with pytest.raises(ConfigurationError, match="whose p-value is of entities that stand alone"):
+        driftgate.compare(flights(0), flights(30), group="day", rules={"wind": {"method": "ks"}})

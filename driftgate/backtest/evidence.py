@@ -19,10 +19,10 @@ from driftgate.backtest.kept import Kept
 from driftgate.backtest.replay import Scores, Track, untracked
 from driftgate.decision import Decision, History, Policy, decide
 from driftgate.drift.comparison import Side, compare
-from driftgate.drift.ledger import Ledger, build_ledger, excluded_fields, require_comparable
+from driftgate.drift.ledger import Ledger, build_ledger, excluded_fields, read_table, require_comparable
 from driftgate.drift.past import Explained, PastPair
 from driftgate.drift.result import DriftResult, TargetDrift
-from driftgate.drift.seasons import Past, explain_signals
+from driftgate.drift.seasons import Past, PastMonth, explain_signals
 from driftgate.drift.target import target_drift
 from driftgate.errors import DataError
 from driftgate.features.files import read_file
@@ -33,7 +33,6 @@ from driftgate.performance.evaluation_model import EvaluationModel, ScoredMonth,
 from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Gain, Performance, PerformanceState, not_measured
 from driftgate.performance.scoring import Scoring
-from driftgate.profiles.profile import Profile
 from driftgate.training.dataset import fingerprint, input_columns
 from driftgate.training.model import TrainedModel
 
@@ -108,16 +107,16 @@ class Evidence:
     def _column(self, month: int) -> list[float]:
         """The deciding measure of every earlier model in a month."""
         side = self.sides[month]
-        table, keys, labels = labelled(side.features, side.labels, self._key)
+        entities = labelled(side.features, side.labels, self._key)
         models = [self._model(trained) for trained in range(month)]
-        unseen = ~np.logical_or.reduce([np.isin(keys, evaluation.seen) for evaluation, _ in models])
-        part = table.filter(pa.array(unseen))
+        unseen = np.logical_and.reduce([evaluation.unseen(entities.units) for evaluation, _ in models])
+        part = entities.table.filter(pa.array(unseen))
         found = []
         for evaluation, model in models:
             # The model itself names an absent feature in its error.
             there = [item for item in evaluation.inputs if item.name in part.column_names]
             scores = model.scores(input_columns(part, there))
-            scored = evaluation.scored(keys[unseen], labels[unseen], scores)
+            scored = evaluation.scored(entities.keys[unseen], entities.values[unseen], scores)
             if len(scored.labels) < self.monitor.min_rows or not scored.varied:
                 raise DataError(
                     f"{side.size.as_of} has {len(scored.labels)} labelled entities that no earlier model has seen",
@@ -133,15 +132,15 @@ class Evidence:
 
     def _explained(self, month: int, moved: Moved) -> tuple[Explained, ...]:
         """The signals of the data that the months and pairs before this one explain."""
-        before = {side.size.as_of: side.profile for side in self.sides[:month]}
+        before = {side.size.as_of: side for side in self.sides[:month]}
 
-        def profiles(months: Collection[date]) -> dict[date, Profile]:
-            return {month: before[month] for month in months}
+        def measured(months: Collection[date]) -> dict[date, PastMonth]:
+            return {at: PastMonth(before[at].profile, partial(read_table, before[at].features)) for at in months}
 
         def pairs() -> list[PastPair]:
             return [self._past_pair(at) for at in range(1, month)]
 
-        past = Past(lambda: before, profiles, pairs, _log.warning)
+        past = Past(lambda: before, measured, pairs, _log.warning)
         return explain_signals(self.sides[month - 1], self.sides[month], moved.drift, moved.target, self.monitor, past)
 
     def _past_pair(self, month: int) -> PastPair:

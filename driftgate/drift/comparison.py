@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from driftgate.drift.ledger import Ledger
+from driftgate.drift.groups import GroupedRows, grouped_rows
+from driftgate.drift.ledger import Ledger, read_table
 from driftgate.drift.methods import choose_method
 from driftgate.drift.report import LARGEST_DRAWN, DrawnReport, predicted, prediction_kind, prediction_name
 from driftgate.drift.result import ColumnResult, ColumnState, DriftResult, is_drift, is_p_value
 from driftgate.drift.significance import (
+    Pooled,
     column_level,
     permutation_test,
     pooled_columns,
@@ -65,6 +67,7 @@ def compare(
         scores: for each month an Arrow IPC file with a column `score`.
     """
     pair = f"{ref.size.as_of} {cur.size.as_of}"
+    groups = grouped_rows(read_table(ref.features), read_table(cur.features)) if monitor.entity.group else None
     return DriftResult(
         as_of_ref=ref.size.as_of,
         as_of_cur=cur.size.as_of,
@@ -72,12 +75,14 @@ def compare(
         rows_cur=cur.size.entities,
         compared_rows_ref=ref.profile.rows,
         compared_rows_cur=cur.profile.rows,
-        columns=compare_columns((ref.profile, cur.profile), ledger, monitor, pair),
+        columns=compare_columns((ref.profile, cur.profile), ledger, monitor, pair, groups),
         excluded=ledger.excluded,
-        prediction=_compare_scores(scores, ledger, monitor, pair) if scores else None,
+        prediction=_compare_scores(scores, ledger, monitor, pair, groups) if scores else None,
         level=level_of(ledger, monitor),
         sample_rows_ref=ref.features.rows if ref.size.sampled else 0,
         sample_rows_cur=cur.features.rows if cur.size.sampled else 0,
+        groups_ref=groups.groups_ref if groups else 0,
+        groups_cur=groups.groups_cur if groups else 0,
     )
 
 
@@ -120,7 +125,7 @@ def _drawn_alike(item: ColumnResult, drawn: float, pair: Sequence[Column]) -> Co
 
 
 def compare_columns(
-    profiles: tuple[Profile, Profile], ledger: Ledger, monitor: Monitor, pair: str
+    profiles: tuple[Profile, Profile], ledger: Ledger, monitor: Monitor, pair: str, groups: GroupedRows | None = None
 ) -> tuple[ColumnResult, ...]:
     """Score every comparable column of two months and say which drift, in the order of the ledger.
 
@@ -129,11 +134,12 @@ def compare_columns(
         ledger: what can be compared, and how.
         monitor: thresholds.
         pair: what is compared; the permutations of the same pair are the same.
+        groups: the rows of both months, where they depend on each other.
     """
     level, columns = level_of(ledger, monitor), []
     for item in ledger.columns:
         if item.state is ColumnState.COMPARED:
-            counted = [profile.columns[item.name] for profile in profiles]
+            counted = _Counted(profiles[0].columns[item.name], profiles[1].columns[item.name], groups)
             columns.append(_decide_column(item, counted, monitor, level, seed_of(monitor.name, pair, item.name)))
         else:
             columns.append(replace(item, drifted=True, drifted_by="not comparable"))
@@ -145,7 +151,9 @@ def level_of(ledger: Ledger, monitor: Monitor) -> float:
     return column_level(monitor.signal_level, monitor.threshold, len(ledger.columns))
 
 
-def _compare_scores(scores: tuple[Path, Path], ledger: Ledger, monitor: Monitor, pair: str) -> ColumnResult:
+def _compare_scores(
+    scores: tuple[Path, Path], ledger: Ledger, monitor: Monitor, pair: str, groups: GroupedRows | None
+) -> ColumnResult:
     columns = [predicted(path) for path in scores]
     kind = prediction_kind(columns)
     form = Form.NUMBER if kind is Kind.NUMERIC else Form.CATEGORY
@@ -166,27 +174,60 @@ def _compare_scores(scores: tuple[Path, Path], ledger: Ledger, monitor: Monitor,
         method=method,
         threshold=threshold,
     )
-    return _decide_column(item, [ref, cur], monitor, monitor.signal_level, seed_of(monitor.name, pair, name))
+    if groups is not None:
+        # The scores are in the order of the features.
+        tables = [
+            table.append_column(name, column) for table, column in zip((groups.ref, groups.cur), columns, strict=True)
+        ]
+        groups = replace(groups, ref=tables[0], cur=tables[1])
+    counted = _Counted(ref, cur, groups)
+    return _decide_column(item, counted, monitor, monitor.signal_level, seed_of(monitor.name, pair, name))
 
 
-def _decide_column(
-    item: ColumnResult, counted: list[Column], monitor: Monitor, level: float, seed: int
-) -> ColumnResult:
+@dataclass(frozen=True)
+class _Counted:
+    """A column of both months, counted, with the rows themselves where they depend on each other."""
+
+    ref: Column
+    cur: Column
+    groups: GroupedRows | None
+
+    @property
+    def any_missing(self) -> bool:
+        return bool(self.ref.missing or self.cur.missing)
+
+    def pooled(self, item: ColumnResult) -> Pooled:
+        if self.groups is None:
+            return pooled_columns(item.method, self.ref, self.cur)
+        return self.groups.pooled(item.method, item.name)
+
+    def missing_chance(self, name: str, level: float, seed: int) -> tuple[float, float]:
+        """The p-value of the change of the missing share, and the change that chance reaches once in twenty."""
+        if self.groups is not None:
+            found = permutation_test(self.groups.pooled_missing(name), level, True, seed)
+            return found.p_value, found.chance
+        shares = self.ref.missing, _rows(self.ref), self.cur.missing, _rows(self.cur)
+        return proportions_p_value(*shares), proportions_chance(*shares)
+
+
+def _rows(column: Column) -> int:
+    return column.missing + column.count
+
+
+def _decide_column(item: ColumnResult, counted: _Counted, monitor: Monitor, level: float, seed: int) -> ColumnResult:
     """Return the column with its score, and whether it drifts: beyond its threshold, and by more than chance explains.
 
     Args:
-        counted: the column in the reference and in the current month.
+        counted: the column in both months.
         level: of the column's tests together.
         seed: of the permutations.
     """
-    missing = [column.missing for column in counted]
-    rows = [column.missing + column.count for column in counted]
     # Two questions share the level; without a missing value there is one.
-    level = level / 2 if any(missing) else level
+    level = level / 2 if counted.any_missing else level
     item = _score_column(item, counted, level, seed)
-    if any(missing):
-        shares = missing[0], rows[0], missing[1], rows[1]
-        item = replace(item, missing_p_value=proportions_p_value(*shares), missing_chance=proportions_chance(*shares))
+    if counted.any_missing:
+        p_value, chance = counted.missing_chance(item.name, level, seed)
+        item = replace(item, missing_p_value=p_value, missing_chance=chance)
     by = []
     reached = is_drift(item.method, item.met_score, item.threshold)
     if reached and (is_p_value(item.method) or item.p_value <= level):
@@ -199,14 +240,12 @@ def _decide_column(
     return replace(item, drifted=bool(by), drifted_by=" and ".join(by))
 
 
-def _score_column(item: ColumnResult, counted: list[Column], level: float, seed: int) -> ColumnResult:
-    ref, cur = counted
-    found = score(item.method, ref, cur)
+def _score_column(item: ColumnResult, counted: _Counted, level: float, seed: int) -> ColumnResult:
+    found = score(item.method, counted.ref, counted.cur)
     item = replace(item, score=found.value, corrected_score=found.corrected)
     if is_p_value(item.method):
         return item
-    pooled = pooled_columns(item.method, ref, cur)
-    tested = permutation_test(pooled, level, is_drift(item.method, item.met_score, item.threshold), seed)
+    tested = permutation_test(counted.pooled(item), level, is_drift(item.method, item.met_score, item.threshold), seed)
     return replace(item, p_value=tested.p_value, chance=tested.chance)
 
 

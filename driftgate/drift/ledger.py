@@ -11,7 +11,7 @@ from driftgate.errors import ConfigurationError, IncomparableColumnsError, NoVer
 from driftgate.features.files import read_file
 from driftgate.features.types import DeclaredFeature, FeatureMonth, Kind
 from driftgate.monitors import Monitor
-from driftgate.profiles.build import numbers_of
+from driftgate.profiles.build import as_numbers
 from driftgate.profiles.cells import count_distinct
 from driftgate.profiles.columns import Column
 from driftgate.profiles.profile import Profile
@@ -55,13 +55,7 @@ def read_table(month: FeatureMonth) -> pa.Table:
 
     An array is compared by its Euclidean norm, a timestamp by its age in seconds at the month, a date by days.
     """
-    table = read_file(month.path)
-    for item in month.declared:
-        if item.kind in _AS_NUMBERS and item.name in table.column_names:
-            numbers = numbers_of(table.column(item.name), month.as_of)
-            if numbers is not None:
-                table = table.set_column(table.column_names.index(item.name), item.name, numbers)
-    return table
+    return as_numbers(read_file(month.path), month.declared, month.as_of)
 
 
 def build_ledger(

@@ -175,6 +175,10 @@ class DriftResult:
     """Rows of the sample that the report and the performance are of; 0 where they are of the month itself."""
     sample_rows_cur: int = 0
     """The same of the current month."""
+    groups_ref: int = 0
+    """Groups of rows that depend on each other, which the tests dealt out; 0 where each row stands alone."""
+    groups_cur: int = 0
+    """The same of the current month."""
 
     @property
     def drifted(self) -> tuple[ColumnResult, ...]:

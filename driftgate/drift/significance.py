@@ -54,7 +54,7 @@ _CHANCE_QUANTILE = 0.95
 _ROOM = 4
 _LEAST_PERMUTATIONS = 2000
 _MIDDLE_BINS = 48
-_MOST_CATEGORIES = 256
+MOST_CATEGORIES = 256
 # Beyond so many standard deviations a proportion has no probability that a double could hold.
 _FARTHEST = 45
 
@@ -73,9 +73,15 @@ class Pooled:
     """
 
     statistic: Statistic
-    ref: Ints
-    cur: Ints
+    ref: Any
+    cur: Any
     categories: int
+
+    def deal(self, random: np.random.Generator, size: int) -> Any:
+        """Deal the pooled rows out so many times; return the counts of the reference, shape (size, bins)."""
+        return random.multivariate_hypergeometric(
+            self.ref + self.cur, int(self.ref.sum()), size=size, method="marginals"
+        )
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ def permutation_test(pooled: Pooled, level: float, reached: bool, seed: int) -> 
     if pooled.categories < 2:
         return Significance(1.0, 0.0, 0)
     random = np.random.default_rng(seed)
-    both, rows_ref = pooled.ref + pooled.cur, int(pooled.ref.sum())
+    both = pooled.ref + pooled.cur
     # A permutation that deals the rows out as the months have them must count, whatever the rounding.
     observed = float(pooled.statistic(pooled.ref, pooled.cur)) * (1 - 1e-12)
     wanted = max(_LEAST_PERMUTATIONS, math.ceil(_ROOM / level)) if reached else _CHUNK
@@ -158,7 +164,7 @@ def permutation_test(pooled: Pooled, level: float, reached: bool, seed: int) -> 
     drawn, higher, chance = 0, 0, math.nan
     while drawn < wanted:
         size = min(_CHUNK, wanted - drawn)
-        dealt = random.multivariate_hypergeometric(both, rows_ref, size=size, method="marginals")
+        dealt = pooled.deal(random, size)
         scores = pooled.statistic(dealt, both - dealt)
         if drawn == 0:
             chance = float(np.quantile(scores, _CHANCE_QUANTILE))
@@ -210,26 +216,34 @@ def _pooled_cells(ref: NumberColumn, cur: NumberColumn) -> Pooled:
     cells = lay_side_by_side(ref, cur).scaled(exponent)
     pooled = cells.ref + cells.cur
     position = (cells.mean_ref * cells.ref + cells.mean_cur * cells.cur) / pooled
-    start = np.flatnonzero(np.diff(_groups(pooled), prepend=-1))
-    both = np.add.reduceat(pooled, start)
-    positions = np.add.reduceat(position * pooled, start) / both
+    bins, positions = bins_of_cells(position, pooled)
+    start = np.searchsorted(bins, np.arange(len(positions)))
     statistic = distances.wasserstein_at(positions, floor_spread(exponent))
-    return Pooled(statistic, np.add.reduceat(cells.ref, start), np.add.reduceat(cells.cur, start), len(both))
+    return Pooled(statistic, np.add.reduceat(cells.ref, start), np.add.reduceat(cells.cur, start), len(positions))
 
 
-def _groups(counts: Ints) -> Ints:
-    """The group of each cell, ascending: from each end 1, 2, 4, ... rows, and equal shares between."""
+def bins_of_cells(position: Floats, counts: Ints) -> tuple[Ints, Floats]:
+    """The bin of each cell, ascending, and where the rows of each bin lie.
+
+    From each end the bins hold 1, 2, 4, ... rows, and equal shares between.
+
+    Args:
+        position: of the rows of each cell, ascending, shape (k,).
+        counts: rows of both months in each cell.
+    """
     rows = int(counts.sum())
     doublings = max(1, math.floor(math.log2(max(rows / _MIDDLE_BINS, 2))))
     tail = 2.0 ** np.arange(doublings) / rows
     ends = np.unique(np.concatenate([tail, np.linspace(0, 1, _MIDDLE_BINS + 1)[1:-1], 1 - tail]))
-    groups: Ints = np.searchsorted(ends, (np.cumsum(counts) - counts / 2) / rows)
-    return groups
+    found = np.searchsorted(ends, (np.cumsum(counts) - counts / 2) / rows)
+    first = np.diff(found, prepend=-1) > 0
+    start = np.flatnonzero(first)
+    return np.cumsum(first) - 1, np.add.reduceat(position * counts, start) / np.add.reduceat(counts, start)
 
 
 def _most_frequent(side: Ints, pooled: Ints) -> Ints:
     """Counts of one month with all but the most frequent bins of both months together as one."""
-    if len(pooled) <= _MOST_CATEGORIES:
+    if len(pooled) <= MOST_CATEGORIES:
         return side
     order = np.lexsort((np.arange(len(pooled)), -pooled))
-    return np.append(side[order[:_MOST_CATEGORIES]], side[order[_MOST_CATEGORIES:]].sum())
+    return np.append(side[order[:MOST_CATEGORIES]], side[order[MOST_CATEGORIES:]].sum())

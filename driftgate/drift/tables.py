@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from driftgate.errors import DataError, UsageError, bounded
+from driftgate.features.entities import FEWEST_GROUPS, GROUP_COLUMN
 from driftgate.features.types import DeclaredFeature, Kind
 
 
@@ -83,6 +84,41 @@ def with_label(tables: Sequence[pa.Table], label: str) -> list[pa.Table]:
     return [reference, current]
 
 
+def with_groups(tables: Sequence[pa.Table], group: str) -> list[pa.Table]:
+    """Return both tables with a column that says the group of each row, as a run has it.
+
+    Raises:
+        UsageError: a table lacks the column, or it is of a type that names nothing.
+        DataError: a row has no group, or a table has too few of them.
+    """
+    require_columns(tables, group=group)
+    found = []
+    for table, which in zip(tables, ("reference", "current"), strict=True):
+        column = table.column(group)
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.date32(), safe=False)
+        kind = column.type
+        if not (pa.types.is_integer(kind) or pa.types.is_date(kind) or _is_text(kind) or pa.types.is_null(kind)):
+            raise UsageError(
+                f"group is {group!r} of type {kind}",
+                allowed="a column of text, whole numbers, dates or timestamps, which count by their day",
+            )
+        column = column.cast(pa.string())
+        groups = len(column.unique()) - bool(column.null_count)
+        if column.null_count or groups < FEWEST_GROUPS:
+            raise DataError(
+                f"{which} has {column.null_count} rows without {group}, and {groups} groups",
+                allowed=f"a group for each row, and at least {FEWEST_GROUPS} of them",
+                remedy="name a column that divides finer, or give each row without a group one of its own",
+            )
+        found.append(table.append_column(GROUP_COLUMN, column))
+    return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def declared_features(
     tables: Sequence[pa.Table], others: Sequence[str], *, with_ages: bool
 ) -> tuple[DeclaredFeature, ...]:
@@ -114,7 +150,7 @@ def _typed(kind: pa.DataType, with_ages: bool) -> tuple[str, Kind]:
         return "BOOL", Kind.CATEGORICAL
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         return "FLOAT64", Kind.NUMERIC
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind):
+    if _is_text(kind) or types.is_null(kind):
         return "STRING", Kind.CATEGORICAL
     if types.is_timestamp(kind) or types.is_date(kind):
         return "UNIX_TIMESTAMP", Kind.TIMESTAMP if with_ages else Kind.UNSUPPORTED

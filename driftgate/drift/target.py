@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftgate.drift.dealing import Dealing
+from driftgate.drift.groups import group_texts, pooled_codes, pooled_parts
 from driftgate.drift.result import ClassShare, TargetDrift
 from driftgate.drift.significance import (
     ONCE_IN_TWENTY,
@@ -39,14 +41,14 @@ def target_drift(ref: LabelMonth, cur: LabelMonth, level: float) -> TargetDrift:
 
     Args:
         ref, cur: labels of both months.
-        level: at which the difference is tested; where the label has classes, the permutations are enough for it.
+        level: at which the difference is tested; where labels are dealt out anew, the permutations are enough for it.
     """
     reasons = _reasons(ref, cur)
     classes = () if reasons else _class_shares(ref, cur)
     numeric = not reasons and LabelKind.NUMERIC in (ref.kind, cur.kind)
     found = _Chance()
     if not reasons:
-        found = _chance_of_classes(ref, cur, level) if classes else _chance(ref, cur)
+        found = _chance_of_labels(ref, cur, level)
     return TargetDrift(
         ref=ref.mean,
         cur=cur.mean,
@@ -80,6 +82,36 @@ def _class_shares(ref: LabelMonth, cur: LabelMonth) -> tuple[ClassShare, ...]:
     return tuple(sorted(found, key=lambda item: (-abs(item.change), item.name)))
 
 
+def _chance_of_labels(ref: LabelMonth, cur: LabelMonth, level: float) -> _Chance:
+    if ref.grouped and cur.grouped:
+        return _chance_of_groups(ref, cur, level)
+    if LabelKind.CATEGORICAL in (ref.kind, cur.kind):
+        return _chance_of_classes(ref, cur, level)
+    return _chance(ref, cur)
+
+
+def _chance_of_groups(ref: LabelMonth, cur: LabelMonth, level: float) -> _Chance:
+    """By a permutation test: the groups of both months are dealt out to them anew."""
+    dealing = Dealing(*(group_texts(_table(month)) for month in (ref, cur)))
+    seed = seed_of("target", ref.as_of, cur.as_of)
+    if LabelKind.CATEGORICAL in (ref.kind, cur.kind):
+        labels = [value for month in (ref, cur) for value in _table(month).column(LABEL_COLUMN).to_pylist()]
+        _, codes = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
+        pooled = pooled_codes(dealing, codes, _total_variation)
+    else:
+        values = np.concatenate([_numbers(month).to_numpy() for month in (ref, cur)])
+        sums = [np.bincount(dealing.part_of, weights, dealing.parts) for weights in (np.ones(len(values)), values)]
+        pooled = pooled_parts(dealing, np.column_stack(sums), _of_means)
+    found = permutation_test(pooled, level, True, seed)
+    return _Chance(found.p_value, found.chance)
+
+
+def _of_means(ref: Any, cur: Any) -> Floats:
+    """The difference of two means, each a sum in the second column over the count in the first."""
+    difference: Floats = np.abs(ref[..., 1] / ref[..., 0] - cur[..., 1] / cur[..., 0])
+    return difference
+
+
 def _chance_of_classes(ref: LabelMonth, cur: LabelMonth, level: float) -> _Chance:
     """By a permutation test: the labels of both months are dealt out to them anew."""
     counts = dict(ref.class_counts), dict(cur.class_counts)
@@ -108,9 +140,13 @@ def _chance(ref: LabelMonth, cur: LabelMonth) -> _Chance:
     return _Chance(math.erfc(abs(cur.mean - ref.mean) / error / math.sqrt(2)), ONCE_IN_TWENTY * error)
 
 
-def _numbers(month: LabelMonth) -> pa.ChunkedArray:
+def _table(month: LabelMonth) -> pa.Table:
     assert month.path is not None
-    return read_file(month.path).column(LABEL_COLUMN).cast(pa.float64())
+    return read_file(month.path)
+
+
+def _numbers(month: LabelMonth) -> pa.ChunkedArray:
+    return _table(month).column(LABEL_COLUMN).cast(pa.float64())
 
 
 def _spread(month: LabelMonth) -> float:

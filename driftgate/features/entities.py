@@ -10,21 +10,30 @@ from typing import TYPE_CHECKING
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError
 from driftgate.features.engines import Engine
 from driftgate.features.engines.engine import Rows
-from driftgate.monitors import Monitor
+from driftgate.monitors import EntitySource, Monitor
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 EVENT_TIMESTAMP = "event_timestamp"
+GROUP_COLUMN = "__group__"
+"""The group of each entity, as text, where the monitor has groups. No Feast feature has this name."""
+FEWEST_GROUPS = 10
+"""Of fewer groups in a month, too few ways to deal them out differ for a test to say anything."""
 
 
 @dataclass(frozen=True)
 class MonthSize:
-    """How many entities a month has, and how many of them are in its sample: all of a month that is small enough."""
+    """How many entities a month has, and how many of them are in its sample: all of a month that is small enough.
+
+    Attributes:
+        groups: of entities that depend on each other; 0 where the monitor has none.
+    """
 
     as_of: date
     entities: int
     compared: int
+    groups: int = 0
 
     @property
     def sampled(self) -> bool:
@@ -52,15 +61,22 @@ def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
 
     Raises:
         UnknownMonthError: the month has no rows.
-        DataError: a key is NULL or occurs twice, so that it does not identify a row.
+        DataError: a key is NULL or occurs twice, so that it does not identify a row; or groups are NULL or too few.
     """
     entity = monitor.entity
     with engine.errors(f"counting the entities of {as_of}"):
         source = engine.rows(entity)
         key = source.column(entity.key)
         month = source.table.filter(in_days(moment_of(source), as_of, as_of))
-        counts = month.aggregate(rows=month.count(), keyed=key.count(), distinct=key.nunique())
-        rows, keyed, distinct = (column[0].as_py() for column in engine.arrow(counts).columns)
+        group = _group_of(source, entity) if entity.group else key
+        counts = month.aggregate(
+            rows=month.count(),
+            keyed=key.count(),
+            distinct=key.nunique(),
+            grouped=group.count(),
+            groups=group.nunique(),
+        )
+        rows, keyed, distinct, grouped, groups = (column[0].as_py() for column in engine.arrow(counts).columns)
     if rows == 0:
         raise UnknownMonthError(f"the month {as_of} has no rows in {entity.place}", remedy="load it again")
     if keyed != rows or distinct != rows:
@@ -70,7 +86,24 @@ def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
             allowed="one row for each entity and month",
             remedy="remove the surplus rows, or set entity.key in monitors.toml to a column that is unique in a month",
         )
-    return MonthSize(as_of, rows, min(rows, monitor.max_report_rows))
+    if entity.group:
+        _require_groups(entity, as_of, rows - grouped, groups)
+    return MonthSize(as_of, rows, min(rows, monitor.max_report_rows), groups if entity.group else 0)
+
+
+def _require_groups(entity: EntitySource, as_of: date, without: int, groups: int) -> None:
+    if without:
+        raise DataError(
+            f"{entity.place} has {without} rows for {as_of} without {entity.group}, the group of the entity",
+            allowed="a group for each entity",
+            remedy="fill the column, or point the entity at a view that gives such entities a group of their own",
+        )
+    if groups < FEWEST_GROUPS:
+        raise DataError(
+            f"{entity.place} has {groups} groups by {entity.group} for {as_of}",
+            allowed=f"at least {FEWEST_GROUPS} groups in a month",
+            remedy="set entity.group in monitors.toml to a column that divides finer, or take longer months",
+        )
 
 
 def require_unchanged(as_of: date, counted: int, read: int) -> None:
@@ -140,11 +173,33 @@ def key_digest(key: object, seed: int) -> str:
 
 
 def _entities(engine: Engine, monitor: Monitor, as_of: date) -> "ir.Table":
-    rows = engine.rows(monitor.entity)
-    key, moment = rows.column(monitor.entity.key), moment_of(rows)
-    return rows.table.filter(in_days(moment, as_of, as_of)).select(
-        **{monitor.entity.feast_key: key, EVENT_TIMESTAMP: moment.cast("timestamp('UTC')")}
-    )
+    entity = monitor.entity
+    rows = engine.rows(entity)
+    moment = moment_of(rows)
+    columns = {entity.feast_key: rows.column(entity.key), EVENT_TIMESTAMP: moment.cast("timestamp('UTC')")}
+    if entity.group:
+        columns[GROUP_COLUMN] = _group_of(rows, entity)
+    return rows.table.filter(in_days(moment, as_of, as_of)).select(**columns)
+
+
+def _group_of(rows: Rows, entity: EntitySource) -> "ir.StringColumn":
+    """Return the group of each entity as text, the same on every engine; of a timestamp its day.
+
+    Raises:
+        ConfigurationError: the column is absent, or of a type that names nothing.
+    """
+    assert entity.group is not None
+    group = rows.column(entity.group)
+    kind = group.type()
+    if kind.is_timestamp():
+        group = group.cast("date")
+    elif not (kind.is_string() or kind.is_integer() or kind.is_date()):
+        raise ConfigurationError(
+            f"the column {entity.group!r} of {rows.name}, the group of the entities, is of type {kind}",
+            allowed="text, a whole number, a date or a timestamp, which counts by its day",
+            remedy="set entity.group in monitors.toml to another column",
+        )
+    return group.cast("string")
 
 
 def _row_number(order: "ir.Column") -> "ir.Column":

@@ -115,7 +115,7 @@ def _label_types(rows: Rows) -> Iterator[tuple[str, str]]:
 
 
 def _newest(engine: Engine, rows: Rows, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Return how many days there are, and the rows and keys of the newest."""
+    """Return how many days there are, the rows and keys of the newest, and how many of these are in an earlier one."""
     moment = moment_of(rows)
     days = rows.table.select(day=moment.cast("date"))
     found: dict[str, Any] = engine.arrow(days.aggregate(months=days.day.nunique(), newest=days.day.max())).to_pylist()[
@@ -127,4 +127,8 @@ def _newest(engine: Engine, rows: Rows, keys: tuple[str, ...]) -> dict[str, Any]
     counts: dict[str, Any] = engine.arrow(day.aggregate(rows=day.count(), distinct=day[keys[0]].nunique())).to_pylist()[
         0
     ]
+    if found["months"] > 1:
+        earlier = rows.table.filter(moment < found["newest"]).select(keys[0]).distinct()
+        again = day.select(keys[0]).distinct().semi_join(earlier, keys[0])
+        counts |= engine.arrow(again.aggregate(again=again.count())).to_pylist()[0]
     return found | counts

@@ -11,7 +11,7 @@ from driftgate.conditions import LEARNT
 from driftgate.errors import ConfigurationError, DataError
 from driftgate.features.engines import Engine
 from driftgate.features.engines.engine import Rows
-from driftgate.features.entities import MonthSize, in_days, loaded_months, moment_of, month_entities
+from driftgate.features.entities import GROUP_COLUMN, MonthSize, in_days, loaded_months, moment_of, month_entities
 from driftgate.features.expected import count_expected, is_there
 from driftgate.features.files import write_file
 from driftgate.measures import MOST_CLASSES, LabelKind
@@ -46,6 +46,7 @@ class LabelMonth:
         class_counts: how many entities have each class, where there are at most fifty, by name; else empty.
         largest: absolute value of the largest number; 0 for any other label.
         expected: how many of the entities get a label at all, sooner or later; None where each of them does.
+        grouped: whether the file has the group of each entity too, in the column `__group__`.
     """
 
     as_of: date
@@ -61,6 +62,7 @@ class LabelMonth:
     largest: float = 0.0
     expected: int | None = None
     class_counts: tuple[tuple[str, int], ...] = ()
+    grouped: bool = False
 
     @property
     def too_many_classes(self) -> str:
@@ -104,7 +106,8 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
             reason = f"{labelled} labels for the period {size.as_of} in {label.place}, {monitor.min_rows} needed"
             return replace(_not_computable(size, reason, labelled), expected=expected)
         joined = _joined(month_entities(engine, monitor, size), labels, monitor)
-        table = engine.arrow(joined.select(monitor.entity.feast_key, LABEL_COLUMN))
+        groups = [GROUP_COLUMN] if monitor.entity.group else []
+        table = engine.arrow(joined.select(monitor.entity.feast_key, LABEL_COLUMN, *groups))
     if found.kind is LabelKind.BOOLEAN:
         # Also of a number that is 0 and 1.
         table = table.set_column(1, LABEL_COLUMN, table.column(LABEL_COLUMN).cast("bool"))
@@ -122,6 +125,7 @@ def read_labels(engine: Engine, monitor: Monitor, size: MonthSize, out: Path) ->
         largest=found.largest,
         expected=expected,
         class_counts=found.class_counts,
+        grouped=bool(groups),
     )
 
 

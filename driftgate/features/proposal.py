@@ -19,6 +19,7 @@ class SourceOffer:
         months: distinct days of its time.
         rows: rows of the newest day.
         distinct: keys among them, by the first of `keys`.
+        again: keys of the newest day that an earlier one has too; None where there is no earlier one.
         labels: pairs (column, type) that no view declares as a feature, boolean or numeric.
         problem: why it cannot be read, or empty.
     """
@@ -32,6 +33,7 @@ class SourceOffer:
     distinct: int = 0
     labels: tuple[tuple[str, str], ...] = ()
     problem: str = ""
+    again: int | None = None
 
     @property
     def one_row_a_key(self) -> bool:
@@ -144,7 +146,14 @@ def _entity(offer: RepositoryOffer, service: ServiceOffer, name: str) -> list[st
     lines = [f"# candidate: {item.name}" for item in candidates]
     if not candidates[0].one_row_a_key:
         lines.append("# DECIDE: entities need a source with one row for each key and month; none of these is one.")
-    return [*lines, f"[{name}.entity]", f"source = {_quoted(candidates[0].name)}", f"key = {_quoted(key)}"]
+    lines += [f"[{name}.entity]", f"source = {_quoted(candidates[0].name)}", f"key = {_quoted(key)}"]
+    if candidates[0].again == 0:
+        lines += [
+            "# DECIDE: no entity of the newest month is in an earlier one, so that they are more like events than",
+            "# customers. Do those of one day, or of one customer, depend on each other? Then name that column:",
+            '# group = "COLUMN"',
+        ]
+    return lines
 
 
 def _described(item: SourceOffer) -> str:

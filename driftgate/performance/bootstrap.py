@@ -2,7 +2,8 @@
 
 Every measure is computed for the real entities and for many resampled sets of them, with a weight for each entity. An
 entity that is in both sets has the same weight in both, so that the interval of the difference does not count shared
-entities as noise.
+entities as noise. Where entities depend on each other, all of one group have one weight (the cluster bootstrap,
+Davison & Hinkley 1997, "Bootstrap Methods and their Application", section 3.8).
 """
 
 import math
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgate.drift.dealing import Dealing
 from driftgate.errors import MissingSignalError
 from driftgate.measures import WRONG_SCORES, Drop, Floats, LabelKind, Measure, measures_of, unusable_scores
 from driftgate.performance.result import Change
@@ -32,12 +34,14 @@ class Scored:
             the model does not know.
         scores: probability of 1, in [0, 1]; predictions; probabilities of shape (n, classes).
         kind: of the label.
+        groups: of entities that depend on each other; None where each stands alone.
     """
 
     keys: NDArray[np.str_]
     labels: Floats
     scores: Floats
     kind: LabelKind = LabelKind.BOOLEAN
+    groups: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         """Refuse scores that are not usable: a measure computed from them would be a number without meaning.
@@ -59,9 +63,15 @@ class Scored:
         """Whether the labels differ; otherwise there is no AUC, and an error says nothing."""
         return bool(len(self.labels) and (self.labels != self.labels[0]).any())
 
+    @property
+    def units(self) -> NDArray[np.str_]:
+        """What is independent of each other, and so is split, resampled and dealt out as one: groups, else entities."""
+        return self.keys if self.groups is None else self.groups
+
     def part(self, rows: NDArray[np.bool_]) -> "Scored":
         """The entities of a mask."""
-        return Scored(self.keys[rows], self.labels[rows], self.scores[rows], self.kind)
+        groups = None if self.groups is None else self.groups[rows]
+        return Scored(self.keys[rows], self.labels[rows], self.scores[rows], self.kind, groups)
 
 
 def compare_scores(
@@ -71,7 +81,8 @@ def compare_scores(
 
     The weights are Poisson(1), which is the bootstrap for many rows (Hanley & MacGibbon 2006; Chamandy et al. 2012).
     The p-value is the share of resampled differences without this one's sign. Errors of a numeric label may have a
-    heavy tail, of which few entities tell too little for that: their p-value is that of a permutation test.
+    heavy tail, and groups of entities are few; both tell too little for that, and their p-value is that of a
+    permutation test.
 
     Args:
         ref, cur: of labels of one kind, which differ on both sides.
@@ -83,13 +94,13 @@ def compare_scores(
         Changes by the names of `driftgate.measures`.
     """
     measures = measures_of(ref.kind)
-    entities = np.unique(np.concatenate([ref.keys, cur.keys]))
-    sides = [_Side(side, measures, entities) for side in (ref, cur)]
-    plain = [side.values(np.ones((1, len(entities))))[0] for side in sides]
-    resampled = resampling_weights(len(entities), replicates, seed)
+    units = np.unique(np.concatenate([ref.units, cur.units]))
+    sides = [_Side(side, measures, units) for side in (ref, cur)]
+    plain = [side.values(np.ones((1, len(units))))[0] for side in sides]
+    resampled = resampling_weights(len(units), replicates, seed)
     drawn = [[side.values(weights) for side in sides] for weights in resampled]
     old, new = (np.concatenate([pair[at] for pair in drawn]) for at in (0, 1))
-    if ref.kind is LabelKind.NUMERIC:
+    if ref.kind is LabelKind.NUMERIC or ref.groups is not None:
         chance = _dealt_out(ref, cur, measures, plain[1] - plain[0], replicates, seed)
     else:
         # A resampled set without an AUC counts against the change.
@@ -128,43 +139,39 @@ def drop_differences(ref: Scored, cur: Scored, replicates: int, seed: int) -> tu
         found: Floats = measure.drop_of(old(weights), new(weights))
         return found
 
-    rows = len(ref.labels)
-    resampled = resampling_weights(rows, replicates, seed)
-    return float(drop(np.ones((1, rows)))[0]), np.concatenate([drop(each) for each in resampled])
+    units, at = np.unique(ref.units, return_inverse=True)
+    # Without groups in the order of the rows, which says the same.
+    at = np.arange(len(ref.labels)) if ref.groups is None else at
+    resampled = resampling_weights(len(units), replicates, seed)
+    plain = float(drop(np.ones((1, len(ref.labels))))[0])
+    return plain, np.concatenate([drop(each[:, at]) for each in resampled])
 
 
-def resampling_weights(entities: int, replicates: int, seed: int) -> Iterator[Floats]:
-    """Yield Poisson(1) weights of shape (up to 16, entities), `replicates` in all; the same seed gives the same."""
+def resampling_weights(units: int, replicates: int, seed: int) -> Iterator[Floats]:
+    """Yield Poisson(1) weights of shape (up to 16, units), `replicates` in all; the same seed gives the same."""
     random = np.random.default_rng(seed)
     for start in range(0, replicates, _CHUNK):
-        yield random.poisson(1.0, (min(_CHUNK, replicates - start), entities)).astype(np.float64)
+        yield random.poisson(1.0, (min(_CHUNK, replicates - start), units)).astype(np.float64)
 
 
 def _dealt_out(
     ref: Scored, cur: Scored, measures: Sequence[Measure], observed: Floats, permutations: int, seed: int
 ) -> NDArray[np.bool_]:
-    """Deal the entities out to the two sides anew; return where a difference is as large and of the same sign.
+    """Deal the units out to the two sides anew; return where a difference is as large and of the same sign.
 
     In a calm month both sides are samples of one distribution of labels and scores, so that each way of dealing them
-    out is equally likely, whatever the distribution (Fisher 1935). An entity of both sides may only change them.
+    out is equally likely, whatever the distribution (Fisher 1935). A unit of both sides may only change them.
 
     Returns:
         Shape (permutations, measures).
     """
     labels, scores = np.concatenate([ref.labels, cur.labels]), np.concatenate([ref.scores, cur.scores])
     prepared = [measure.prepare(labels, scores) for measure in measures]
-    _, first, second = np.intersect1d(ref.keys, cur.keys, assume_unique=True, return_indices=True)
-    second = second + len(ref.labels)
-    in_cur = np.arange(len(labels)) >= len(ref.labels)
-    alone = np.setdiff1d(np.arange(len(labels)), np.concatenate([first, second]))
+    dealing = Dealing(ref.units, cur.units)
     random = np.random.default_rng(seed)
     larger = []
     for start in range(0, permutations, _CHUNK):
-        size = min(_CHUNK, permutations - start)
-        dealt = np.empty((size, len(labels)))
-        dealt[:, alone] = random.permuted(np.tile(in_cur[alone].astype(np.float64), (size, 1)), axis=1)
-        dealt[:, first] = random.integers(0, 2, (size, len(first)))
-        dealt[:, second] = 1.0 - dealt[:, first]
+        dealt = dealing.draw(random, min(_CHUNK, permutations - start))[:, dealing.part_of].astype(np.float64)
         with np.errstate(invalid="ignore"):
             found = np.column_stack([measure(dealt) - measure(1.0 - dealt) for measure in prepared])
             # A permutation that deals them out as they are must count, whatever the rounding.
@@ -185,11 +192,11 @@ def _interval(drawn: Floats, level: float) -> tuple[float, float]:
 class _Side:
     """One side, prepared so that a set of weights needs one pass."""
 
-    def __init__(self, scored: Scored, measures: Sequence[Measure], entities: NDArray[np.str_]) -> None:
-        self._rows = np.searchsorted(entities, scored.keys)
+    def __init__(self, scored: Scored, measures: Sequence[Measure], units: NDArray[np.str_]) -> None:
+        self._rows = np.searchsorted(units, scored.units)
         self._prepared = [measure.prepare(scored.labels, scored.scores) for measure in measures]
 
     def values(self, weights: Floats) -> Floats:
-        """Return shape (replicates, measures) for weights of all entities, shape (replicates, entities)."""
+        """Return shape (replicates, measures) for weights of all units, shape (replicates, units)."""
         weights = weights[:, self._rows]
         return np.column_stack([measure(weights) for measure in self._prepared])

@@ -21,11 +21,12 @@ from driftgate.performance.findings import Causes, Unexplained
 from driftgate.performance.interval import Interval
 from driftgate.training.dataset import input_columns
 from driftgate.training.features import ModelFeature
-from driftgate.training.split import validation_mask
+from driftgate.training.split import held_out
 
 # Each fits the trees twice. So many give a standard error to a seventh.
 REPLICATES = 24
 _FOLD = 0.5
+_ENOUGH = 0.75
 
 Probabilities = Callable[[Floats, Floats], tuple[Floats, Floats]]
 """Weights of n and m entities in; how likely each is of the current month, between 0 and 1, out."""
@@ -36,8 +37,8 @@ def month_probabilities(
 ) -> Probabilities:
     """Return the function that says how likely an entity with such features is of the current month.
 
-    It is fitted on half of the entities and asked for the other half, in turn. Both rows of an entity are in the same
-    half, because trees would know it again. Both months weigh the same.
+    It is fitted on half of the entities and asked for the other half, in turn. Both rows of an entity, and all of a
+    group, are in the same half, because trees would know it again. Both months weigh the same.
 
     Args:
         ref, cur: n and m entities.
@@ -54,16 +55,20 @@ def month_probabilities(
         table = pa.concat_tables([side.table.select(names) for side in (ref, cur)], promote_options="permissive")
     except (pa.ArrowException, KeyError) as error:
         raise DataError(f"features of another type: {str(error)[:200]}", remedy="correct the month") from error
-    rows = len(ref.keys)
-    current = np.repeat([0.0, 1.0], [rows, len(cur.keys)])
+    rows = len(ref.units)
+    current = np.repeat([0.0, 1.0], [rows, len(cur.units)])
     classifier = WeightedClassifier(input_columns(table, features), current, features, seed)
-    half = validation_mask([*ref.keys.tolist(), *cur.keys.tolist()], seed, _FOLD)
+    groups = None if ref.groups is None or cur.groups is None else np.concatenate([ref.groups, cur.groups])
+    half = held_out(np.concatenate([ref.keys, cur.keys]), groups, seed, _FOLD)
 
     def probabilities(ref_weights: Floats, cur_weights: Floats) -> tuple[Floats, Floats]:
         # Of equal size, so that the probability does not say how many entities a month has.
         weights = np.concatenate([ref_weights / ref_weights.sum(), cur_weights / cur_weights.sum()]) * rows
         found = np.empty(len(weights))
         for fitted in (half, ~half):
+            if len(np.unique(current[fitted & (weights > 0)])) < 2:
+                # Of a few groups a resampled set may have none of a month.
+                return np.full(rows, np.nan), np.full(len(weights) - rows, np.nan)
             found[~fitted] = classifier.probabilities(fitted, ~fitted, weights)
         return found[:rows], found[rows:]
 
@@ -93,6 +98,9 @@ def split_drop(
     """
     ones = np.ones(len(ref.keys)), np.ones(len(cur.keys))
     found = probabilities(*ones)
+    if not np.isfinite(found[0]).all():
+        reason = "the groups are too few to tell the months from each other"
+        return Causes(code=Unexplained.TOO_FEW, reason=reason)
     # 2pq / (p + q), added up over one of the months: all entities where the months are alike, none where they differ.
     alike = int(min(2 * found[0].sum(), 2 * (1 - found[1]).sum()))
     if alike < min_alike:
@@ -100,8 +108,10 @@ def split_drop(
         return Causes(alike=alike, code=Unexplained.TOO_DIFFERENT, reason=reason)
     parts = _parts_of(ref, cur)
     plain = parts(*ones, *found)
-    resampled = resampled_sides(ref.keys, cur.keys, replicates, seed)
+    resampled = resampled_sides(ref.units, cur.units, replicates, seed)
     drawn = np.array([parts(*weights, *probabilities(*weights)) for weights in resampled])
+    if ref.groups is not None:
+        drawn = of_enough_groups(drawn)
     if not (np.isfinite(plain).all() and np.isfinite(drawn).all()):
         return Causes(alike=alike, code=Unexplained.TOO_DIFFERENT, reason="the entities alike have all the same label")
     entities, meaning = (resampled_interval(value, part) for value, part in zip(plain, drawn.T, strict=True))
@@ -129,12 +139,22 @@ def _parts_of(ref: Scored, cur: Scored) -> Callable[[Floats, Floats, Floats, Flo
 def resampled_sides(
     ref: NDArray[np.str_], cur: NDArray[np.str_], replicates: int, seed: int
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Yield weights of resampled sets of the entities with these keys, the same for one that is on both sides."""
-    entities = np.unique(np.concatenate([ref, cur]))
-    at = [np.searchsorted(entities, side) for side in (ref, cur)]
-    for weights in resampling_weights(len(entities), replicates, seed):
+    """Yield weights of resampled sets of the rows of these units, the same for one that is on both sides."""
+    units = np.unique(np.concatenate([ref, cur]))
+    at = [np.searchsorted(units, side) for side in (ref, cur)]
+    for weights in resampling_weights(len(units), replicates, seed):
         for each in weights:
             yield each[at[0]], each[at[1]]
+
+
+def of_enough_groups(drawn: Floats) -> Floats:
+    """Return the resampled sets that have a figure; all of them where those that have none are more than a quarter.
+
+    Args:
+        drawn: shape (replicates,) or (replicates, figures).
+    """
+    there = np.isfinite(drawn.reshape(len(drawn), -1)).all(axis=1)
+    return drawn[there] if there.mean() >= _ENOUGH else drawn
 
 
 def resampled_interval(value: float, drawn: Floats) -> Interval:

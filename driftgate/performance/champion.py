@@ -24,25 +24,43 @@ from driftgate.training.scoring import read_scores
 _TOLERANCE = 1e-6
 
 
-def find_champion(registry: ModelRegistry, as_of: date) -> tuple[VersionInfo | None, PassedOver | None]:
+def find_champion(
+    registry: ModelRegistry, as_of: date, group: str = ""
+) -> tuple[VersionInfo | None, PassedOver | None]:
     """The model to measure on a month: the champion, or the one before it that was trained on an earlier month.
 
     A model is never measured on the month that it was trained on, nor on an earlier one: it has learnt from it, or it
-    did not serve then.
+    did not serve then. Nor is one whose validation was not split by the monitor's groups: it has seen the day that it
+    was validated on.
+
+    Args:
+        registry: of the monitor's model.
+        as_of: the current month.
+        group: column by which the monitor's entities depend on each other; empty where each stands alone.
 
     Returns:
-        The version, None where none of the champion and those it replaced was trained before `as_of`; and the champion
-        where it is passed over for that reason.
+        The version, None where none of the champion and those it replaced was trained before `as_of`, and by these
+        groups; and the champion where it is passed over for that reason.
 
     Raises:
         ConfigurationError: the champion was not trained by Driftgate.
         DatabaseError: the database refuses or cannot be reached.
     """
     champion = registry.champion_info()
-    if champion is None or champion.as_of < as_of:
+    if champion is None or _usable(champion, as_of, group):
         return champion, None
-    earlier = (info for info in registry.replaced_by(champion) if info.as_of < as_of)
-    return next(earlier, None), PassedOver(champion.version, champion.as_of, as_of)
+    earlier = (info for info in registry.replaced_by(champion) if _usable(info, as_of, group))
+    wrong = "" if champion.group == group else split_text(champion.group)
+    return next(earlier, None), PassedOver(champion.version, champion.as_of, as_of, wrong)
+
+
+def _usable(info: VersionInfo, as_of: date, group: str) -> bool:
+    return info.as_of < as_of and info.group == group
+
+
+def split_text(group: str) -> str:
+    """How a training and its validation were divided, in words."""
+    return f"split by {group}" if group else "split without groups"
 
 
 def load_evaluation_model(registry: ModelRegistry, info: VersionInfo) -> tuple[EvaluationModel, TrainedModel]:
@@ -56,13 +74,15 @@ def load_evaluation_model(registry: ModelRegistry, info: VersionInfo) -> tuple[E
     try:
         rows = registry.judged(info)
         held_out = rows.filter(rows.column("validation"))
-        seen = texts(rows.filter(pc.invert(rows.column("validation"))).column("key"))
+        units = "group" if info.group else "key"
+        seen = texts(rows.filter(pc.invert(rows.column("validation"))).column(units))
         keys = texts(held_out.column("key"))
+        groups = texts(held_out.column("group")) if info.group else None
         labels, scores = _labels(held_out, info), read_scores(held_out)
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise _not_its_entities(info, f"cannot be read: {str(error)[:300]}") from error
     _require_recorded(info, len(seen), labels, scores)
-    validation = Scored(keys, labels, scores, info.label_kind)
+    validation = Scored(keys, labels, scores, info.label_kind, groups)
     known = info.version, info.as_of, info.features, seen, validation, info.classes, info.threshold
     return EvaluationModel(*known), model
 

@@ -6,6 +6,7 @@ confidence-based performance estimation (NannyML), with the weights of Białek, 
 Model Performance Under Covariate Shift Without Labels", 2024. A change of what the features mean leaves no trace in it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -24,10 +25,11 @@ from driftgate.performance.causes import (
     Probabilities,
     effective_size,
     month_probabilities,
+    of_enough_groups,
     resampled_interval,
     resampled_sides,
 )
-from driftgate.performance.evaluation_model import Entities, Rows, challenger_inputs, texts
+from driftgate.performance.evaluation_model import Entities, Rows, challenger_inputs, groups_of, texts
 from driftgate.performance.explain import reference_rows
 from driftgate.performance.result import Estimate, NoEstimate, Performance, PerformanceState
 from driftgate.performance.scoring import Scoring
@@ -68,7 +70,7 @@ def estimate_of(
         probabilities = month_probabilities(old.entities, new, inputs, monitor.sample_seed)
     except DataError as error:
         return _none(NoEstimate.TOO_DIFFERENT, f"the months cannot be told from each other: {error.received}")
-    found = estimate_auc(old.scored, new.keys, scores, probabilities, monitor.min_rows, monitor.sample_seed)
+    found = estimate_auc(old.scored, new.units, scores, probabilities, monitor.min_rows, monitor.sample_seed)
     validation = scoring.evaluation.validation
     ref_auc = measures_of(LabelKind.BOOLEAN)[0].prepare(validation.labels, validation.scores)
     return replace(found, ref=float(ref_auc(np.ones((1, len(validation.labels))))[0]))
@@ -76,7 +78,7 @@ def estimate_of(
 
 def estimate_auc(
     ref: Scored,
-    keys: NDArray[np.str_],
+    units: NDArray[np.str_],
     scores: Floats,
     probabilities: Probabilities,
     min_rows: int = 2,
@@ -91,7 +93,7 @@ def estimate_auc(
 
     Args:
         ref: n entities with a boolean label, none of which the model has seen in training.
-        keys, scores: of m entities of the current month.
+        units, scores: of m entities of the current month; see `driftgate.performance.bootstrap.Scored.units`.
         probabilities: how likely each entity is of the current month.
         min_rows: entities of equal weight that the weighted ones of the reference must be worth.
         seed: the same seed and entities give the same estimate.
@@ -100,8 +102,10 @@ def estimate_auc(
     if not ref.varied:
         return _none(NoEstimate.TOO_FEW, f"all {len(ref.keys)} labels of the reference are the same")
     calibrate, measure = _calibration(ref, scores), measures_of(LabelKind.BOOLEAN)[0]
-    ones, random = (np.ones(len(ref.keys)), np.ones(len(keys))), np.random.default_rng(seed)
+    ones, random = (np.ones(len(ref.keys)), np.ones(len(scores))), np.random.default_rng(seed)
     chances = probabilities(*ones)
+    if not np.isfinite(chances[0]).all():
+        return _none(NoEstimate.TOO_FEW, "the groups are too few to tell the months from each other")
     weights = _weights(chances[0])
     alike = effective_size(weights)
     if reason := _too_different(chances[1], alike, min_rows):
@@ -109,14 +113,19 @@ def estimate_auc(
     drawn, equal = [], np.ones((1, len(scores)))
     # With shares in place of labels, each pair counts by the chance that it is one of a positive and a negative.
     expected = float(measure.prepare(calibrate(weights), scores)(equal)[0])
-    for resampled in resampled_sides(ref.keys, keys, replicates, seed):
-        rates = calibrate(resampled[0] * _weights(probabilities(*resampled)[0]))
+    for resampled in resampled_sides(ref.units, units, replicates, seed):
+        found = probabilities(*resampled)[0]
+        if not np.isfinite(found).all():
+            drawn.append(math.nan)
+            continue
+        rates = calibrate(resampled[0] * _weights(found))
         labels = (random.random(len(rates)) < rates).astype(np.float64)
         drawn.append(float(measure.prepare(labels, scores)(equal)[0]))
-    if not np.isfinite([expected, *drawn]).all():
+    enough = np.array(drawn) if ref.groups is None else of_enough_groups(np.array(drawn))
+    if not np.isfinite([expected, *enough]).all():
         return _none(NoEstimate.TOO_FEW, "labels as rare as these may be all the same")
-    found = resampled_interval(expected, np.array(drawn))
-    return Estimate(expected, max(0.0, found.low), min(1.0, found.high), entities=len(keys), alike=alike)
+    interval = resampled_interval(expected, enough)
+    return Estimate(expected, max(0.0, interval.low), min(1.0, interval.high), entities=len(scores), alike=alike)
 
 
 def _too_different(probabilities: Floats, alike: int, min_rows: int) -> str:
@@ -181,9 +190,11 @@ def _current(scoring: Scoring, cur: Side, monitor: Monitor) -> tuple[Entities, F
     assert scoring.cur is not None
     table = read_table(cur.features)
     keys = texts(table.column(monitor.entity.feast_key))
-    rows = ~np.isin(keys, scoring.evaluation.seen)
+    groups = groups_of(table)
+    rows = scoring.evaluation.unseen(keys if groups is None else groups)
     rows[rows] = _some(int(rows.sum()), monitor.sample_seed)
-    return Entities(keys[rows], table.filter(pa.array(rows))), scoring.cur.of(keys[rows])
+    found = Entities(keys[rows], table.filter(pa.array(rows)), None if groups is None else groups[rows])
+    return found, scoring.cur.of(found.keys)
 
 
 def _some(rows: int, seed: int) -> NDArray[np.bool_]:

@@ -125,8 +125,8 @@ def _replicates(level: float) -> int:
 
 
 def _unseen(evaluation: EvaluationModel, scores: ScoredMonth, cur: Month, key: str) -> Scored:
-    _, keys, values = labelled(*cur, key)
-    return evaluation.scored(keys, values, scores.of(keys)).part(~np.isin(keys, evaluation.seen))
+    found = labelled(*cur, key)
+    return evaluation.scored_of(found, scores.of(found.keys)).part(evaluation.unseen(found.units))
 
 
 def _in_words(side: Scored, min_rows: int) -> str:
@@ -140,5 +140,5 @@ def _relations(ref: Month, cur: Month, key: str, features: tuple[str, ...]) -> t
     if why_unusable(ref[1]) or kind is not cur[1].kind or kind not in (LabelKind.BOOLEAN, LabelKind.CATEGORICAL):
         return ()
     sides = [labelled(*month, key) for month in (ref, cur)]
-    usable = [name for name in features if all(name in table.column_names for table, _, _ in sides)]
-    return feature_auc((sides[0][0], sides[0][2]), (sides[1][0], sides[1][2]), usable)
+    usable = [name for name in features if all(name in side.table.column_names for side in sides)]
+    return feature_auc(sides[0], sides[1], usable)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from driftgate.drift.ledger import read_table
 from driftgate.errors import MissingSignalError, WrongScoresError
+from driftgate.features.entities import GROUP_COLUMN
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
@@ -38,7 +39,7 @@ class EvaluationModel:
         version: version of the champion; None for a probe.
         trained_on: month of its training.
         inputs: columns that it reads, as they were declared in its training.
-        seen: keys of its training entities, as text.
+        seen: keys of its training entities, as text; where it was trained by groups, those that were in its training.
         validation: labels and scores of its validation entities.
         classes: those of a categorical label that it knows; else empty.
         threshold: probability from which a champion predicts a boolean label to be true; None where there is none.
@@ -63,18 +64,28 @@ class EvaluationModel:
         labels: NDArray[Any],
         scores: NDArray[np.float64],
         classes: Sequence[str] | None = None,
+        groups: NDArray[np.str_] | None = None,
     ) -> Scored:
         """Put labels, as `labelled` gives them, together with the model's scores of the same entities.
 
         Args:
             keys, labels, scores: of n entities.
             classes: those that number a categorical label, the model's and perhaps others; by default the model's.
+            groups: of the entities, where they depend on each other.
         """
         if self.kind is not LabelKind.CATEGORICAL:
-            return Scored(keys, labels.astype(np.float64), scores, self.kind)
+            return Scored(keys, labels.astype(np.float64), scores, self.kind, groups)
         numbered = self.classes if classes is None else classes
         wide = over_classes(scores, self.classes, numbered)
-        return Scored(keys, class_numbers(labels, numbered), wide, self.kind)
+        return Scored(keys, class_numbers(labels, numbered), wide, self.kind, groups)
+
+    def scored_of(self, found: "Labelled", scores: NDArray[np.float64], classes: Sequence[str] | None = None) -> Scored:
+        """Put the labels of entities of a month together with the model's scores of them, see `scored`."""
+        return self.scored(found.keys, found.values, scores, classes, found.groups)
+
+    def unseen(self, units: NDArray[np.str_]) -> NDArray[np.bool_]:
+        """Return which of these entities, or groups, were not in the model's training."""
+        return ~np.isin(units, self.seen)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -89,10 +100,28 @@ class Entities:
     Attributes:
         keys: of n entities, as text.
         table: their features, in the same order.
+        groups: of entities that depend on each other; None where each stands alone.
     """
 
     keys: NDArray[np.str_]
     table: pa.Table
+    groups: NDArray[np.str_] | None = None
+
+    @property
+    def units(self) -> NDArray[np.str_]:
+        """See `driftgate.performance.bootstrap.Scored.units`."""
+        return self.keys if self.groups is None else self.groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled(Entities):
+    """Entities of one month that have a label.
+
+    Attributes:
+        values: their labels: floats, or texts of classes.
+    """
+
+    values: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -110,7 +139,7 @@ class Rows:
     @property
     def entities(self) -> Entities:
         """The same without labels and scores."""
-        return Entities(self.scored.keys, self.table)
+        return Entities(self.scored.keys, self.table, self.scored.groups)
 
 
 @dataclass(frozen=True)
@@ -148,15 +177,21 @@ def score_with(
     return ScoredMonth(out)
 
 
-def labelled(month: FeatureMonth, labels: LabelMonth, key: str) -> tuple[pa.Table, NDArray[np.str_], NDArray[Any]]:
-    """Return features, keys and labels (floats, or texts of classes) of the rows that have a label, in their order."""
+def groups_of(table: pa.Table) -> NDArray[np.str_] | None:
+    """Return the group of each row of a month's features; None where the monitor has no groups."""
+    return texts(table.column(GROUP_COLUMN)) if GROUP_COLUMN in table.column_names else None
+
+
+def labelled(month: FeatureMonth, labels: LabelMonth, key: str) -> Labelled:
+    """Return the entities of a month that have a label, in their order."""
     assert labels.path is not None
     table, found = read_table(month), read_file(labels.path)
     keys, label_keys = texts(table.column(key)), texts(found.column(key))
     rows, has = find_rows(label_keys, keys)
     column = found.column(LABEL_COLUMN)
     values: NDArray[Any] = texts(column) if pa.types.is_string(column.type) else column.cast(pa.float64()).to_numpy()
-    return table.filter(pa.array(has)), keys[has], values[rows[has]]
+    table = table.filter(pa.array(has))
+    return Labelled(keys=keys[has], table=table, groups=groups_of(table), values=values[rows[has]])
 
 
 def find_rows(keys: NDArray[np.str_], wanted: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -182,6 +217,8 @@ def fit_probe(
 ) -> tuple[EvaluationModel, TrainedModel]:
     """Train a small model on four fifths of the month's labelled entities, and score the other fifth with it.
 
+    Where entities depend on each other it is two thirds of the groups, and the other third.
+
     Args:
         month, labels: of the reference month.
         key: join key.
@@ -191,16 +228,17 @@ def fit_probe(
     Raises:
         DataError: a feature holds values of another type.
     """
-    from driftgate.training.split import validation_mask
+    from driftgate.training.split import held_out
 
-    table, keys, values = labelled(month, labels, key)
+    found = labelled(month, labels, key)
     inputs = challenger_inputs(month, features)
-    held_out = validation_mask(keys.tolist(), _PROBE_SEED)
-    model = fit_model(table.filter(pa.array(~held_out)), values[~held_out], inputs, kind, _PROBE_SEED)
-    scores = model.scores(input_columns(table.filter(pa.array(held_out)), inputs))
-    known = class_numbers(values, model.classes) if model.classes else values.astype(np.float64)
-    validation = Scored(keys[held_out], known[held_out], scores, kind)
-    return EvaluationModel(None, month.as_of, inputs, keys[~held_out], validation, model.classes), model
+    held = held_out(found.keys, found.groups, _PROBE_SEED)
+    model = fit_model(found.table.filter(pa.array(~held)), found.values[~held], inputs, kind, _PROBE_SEED)
+    scores = model.scores(input_columns(found.table.filter(pa.array(held)), inputs))
+    known = class_numbers(found.values, model.classes) if model.classes else found.values.astype(np.float64)
+    groups = None if found.groups is None else found.groups[held]
+    validation = Scored(found.keys[held], known[held], scores, kind, groups)
+    return EvaluationModel(None, month.as_of, inputs, found.units[~held], validation, model.classes), model
 
 
 def fit_model(

@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from driftgate.drift.comparison import Side
 from driftgate.drift.ledger import Ledger, read_table
@@ -14,6 +12,7 @@ from driftgate.monitors import Monitor
 from driftgate.performance.causes import month_probabilities, split_drop
 from driftgate.performance.evaluation_model import (
     EvaluationModel,
+    Labelled,
     Rows,
     challenger_inputs,
     find_rows,
@@ -112,20 +111,18 @@ def reference_rows(scoring: Scoring, ref: Side, key: str) -> Rows | None:
         return Rows(evaluation.validation.part(there), table.take(pa.array(rows[there])))
     if scoring.ref is None or ref.labels.path is None:
         return None
-    table, keys, labels = labelled(ref.features, ref.labels, key)
-    found = _unseen(evaluation, table, keys, labels, scoring.ref.of(keys))
+    entities = labelled(ref.features, ref.labels, key)
+    found = _unseen(evaluation, entities, scoring.ref.of(entities.keys))
     return found if found.scored.varied else None
 
 
 def _current_rows(scoring: Scoring, cur: Side, monitor: Monitor) -> Rows:
     assert scoring.evaluation is not None
     assert scoring.cur is not None
-    table, keys, labels = labelled(cur.features, cur.labels, monitor.entity.feast_key)
-    return _unseen(scoring.evaluation, table, keys, labels, scoring.cur.of(keys))
+    entities = labelled(cur.features, cur.labels, monitor.entity.feast_key)
+    return _unseen(scoring.evaluation, entities, scoring.cur.of(entities.keys))
 
 
-def _unseen(
-    evaluation: EvaluationModel, table: pa.Table, keys: NDArray[np.str_], labels: Floats, scores: Floats
-) -> Rows:
-    unseen = ~np.isin(keys, evaluation.seen)
-    return Rows(evaluation.scored(keys, labels, scores).part(unseen), table.filter(pa.array(unseen)))
+def _unseen(evaluation: EvaluationModel, entities: Labelled, scores: Floats) -> Rows:
+    unseen = evaluation.unseen(entities.units)
+    return Rows(evaluation.scored_of(entities, scores).part(unseen), entities.table.filter(pa.array(unseen)))

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftgate.measures import Floats, LabelKind, Measure, measures_of
+from driftgate.performance.evaluation_model import Labelled
 from driftgate.performance.result import FeatureAuc
 from driftgate.training.dataset import class_numbers
 
@@ -18,13 +19,8 @@ _MOST_CATEGORIES = 100
 _FOLDS = 5
 _SEED = 0
 
-Labels = NDArray[Any]
-"""Shape (n,): 0 or 1 of a boolean label, else the names of its classes."""
 
-
-def feature_auc(
-    ref: tuple[pa.Table, Labels], cur: tuple[pa.Table, Labels], features: Sequence[str]
-) -> tuple[FeatureAuc, ...]:
+def feature_auc(ref: Labelled, cur: Labelled, features: Sequence[str]) -> tuple[FeatureAuc, ...]:
     """Return how well each feature alone ranks the labels of both months, by rates of the reference month.
 
     A feature's values are put into bins (twenty quantiles, or categories; missing values are one of them), and each bin
@@ -34,26 +30,28 @@ def feature_auc(
     counts as in the macro AUC of a model that does not know it.
 
     Rows of the reference month are scored in fifths, by the rates of the four others: by its own rates a feature that
-    says nothing would rank the reference better than chance, and seem to have lost it.
+    says nothing would rank the reference better than chance, and seem to have lost it. Entities of one group are in one
+    fifth.
 
     Args:
-        ref, cur: a table of n rows, and their labels.
+        ref, cur: entities of both months with a label that is 0 or 1, or text.
         features: columns of both tables.
 
     Returns:
         One entry for each feature, the greatest loss first; none where the labels of a month do not differ.
     """
-    categorical = ref[1].dtype.kind == "U"
+    categorical = ref.values.dtype.kind == "U"
     measure = measures_of(LabelKind.CATEGORICAL if categorical else LabelKind.BOOLEAN)[0]
-    classes = sorted(set(ref[1].tolist())) if categorical else []
-    sides = [class_numbers(side, classes) if categorical else side for side in (ref[1], cur[1])]
+    classes = sorted(set(ref.values.tolist())) if categorical else []
+    sides = [class_numbers(side, classes) if categorical else side for side in (ref.values, cur.values)]
     if any(len(np.unique(side)) < 2 for side in sides):
         return ()
     known = _Known(sides[0], len(classes) if categorical else 2, measure)
+    folds = _folds(ref.units)
     found = []
     for name in features:
-        ref_bins, cur_bins = bins_of(ref[0].column(name), cur[0].column(name))
-        found.append(FeatureAuc(name, _within(ref_bins, known), _across(ref_bins, known, cur_bins, sides[1])))
+        ref_bins, cur_bins = bins_of(ref.table.column(name), cur.table.column(name))
+        found.append(FeatureAuc(name, _within(ref_bins, known, folds), _across(ref_bins, known, cur_bins, sides[1])))
     return tuple(sorted(found, key=lambda item: (-item.lost, item.name)))
 
 
@@ -84,9 +82,15 @@ class _Known:
         return shares
 
 
-def _within(bins: NDArray[np.int64], known: _Known) -> float:
+def _folds(units: NDArray[np.str_]) -> NDArray[np.int64]:
+    """The fifth of each row, drawn by units."""
+    _, at = np.unique(units, return_inverse=True)
+    fifths: NDArray[np.int64] = np.random.default_rng(_SEED).permutation(int(at.max()) + 1) % _FOLDS
+    return fifths[at]
+
+
+def _within(bins: NDArray[np.int64], known: _Known, folds: NDArray[np.int64]) -> float:
     """The AUC within the reference month: the mean over its fifths, each scored by the rates of the four others."""
-    folds = np.random.default_rng(_SEED).permutation(len(bins)) % _FOLDS
     values = []
     for fold in range(_FOLDS):
         inside = folds == fold

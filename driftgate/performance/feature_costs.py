@@ -47,8 +47,8 @@ def feature_costs(
     Returns:
         One entry for each feature, the most costly first; those without a figure last.
     """
-    keys = ref.scored.keys, cur.scored.keys
-    weights = [(np.ones(len(keys[0])), np.ones(len(keys[1]))), *resampled_sides(*keys, replicates, seed)]
+    units = ref.scored.units, cur.scored.units
+    weights = [(np.ones(len(units[0])), np.ones(len(units[1]))), *resampled_sides(*units, replicates, seed)]
     plain = _values(ref.scored, [pair[0] for pair in weights])
     found = []
     for name in features:

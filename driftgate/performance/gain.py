@@ -1,8 +1,8 @@
 """The gain of retraining: a challenger fitted on half of the current month, against the model that scores it.
 
-The halves are drawn a few times, by a hash of the entity's key. Both models are compared on the entities of the other
-half that the present model has not seen in training. The interval is that of one such comparison: it holds the chance
-of the entities and the chance of the halves.
+The halves are drawn a few times, by a hash of the entity's key, or of its group where entities depend on each other.
+Both models are compared on the entities of the other half that the present model has not seen in training. The interval
+is that of one such comparison: it holds the chance of the entities and the chance of the halves.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from driftgate.performance.result import Gain, NoGain, Performance, PerformanceS
 from driftgate.performance.scoring import Scoring
 from driftgate.training.dataset import input_columns, over_classes
 from driftgate.training.features import ModelFeature
-from driftgate.training.split import validation_mask
+from driftgate.training.split import held_out
 
 SPLITS = 3
 _REPLICATES = 200
@@ -51,14 +51,14 @@ def gain_of(scoring: Scoring, performance: Performance, monitor: Monitor, cur: S
     assert scoring.cur is not None
     key = monitor.entity.feast_key
     try:
-        table, keys, labels = labelled(cur.features, cur.labels, key)
+        found = labelled(cur.features, cur.labels, key)
         inputs = challenger_inputs(cur.features, [column.name for column in ledger.comparable])
         kind, known = scoring.evaluation.kind, scoring.evaluation.classes
         # A class that is new to the present model is not new to a challenger.
-        classes = tuple(sorted({*known, *labels.tolist()})) if kind is LabelKind.CATEGORICAL else ()
-        present = scoring.evaluation.scored(keys, labels, scoring.cur.of(keys), classes)
-        seen = np.isin(keys, scoring.evaluation.seen)
-        challenger = challenger_of(table, labels, inputs, kind, classes)
+        classes = tuple(sorted({*known, *found.values.tolist()})) if kind is LabelKind.CATEGORICAL else ()
+        present = scoring.evaluation.scored_of(found, scoring.cur.of(found.keys), classes)
+        seen = ~scoring.evaluation.unseen(found.units)
+        challenger = challenger_of(found.table, found.values, inputs, kind, classes)
         return measure_gain(present, seen, challenger, monitor.min_rows, monitor.sample_seed)
     except DataError as error:
         return Gain(code=NoGain.NOT_MEASURED, reason=f"no challenger can be fitted: {error.received}")
@@ -66,7 +66,7 @@ def gain_of(scoring: Scoring, performance: Performance, monitor: Monitor, cur: S
 
 def why_no_gain(performance: Performance) -> Gain | None:
     """The gain without a figure where the performance says already that there is none, else None."""
-    if performance.passed_over is not None:
+    if performance.passed_over is not None and not performance.passed_over.split:
         return Gain(code=NoGain.CHAMPION_KNOWS, reason=performance.passed_over.text)
     if performance.measured:
         return None
@@ -89,7 +89,7 @@ def measure_gain(
     """
     plain, drawn, fewest = [], [], len(present.labels)
     for split in range(seed, seed + SPLITS):
-        fitted = validation_mask(present.keys.tolist(), split, _HALF)
+        fitted = held_out(present.keys, present.groups, split, _HALF)
         scored = ~fitted & ~seen
         ref = present.part(scored)
         fewest = min(fewest, int(fitted.sum()), int(scored.sum()))

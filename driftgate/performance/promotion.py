@@ -14,7 +14,7 @@ from driftgate.features.types import FeatureMonth
 from driftgate.measures import Drop, LabelKind, Measure, measures_of
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored, compare_scores
-from driftgate.performance.champion import load_evaluation_model
+from driftgate.performance.champion import load_evaluation_model, split_text
 from driftgate.performance.evaluation_model import find_rows, texts
 from driftgate.performance.result import Change, drop_interval
 from driftgate.training.dataset import input_columns
@@ -131,15 +131,20 @@ def compare_versions(
     if before.label_kind is not now.label_kind:
         reason = f"it predicts a {now.label_kind} label, and the champion a {before.label_kind} one: promote it by hand"
         return ModelComparison(champion, challenger, 0, False, reason)
+    if before.group != now.group:
+        reason = (
+            f"its training was {split_text(now.group)}, the champion's {split_text(before.group)}: promote it by hand"
+        )
+        return ModelComparison(champion, challenger, 0, False, reason)
     old, model = load_evaluation_model(registry, before)
     new, _ = load_evaluation_model(registry, now)
-    held = new.validation.part(~np.isin(new.validation.keys, old.seen))
+    held = new.validation.part(old.unseen(new.validation.units))
     scores = _scores_of(model, before, month, key, held.keys)
     # The same class may have another number in another model.
     names = _class_names(held.labels, now.classes) if now.classes else held.labels
     classes = (*now.classes, *(name for name in before.classes if name not in now.classes))
-    cur = new.scored(held.keys, names, held.scores, classes)
-    ref = old.scored(held.keys, names, scores, classes)
+    cur = new.scored(held.keys, names, held.scores, classes, held.groups)
+    ref = old.scored(held.keys, names, scores, classes, held.groups)
     comparison = compare_models((champion, ref), (challenger, cur), delta, min_rows)
     return with_floor(comparison, before.metrics, now.metrics, floor or Floor(), now.label_kind)
 

@@ -25,8 +25,8 @@ class Change:
 
     Attributes:
         low, high: 95% interval of current minus reference.
-        p_value: how often chance gives such a difference: of a numeric label by dealing the entities out to the two
-            sides anew, of any other by how often a resampled difference has not the sign of this one.
+        p_value: how often chance gives such a difference: of a numeric label, and of entities in groups, by dealing
+            them out to the two sides anew, of any other by how often a resampled difference has not the sign of this.
         relative_low, relative_high: 95% interval of the difference in parts of the reference; NaN where the measure's
             drop is not relative.
     """
@@ -66,21 +66,27 @@ class FeatureAuc:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """The champion, where it was trained on the current month or a later one and so cannot be measured on it.
+    """The champion, where it cannot be measured on the current month.
+
+    It was trained on that month or a later one, or its validation was not split by the monitor's groups.
 
     Attributes:
         version: the champion's.
         trained_on: month of its training.
         as_of: the current month.
+        split: how its training was split, where that is not by the monitor's groups; else empty.
     """
 
     version: str
     trained_on: date
     as_of: date
+    split: str = ""
 
     @property
     def text(self) -> str:
         """In words."""
+        if self.split:
+            return f"v{self.version} not measured: its training was {self.split}, and the monitor has other groups"
         when = "this month" if self.trained_on == self.as_of else f"{self.trained_on}, which is later"
         return f"v{self.version} not measured: the champion was trained on {when}"
 

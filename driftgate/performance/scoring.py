@@ -89,7 +89,9 @@ def score_months(
     off = why_not(ref.labels, cur.labels, monitor, champion=True)
     if off is not None and off.state is PerformanceState.OFF:
         return Scoring(None, None, None, off)
-    info, passed_over = find_champion(registry, cur.size.as_of) if registry else (None, None)
+    info, passed_over = (
+        find_champion(registry, cur.size.as_of, monitor.entity.group or "") if registry else (None, None)
+    )
     if registry is None or info is None:
         scoring = _with_probe(monitor, ref, cur, ledger, shared)
     else:

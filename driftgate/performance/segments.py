@@ -142,7 +142,7 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True)
 class _Estimate:
-    """A figure, and how much each entity moves it."""
+    """A figure, and how much each entity moves it, or each group of entities that depend on each other."""
 
     value: float
     influences: Floats
@@ -209,8 +209,8 @@ class _Sides:
     def __init__(self, ref: Scored, cur: Scored, min_rows: int) -> None:
         self._scored, self._fewest, self._kind = (ref, cur), max(2, min_rows), ref.kind
         self._measure = measures_of(ref.kind)[0]
-        entities, at = np.unique(np.concatenate([ref.keys, cur.keys]), return_inverse=True)
-        self._entities, self._at = len(entities), np.split(at, [len(ref.keys)])
+        units, at = np.unique(np.concatenate([ref.units, cur.units]), return_inverse=True)
+        self._units, self._at = len(units), np.split(at, [len(ref.units)])
         labels = np.concatenate([ref.labels, cur.labels])
         # Numbers are of one class.
         classes, codes = np.unique(labels if self._kind is not LabelKind.NUMERIC else labels * 0, return_inverse=True)
@@ -243,7 +243,7 @@ class _Sides:
         Its standard error is at least that of as many entities drawn from all: where a few are ranked well by chance,
         their own spread is too small.
         """
-        values, found = [], np.zeros(self._entities)
+        values, found = [], np.zeros(self._units)
         signs = (-1.0, 1.0) if self._measure.lower_is_better else (1.0, -1.0)
         sides = zip(signs, self._on_scale(part), part, self._at, self._codes, self._spreads, strict=True)
         for sign, (value, influences), rows, at, codes, spread in sides:
@@ -253,9 +253,10 @@ class _Sides:
             values.append(sign * value)
             if own == 0.0:
                 # All are ranked right, so that none moves the figure.
-                found[at[rows]] += math.sqrt(least / len(influences))
+                moves = np.full(len(influences), math.sqrt(least / len(influences)))
             else:
-                found[at[rows]] += sign * influences * math.sqrt(max(1.0, least / own))
+                moves = sign * influences * math.sqrt(max(1.0, least / own))
+            found += np.bincount(at[rows], moves, self._units)
         return _Estimate(sum(values), found)
 
     def _on_scale(self, part: _Part) -> list[tuple[float, Floats]]:

@@ -19,7 +19,7 @@ from driftgate.drift.ledger import Ledger
 from driftgate.drift.result import TargetDrift
 from driftgate.drift.target import target_drift
 from driftgate.errors import DataError, UsageError, bounded
-from driftgate.features.entities import MonthSize
+from driftgate.features.entities import GROUP_COLUMN, MonthSize
 from driftgate.features.files import write_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import DeclaredFeature, FeatureMonth
@@ -138,11 +138,16 @@ def _side(
             allowed="a column with another value in every row",
             remedy="leave key out where rows have none, or give performance='off'",
         )
-    names = [key, *(item.name for item in declared if item.name in table.column_names)]
+    names = [key, *(item.name for item in declared if item.name in table.column_names), *_groups(table)]
     features = FeatureMonth(day, folder / f"features_{which}.arrow", table.num_rows, declared, (), ())
     write_file(features.path, table.select(names))
     size = MonthSize(day, table.num_rows, table.num_rows)
     return Side(size, features, _labels(table, key, label, size, folder / f"labels_{which}.arrow"), given.profile)
+
+
+def _groups(table: pa.Table) -> list[str]:
+    """The column of the groups, where there is one."""
+    return [name for name in (GROUP_COLUMN,) if name in table.column_names]
 
 
 def _labels(table: pa.Table, key: str, label: str, size: MonthSize, out: Path) -> LabelMonth:
@@ -152,7 +157,8 @@ def _labels(table: pa.Table, key: str, label: str, size: MonthSize, out: Path) -
         return LabelMonth(size.as_of, size.entities, 0, float("nan"), "no row has a label", None, None)
     keys, values = table.column(key).filter(there), column.filter(there)
     kind, values = _kind(values, label)
-    write_file(out, pa.table({key: keys, LABEL_COLUMN: values}))
+    groups = {name: table.column(name).filter(there) for name in _groups(table)}
+    write_file(out, pa.table({key: keys, LABEL_COLUMN: values} | groups))
     distinct = values.unique()
     counted = values.value_counts().to_pylist() if kind is LabelKind.CATEGORICAL else []
     numbers = values.cast(pa.float64()).to_numpy() if kind is not LabelKind.CATEGORICAL else np.empty(0)
@@ -168,6 +174,7 @@ def _labels(table: pa.Table, key: str, label: str, size: MonthSize, out: Path) -
         classes=len(distinct) if kind is LabelKind.CATEGORICAL else 0,
         class_counts=tuple(sorted((item["values"], item["counts"]) for item in counted)),
         largest=float(np.abs(numbers).max(initial=0.0)) if kind is LabelKind.NUMERIC else 0.0,
+        grouped=bool(groups),
     )
 
 
@@ -223,9 +230,9 @@ def _scored(
     nobody = np.empty(0, dtype=np.str_)
     blank = Scored(nobody, np.empty(0), np.empty((0, len(classes[0])) if classes[0] else 0), kind)
     evaluation = EvaluationModel(None, ref.size.as_of, inputs, nobody, blank, classes[0])
-    _, labelled_keys, labels = labelled(ref.features, ref.labels, key)
-    rows, _ = find_rows(np.array(keys[0]), labelled_keys)
-    validation = evaluation.scored(labelled_keys, labels, scores[0][rows])
+    found = labelled(ref.features, ref.labels, key)
+    rows, _ = find_rows(np.array(keys[0]), found.keys)
+    validation = evaluation.scored_of(found, scores[0][rows])
     return Scoring(replace(evaluation, validation=validation), ScoredMonth(out), None, None)
 
 

@@ -139,6 +139,16 @@ def numbers_of(column: pa.ChunkedArray, as_of: date) -> pa.ChunkedArray | None:
     return pa.chunked_array([pa.array(values, mask=missing)])
 
 
+def as_numbers(table: pa.Table, declared: Sequence[DeclaredFeature], as_of: date) -> pa.Table:
+    """Return the table with arrays and timestamps as the numbers they stand for at `as_of`, see `numbers_of`."""
+    for item in declared:
+        if item.kind in (Kind.ARRAY, Kind.TIMESTAMP) and item.name in table.column_names:
+            numbers = numbers_of(table.column(item.name), as_of)
+            if numbers is not None:
+                table = table.set_column(table.column_names.index(item.name), item.name, numbers)
+    return table
+
+
 def make_grid(profile: Profile, version: int, sampled: bool = False) -> Grid:
     """The grid of a monitor from the exact profile of its first month, or of a sample of that month.
 

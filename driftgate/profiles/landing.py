@@ -19,7 +19,7 @@ from driftgate.features.state import MeasuredFrom, MonthState
 from driftgate.features.types import FeatureMonth, FeatureRequest, Kind
 from driftgate.features.worker import FeatureWorker, read_features
 from driftgate.monitors import Monitor
-from driftgate.profiles.build import make_grid, measure_features, must_renew
+from driftgate.profiles.build import as_numbers, make_grid, measure_features, must_renew
 from driftgate.profiles.columns import NumberColumn
 from driftgate.profiles.counting import count_tables, sum_profiles
 from driftgate.profiles.encoding import FORMAT, profile_from_bytes
@@ -54,6 +54,10 @@ class LandedMonth:
     profile: Profile
     sample: pa.Table
     why: str = ""
+
+    def rows(self) -> pa.Table:
+        """Return the sample, arrays and timestamps as the numbers they stand for."""
+        return as_numbers(self.sample, self.state.declared, self.state.size.as_of)
 
     def features(self, previous: date | None, out: Path) -> FeatureMonth:
         """Write the sample to an Arrow IPC file, in the form of a month that was read by a join.

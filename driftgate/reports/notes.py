@@ -71,6 +71,11 @@ def model_note(record: RunRecord) -> str:
     model = f"version {found.champion}," if found.champion else "a probe, a small model"
     if found.passed_over is not None:
         champion, month = found.passed_over.version, month_name(found.passed_over.trained_on)
+        if split := found.passed_over.split:
+            return (
+                f"The training of the champion, version {champion}, was {split}, and the monitor has other groups, so "
+                f"that it cannot be judged; measured is {f'{model}{trained}'.rstrip(',')}."
+            )
         return (
             f"The champion, version {champion}, was trained on {month} and cannot be judged on this month; "
             f"measured is {f'{model}{trained}'.rstrip(',')}."
@@ -78,6 +83,17 @@ def model_note(record: RunRecord) -> str:
     if found.champion is None:
         return f"There is no champion: measured is {model}{trained}."
     return ""
+
+
+def group_note(record: RunRecord) -> str:
+    """Which entities depend on each other; empty where each stands alone."""
+    found = record.inputs.group
+    if found is None:
+        return ""
+    return (
+        f"Entities of one {found.column} depend on each other. What chance explains is found by dealing out whole "
+        f"groups, {found.ref:,} then and {found.cur:,} now, and models are judged on groups that they have not seen."
+    )
 
 
 def estimate_note(record: RunRecord) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from driftgate.drift.result import ColumnResult, TargetDrift
 from driftgate.performance.findings import Causes
 from driftgate.performance.result import UNSAID, Estimate, Gain, Performance, PerformanceState
-from driftgate.reports.notes import skew_note
+from driftgate.reports.notes import group_note, skew_note
 from driftgate.reports.sentences import explanation, headline, next_step
 from driftgate.run import Run
 from driftgate.store.record import RunRecord
@@ -130,6 +130,7 @@ def verdict_markdown(run: Run) -> str:
         if drift.sampled
         else ""
     )
+    groups = f"\n\n_{_cell(text)}_" if (text := group_note(record)) else ""
     return (
         f"# {_cell(headline(record))}\n\n{_cell(explanation(record))}\n\n**Next:** {_cell(step.text)}{command}\n\n"
         f"`{run.decision.label}` **{run.monitor.name}**, {drift.as_of_ref} against {drift.as_of_cur}: "
@@ -143,7 +144,7 @@ def verdict_markdown(run: Run) -> str:
         + f"\n- {drift.rows_ref:,} entities then, {drift.rows_cur:,} now"
         + f"\n- verdict page: `{run.paths.page}`, report: "
         + (f"`{run.paths.html}`" if run.drawn else "not drawn")
-        + f"{sample}\n\n"
+        + f"{sample}{groups}\n\n"
         + ("\n".join(_markdown_table(moved)) if moved else "No feature drifts.")
         + _relations(run.performance)
     )

@@ -12,7 +12,7 @@ from driftgate.reports import charts
 from driftgate.reports.chain import chain_text
 from driftgate.reports.figures import Figure, figures
 from driftgate.reports.layout import link, moment, name_html, page, verdict_badge
-from driftgate.reports.notes import skew_note, start_note
+from driftgate.reports.notes import group_note, skew_note, start_note
 from driftgate.reports.sentences import Tone, explanation, headline, next_step, tone
 from driftgate.reports.words import label_name, month_name
 from driftgate.store.performance_record import FeatureCostRecord, PerformanceRecord
@@ -335,6 +335,8 @@ def _fact_items(record: RunRecord) -> Iterator[tuple[str, str]]:
         counted = f"{inputs.compared_rows_ref:,} entities then and {inputs.compared_rows_cur:,} now are compared"
         of = f"the report and the performance are of the same entities in both months (seed {inputs.sample_seed})"
         yield "A seeded sample", f"{counted}; {of}"
+    if text := group_note(record):
+        yield "Groups", escape(text)
     yield "Features", f"{record.declared_features} of the feature service {escape(inputs.feature_service)}"
     if record.target.labelled_share_cur is not None:
         yield "Labelled", f"{record.target.labelled_share_cur:.0%} of the current month"

@@ -62,6 +62,7 @@ class PassedOverRecord(Part):
 
     version: str
     trained_on: date
+    split: str = ""
 
 
 class GainRecord(IntervalRecord):

@@ -214,6 +214,14 @@ class LabelRecord(Part):
     timestamp: str | None
 
 
+class GroupRecord(Part):
+    """The column by which entities depend on each other, and how many groups each month has of it."""
+
+    column: str
+    ref: int
+    cur: int
+
+
 class InputsRecord(Part):
     """What was compared: months, sources, numbers of rows, and the settings of the monitor."""
 
@@ -237,12 +245,15 @@ class InputsRecord(Part):
     false_alarm_rate: float | None = None
     require_gain: bool | None = None
     own_past: bool | None = None
+    group: GroupRecord | None = None
 
     @classmethod
     def of(cls, drift: DriftResult, monitor: Monitor) -> Self:
         """What a comparison took in."""
+        column = monitor.entity.group
         return cls.copied(
             monitor,
+            group=GroupRecord(column=column, ref=drift.groups_ref, cur=drift.groups_cur) if column else None,
             as_of_ref=drift.as_of_ref,
             as_of_cur=drift.as_of_cur,
             entity_table=monitor.entity.place,

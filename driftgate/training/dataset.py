@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from driftgate.drift.ledger import read_table
 from driftgate.errors import DataError
+from driftgate.features.entities import GROUP_COLUMN
 from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth
 from driftgate.measures import LARGEST_LABEL, MOST_CLASSES, LabelKind
 from driftgate.training.features import InputKind, ModelFeature, model_features
-from driftgate.training.split import key_text
+from driftgate.training.split import held_out, key_text
 
-# No Feast feature has these names.
+# No Feast feature has these names, nor that of the groups.
 KEY, LABEL = "__key__", "__label__"
 
 
@@ -29,12 +30,15 @@ KEY, LABEL = "__key__", "__label__"
 class TrainingSet:
     """An Arrow IPC file, sorted by key: `__key__` (text), `__label__`, and a column for each feature.
 
+    Where the monitor has groups, `__group__` (text) is a column too.
+
     Attributes:
         kind: of the label: 0 or 1, a number, or a class as text.
         rows: labelled entities.
         spread: the labels in words, such as "63 of them positive".
         unlabelled: entities of the month that were left out, because they have no label.
         fingerprint: SHA-256 of the content; the order of rows does not change it.
+        group: column that gave `__group__`; empty where each entity stands alone.
     """
 
     as_of: date
@@ -45,9 +49,12 @@ class TrainingSet:
     unlabelled: int
     features: tuple[ModelFeature, ...]
     fingerprint: str
+    group: str = ""
 
 
-def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_rows: int, out: Path) -> TrainingSet:
+def build_training_set(
+    month: FeatureMonth, labels: LabelMonth, key: str, min_rows: int, out: Path, group: str = ""
+) -> TrainingSet:
     """Join a month's features with its labels, and write them to `out`.
 
     Args:
@@ -55,6 +62,7 @@ def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_ro
         labels: of the same period.
         key: join key.
         min_rows: labelled entities that are needed.
+        group: column of the entities that gave the groups in the month's features; empty where each stands alone.
 
     Raises:
         DataError: labels are absent, too few, all the same, or of too many classes; or a feature cannot be used.
@@ -71,11 +79,14 @@ def build_training_set(month: FeatureMonth, labels: LabelMonth, key: str, min_ro
     found = [by_key.get(item) for item in keys]
     spread = _require_learnable([value for value in found if value is not None], labels.kind, month.as_of, min_rows)
     columns = {item.name: table.column(item.name) for item in features}
+    columns |= {GROUP_COLUMN: table.column(GROUP_COLUMN)} if group else {}
     whole = pa.table({KEY: keys, LABEL: _label_column(found, labels.kind)} | columns)
     whole = whole.filter(pc.is_valid(whole.column(LABEL))).sort_by(KEY)
     write_file(out, whole)
     left_out = len(keys) - whole.num_rows
-    return TrainingSet(month.as_of, out, labels.kind, whole.num_rows, spread, left_out, features, fingerprint(whole))
+    return TrainingSet(
+        month.as_of, out, labels.kind, whole.num_rows, spread, left_out, features, fingerprint(whole), group
+    )
 
 
 def fingerprint(table: pa.Table) -> str:
@@ -91,6 +102,12 @@ def fingerprint(table: pa.Table) -> str:
         for part in _canonical(column):
             digest.update(part)
     return digest.hexdigest()
+
+
+def validation_rows(table: pa.Table, seed: int) -> NDArray[np.bool_]:
+    """Return which rows of a training set are its validation, shape (n,)."""
+    groups = np.asarray(table.column(GROUP_COLUMN).to_pylist()) if GROUP_COLUMN in table.column_names else None
+    return held_out(np.asarray(table.column(KEY).to_pylist()), groups, seed)
 
 
 def input_columns(table: pa.Table, features: Iterable[ModelFeature]) -> dict[str, Any]:

@@ -9,14 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from driftgate.errors import DataError
+from driftgate.features.entities import GROUP_COLUMN
 from driftgate.features.files import read_file, write_file
 from driftgate.measures import LabelKind
-from driftgate.training.dataset import KEY, LABEL, TrainingSet, class_numbers, input_columns, labels_of
+from driftgate.training.dataset import KEY, LABEL, TrainingSet, class_numbers, input_columns, labels_of, validation_rows
 from driftgate.training.metrics import CalibrationBin, calibration, metrics_of
 from driftgate.training.model import TrainedModel
 from driftgate.training.registry.versions import Training
 from driftgate.training.scoring import score_columns
-from driftgate.training.split import VALIDATION_SHARE, validation_mask
+from driftgate.training.split import GROUP_SHARE, VALIDATION_SHARE
 from driftgate.training.threshold import best_threshold
 
 EXAMPLE_ROWS = 5
@@ -38,7 +39,7 @@ class Evaluation:
         training: everything that is recorded with the model.
         calibration: reliability table of the validation entities; empty where the label is not boolean.
         judged: Arrow IPC file of all labelled entities: `key` (text), `label`, `validation`, and the columns of
-            `driftgate.training.scoring.score_columns`.
+            `driftgate.training.scoring.score_columns`; with groups also `group` (text).
     """
 
     training: Training
@@ -55,7 +56,7 @@ def fit_model(data: TrainingSet, seed: int, out: Path) -> FittedModel:
     from driftgate.training.pipeline import fit_pipeline
 
     table = read_file(data.path)
-    train = table.filter(pa.array(~validation_mask(table.column(KEY).to_pylist(), seed)))
+    train = table.filter(pa.array(~validation_rows(table, seed)))
     labels = labels_of(train)
     if len(np.unique(labels)) < 2:
         raise DataError(
@@ -79,11 +80,13 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
     from driftgate.training.pipeline import PARAMETERS
 
     table = read_file(data.path)
-    keys, labels = table.column(KEY).to_pylist(), labels_of(table)
+    keys, labels = table.column(KEY), labels_of(table)
     model = TrainedModel("", "", tuple(item.name for item in data.features), read_pipeline(fitted), data.kind)
     scores = model.scores(input_columns(table, data.features))
-    held_out = validation_mask(keys, fitted.seed)
+    held_out = validation_rows(table, fitted.seed)
     judged = {"key": keys, "label": table.column(LABEL), "validation": held_out}
+    if data.group:
+        judged["group"] = table.column(GROUP_COLUMN)
     write_file(out, pa.table(judged | score_columns(scores, model.classes)))
     known = class_numbers(labels, model.classes) if model.classes else labels.astype(np.float64)
     validation = known[held_out], scores[held_out]
@@ -93,7 +96,7 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
         monitor=monitor,
         as_of=data.as_of,
         seed=fitted.seed,
-        validation_share=VALIDATION_SHARE,
+        validation_share=GROUP_SHARE if data.group else VALIDATION_SHARE,
         fingerprint=data.fingerprint,
         features=data.features,
         parameters=PARAMETERS,
@@ -105,6 +108,7 @@ def evaluate_model(data: TrainingSet, fitted: FittedModel, monitor: str, out: Pa
         label_kind=data.kind,
         classes=model.classes,
         threshold=threshold,
+        group=data.group,
     )
     return Evaluation(training, tuple(calibration(*validation)) if boolean else (), out)
 

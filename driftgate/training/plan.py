@@ -126,7 +126,7 @@ def _plan(
 def _whole(worker: FeatureWorker, repo: Path, monitor: Monitor, as_of: date) -> MonthSize:
     """Return the month with all its entities, without a sample."""
     size = worker.measure_month(repo, monitor, as_of)
-    return MonthSize(as_of, size.entities, size.entities)
+    return replace(size, compared=size.entities)
 
 
 def _newest_labelled(

@@ -27,6 +27,7 @@ def place() -> Iterator[Place]:
     shutil.rmtree(base, ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_a_command_and_its_server_are_killed_and_nothing_is_lost(place: Place, prefect_api: str) -> None:
     make_templates(place, [OPERATIONS["materialize"]], prefect_api)
     runs = Runs(place, prefect_api)

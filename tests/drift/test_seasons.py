@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pyarrow as pa
+
 from benchmarks.seasons import AS_GOOD, DECLARED, MONITOR, SEASONS, judged, month_of, triggers
 from driftgate.decision import HeldBack
-from driftgate.drift.seasons import against_year_ago
+from driftgate.drift.seasons import PastMonth, against_year_ago
 from driftgate.performance.result import Change
 
 ROWS = 1000
@@ -36,7 +38,7 @@ def test_a_feature_that_was_not_there_a_year_before_is_no_season() -> None:
     gone = replace(then.profile, columns={DECLARED[0].name: then.profile.columns[DECLARED[0].name]})
     found = [
         against_year_ago(ref, cur, MONITOR, [then.size.as_of], lambda months, kept=kept: dict.fromkeys(months, kept))
-        for kept in (then.profile, gone)
+        for kept in (PastMonth(then.profile, pa.table), PastMonth(gone, pa.table))
     ]
     assert [item.share_cur if item else None for item in found] == [0.0, 5 / 6]
     assert found[0] is not None and (found[0].month, found[0].share_ref) == (then.size.as_of, None)

@@ -135,7 +135,8 @@ def test_the_drop_is_of_what_the_features_mean_and_a_new_model_would_win_it_back
     assert found.causes.split and found.causes.meaning.low > 0.2 > 0.1 > abs(found.causes.entities.value)
 
 
-@pytest.mark.parametrize("kind", ["duckdb", "file"])
+# A repository of files has the engine of one of DuckDB.
+@pytest.mark.parametrize("kind", ["duckdb", pytest.param("file", marks=pytest.mark.slow)])
 def test_the_same_from_parquet_files_by_another_feature_store_yaml(
     runs: tuple[Run, Run], place: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

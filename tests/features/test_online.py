@@ -106,6 +106,7 @@ def test_feast_itself_reads_what_was_written(materialize, reader, engine: Engine
     assert {name: answer[name] for name in ours.columns} == ours.columns
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SEEDS.is_dir(), reason=f"the real months are not at {SEEDS}")
 def test_online_and_offline_are_equal_on_the_real_month(server: ConnectionParameters, tmp_path: Path) -> None:
     from driftgate.features.applying import ensure_applied

@@ -55,6 +55,14 @@ def test_entities_come_from_a_source_with_one_row_a_key(tmp_path: Path) -> None:
     assert "hourly: 2 days, the newest 2024-02-29 of 240 rows, 10 keys" in text
 
 
+def test_entities_that_never_come_again_may_depend_on_each_other(tmp_path: Path) -> None:
+    text = monitors_text(offer(replace(PLAIN, again=0), ANSWERS))
+    assert '# group = "COLUMN"' in text and read_monitor(written(tmp_path, text), "s_v1").entity.group is None
+    chosen = text.replace('# group = "COLUMN"', 'group = "day"')
+    assert read_monitor(written(tmp_path, chosen), "s_v1").entity.group == "day"
+    assert "group" not in monitors_text(offer(replace(PLAIN, again=7), ANSWERS))
+
+
 def test_a_source_of_keys_and_times_alone_says_who_exists(tmp_path: Path) -> None:
     text = monitors_text(offer(PLAIN, replace(PLAIN, name="everyone"), ANSWERS))
     assert read_monitor(written(tmp_path, text), "s_v1").entity.source == "everyone"

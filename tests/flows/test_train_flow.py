@@ -200,6 +200,7 @@ def test_the_command_prints_the_line_and_nothing_else(
     assert content["metrics"] == pytest.approx(trained[0].training.metrics)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SEEDS.is_dir(), reason=f"the real months are not at {SEEDS}")
 def test_the_real_month_has_its_own_area(
     server: object, prefect_api: str, tmp_path_factory: pytest.TempPathFactory

@@ -1,10 +1,12 @@
 """The interval covers the difference as often as it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from driftgate.measures import LabelKind, measures_of
-from driftgate.performance.bootstrap import Scored, compare_scores
+from driftgate.performance.bootstrap import Scored, compare_scores, drop_differences
 
 
 def scored(users: int, strength: float, seed: int, first: int = 0, rate: float = 0.3) -> Scored:
@@ -114,3 +116,30 @@ def test_entities_of_both_sides_only_change_them() -> None:
     assert compare_scores(sides[0], sides[1])["rmse"].p_value == pytest.approx(1 / 501)
     strangers = Scored(np.array([f"x{key}" for key in keys]), labels, sides[1].scores, LabelKind.NUMERIC)
     assert compare_scores(sides[0], strangers)["rmse"].p_value > 0.1
+
+
+def test_entities_of_one_group_are_resampled_together() -> None:
+    """Each of 40 days has the rank of its flights in common: its interval is wider, and its p-value says less."""
+    random, sides = np.random.default_rng(5), []
+    for side in range(2):
+        day = np.repeat(np.arange(40), 25)
+        labels = (random.random(1000) < 0.3).astype(float)
+        right = random.normal(size=40)[day]
+        scores = 1 / (1 + np.exp(-(labels * right + 0.3 * random.normal(size=1000))))
+        days = np.array([f"{side} {at}" for at in day])
+        sides.append(Scored(np.array([f"{side} u{n}" for n in range(1000)]), labels, scores, groups=days))
+    alone = compare_scores(*(replace(side, groups=None) for side in sides))["auc"]
+    grouped = compare_scores(*sides)["auc"]
+    assert (grouped.ref, grouped.cur) == (alone.ref, alone.cur)
+    assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
+    difference, drawn = drop_differences(sides[0], replace(sides[0], scores=1 - sides[0].scores), 200, 1)
+    plain = drop_differences(replace(sides[0], groups=None), replace(sides[0], scores=1 - sides[0].scores), 200, 1)
+    assert difference == plain[0] and drawn.std() > 2 * plain[1].std()
+
+
+def test_groups_of_one_entity_are_entities() -> None:
+    ref, cur = scored(300, 1.0, 1), scored(300, 0.5, 2)
+    alone = compare_scores(ref, cur)["auc"]
+    found = compare_scores(*(replace(side, groups=side.keys) for side in (ref, cur)))["auc"]
+    assert (found.low, found.high) == (alone.low, alone.high)
+    assert 0.2 < found.p_value / alone.p_value < 5 or max(found.p_value, alone.p_value) < 0.02

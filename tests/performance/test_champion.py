@@ -11,6 +11,7 @@ import pytest
 
 from driftgate.database import ConnectionParameters
 from driftgate.errors import ConfigurationError
+from driftgate.features.entities import GROUP_COLUMN
 from driftgate.features.files import read_file, write_file
 from driftgate.features.labels import LabelMonth
 from driftgate.features.types import FeatureMonth
@@ -30,10 +31,12 @@ Month = tuple[FeatureMonth, LabelMonth]
 MAR = date(2024, 3, 31)
 
 
-def train(registry: ModelRegistry, features: FeatureMonth, labels: LabelMonth, folder: Path, seed: int = 42) -> str:
+def train(
+    registry: ModelRegistry, features: FeatureMonth, labels: LabelMonth, folder: Path, seed: int = 42, group: str = ""
+) -> str:
     """Train and register as the flow does."""
     folder.mkdir(exist_ok=True)
-    data = build_training_set(features, labels, KEY, 100, folder / "training.arrow")
+    data = build_training_set(features, labels, KEY, 100, folder / "training.arrow", group)
     fitted = fit_model(data, seed, folder / "model.pkl")
     found = evaluate_model(data, fitted, "m", folder / "judged.arrow")
     return registry.register(found.training, read_pipeline(fitted), example_of(data), found.judged).version
@@ -226,3 +229,35 @@ def test_a_numeric_champion_is_held_against_its_record(server: ConnectionParamet
 def judged_columns(path: Path) -> list[tuple[str, pa.ChunkedArray]]:
     table = read_file(path)
     return [(name, table.column(name)) for name in table.column_names]
+
+
+def test_a_model_whose_validation_has_other_groups_is_not_measured(
+    server: ConnectionParameters, january: Month, tmp_path: Path
+) -> None:
+    features, labels = january
+    table = read_file(features.path)
+    days = pa.array([f"day {n % 30}" for n in range(table.num_rows)])
+    write_file(tmp_path / "grouped.arrow", table.append_column(GROUP_COLUMN, days))
+    grouped = replace(features, path=tmp_path / "grouped.arrow")
+    day_of = dict(zip(table.column(KEY).to_pylist(), days.to_pylist(), strict=True))
+    with new_database(server) as parameters:
+        made = ModelRegistry(parameters, tmp_path / "artifacts", "m")
+        assert train(made, features, labels, tmp_path / "alone") == "1"
+        found, passed_over = find_champion(made, MAR, "day")
+        assert found is None and passed_over is not None and passed_over.split == "split without groups"
+        assert (
+            passed_over.text
+            == "v1 not measured: its training was split without groups, and the monitor has other groups"
+        )
+        assert train(made, grouped, labels, tmp_path / "by_day", group="day") == "2"
+        found = compare_versions(made, "1", "2", grouped, KEY, 0.01, 10)
+        assert not found.promote and "split by day, the champion's split without groups" in found.reason
+        made.promote("2")
+        info, passed_over = find_champion(made, MAR, "day")
+        assert info is not None and (info.version, info.group, passed_over) == ("2", "day", None)
+        assert find_champion(made, MAR)[0].version == "1", "the one before has no groups either"
+        evaluation, _ = load_evaluation_model(made, info)
+        validated = {day_of[key] for key in evaluation.validation.keys.tolist()}
+        assert len(validated) == 10 and set(evaluation.validation.units) == validated
+        assert set(evaluation.seen) == {f"day {n}" for n in range(30)} - validated
+        made.close()

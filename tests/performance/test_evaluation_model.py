@@ -46,15 +46,15 @@ def test_a_probe_learns_on_four_fifths_and_is_held_against_the_rest(tmp_path: Pa
 @pytest.mark.parametrize("keys", [None, list(range(1500))], ids=["text", "numbers"])
 def test_labels_meet_their_rows_whatever_the_order(tmp_path: Path, keys: list[object] | None) -> None:
     features, labels = month(tmp_path, JAN, keys=keys, labelled=0.8)
-    table, found, values = labelled(features, labels, KEY)
-    assert table.num_rows == len(found) == len(values) == 1200
+    entities = labelled(features, labels, KEY)
+    assert entities.table.num_rows == len(entities.keys) == len(entities.values) == 1200
     from driftgate.features.files import read_file
 
     assert labels.path is not None
     answers = read_file(labels.path)
     by_key = dict(zip(map(str, answers.column(KEY).to_pylist()), answers.column("label").to_pylist(), strict=True))
-    assert [by_key[key] for key in found.tolist()] == [bool(value) for value in values]
-    assert [str(key) for key in table.column(KEY).to_pylist()] == found.tolist()
+    assert [by_key[key] for key in entities.keys.tolist()] == [bool(value) for value in entities.values]
+    assert [str(key) for key in entities.table.column(KEY).to_pylist()] == entities.keys.tolist()
 
 
 def test_the_same_relation_is_no_fall_and_another_is(tmp_path: Path) -> None:

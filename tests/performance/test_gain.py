@@ -96,11 +96,11 @@ def test_real_trees_gain_where_there_is_something_to_learn(
     tmp_path: Path, strength: float, present: float, positive: bool
 ) -> None:
     features, labels = month_files(tmp_path, FEB, users=3000, strength=strength)
-    table, keys, values = labelled(features, labels, KEY)
-    usage = np.nan_to_num(table.column("usage").to_numpy())
-    scored = Scored(keys, values, logistic(present * usage))
-    challenger = challenger_of(table, values, model_features(features))
-    gain = measure_gain(scored, np.zeros(len(keys), bool), challenger, 100)
+    found = labelled(features, labels, KEY)
+    usage = np.nan_to_num(found.table.column("usage").to_numpy())
+    scored = Scored(found.keys, found.values, logistic(present * usage))
+    challenger = challenger_of(found.table, found.values, model_features(features))
+    gain = measure_gain(scored, np.zeros(len(found.keys), bool), challenger, 100)
     assert gain.computed and gain.surely_positive == positive
 
 

@@ -20,6 +20,7 @@ from driftgate.measures import LabelKind
 from driftgate.training.dataset import KEY, LABEL, TrainingSet, build_training_set, fingerprint, input_columns
 from driftgate.training.features import InputKind, ModelFeature, require_features
 from driftgate.training.fit import evaluate_model, fit_model
+from driftgate.training.split import validation_mask
 
 DAY = date(2024, 1, 31)
 DECLARED = (
@@ -117,7 +118,7 @@ def test_evaluation_is_on_users_that_were_held_out(build: Build, tmp_path: Path)
     judged, training = read_file(evaluation.judged), evaluation.training
     assert judged.num_rows == 180 == training.train_rows + training.validation_rows
     held_out = judged.column("validation").to_numpy(zero_copy_only=False)
-    assert [training.fitted_on(key) for key in judged.column("key").to_pylist()] == (~held_out).tolist()
+    assert validation_mask(judged.column("key").to_pylist(), 42).tolist() == held_out.tolist()
     assert training.validation_rows == held_out.sum() == sum(part.rows for part in evaluation.calibration)
     assert training.metrics["positive_rate"] == judged.column("label").to_numpy()[held_out].mean()
     assert training.unlabelled_rows == 20

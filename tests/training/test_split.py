@@ -1,5 +1,6 @@
 """Which side a user is on."""
 
+import math
 from decimal import Decimal
 from uuid import UUID
 
@@ -7,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftgate.training.split import is_validation, key_text, validation_mask
+from driftgate.training.split import group_mask, held_out, is_validation, key_text, validation_mask
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -76,3 +77,22 @@ def test_a_whole_decimal_is_its_integer(key: int, places: int, seed: int) -> Non
 def test_decimals_are_told_apart() -> None:
     assert key_text(Decimal("5.00")) == "5" == key_text(Decimal(5))
     assert [key_text(Decimal(given)) for given in ("5.25", "1E+2", "NaN")] == ["5.25", "100", "NaN"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([f"day {n}" for n in range(40)]), min_size=1), seeds, st.randoms())
+def test_a_third_of_the_groups_is_held_out_whole(groups: list[str], seed: int, random) -> None:
+    mask = group_mask(np.array(groups), seed)
+    sides = dict(zip(groups, mask.tolist(), strict=True))
+    assert [sides[group] for group in groups] == mask.tolist()
+    assert sum(sides.values()) == math.ceil(len(sides) / 3)
+    random.shuffle(groups)
+    assert dict(zip(groups, group_mask(np.array(groups), seed).tolist(), strict=True)) == sides
+
+
+def test_groups_are_split_by_their_share_and_entities_by_theirs() -> None:
+    keys = np.array([f"u{n}" for n in range(2000)])
+    groups = np.repeat([f"day {n}" for n in range(20)], 100)
+    assert held_out(keys, None, 1).tolist() == validation_mask(keys.tolist(), 1).tolist()
+    assert held_out(keys, groups, 1).sum() == 700
+    assert held_out(keys, groups, 1, 0.5).sum() == 1000

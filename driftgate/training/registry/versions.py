@@ -10,7 +10,6 @@ from typing import Any, Self
 from driftgate.errors import ConfigurationError, reading
 from driftgate.measures import LabelKind
 from driftgate.training.features import InputKind, ModelFeature
-from driftgate.training.split import is_validation
 from driftgate.training.threshold import EARLIER_THRESHOLD
 
 # Driftgate's own tags of a model version. Reading them does not depend on what MLflow may change.
@@ -38,6 +37,7 @@ class Training:
         label_kind: of the label that it predicts.
         classes: of a categorical label, in the order of the model's probabilities; else empty.
         threshold: probability from which a boolean label is predicted to be true; None for any other.
+        group: column by which the entities were split, where they depend on each other; else empty.
     """
 
     monitor: str
@@ -55,6 +55,7 @@ class Training:
     label_kind: LabelKind = field(default=LabelKind.BOOLEAN, kw_only=True)
     classes: tuple[str, ...] = field(default=(), kw_only=True)
     threshold: float | None = field(default=EARLIER_THRESHOLD, kw_only=True)
+    group: str = field(default="", kw_only=True)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -80,11 +81,9 @@ class Training:
         elif self.threshold != EARLIER_THRESHOLD:
             # The rule and not the number, whose last digits may follow the order in which threads add up.
             inputs.append("the threshold with the greatest F1")
+        if self.group:
+            inputs.append(f"split by {self.group}")
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-
-    def fitted_on(self, key: object) -> bool:
-        """Return whether the entity, if it had a label in the month `as_of`, was in the training of the trees."""
-        return not is_validation(key, self.seed, self.validation_share)
 
     def schema_json(self) -> str:
         """Return the inputs as an indented JSON document."""

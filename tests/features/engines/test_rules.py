@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,52 @@ def test_a_month_whose_rows_cannot_be_told_apart(
         measure_month(kept.engine, monitor(), JAN)
     with pytest.raises(UnknownMonthError, match="no rows in things"):
         measure_month(kept.engine, monitor(), FEB)
+
+
+DAYS = [date(2024, 1, 1) + timedelta(days=n % 12) for n in range(24)]
+GROUPS = {
+    "text": (pa.string(), [f"Tag {day.day}" for day in DAYS], [f"Tag {day.day}" for day in DAYS]),
+    "integer": (pa.int64(), [day.day for day in DAYS], [str(day.day) for day in DAYS]),
+    "date": (pa.date32(), DAYS, [str(day) for day in DAYS]),
+    "timestamp": (
+        pa.timestamp("us"),
+        [datetime.combine(day, time(n % 24)) for n, day in enumerate(DAYS)],
+        [str(day) for day in DAYS],
+    ),
+}
+
+
+def grouped(**other: Any) -> Monitor:
+    entity = EntitySource(source="things", key="id", join_key="thing", group="day")
+    return Monitor(name="m", entity=entity, feature_service="s", **other)
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_every_engine_says_the_same_group_of_an_entity(kept: Kept, kind: str) -> None:
+    type_, values, texts = GROUPS[kind]
+    table = things([f"u{n}" for n in range(24)], [JAN] * 24).append_column("day", pa.array(values, type_))
+    kept.keep("things", table)
+    size = measure_month(kept.engine, grouped(), JAN)
+    assert size == MonthSize(JAN, 24, 24, 12)
+    rows = kept.engine.arrow(month_entities(kept.engine, grouped(), size)).to_pylist()
+    assert {row["thing"]: row["__group__"] for row in rows} == {f"u{n}": text for n, text in enumerate(texts)}
+
+
+@pytest.mark.parametrize(
+    ("days", "error", "words"),
+    [
+        ([f"d{n % 9}" for n in range(24)], DataError, "9 groups by day"),
+        ([None, *(f"d{n}" for n in range(23))], DataError, "1 rows for 2024-01-31 without day"),
+        ([n / 2 for n in range(24)], ConfigurationError, "the group of the entities, is of type"),
+    ],
+    ids=["few", "none", "of another type"],
+)
+def test_groups_that_say_too_little_are_refused(
+    kept: Kept, days: list[Any], error: type[Exception], words: str
+) -> None:
+    kept.keep("things", things([f"u{n}" for n in range(24)], [JAN] * 24).append_column("day", pa.array(days)))
+    with pytest.raises(error, match=words):
+        measure_month(kept.engine, grouped(), JAN)
 
 
 @pytest.mark.parametrize("key", [lambda n: f"Kündin {n}", lambda n: n], ids=["text", "integer"])

@@ -76,8 +76,3 @@ def test_the_identity_is_of_what_trees_and_threshold_depend_on(training: Build) 
         training(threshold=0.3),
     ]
     assert len({training().identity, *(item.identity for item in others)}) == len(others) + 1
-
-
-def test_an_entity_was_in_the_training_or_in_the_validation(training: Build) -> None:
-    fitted = [training(validation_share=0.2).fitted_on(f"u{n}") for n in range(2000)]
-    assert 0.77 < sum(fitted) / 2000 < 0.83
