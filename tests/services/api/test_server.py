@@ -80,6 +80,8 @@ def stopped_while_locked(started: Command, month: Month, identity: str) -> int:
         return started.process.wait(timeout=60)
 
 
+# Two starts; what happens at the end is also told in test_prediction_log.py.
+@pytest.mark.slow
 def test_a_fast_log_that_a_lock_holds_up_loses_nothing_at_the_end(command: Start, month: Month, tmp_path: Path) -> None:
     folder = spool_folder(tmp_path / "home")
     settings = {"API_LOG_MODE": "fast", "API_SHUTDOWN_SECONDS": "2"}
