@@ -82,7 +82,9 @@ def _of_these_tables(runtime: Runtime, monitor: Monitor) -> bool:
 @task(name="find-new-months", **STEP, **DATABASE_RETRIES)
 def find_step(runtime: Runtime) -> list[tuple[Path, date]]:
     """The month folders below DRIFTGATE_DATA that are not loaded."""
-    months = new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data)
+    # A load that was cut off is finished also where its folder is gone.
+    required = not find_unfinished(runtime.engine)
+    months = new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data, required=required)
     if not months:
         get_run_logger().warning("no new month below %s; nothing is loaded", runtime.settings.driftgate_data)
     return months

@@ -139,8 +139,9 @@ def load(
     from driftgate.snapshots.unfinished import find_unfinished
     from flows.worked_case import SOURCE_TABLES
 
-    new = new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data)
-    if not new and not find_unfinished(runtime.engine):
+    unfinished = find_unfinished(runtime.engine)
+    new = new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data, required=not unfinished)
+    if not new and not unfinished:
         ensure_applied(runtime.engine, runtime.parameters, runtime.settings.feast_repo)
         print(f"[Load] every month below {runtime.settings.driftgate_data} is loaded")
         return
