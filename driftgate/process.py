@@ -38,6 +38,7 @@ _ASK_SECONDS, _LOOK_SECONDS = 0.25, 1.0
 _LAST_SECONDS = 2.0
 _ASK = signal.SIGURG
 _PARENT_SECONDS = 0.5
+_IMPORT_SECONDS, _LOOK_SECONDS = 60.0, 0.05
 _GOOD_FILES, _LEAST_FILES = 1024, 256
 _MORE_MEMORY = "`ulimit -v unlimited`"
 _NO_MEMORY = ("cannot allocate memory", "failed to map segment", "can't start new thread", "unable to allocate")
@@ -46,12 +47,14 @@ _IMPORT_FILES = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_
 
 class _State:
     noted = 0
+    failed = 0
     leaving = False
     keep_logging = False
     most_seconds = math.inf
     heard = 0.0
     last_steps: ClassVar[list[Callable[[], None]]] = []
     ears: tuple[socket.socket, socket.socket] | None = None
+    imports: list[threading.Thread] = []  # noqa: RUF012 - one state of one process
 
 
 def end_on_signals(*, keep_logging: bool = False, most_seconds: float = math.inf) -> None:
@@ -101,7 +104,9 @@ def import_beside(module: str) -> Callable[[], None]:
         else:
             done.set_result(None)
 
-    threading.Thread(target=load, name=f"import of {module}", daemon=True).start()
+    thread = threading.Thread(target=load, name=f"import of {module}", daemon=True)
+    _State.imports.append(thread)
+    thread.start()
     return done.result
 
 
@@ -205,6 +210,7 @@ def run_program(work: Callable[[], None]) -> NoReturn:
         if (limited := limited_memory(error)) is not None:
             _say(limited)
             leave(limited.exit_code)
+        _await_imports()
         raise
     leave(0)
 
@@ -226,16 +232,34 @@ def _say(error: Exception) -> None:
     sys.stderr.write(f"{type(error).__name__}: {error}\n")
 
 
-def leave(status: int) -> NoReturn:
-    """End the process: with the status of the signal that was noted, else with the given one.
+def note_failure(error: DriftgateError) -> None:
+    """Have the process end with the status of an error, also where a signal asks for its end."""
+    _State.failed = _State.failed or error.exit_code
 
-    Signals that come from here on change the status and interrupt nothing.
+
+def leave(status: int) -> NoReturn:
+    """End the process: with the status of a failure or of a signal that was noted, else with the given one.
+
+    Signals that come from here on change the status and interrupt nothing. Imports that go on beside are waited for.
     """
     _State.leaving = True
+    _await_imports()
     number = noted_signal()
     if number:
         _take_last_steps()
-    sys.exit(128 + number if number else status)
+    sys.exit(_State.failed or (128 + number if number else status))
+
+
+def _await_imports() -> None:
+    """Wait for the imports that go on beside, unless a signal asks for the end.
+
+    Python ends the threads that are left at the exit by unwinding them. Much of what is imported has native code that
+    does not let itself be unwound: it aborts the process then, with status 134.
+    """
+    deadline = time.monotonic() + _IMPORT_SECONDS
+    for thread in _State.imports:
+        while thread.is_alive() and not noted_signal() and time.monotonic() < deadline:
+            thread.join(_LOOK_SECONDS)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
@@ -267,7 +291,7 @@ def _last() -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
-        os._exit(128 + number)
+        os._exit(_State.failed or 128 + number)
     # What comes now ends the process as it ends any other.
     signal.set_wakeup_fd(-1)
     for number in _NUMBERS:

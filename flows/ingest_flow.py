@@ -14,8 +14,10 @@ from driftgate.features.online import OnlineMonth, materialize_month
 from driftgate.monitors import Monitor, read_monitors
 from driftgate.snapshots import IngestReport
 from driftgate.snapshots import ingest_month as load_month
+from driftgate.snapshots.dates import require_possible
 from driftgate.snapshots.folders import as_of_of
 from driftgate.snapshots.loaded import new_months
+from driftgate.snapshots.unfinished import UnfinishedLoad, find_unfinished, remove_marks
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker
@@ -80,15 +82,33 @@ def _of_these_tables(runtime: Runtime, monitor: Monitor) -> bool:
 @task(name="find-new-months", **STEP, **DATABASE_RETRIES)
 def find_step(runtime: Runtime) -> list[tuple[Path, date]]:
     """The month folders below DRIFTGATE_DATA that are not loaded."""
-    months = new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data)
+    # A load that was cut off is finished also where its folder is gone.
+    required = not find_unfinished(runtime.engine)
+    months = new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data, required=required)
     if not months:
         get_run_logger().warning("no new month below %s; nothing is loaded", runtime.settings.driftgate_data)
     return months
 
 
+@task(name="find-unfinished-loads", **STEP, **DATABASE_RETRIES)
+def unfinished_step(runtime: Runtime, loaded: list[date]) -> list[UnfinishedLoad]:
+    """The loads that have to be finished: those of this run, and those that an earlier one was cut off from."""
+    found = find_unfinished(runtime.engine)
+    for load in found:
+        if load.as_of not in loaded:
+            get_run_logger().warning("%s; this run finishes it", load.text.partition(";")[0])
+    return found
+
+
+@task(name="end-loads", **STEP, **DATABASE_RETRIES)
+def end_step(runtime: Runtime, loads: list[UnfinishedLoad]) -> None:
+    """What follows the tables is written."""
+    remove_marks(runtime.engine, loads)
+
+
 @flow(name="ingest_month", flow_run_name=_run_name, **FLOW)
 def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[IngestReport]:
-    """Load a month, or every month folder below DRIFTGATE_DATA that is not loaded yet.
+    """Load a month, or every month folder below DRIFTGATE_DATA that is not loaded yet; finish loads that were cut off.
 
     Args:
         folder: holds the CSV files of one month.
@@ -102,15 +122,20 @@ def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[
     """
     runtime = Runtime.from_environment()
     months = [(folder, as_of or _day_of(folder))] if folder else find_step(runtime)
+    for _, day in months:
+        # Before the first is written: of a folder with an impossible name the others are not half the load.
+        require_possible(day)
     reports = []
     for month, day in months:
         report = load_step(runtime, month, day)
         create_markdown_artifact(_markdown(report), key=artifact_key("ingest", day), description=f"Month {day}")
         reports.append(report)
     apply_step(runtime)
-    if reports:
+    loads = unfinished_step(runtime, [report.as_of for report in reports])
+    if loads:
         materialize_step(runtime)
-        profiles_step(runtime, [report.as_of for report in reports])
+        profiles_step(runtime, [load.as_of for load in loads])
+        end_step(runtime, loads)
     return reports
 
 

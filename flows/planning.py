@@ -6,9 +6,11 @@ Nothing here imports Prefect, so that the command line can find out what is wron
 from driftgate.database import create_tables
 from driftgate.features.repository import require_repository
 from driftgate.files import require_writable
-from driftgate.monitors import read_monitor
+from driftgate.monitors import Monitor, read_monitor
 from driftgate.pairs import chosen_pair
+from driftgate.performance.scoring import open_registry
 from driftgate.planning import Plan, Request, make_plan
+from driftgate.store.history import champion_measured
 from flows.runtime.environment import Runtime, feature_worker
 
 
@@ -38,8 +40,22 @@ def prepare(runtime: Runtime, plan: Plan) -> None:
     """Make the folder of the reports and the tables of the results where they are missing; safe to repeat.
 
     Raises:
+        ConfigurationError: as `require_model`.
         OutputError: the report folder is not writable.
         DatabaseError: the role may not create the tables, or the database cannot be reached.
     """
     require_writable(plan.paths.html.parent)
     create_tables(runtime.engine)
+    require_model(runtime, plan.monitor)
+
+
+def require_model(runtime: Runtime, monitor: Monitor) -> None:
+    """Check, before anything is measured, that the model which a monitor names has a champion or was never trained.
+
+    Raises:
+        ConfigurationError: a probe would stand in for a champion that there should be.
+        DatabaseError: the database refuses or cannot be reached.
+    """
+    registry = open_registry(runtime.parameters, runtime.settings.mlflow_artifacts, monitor)
+    if registry is not None:
+        registry.require_champion_or_untrained(monitor.name, champion_measured(runtime.engine, monitor.name))

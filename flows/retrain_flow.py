@@ -18,6 +18,7 @@ from driftgate.reports.promotion import comparison_line, comparison_metrics, com
 from driftgate.training.plan import MonthPlan, plan_month, plan_training
 from driftgate.training.registry.models import ModelRegistry
 from flows.notification import failures_told, tell_of_promotion
+from flows.planning import require_model
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
 from flows.runtime.environment import Runtime, feature_worker, monitor_of_run
@@ -33,10 +34,13 @@ def champion_step(runtime: Runtime, monitor: str, as_of: date | None, folder: Pa
 
     Raises:
         UsageError: the champion was trained on a later month, so that a challenger of this one would be a step back.
+        ConfigurationError: as `flows.planning.require_model`.
     """
     settings, worker = runtime.settings, feature_worker(runtime.parameters)
     plan = plan_training(worker, monitor, as_of, settings.driftgate_monitors, settings.feast_repo, folder)
     month = plan.size.as_of
+    # Otherwise a challenger would be the champion of a model with a typing error in its name.
+    require_model(runtime, plan.monitor)
     registry = _registry(runtime, plan)
     version = registry.champion()
     trained_on = registry.version_info(version).as_of if version else None

@@ -12,6 +12,7 @@ from driftgate.monitors import read_monitor
 from driftgate.predictions.skew import check_skew as compare
 from driftgate.pushgateway import SKEW_FLOW, push_skew
 from driftgate.reports.skew import skew_lines, skew_markdown
+from driftgate.snapshots.unfinished import find_unfinished
 from driftgate.store.skew_checks import save_check
 from flows.runtime import plain_errors
 from flows.runtime.artifacts import artifact_key
@@ -27,6 +28,8 @@ def compare_step(runtime: Runtime, as_of: date | None, monitor: str) -> Skew:
     """The features of the same entities, from the offline join, the online store and the log."""
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     worker, repo = feature_worker(runtime.parameters), runtime.repository(chosen)
+    for load in find_unfinished(runtime.engine):
+        get_run_logger().warning(load.text)
     with runtime.scratch() as folder:
         return compare(worker, runtime.engine, chosen, repo, folder, as_of)
 

@@ -22,6 +22,7 @@ from driftgate.monitors import read_monitor
 from driftgate.profiles.landing import Landing
 from driftgate.snapshots import ingest_month
 from driftgate.snapshots.folders import month_folders
+from driftgate.snapshots.unfinished import find_unfinished, remove_marks
 from flows.runtime import environment as runtime_environment
 from flows.runtime.local_server import LocalServer
 from streamflow.sample import write_sample_months
@@ -126,6 +127,8 @@ def _loaded_template(server: ConnectionParameters, sample: Path) -> ConnectionPa
     engine = connect(template)
     for folder, day in month_folders(sample):
         ingest_month(engine, SOURCE_TABLES, folder, day)
+    # Nothing is served, so that nothing follows the tables.
+    remove_marks(engine, find_unfinished(engine))
     ensure_applied(engine, template, FEATURE_REPO)
     engine.dispose()
     return template

@@ -173,3 +173,43 @@ def test_an_import_beside_ends_as_the_statement_would(tmp_path: Path, monkeypatc
     assert sys.modules["imported_beside"].value == 1
     with pytest.raises(ValueError, match="planted"):
         import_beside("broken_beside")()
+
+
+AT_ONCE = (
+    "from driftgate.errors import ConfigurationError\n"
+    "from driftgate.process import end_on_signals, import_beside, run_program\n"
+    "end_on_signals()\nimport sys\nsys.path.insert(0, sys.argv[1])\n"
+    "def work():\n    import_beside('slow')\n    raise {error}\n"
+    "run_program(work)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [("ConfigurationError('wrong')", 3, "ConfigurationError: wrong\n"), ("KeyError('a')", 1, "KeyError: 'a'\n")],
+)
+def test_an_error_ends_the_program_once_imports_beside_it_have_ended(
+    error: str, status: int, says: str, tmp_path: Path
+) -> None:
+    """A thread that is cut off within native code would end the process with status 134, now and then."""
+    ended = tmp_path / "ended"
+    (tmp_path / "slow.py").write_text(f"import time\ntime.sleep(1)\nopen({str(ended)!r}, 'w').close()\n")
+    code = AT_ONCE.format(error=error)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == status and done.stderr.endswith(says)
+    assert ended.exists()
+
+
+@BOTH
+def test_a_signal_ends_the_wait_for_imports(number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(600)\n")
+    code = AT_ONCE.format(error="ConfigurationError('wrong')")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stderr is not None and process.stderr.readline() == "ConfigurationError: wrong\n"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (128 + number, "")

@@ -18,7 +18,7 @@ from driftgate.errors import DatabaseError
 
 _log = logging.getLogger(__name__)
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision, whose tables this code reads and writes."""
 
 VERSION_TABLE = "driftgate_version"

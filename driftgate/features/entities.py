@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -131,6 +131,15 @@ def month_entities(engine: Engine, monitor: Monitor, size: MonthSize) -> "ir.Tab
         return month
     drawn = month[monitor.entity.feast_key]
     return month.order_by([_digest(drawn, monitor.sample_seed), drawn]).limit(size.compared)
+
+
+def known_keys(engine: Engine, monitor: Monitor, as_of: date, keys: Sequence[str]) -> set[str]:
+    """Return those of the keys, as text, that a month has an entity of."""
+    with engine.errors(f"looking up keys of {as_of}"):
+        month = _entities(engine, monitor, as_of)
+        key = month[monitor.entity.feast_key].cast("string")
+        found = month.filter(key.isin(list(keys))).select(found=key)
+        return set(engine.arrow(found).column("found").to_pylist())
 
 
 def digest_borders(engine: Engine, monitor: Monitor, size: MonthSize, rows: int) -> list[str]:

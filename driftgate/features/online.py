@@ -88,6 +88,21 @@ class OnlineRows:
     columns: dict[str, list[Any]]
 
 
+@dataclass(frozen=True)
+class ServedKeys:
+    """The keys that the online store has of a service, held against those of a month.
+
+    Attributes:
+        served: how many keys it has, in the view that has most.
+        looked_at: how many of them were looked up in the month.
+        strangers: those of them that the month does not have, in the order of a hash.
+    """
+
+    served: int
+    looked_at: int
+    strangers: tuple[str, ...] = ()
+
+
 def materialize_month(
     worker: FeatureWorker, engine: Engine, monitor: Monitor, repo: Path, as_of: date | None = None
 ) -> OnlineMonth:

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
-from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.infra.key_encoding_utils import deserialize_entity_key, serialize_entity_key
 from feast.infra.online_stores.helpers import compute_table_id, extract_text_and_num
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
@@ -24,10 +24,12 @@ from psycopg import sql
 
 from driftgate.database.locks import Lock
 from driftgate.errors import DataError, FeastRepositoryError
+from driftgate.features.engines import open_engine
 from driftgate.features.engines.postgres import connection_arguments
+from driftgate.features.entities import known_keys
 from driftgate.features.feast_adapter import _service, answer, describe, feast_errors, open_store
 from driftgate.features.files import read_file
-from driftgate.features.online import OnlineMonth, OnlineRequest, OnlineRows, online_views, require_whole
+from driftgate.features.online import OnlineMonth, OnlineRequest, OnlineRows, ServedKeys, online_views, require_whole
 from driftgate.features.online_store import (
     MONTH,
     Layout,
@@ -95,12 +97,17 @@ def served_views(repo: Path, service: str, key: str) -> list[ViewMonth]:
         return reader.views()
 
 
-def read_both(request: FeatureRequest, views: list[ViewMonth]) -> tuple[FeatureMonth, OnlineRows]:
+def read_both(
+    request: FeatureRequest, views: list[ViewMonth], most: int
+) -> tuple[FeatureMonth, OnlineRows, ServedKeys]:
     """Read entities of a month by the point-in-time join, and the same ones from the online store.
+
+    Entities that left a month are in no sample of it, so that keys of the store are looked up in the month as well.
 
     Args:
         request: of the join, which is written to its file; the online rows are in the order of that file.
         views: what the online store holds.
+        most: how many of its keys are looked up.
 
     Raises:
         DataError: the online store was written meanwhile.
@@ -110,13 +117,16 @@ def read_both(request: FeatureRequest, views: list[ViewMonth]) -> tuple[FeatureM
     keys = [str(key) for key in read_file(request.out).column(request.key).to_pylist()]
     with closing(open_reader(request.repo, request.service, request.key, statement_seconds=60)) as reader:
         rows = reader.read(keys)
+        served, drawn = reader.keys(most)
         if reader.views() != views:
             raise DataError(
                 f"the online store was written while {request.as_of} was compared with it",
                 allowed="a store that stays as it is while it is read",
                 remedy="run again",
             )
-    return month, rows
+    with open_engine(request.repo) as engine:
+        known = known_keys(engine, request.monitor, request.as_of, drawn)
+    return month, rows, ServedKeys(served, len(drawn), tuple(key for key in drawn if key not in known))
 
 
 def _replace(
@@ -181,6 +191,11 @@ def _encoded_key(join_key: str, field: str, version: int, value: str) -> bytes |
     return bytes(serialize_entity_key(key, entity_key_serialization_version=version))
 
 
+def _decoded_key(field: str, version: int, stored: bytes) -> str:
+    (value,) = deserialize_entity_key(stored, entity_key_serialization_version=version).entity_values
+    return str(getattr(value, field))
+
+
 def _layout(repo: Path, service_name: str, key: str) -> tuple[Layout, dict[str, ValueType]]:
     """Return the layout of a service, and the type of each of its features."""
     store = open_store(repo)
@@ -215,6 +230,7 @@ def _layout(repo: Path, service_name: str, key: str) -> tuple[Layout, dict[str, 
         tuple(views),
         partial(_encoded_key, key, field, config.entity_key_serialization_version),
         _decoded,
+        partial(_decoded_key, field, config.entity_key_serialization_version),
     )
     return layout, types
 

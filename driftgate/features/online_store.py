@@ -51,6 +51,7 @@ class Layout:
         features: declared features, in the order of the service.
         encode_key: gives the stored form of a key; None for a text that cannot be a key.
         decode: gives the value of a stored form.
+        decode_key: gives the text of a key from its stored form.
     """
 
     project: str
@@ -59,6 +60,7 @@ class Layout:
     views: tuple[StoredView, ...]
     encode_key: Callable[[str], bytes | None]
     decode: Callable[[bytes], Any]
+    decode_key: Callable[[bytes], str]
 
 
 class OnlineReader:
@@ -123,6 +125,21 @@ class OnlineReader:
         """
         rows = self._fetch(MONTH, [self._layout.project, [view.name for view in self._layout.views]])
         return [ViewMonth(*row) for row in sorted(rows)]
+
+    def keys(self, most: int) -> tuple[int, list[str]]:
+        """Return how many keys the store has, in the view that has most, and at most so many, drawn by a hash.
+
+        Raises:
+            FeastRepositoryError, DatabaseError: as `views`.
+        """
+        served = 0
+        drawn: dict[str, bytes] = {}
+        for view in self._layout.views:
+            found = self._fetch(_KEYS.format(table=sql.Identifier(view.table)), [next(iter(view.columns)), most])
+            served = max(served, found[0][0] if found else 0)
+            drawn.update((order, key) for _, order, key in found)
+        # The order is the same in all views, so that the first of all are among the first of each.
+        return served, [self._layout.decode_key(drawn[order]) for order in sorted(drawn)[:most]]
 
     def _whole(self) -> bool:
         """Return whether the month was written with every feature that is declared now; one of its keys shows it."""
@@ -191,6 +208,11 @@ class OnlineReader:
 _WHOLE = sql.SQL(
     "SELECT count(*) FROM {table} WHERE feature_name = ANY(%s) "
     "AND entity_key = (SELECT entity_key FROM {table} WHERE feature_name = %s LIMIT 1)"
+)
+
+# A key has one row for each feature.
+_KEYS = sql.SQL(
+    "SELECT count(*) OVER (), md5(entity_key), entity_key FROM {table} WHERE feature_name = %s ORDER BY 2 LIMIT %s"
 )
 
 MONTH = sql.SQL("SELECT view, as_of, written_at FROM {} WHERE project = %s AND view = ANY(%s)").format(

@@ -7,14 +7,17 @@ entities, so rows are compared.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # What was found is plain Python, for who reads a record and no features.
     from driftgate.features.types import DeclaredFeature
+
+STANDS_FOR = timedelta(days=2)
+"""How long a check that found no skew says something. The schedule checks every day, and one run may be late."""
 
 _EXAMPLES = 5
 _FLOAT32, _FLOAT64 = 2.0**-23, 2.0**-52
@@ -40,6 +43,7 @@ class SkewState(StrEnum):
     """What is known of the served features of a month."""
 
     NOT_CHECKED = "not checked"
+    NOT_CHECKED_SINCE = "not checked since"
     AGREES = "agrees"
     MISMATCHES = "mismatches"
 
@@ -67,6 +71,9 @@ class SourceSkew:
         incomplete: those that the source lacks, or of which it has features of several months, or not all features.
         incomplete_examples: keys of some of these, at most five.
         mismatches: features that differ, the one with the most entities first.
+        surplus: entities that the online store serves and the month does not have; they are among those compared, and
+            among those that differ.
+        surplus_examples: keys of some of these, at most five.
     """
 
     source: Served
@@ -75,6 +82,8 @@ class SourceSkew:
     incomplete: int = 0
     incomplete_examples: tuple[str, ...] = ()
     mismatches: tuple[Mismatch, ...] = ()
+    surplus: int = 0
+    surplus_examples: tuple[str, ...] = ()
 
     @property
     def share(self) -> float | None:
@@ -115,17 +124,49 @@ class SkewCheck:
 
     Attributes:
         checked_at: when the rows were compared, with a time zone.
+        changed_at: when what is compared was last written, as far as that is known.
     """
 
     skew: Skew
     checked_at: datetime
+    changed_at: datetime | None = None
 
-    @property
-    def state(self) -> SkewState:
-        """Where no entity was compared, nothing agrees."""
+    def state(self, moment: datetime) -> SkewState:
+        """What is known at a moment. Where no entity was compared, nothing agrees.
+
+        A check that agreed says so for a while. Mismatches stand until the next check, as nothing says that they are
+        mended.
+        """
         if all(item.share is None for item in self.skew.sources):
             return SkewState.NOT_CHECKED
-        return SkewState.MISMATCHES if self.skew.verdict is SkewVerdict.SKEW else SkewState.AGREES
+        if self.skew.verdict is SkewVerdict.SKEW:
+            return SkewState.MISMATCHES
+        changed = self.changed_at is not None and self.changed_at > self.checked_at
+        outdated = changed or moment - self.checked_at > STANDS_FOR
+        return SkewState.NOT_CHECKED_SINCE if outdated else SkewState.AGREES
+
+
+def with_surplus(found: SourceSkew, entities: int, served: int, looked_at: int, strangers: Sequence[str]) -> SourceSkew:
+    """Return what was found of the online store, with the entities that it serves and the month does not have.
+
+    Of a large store only a part of the keys is looked up. Where it has more keys than the month has entities, so many
+    are surplus at least, whichever were looked up; they count in proportion.
+
+    Args:
+        entities: of the month.
+        served: keys of the store.
+        looked_at: how many of them were looked up in the month.
+        strangers: those of them that it does not have.
+    """
+    least = math.ceil(max(0, served - entities) * looked_at / served) if served else 0
+    surplus = max(len(strangers), least)
+    return replace(
+        found,
+        compared=found.compared + surplus,
+        differing=found.differing + surplus,
+        surplus=surplus,
+        surplus_examples=tuple(strangers[:_EXAMPLES]),
+    )
 
 
 def compare_rows(
@@ -137,7 +178,8 @@ def compare_rows(
 ) -> SourceSkew:
     """Compare the features of each entity.
 
-    The online store must have each entity of the offline join. The log has those that were asked for.
+    The online store must have each entity of the offline join, and no other; see `with_surplus`. The log has those that
+    were asked for.
 
     Args:
         source: of `served`.

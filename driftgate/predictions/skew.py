@@ -14,7 +14,7 @@ from driftgate.features.files import read_file
 from driftgate.features.online import KeyState, OnlineRows
 from driftgate.features.online_store import ViewMonth
 from driftgate.features.repository import require_repository
-from driftgate.features.skew import Row, Served, Skew, SourceSkew, as_logged, compare_rows
+from driftgate.features.skew import Row, Served, Skew, SourceSkew, as_logged, compare_rows, with_surplus
 from driftgate.features.types import DeclaredFeature, FeatureRequest
 from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor
@@ -32,8 +32,9 @@ def check_skew(
 ) -> Skew:
     """Compare what is served of a month with what is learnt from it, row by row.
 
-    The entities are a sample of at most `SAMPLE_ENTITIES`, drawn as `features.entities.month_entities` says. Of the log
-    only predictions count that were made after the month was last written to the online store.
+    The entities are a sample of at most `SAMPLE_ENTITIES`, drawn as `features.entities.month_entities` says; as many
+    keys of the online store are looked up in the month. Of the log only predictions count that were made after the
+    month was last written to the online store.
 
     Args:
         worker: the feature process.
@@ -53,9 +54,10 @@ def check_skew(
     size = worker.measure_month(repo, monitor, day)
     sample = replace(size, compared=min(size.entities, SAMPLE_ENTITIES))
     request = FeatureRequest(repo, monitor, sample, previous=None, out=folder / "offline.arrow")
-    month, rows = worker.call(f"{_ADAPTER}:read_both", request, views)
+    month, rows, keys = worker.call(f"{_ADAPTER}:read_both", request, views, SAMPLE_ENTITIES)
     learnt = {str(row.pop(key)): row for row in read_file(month.path).to_pylist()}
     online = _compare_online(learnt, rows, month.declared)
+    online = with_surplus(online, size.entities, keys.served, keys.looked_at, keys.strangers)
     log = _compare_log(engine, day, max(view.written_at for view in views) + _SETTLED, learnt, month.declared)
     return Skew(monitor.name, day, size.entities, monitor.skew_threshold, (online, log))
 

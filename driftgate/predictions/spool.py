@@ -22,6 +22,16 @@ _ASIDE = ".unreadable"
 _sync = getattr(os, "fdatasync", os.fsync)
 
 
+def spool_folder(home: Path) -> Path:
+    """Where the prediction service of a home keeps its spool."""
+    return home / "spool" / "predictions"
+
+
+def rows_left(folder: Path) -> int:
+    """How many predictions are in the spool, once the service has ended: the next start writes them to the table."""
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob(f"*{_SUFFIX}"))
+
+
 @dataclass(frozen=True)
 class Segment:
     """A closed file that this process holds.

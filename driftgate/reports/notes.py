@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from driftgate.decision import HeldBack
 from driftgate.drift.result import ColumnState
-from driftgate.features.skew import Served, SkewState
+from driftgate.features.skew import STANDS_FOR, Served, SkewState
 from driftgate.performance.interval import money
 from driftgate.performance.result import UNSAID, PerformanceState
 from driftgate.reports.words import drop_text, label_name, month_name, percents
@@ -161,17 +161,22 @@ def skew_note(record: RunRecord) -> str:
     found = record.skew
     if found is None:
         return ""
-    head = f"Served features: {found.state}."
+    month = month_name(record.pair[1])
     if found.state is SkewState.NOT_CHECKED or found.checked_at is None:
-        month = month_name(record.pair[1])
-        return f"{head} What is served of {month} has not been compared with what a model learns from it."
-    return f"{head} {' '.join(_skew_sentences(found))} Checked on {found.checked_at:%Y-%m-%d at %H:%M} UTC."
+        words = f"What is served of {month} has not been compared with what a model learns from it."
+        return f"Served features: {SkewState.NOT_CHECKED}. {words}"
+    when, sentences = f"{found.checked_at:%Y-%m-%d at %H:%M} UTC", " ".join(_skew_sentences(found))
+    if found.state is SkewState.NOT_CHECKED_SINCE:
+        outdated = f"Since then {month} was written again, or more than {STANDS_FOR.days} days have passed."
+        return f"Served features: {found.state} {when}. {outdated} Then: {sentences}"
+    return f"Served features: {found.state}. {sentences} Checked on {when}."
 
 
 def _skew_sentences(found: SkewRecord) -> Iterator[str]:
     counts = "; ".join(
         f"{item.differing:,} of {item.compared:,} entities differ in {_PLACES[item.source]}"
         + (f", {item.incomplete:,} without a whole row" if item.incomplete else "")
+        + (f", {item.surplus:,} that the month does not have" if item.surplus else "")
         for item in found.sources
         if item.compared
     )

@@ -45,6 +45,9 @@ def _differences(item: SourceSkew) -> Iterator[str]:
     if item.incomplete:
         examples = ", ".join(item.incomplete_examples)
         yield f"{item.source}: {item.incomplete:,} entities have no whole row, such as {examples}"
+    if item.surplus:
+        such = f", such as {', '.join(item.surplus_examples)}" if item.surplus_examples else ""
+        yield f"{item.source}: {item.surplus:,} entities are served that the month does not have{such}"
     for found in item.mismatches[:_FEATURES_SHOWN]:
         examples = ", ".join(found.examples)
         yield f"{item.source} {found.feature}: another value for {found.entities:,} entities, such as {examples}"

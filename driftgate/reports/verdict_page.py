@@ -26,6 +26,7 @@ _CLASSES_SHOWN = 8
 _SKEW_TONES = {
     # No fault: a monitor may serve nothing.
     SkewState.NOT_CHECKED: Tone.KNOWN,
+    SkewState.NOT_CHECKED_SINCE: Tone.KNOWN,
     SkewState.AGREES: Tone.CALM,
     SkewState.MISMATCHES: Tone.ACT,
 }

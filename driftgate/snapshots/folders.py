@@ -11,14 +11,14 @@ _NUMBERED = re.compile(r"month_(\d{3})")
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def month_folders(parent: Path) -> list[tuple[Path, date]]:
+def month_folders(parent: Path, *, required: bool = True) -> list[tuple[Path, date]]:
     """The month folders directly below `parent` with their as_of, oldest first.
 
     A folder is named for its day (`2024-01-31`), or numbered (`month_000`): then month_000 is of 2024-01-31 and each
     further number is of one month end later.
 
     Raises:
-        DataError: there is none, or two folders are of the same day.
+        DataError: there is none and one is required, or two folders are of the same day.
     """
     found: dict[date, Path] = {}
     for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
@@ -28,7 +28,7 @@ def month_folders(parent: Path) -> list[tuple[Path, date]]:
         if day in found:
             raise DataError(f"{found[day]} and {folder} are both of {day}", remedy="keep one of them")
         found[day] = folder
-    if not found:
+    if not found and required:
         raise DataError(
             f"there is no month folder below {parent}",
             allowed="folders named like 2024-01-31 or month_000",

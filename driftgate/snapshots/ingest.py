@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from driftgate.database import prepare_database
 from driftgate.errors import InvalidMonthError
+from driftgate.snapshots.dates import require_possible
 from driftgate.snapshots.schema import SourceTables
 from driftgate.snapshots.tables import create_source_tables
 
@@ -54,6 +55,7 @@ def ingest_month(
         progress: told what is being done, a short line each.
 
     Raises:
+        UsageError: no month can be of that day; nothing was written.
         InvalidMonthError: every failure of every file; nothing was written.
         DatabaseError: PostgreSQL refused; the database is as it was.
         DatabaseUnavailableError: PostgreSQL cannot be reached or went away; the database is as it was.
@@ -65,6 +67,7 @@ def ingest_month(
 
     report = progress or (lambda _message: None)
     started = time.monotonic()
+    require_possible(as_of)
     _check_folder(folder)
     prepare_database(engine)
     create_source_tables(engine, sources)

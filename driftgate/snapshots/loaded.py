@@ -25,12 +25,14 @@ def loaded_days(engine: Engine, sources: SourceTables) -> set[date]:
         return set(connection.execute(select(month).distinct()).scalars())
 
 
-def new_months(engine: Engine, sources: SourceTables, parent: Path) -> list[tuple[Path, date]]:
+def new_months(
+    engine: Engine, sources: SourceTables, parent: Path, *, required: bool = True
+) -> list[tuple[Path, date]]:
     """The month folders below `parent` that are not loaded, oldest first.
 
     Raises:
-        DataError: there is no month folder at all.
+        DataError: there is no month folder at all, and one is required.
         DatabaseError: the query fails.
     """
     known = loaded_days(engine, sources)
-    return [(folder, day) for folder, day in month_folders(parent) if day not in known]
+    return [(folder, day) for folder, day in month_folders(parent, required=required) if day not in known]

@@ -19,6 +19,7 @@ from driftgate.database.locks import Lock, lock_transaction
 from driftgate.errors import DatabaseError
 from driftgate.snapshots.schema import SourceTable, SourceTables
 from driftgate.snapshots.tables import MonthTables, month_tables
+from driftgate.snapshots.unfinished import mark_unfinished
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def write_month(
 ) -> bool:
     """Replace one month in the snapshots, and the base tables with it where no later month is loaded.
 
-    One transaction; loads that run at the same time wait for each other. Readers see the old month until the end.
+    One transaction; loads that run at the same time wait for each other. Readers see the old month until the end. It
+    leaves the mark of an unfinished load, which the caller removes once what follows the tables is written.
 
     Args:
         engine: of a prepared database, with the tables of these sources.
@@ -57,6 +59,7 @@ def write_month(
     replaced: list[Table] = []
     with database_errors(f"writing the month of {as_of}"), engine.begin() as connection:
         lock_transaction(connection, Lock.MONTH)
+        mark_unfinished(connection, as_of)
         for source in sources.tables:
             if source.name in stored.snapshots:
                 report(f"writing {source.snapshot}")

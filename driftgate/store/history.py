@@ -37,6 +37,16 @@ def past_runs(engine: Engine, monitor: str) -> list[RunRecord]:
     return _records(engine, query.order_by(_runs.as_of_cur, _runs.as_of_ref))
 
 
+def champion_measured(engine: Engine, monitor: str) -> bool:
+    """Whether a champion was measured for a verdict of the monitor that still stands.
+
+    Raises:
+        DatabaseError: the query fails.
+    """
+    query = select(_runs.as_of_cur).where(_runs.monitor == monitor, _runs.champion_version.is_not(None))
+    return bool(_rows(engine, query.limit(1)))
+
+
 def past_record(engine: Engine, monitor: str, as_of_cur: date | None, as_of_ref: date | None) -> RunRecord:
     """The record of one run: by default of the newest month, and of several with one month the last judged.
 

@@ -204,7 +204,7 @@ class RunRecord(Part):
             target=TargetRecord.of(run.target, monitor),
             performance=PerformanceRecord.of(run.performance, monitor),
             prediction=ColumnRecord.of(drift.prediction) if drift.prediction else None,
-            skew=SkewRecord.of(run.skew),
+            skew=SkewRecord.of(run.skew, run.decided_at),
             inputs=InputsRecord.of(drift, monitor),
             columns=tuple(map(ColumnRecord.of, drift.worst_first)),
             excluded=tuple(ExcludedRecord(name=name, reason=reason) for name, reason in drift.excluded),

@@ -166,6 +166,7 @@ class SkewSourceRecord(Part):
     share: Figure
     incomplete: int
     mismatches: tuple[SkewMismatchRecord, ...]
+    surplus: int = 0
 
 
 class SkewRecord(Part):
@@ -178,8 +179,8 @@ class SkewRecord(Part):
     sources: tuple[SkewSourceRecord, ...]
 
     @classmethod
-    def of(cls, check: SkewCheck | None) -> Self:
-        """The part for a check, or for none."""
+    def of(cls, check: SkewCheck | None, moment: datetime) -> Self:
+        """The part for a check, or for none, in a record of a moment."""
         if check is None:
             return cls(state=SkewState.NOT_CHECKED, checked_at=None, threshold=None, share=None, sources=())
         sources = [
@@ -187,7 +188,7 @@ class SkewRecord(Part):
             for item in check.skew.sources
         ]
         return cls(
-            state=check.state,
+            state=check.state(moment),
             checked_at=check.checked_at.astimezone(UTC),
             threshold=check.skew.threshold,
             share=max((item.share for item in sources if item.share is not None), default=None),

@@ -1,15 +1,17 @@
 """The table of checks: what each check of a served month found. All are kept; a verdict's record shows the last one."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Column, Date, DateTime, Double, Engine, Integer, Table, Text, select
+from sqlalchemy import Column, Date, DateTime, Double, Engine, Integer, Table, Text, func, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from driftgate.database import create_tables, database_errors, metadata
 from driftgate.errors import DataError
+from driftgate.features.online import online_views
 from driftgate.features.skew import Skew, SkewCheck, SourceSkew
+from driftgate.snapshots.unfinished import unfinished_loads
 
 skew_checks = Table(
     "skew_checks",
@@ -39,7 +41,9 @@ def save_check(engine: Engine, check: SkewCheck) -> None:
 
 
 def last_check(engine: Engine, monitor: str, as_of: date) -> SkewCheck | None:
-    """The last check of a month; None where there is none. The tables must be there, see `create_tables`.
+    """The last check of a month, and when the month was last written; None where there is none.
+
+    The tables must be there, see `create_tables`.
 
     Raises:
         DataError: what was kept of it cannot be read.
@@ -60,4 +64,15 @@ def last_check(engine: Engine, monitor: str, as_of: date) -> SkewCheck | None:
             allowed="a check as this release or an earlier one writes it",
             remedy=f"check the month again: `driftgate skew --monitor {monitor}`, or delete that row",
         ) from error
-    return SkewCheck(Skew(monitor, as_of, row["entities"], row["threshold"], sources), row["checked_at"])
+    skew = Skew(monitor, as_of, row["entities"], row["threshold"], sources)
+    return SkewCheck(skew, row["checked_at"], _changed_at(engine, as_of))
+
+
+def _changed_at(engine: Engine, as_of: date) -> datetime | None:
+    """When a month was last written to the online store, whichever the project, or to tables that it did not follow."""
+    served, loaded = online_views.c, unfinished_loads.c
+    written = select(served.written_at.label("at")).where(served.as_of == as_of)
+    times = union_all(written, select(loaded.loaded_at).where(loaded.as_of == as_of)).subquery()
+    with database_errors("looking up when served features were written"), engine.connect() as connection:
+        found: datetime | None = connection.execute(select(func.max(times.c.at))).scalar_one()
+        return found

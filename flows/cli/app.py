@@ -110,10 +110,13 @@ def ingest(
     as_of: Annotated[str, typer.Option(help="Day on which they were taken, YYYY-MM-DD")],
 ) -> None:
     """Load one month of source tables; safe to repeat."""
+    from driftgate.snapshots.dates import require_possible
     from flows.runtime.environment import Runtime, feature_worker
     from flows.runtime.local_server import start_prefect
 
     day = parse_as_of(as_of)
+    # Before anything slow begins.
+    require_possible(day)
     wait_for_prefect = start_prefect()
     feature_worker(Runtime.from_environment().parameters)
     from flows.ingest_flow import ingest_month
@@ -136,9 +139,12 @@ def load(
     runtime = Runtime.from_environment()
     from driftgate.features.applying import ensure_applied
     from driftgate.snapshots.loaded import new_months
+    from driftgate.snapshots.unfinished import find_unfinished
     from flows.worked_case import SOURCE_TABLES
 
-    if not new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data):
+    unfinished = find_unfinished(runtime.engine)
+    new = new_months(runtime.engine, SOURCE_TABLES, runtime.settings.driftgate_data, required=not unfinished)
+    if not new and not unfinished:
         ensure_applied(runtime.engine, runtime.parameters, runtime.settings.feast_repo)
         print(f"[Load] every month below {runtime.settings.driftgate_data} is loaded")
         return
@@ -147,6 +153,10 @@ def load(
 
     wait_for_prefect()
     _print_loads(ingest_month())
+    if not new:
+        print(
+            f"[Load] every month below {runtime.settings.driftgate_data} is loaded; a load that was cut off is finished"
+        )
 
 
 @app.command()

@@ -75,7 +75,8 @@ def down(
         bool, typer.Option("--force", help="End the commands and scheduled runs that use it as well")
     ] = False,
 ) -> None:
-    """End what `driftgate up` runs, and wait until it has ended."""
+    """End what `driftgate up` runs, and wait until it has ended; say how many predictions wait for the next start."""
+    from driftgate.predictions.spool import rows_left, spool_folder
     from driftgate.settings import Settings
     from driftgate.supervision.state import is_process, read_status
 
@@ -96,6 +97,9 @@ def down(
         number = signal.SIGKILL if time.monotonic() > deadline else 0  # type: ignore[assignment]
         time.sleep(_POLL_SECONDS)
     typer.echo(f"[Down] ended: {', '.join(part.name for part in found.parts)}")
+    if rows := rows_left(spool_folder(home)):
+        waiting = f"{rows:,} predictions are not in the table yet; the next start of the service writes them"
+        typer.echo(f"[Down] {waiting}, from {spool_folder(home)}", err=True)
 
 
 def _end_runs(home: Path, api: str, force: bool) -> None:

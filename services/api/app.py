@@ -18,7 +18,7 @@ from driftgate.database.configured import connection_parameters
 from driftgate.features.types import feast_environment
 from driftgate.hosts import host_names
 from driftgate.monitors import read_monitor
-from driftgate.predictions.spool import Spool
+from driftgate.predictions.spool import Spool, spool_folder
 from driftgate.settings import Settings
 from driftgate.training.registry.models import ModelRegistry
 from services.api import json_log, problems
@@ -126,7 +126,7 @@ def service_from_environment() -> Service:
         )
 
     registry = ModelRegistry(parameters, settings.mlflow_artifacts, monitor.model)
-    spool = Spool(settings.driftgate_home / "spool" / "predictions")
+    spool = Spool(spool_folder(settings.driftgate_home))
     return Service(api, registry, open_reader, log_engine(parameters, api), monitor.entity.feast_key, spool=spool)
 
 

@@ -1,4 +1,8 @@
-"""Served predictions on their way into the table `predictions`, off the path of the requests."""
+"""Served predictions on their way into the table `predictions`, off the path of the requests.
+
+At the end of the process, what the table does not take goes into the spool of the durable log, and the next start
+writes it to the table. What goes nowhere is counted, and changes the exit status of the process.
+"""
 
 import logging
 import threading
@@ -9,8 +13,9 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from driftgate.database import create_tables
-from driftgate.errors import DatabaseError
+from driftgate.errors import DatabaseError, OutputError
 from driftgate.predictions.log import Prediction, save_predictions
+from driftgate.predictions.spool import Spool
 from services.api.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -19,21 +24,34 @@ _MAX_PAUSE_SECONDS = 5.0
 _LAST_PAUSE_SECONDS = 0.25
 
 
+class _Lost:
+    rows = 0
+
+
+def lost_rows() -> int:
+    """How many answered predictions this process could not write at its end, neither to the table nor to the spool."""
+    return _Lost.rows
+
+
 class PredictionLog(threading.Thread):
     """A bounded queue and the thread that empties it. What does not fit is dropped and counted, never waited for."""
 
-    def __init__(self, engine: Engine, metrics: Metrics, max_rows: int, flush_seconds: float) -> None:
+    def __init__(
+        self, engine: Engine, metrics: Metrics, max_rows: int, flush_seconds: float, spool: Spool | None = None
+    ) -> None:
         """Prepare it; `start` begins, `stop` flushes.
 
         Args:
             max_rows: predictions that may wait, those of a write under way included.
             flush_seconds: longest time that a prediction waits while the database answers.
+            spool: takes at the end what the table does not; no other log appends to it.
         """
         super().__init__(name="prediction-log", daemon=True)
         self._engine = engine
         self._metrics = metrics
         self._max_rows = max_rows
         self._flush_seconds = flush_seconds
+        self._spool = spool
         self._waiting: deque[Prediction] = deque()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -68,15 +86,32 @@ class PredictionLog(threading.Thread):
             pause = self._write(pause)
 
     def stop(self, seconds: float) -> None:
-        """Flush, for at most so many seconds; what is left then is dropped and counted."""
+        """Flush, for at most so many seconds; what is left then is spooled, or else it is lost and counted.
+
+        With a spool half of the time is for the table: whoever ends the process may not wait longer than that.
+        """
         self._stopping.set()
         self._wake.set()
-        self.join(seconds)
+        self.join(seconds / 2 if self._spool is not None else seconds)
         self._abandoned = True
-        left = len(self._waiting)
-        if left:
-            self._metrics.log_dropped.inc(left)
-            _log.error("predictions were dropped at the exit", extra={"rows": left})
+        # In one step. The thread may still write some of them: a row that is written twice is stored once.
+        left = tuple(self._waiting)
+        if left and not self._spooled(left):
+            _Lost.rows += len(left)
+            self._metrics.log_dropped.inc(len(left))
+            _log.error("predictions were dropped at the exit", extra={"rows": len(left)})
+
+    def _spooled(self, left: Sequence[Prediction]) -> bool:
+        if self._spool is None:
+            return False
+        try:
+            self._spool.append(left)
+        except OutputError as error:
+            _log.error("the spool does not take predictions: %s", error, extra={"rows": len(left)})
+            return False
+        folder = str(self._spool.folder)
+        _log.warning("predictions wait in the spool for the next start", extra={"rows": len(left), "file": folder})
+        return True
 
     def _write(self, pause: float) -> float:
         """Write one batch; returns the pause before the next try, 0 after a success."""

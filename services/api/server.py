@@ -10,7 +10,7 @@ from pathlib import Path
 from driftgate.database.configured import connection_parameters
 from driftgate.errors import OutputError, UsageError
 from driftgate.features.types import feast_environment
-from driftgate.process import end_with_parent
+from driftgate.process import end_with_parent, note_failure
 from driftgate.scratch import remove_of_dead_owner, scratch_folder, worker_environment
 from driftgate.settings import Settings
 
@@ -26,13 +26,14 @@ _HELD_UP_SECONDS = 60
 def serve(host: str, port: int, workers: int) -> None:
     """Serve until a signal; returns when requests are answered and the log is flushed.
 
+    Where answered predictions could be written nowhere, the exit status is that of an OutputError; several workers only
+    log it.
+
     Raises:
         ConfigurationError: a setting is wrong.
         DatabaseError: the embedded server does not start.
         UsageError: nothing can listen there.
     """
-    import uvicorn
-
     _require_address(host, port)
     # Found out here once: errors are plain, and workers join the embedded database that this process keeps up.
     settings = Settings.load()
@@ -42,12 +43,25 @@ def serve(host: str, port: int, workers: int) -> None:
     for name in ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"):
         os.environ.pop(name, None)
     # After that: with the variable set, prometheus_client keeps its values in files from its import on.
-    from services.api.protocol import BoundedProtocol
+    from services.api.prediction_log import lost_rows
 
     _keep_temporary_files(settings.driftgate_home)
     if workers > 1:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics-")
         os.environ[PARENT] = str(os.getpid())
+    try:
+        _run(host, port, workers)
+    finally:
+        # uvicorn gives the signal that ended it back, which would say that all went well.
+        if lost := lost_rows():
+            note_failure(OutputError(f"{lost} answered predictions could not be written"))
+
+
+def _run(host: str, port: int, workers: int) -> None:
+    import uvicorn
+
+    from services.api.protocol import BoundedProtocol
+
     uvicorn.run(
         _APP,
         factory=True,

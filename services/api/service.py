@@ -45,7 +45,8 @@ class Service:
             open_reader: called in the scoring thread, again after the repository has changed.
             engine: of the database with the table `predictions`.
             join_key: of the monitor; callers know the key of an entity by this name.
-            spool: of this machine; needed where the log is durable, and emptied into the table in any case.
+            spool: of this machine; needed where the log is durable, and emptied into the table in any case. A fast log
+                leaves there at the end what the table does not take.
         """
         self.settings = settings
         self.join_key = join_key
@@ -53,7 +54,9 @@ class Service:
         self.scorer = Scorer(open_reader, self.metrics, settings.max_waiting_keys)
         self.champion = ChampionWatcher(registry, self.scorer, self.metrics, settings.poll_seconds)
         durable = DurableLog(spool, engine, self.metrics, settings.log_flush_seconds) if spool is not None else None
-        fast = PredictionLog(engine, self.metrics, settings.log_queue_rows, settings.log_flush_seconds)
+        # A spool of its own: the durable log hands over what is in the other one.
+        rest = Spool(spool.folder) if spool is not None else None
+        fast = PredictionLog(engine, self.metrics, settings.log_queue_rows, settings.log_flush_seconds, rest)
         if settings.log_mode == "durable":
             assert durable is not None, "a durable log needs a spool"
         self.log: DurableLog | PredictionLog = durable if durable and settings.log_mode == "durable" else fast

@@ -17,6 +17,7 @@ HELD = {
     "driftgate/database/migrations/versions/v0002_estimate_and_waiting.py": "tests/database/test_schema.py",
     "driftgate/database/migrations/versions/v0003_skew_checks.py": "tests/database/test_schema.py",
     "driftgate/database/migrations/versions/v0004_chance_of_missing_values.py": "tests/database/test_schema.py",
+    "driftgate/database/migrations/versions/v0005_unfinished_loads.py": "tests/database/test_schema.py",
     "driftgate/drift/tables.py": "tests/test_library.py",
     "driftgate/drift/worker.py": "tests/reports/test_html_in_browser.py",
     "driftgate/features/answers.py": "tests/features/test_worker.py",

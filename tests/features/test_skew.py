@@ -10,7 +10,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from driftgate.features.skew import Served, Skew, SkewVerdict, SourceSkew, as_logged, compare_rows, same_value
+from driftgate.features.skew import (
+    Served,
+    Skew,
+    SkewVerdict,
+    SourceSkew,
+    as_logged,
+    compare_rows,
+    same_value,
+    with_surplus,
+)
 from driftgate.features.types import DeclaredFeature, Kind
 
 WIDE = DeclaredFeature("wide", "v", "FLOAT64", Kind.NUMERIC)
@@ -121,3 +130,21 @@ def test_skew_is_more_than_the_threshold_in_one_source(differing: int, threshold
     skew = Skew("churn", date(2024, 1, 31), 10, threshold, sources)
     assert skew.verdict == verdict
     assert json.loads(json.dumps(skew.to_dict()))["sources"][1]["share"] == differing / 10
+
+
+@given(
+    entities=st.integers(0, 50),
+    served=st.integers(0, 50),
+    strange=st.integers(0, 50),
+    share=st.floats(0, 1),
+)
+def test_more_keys_than_entities_are_never_hidden(entities: int, served: int, strange: int, share: float) -> None:
+    looked_at = max(round(share * served), min(served, 1))
+    strangers = [f"u{n}" for n in range(min(strange, looked_at))]
+    found = with_surplus(SourceSkew(Served.ONLINE, entities), entities, served, looked_at, strangers)
+    assert (found.surplus > 0) == (bool(strangers) or served > entities)
+    assert len(strangers) <= found.surplus <= looked_at
+    assert (found.compared, found.differing) == (entities + found.surplus, found.surplus)
+    assert found.surplus_examples == tuple(strangers[:5])
+    if looked_at == served and len(strangers) >= served - entities:
+        assert found.surplus == len(strangers), "where all were looked up they are counted"

@@ -7,10 +7,13 @@ import pytest
 from sqlalchemy import text
 
 from driftgate.errors import DataError, InvalidMonthError, UsageError
+from driftgate.features.skew import SkewVerdict
+from driftgate.snapshots import ingest_month as load_month
+from streamflow.source_tables import SOURCE_TABLES
 from tests.snapshots.months import contents, write_month_folder
 from tests.workplace import Workplace
 
-APR, MAY, JUN = date(2024, 4, 30), date(2024, 5, 31), date(2024, 6, 30)
+APR, MAY, JUN, JUL = date(2024, 4, 30), date(2024, 5, 31), date(2024, 6, 30), date(2024, 7, 31)
 
 
 def months(place: Workplace) -> list[tuple[date, int]]:
@@ -65,6 +68,21 @@ def test_a_wrong_month_fails_the_run_and_changes_nothing(
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize("day", [date(1, 1, 1), date(2204, 1, 31), date(9999, 12, 31)])
+def test_a_month_that_cannot_be_is_refused_before_anything_is_written(
+    day: date, workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.ingest_flow import ingest_month
+
+    before = contents(workplace.engine)
+    good, wrong = write_month_folder(tmp_path / "2024-07-31"), write_month_folder(tmp_path / str(day))
+    monkeypatch.setenv("DRIFTGATE_DATA", str(tmp_path))
+    for load in (lambda: ingest_month(good, day), lambda: ingest_month(wrong), ingest_month):
+        with pytest.raises(UsageError, match=f"a month cannot be of {day}"):
+            load()
+    assert contents(workplace.engine) == before
+
+
 def test_a_folder_whose_name_says_no_date(workplace: Workplace, tmp_path: Path) -> None:
     from flows.ingest_flow import ingest_month
 
@@ -78,3 +96,34 @@ def test_no_month_folder_at_all(workplace: Workplace, tmp_path: Path, monkeypatc
     monkeypatch.setenv("DRIFTGATE_DATA", str(tmp_path))
     with pytest.raises(DataError, match="no month folder"):
         ingest_month()
+
+
+def test_what_a_load_that_was_cut_off_left_is_seen_and_finished_by_the_next(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kill between the tables and the online store leaves a user who is served and no longer in the month."""
+    from flows.cli.app import app
+    from flows.ingest_flow import ingest_month
+    from flows.skew_flow import check_skew
+
+    # No folder of months is there: the month was loaded from elsewhere.
+    monkeypatch.setenv("DRIFTGATE_DATA", str(tmp_path / "nothing"))
+    ingest_month(write_month_folder(tmp_path / "first"), JUL)
+    assert check_skew().verdict is SkewVerdict.NO_SKEW
+    again = write_month_folder(tmp_path / "again", users=["u1", "u2"])
+    load_month(workplace.engine, SOURCE_TABLES, again, JUL)
+
+    skew = check_skew()
+    online = skew.sources[0]
+    assert (online.surplus, online.surplus_examples, online.compared) == (1, ("u3",), 3)
+    assert online.mismatches == () and skew.verdict is SkewVerdict.SKEW
+    run = workplace.flow_run("skew churn: month served")
+    assert "has not ended" in workplace.logs(run, until="driftgate load` finishes it")
+
+    capsys.readouterr()
+    app(args=["load"], standalone_mode=False)
+    assert capsys.readouterr().out.endswith("is loaded; a load that was cut off is finished\n")
+    skew = check_skew()
+    assert (skew.as_of, skew.sources[0].compared, skew.verdict) == (JUL, 2, SkewVerdict.NO_SKEW)
+    with pytest.raises(DataError, match="no month folder"):
+        app(args=["load"], standalone_mode=False)

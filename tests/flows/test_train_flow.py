@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, UsageError
+from driftgate.planning import Reports
 from driftgate.training.metrics import auc
 from driftgate.training.registry.models import ModelRegistry, TrainedVersion
 from driftgate.training.text import training_line
@@ -114,6 +115,30 @@ def test_what_cannot_be_trained_is_said_before_anything_is_read(
         with pytest.raises(ConfigurationError, match=word):
             train_month()
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_model_with_a_typing_error_in_its_name_is_refused_and_the_verdict_stays(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.monitor import monitor_month
+    from flows.retrain_flow import train_and_compare
+
+    run = monitor_month(MONTHS[0], MONTHS[1], notify=False, reports=Reports.NONE)
+    assert run.performance.version == "1"
+    record = run.paths.record.read_bytes()
+    other = tmp_path / "monitors.toml"
+    text_ = Path(workplace.environment["DRIFTGATE_MONITORS"]).read_text()
+    monkeypatch.setenv("DRIFTGATE_MONITORS", str(other))
+    for name in ("streamflow_chrun", "something_else"):
+        other.write_text(text_.replace("streamflow_churn", name))
+        for job in (lambda: monitor_month(MONTHS[0], MONTHS[1], notify=False), train_and_compare):
+            with pytest.raises(ConfigurationError, match=f"'{name}'.*was trained as .*did you mean 'streamflow_churn'"):
+                job()
+    assert run.paths.record.read_bytes() == record
+    with workplace.engine.connect() as connection:
+        champion = connection.execute(text("SELECT champion_version FROM monitor_runs")).scalar_one()
+    assert champion == "1"
 
 
 def test_the_month_taken_leaves_a_later_one_with_labels_where_there_is_one(

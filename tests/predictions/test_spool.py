@@ -13,7 +13,7 @@ import pytest
 
 from driftgate.errors import OutputError
 from driftgate.predictions.log import Prediction
-from driftgate.predictions.spool import Spool
+from driftgate.predictions.spool import Spool, rows_left, spool_folder
 from tests.conftest import ROOT
 
 
@@ -26,11 +26,12 @@ def some(count: int, name: str = "u") -> list[Prediction]:
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
-    spool, rows = Spool(tmp_path / "a" / "spool"), some(3)
+    spool, rows = Spool(spool_folder(tmp_path / "a")), some(3)
+    assert rows_left(spool.folder) == 0
     spool.append(rows[:2])
     spool.append(rows[2:])
     segment = spool.cut()
-    assert segment is not None and segment.read() == (rows, 0)
+    assert segment is not None and segment.read() == (rows, 0) and rows_left(spool.folder) == 3
     assert segment.path.stat().st_mode & 0o777 == 0o600 and segment.path.parent.stat().st_mode & 0o777 == 0o700
     segment.remove()
     assert spool.cut() is None and not list(spool.folder.iterdir())

@@ -1,6 +1,7 @@
 """What a reader must know beside the answer."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from driftgate.reports.notes import (
 )
 from driftgate.store.record import RunRecord
 from tests.reports.runs import (
+    CHECKED_AT,
     ESTIMATED,
     FEBRUARY,
     JANUARY,
@@ -182,6 +184,19 @@ def test_served_features_that_agree_are_counted() -> None:
     assert skew(checked()) == (
         "Served features: agrees. 0 of 2,000 entities differ in the online store; allowed are 0%. "
         "Checked on 2024-04-01 at 08:30 UTC."
+    )
+
+
+def test_a_check_that_is_too_old_is_said_to_be_one() -> None:
+    outdated = (
+        "Served features: not checked since 2024-04-01 at 08:30 UTC. Since then February 2024 was written again, or "
+        "more than 2 days have passed. Then: 0 of 2,000 entities differ in the online store; allowed are 0%."
+    )
+    assert skew(replace(checked(), changed_at=CHECKED_AT + timedelta(seconds=1))) == outdated
+    late = replace(finished(decided_at=CHECKED_AT + timedelta(days=2, seconds=1)), skew=checked())
+    assert skew_note(RunRecord.of(late)) == outdated
+    assert skew(checked(replace(PERMUTED, surplus=1))).startswith(
+        "Served features: mismatches. 2 of 2,000 entities differ in the online store, 1 that the month does not have;"
     )
 
 

@@ -1,7 +1,7 @@
 """The page of one verdict: the answer first, the figures next, all that it rests on below."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from driftgate.store.record import RunRecord
 from tests.reports.pages import Page
 from tests.reports.records import RECORDS
 from tests.reports.runs import (
+    CHECKED_AT,
     CLASS_TARGET,
     COSTS,
     ESTIMATED,
@@ -109,6 +110,7 @@ def test_what_the_scores_are_worth_is_drawn_from_their_counts() -> None:
     [
         (None, "known", "Served features: not checked."),
         (checked(), "calm", "Served features: agrees. 0 of 2,000 entities"),
+        (checked(checked_at=CHECKED_AT - timedelta(days=3)), "known", "Served features: not checked since 2024-03-29"),
         (checked(PERMUTED), "act", "Features that differ: watch_hours_30d (2)."),
         (checked(replace(PERMUTED, mismatches=(Mismatch("<b>", 2, ()),))), "act", "Features that differ: <b> (2)."),
     ],

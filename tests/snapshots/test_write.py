@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, inspect, text
 
-from driftgate.database import ConnectionParameters, connect
+from driftgate.database import ConnectionParameters, connect, prepare_database
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 from driftgate.snapshots import create_source_tables, ingest_month, month_tables
 from driftgate.snapshots.read import read_month
@@ -267,6 +267,7 @@ def test_a_load_leaves_statistics_and_no_room_lost(tmp_path: Path, database: Eng
 def test_a_table_that_spans_many_batches_arrives_whole(tmp_path: Path, database: Engine) -> None:
     users = [f"ü{n * 7919 % 40_009}" for n in range(40_009)]
     folder = write_month_folder(tmp_path, users)
+    prepare_database(database)
     create_source_tables(database, SOURCE_TABLES)
     tables = validate_month(SOURCE_TABLES, folder, read_month(SOURCE_TABLES, folder))
     assert write_month(database, SOURCE_TABLES, tables, JANUARY)

@@ -15,7 +15,7 @@ from driftgate.errors import DataError, UnknownMonthError
 from driftgate.features.labels import LabelMonth
 from driftgate.measures import LabelKind
 from driftgate.reports.terminal import run_lines, runs_table
-from driftgate.store.history import earlier_runs, past_pairs, past_record, past_runs
+from driftgate.store.history import champion_measured, earlier_runs, past_pairs, past_record, past_runs
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import save_run
 from tests.database.earlier import forget_revision
@@ -50,6 +50,13 @@ def test_without_a_table_there_is_no_history(database: Engine) -> None:
     assert earlier_runs(database, "churn", MARCH) == ()
     with pytest.raises(UnknownMonthError, match="no run"):
         past_record(database, "churn", None, None)
+
+
+def test_whether_a_champion_was_measured_is_known_of_each_monitor(engine: Engine) -> None:
+    assert not champion_measured(engine, "churn")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE monitor_runs SET champion_version = '1' WHERE as_of_ref = '2024-02-29'"))
+    assert champion_measured(engine, "churn") and not champion_measured(engine, "another")
 
 
 def test_runs_are_listed_by_month(engine: Engine) -> None:

@@ -2,14 +2,15 @@
 
 import json
 import math
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgate.decision import Signal
-from driftgate.features.skew import Mismatch, Served, SkewState, SourceSkew
+from driftgate.features.skew import STANDS_FOR, Mismatch, Served, SkewState, SourceSkew
 from driftgate.store.record import EarlierRecord, ReportsRecord, RunRecord
 from driftgate.store.record_parts import ColumnRecord, SignalRecord, SkewRecord, TargetRecord
 from tests.reports.runs import CHECKED_AT, NO_TARGET, PERMUTED, checked, column, finished, monitor
@@ -68,7 +69,7 @@ def test_a_record_of_an_earlier_release_says_nothing_of_a_check() -> None:
 
 
 def test_a_check_is_recorded_with_its_features_and_without_keys() -> None:
-    record = SkewRecord.of(checked(PERMUTED, SourceSkew(Served.LOG, 0)))
+    record = SkewRecord.of(checked(PERMUTED, SourceSkew(Served.LOG, 0)), CHECKED_AT)
     assert (record.state, record.checked_at, record.threshold, record.share) == ("mismatches", CHECKED_AT, 0.0, 0.001)
     assert record.features == {"watch_hours_30d": 2}
     assert [item.share for item in record.sources] == [0.001, None]
@@ -79,7 +80,7 @@ def test_a_check_is_recorded_with_its_features_and_without_keys() -> None:
 def test_features_are_the_worst_first_whichever_source_has_them() -> None:
     online = SourceSkew(Served.ONLINE, 9, 5, mismatches=(Mismatch("a", 5, ()), Mismatch("b", 1, ())))
     log = SourceSkew(Served.LOG, 8, 8, mismatches=(Mismatch("b", 8, ()), Mismatch("c", 5, ())))
-    record = SkewRecord.of(checked(online, log))
+    record = SkewRecord.of(checked(online, log), CHECKED_AT)
     assert list(record.features.items()) == [("b", 8), ("a", 5), ("c", 5)]
     assert record.share == 1.0
 
@@ -89,7 +90,24 @@ def test_features_are_the_worst_first_whichever_source_has_them() -> None:
     [(0, 0.0, SkewState.AGREES), (1, 0.0, SkewState.MISMATCHES), (1, 0.1, SkewState.AGREES), (2, 0.1, "mismatches")],
 )
 def test_the_threshold_of_the_check_divides_the_states(differing: int, threshold: float, state: SkewState) -> None:
-    assert SkewRecord.of(checked(SourceSkew(Served.LOG, 10, differing), threshold=threshold)).state == state
+    assert SkewRecord.of(checked(SourceSkew(Served.LOG, 10, differing), threshold=threshold), CHECKED_AT).state == state
+
+
+@given(
+    differing=st.integers(0, 1),
+    age=st.timedeltas(timedelta(0), timedelta(days=9)),
+    changed=st.none() | st.timedeltas(timedelta(days=-9), timedelta(days=9)),
+)
+def test_a_check_agrees_only_while_it_is_new_and_of_what_is_there(
+    differing: int, age: timedelta, changed: timedelta | None
+) -> None:
+    changed_at = None if changed is None else CHECKED_AT + changed
+    check = replace(checked(SourceSkew(Served.ONLINE, 10, differing)), changed_at=changed_at)
+    record = SkewRecord.of(check, CHECKED_AT + age)
+    new = age <= STANDS_FOR and (changed is None or changed <= timedelta(0))
+    stands = SkewState.AGREES if new else SkewState.NOT_CHECKED_SINCE
+    assert record.state is (SkewState.MISMATCHES if differing else stands)
+    assert (record.checked_at, record.share) == (CHECKED_AT, differing / 10), "what it found is kept"
 
 
 _SOURCES = st.builds(
@@ -104,7 +122,7 @@ _SOURCES = st.builds(
 def test_what_agrees_was_compared_and_differs_in_no_source_beyond_the_threshold(
     sources: list[SourceSkew], threshold: float
 ) -> None:
-    record = SkewRecord.of(checked(*sources, threshold=threshold))
+    record = SkewRecord.of(checked(*sources, threshold=threshold), CHECKED_AT)
     compared = [item.differing / item.compared for item in sources if item.compared]
     if not compared:
         assert (record.state, record.share) == (SkewState.NOT_CHECKED, None)

@@ -1,17 +1,20 @@
 """Checks of served features on a real PostgreSQL: all are kept, and the last one of a month is read."""
 
 from dataclasses import replace
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, insert, select, text
 
 from driftgate.database import create_tables
 from driftgate.errors import DatabaseError, DataError
+from driftgate.features.online import online_views
 from driftgate.features.skew import Mismatch, Served, SkewCheck, SourceSkew
+from driftgate.snapshots.unfinished import unfinished_loads
 from driftgate.store.skew_checks import last_check, save_check, skew_checks
 from tests.reports.runs import CHECKED_AT, FEBRUARY, MARCH, PERMUTED, checked
 
+DAY = timedelta(days=1)
 LATER = CHECKED_AT + timedelta(hours=1)
 LOGGED = SourceSkew(
     Served.LOG, 12, 5, 3, ("a", "größe"), (Mismatch("f", 5, ("a", "b")), Mismatch("x'); DROP TABLE x", 1, ("c",)))
@@ -69,3 +72,28 @@ def test_a_check_that_cannot_be_read_is_an_error_and_no_month_without_one(databa
     with pytest.raises(DataError, match="the check of 2024-02-29 in the table skew_checks") as caught:
         last_check(database, "churn", FEBRUARY)
     assert "driftgate skew --monitor churn" in str(caught.value)
+
+
+def test_when_the_month_was_last_written_is_known_of_the_online_store_and_of_tables_it_has_not_followed(
+    database: Engine,
+) -> None:
+    create_tables(database)
+    save_check(database, checked(as_of=FEBRUARY))
+
+    def changed_at() -> datetime | None:
+        found = last_check(database, "churn", FEBRUARY)
+        assert found is not None
+        return found.changed_at
+
+    assert changed_at() is None
+    view = {"project": "p", "view": "v", "users": 1}
+    with database.begin() as connection:
+        connection.execute(insert(online_views).values(view | {"as_of": MARCH, "written_at": LATER + DAY}))
+    assert changed_at() is None, "of another month"
+    with database.begin() as connection:
+        other = view | {"view": "w", "as_of": FEBRUARY, "written_at": LATER}
+        connection.execute(insert(online_views).values(other))
+    assert changed_at() == LATER
+    with database.begin() as connection:
+        connection.execute(insert(unfinished_loads).values({"as_of": FEBRUARY, "loaded_at": LATER + DAY}))
+    assert changed_at() == LATER + DAY

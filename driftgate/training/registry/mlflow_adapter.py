@@ -27,7 +27,7 @@ from driftgate.measures import LabelKind
 from driftgate.scratch import newest_scratch
 from driftgate.training.features import InputKind
 from driftgate.training.registry.mlflow_errors import SCHEMA, mlflow_errors
-from driftgate.training.registry.mlflow_tables import IDENTITY_TAG
+from driftgate.training.registry.mlflow_tables import IDENTITY_TAG, MONITOR_TAG
 from driftgate.training.registry.versions import TRAINING_TAG, Training, training_text
 
 # mlflow reads these at import. Without them it reports its use to its makers, and warns where git is missing.
@@ -224,7 +224,7 @@ def _log_run(
     """Write parameters, metrics, tags and files of a run; return the tags of the new version."""
     now = int(time.time() * 1000)
     tags = {
-        "monitor": training.monitor,
+        MONITOR_TAG: training.monitor,
         "as_of": str(training.as_of),
         "seed": str(training.seed),
         "fingerprint": training.fingerprint,

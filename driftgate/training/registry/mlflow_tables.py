@@ -19,6 +19,8 @@ from driftgate.database.sqlstates import SqlState, sqlstate
 
 # Of a version: what it was trained on and how, as one word.
 IDENTITY_TAG = "driftgate.identity"
+# Of a version: the monitor for which it was trained.
+MONITOR_TAG = "monitor"
 
 _ALIAS = text(
     "SELECT version FROM mlflow.registered_model_aliases "
@@ -29,6 +31,9 @@ _TAGGED = "FROM mlflow.model_versions JOIN mlflow.model_version_tags USING (work
 _TAG = text(f"SELECT value {_TAGGED} WHERE {_LIVE} AND version = :version AND key = :key")
 _VERSIONS = text(f"SELECT version FROM mlflow.model_versions WHERE {_LIVE} ORDER BY version")  # noqa: S608
 _SAME = text(f"SELECT version {_TAGGED} WHERE {_LIVE} AND key = :key AND value = :identity ORDER BY version DESC")
+_ALL_LIVE = "workspace = 'default' AND current_stage <> 'Deleted_Internal'"
+_MODELS = text(f"SELECT DISTINCT name FROM mlflow.model_versions WHERE {_ALL_LIVE} ORDER BY name")  # noqa: S608
+_OF_MONITOR = text(f"SELECT DISTINCT name {_TAGGED} WHERE {_ALL_LIVE} AND key = :key AND value = :monitor")
 _UNFINISHED = text(
     "SELECT run_uuid FROM mlflow.runs JOIN mlflow.tags USING (run_uuid) WHERE key = :key AND status = 'RUNNING'"
 )
@@ -66,6 +71,14 @@ class MlflowTables:
     def with_identity(self, identity: str) -> list[str]:
         """Return the versions of the same training, newest first."""
         return self._scalars(_SAME, key=IDENTITY_TAG, identity=identity)
+
+    def models(self) -> list[str]:
+        """Return the names of all models that have versions, whichever this one is."""
+        return self._scalars(_MODELS)
+
+    def models_of(self, monitor: str) -> list[str]:
+        """Return the names of the models that were trained for a monitor."""
+        return self._scalars(_OF_MONITOR, key=MONITOR_TAG, monitor=monitor)
 
     def unfinished_runs(self) -> list[str]:
         """Return the runs of trainings, of any model, that nobody has ended. Ask inside of `only_one`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+# Alike enough that one name is rather the other one with a typing error.
+_ALIKE = 0.8
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,59 @@ class ModelRegistry:
         if version is None:
             raise DataError(
                 f"the model {self.name} has no champion",
-                allowed=f"versions: {bounded(self.versions())}",
-                remedy="train one with `driftgate train`; the first becomes the champion",
+                allowed=f"versions: {bounded(self.versions())}; models that have one: {bounded(self._tables.models())}",
+                remedy="correct the key `model` of the monitor, or train one with `driftgate train`; the first becomes "
+                "the champion",
             )
         return version
+
+    def require_champion_or_untrained(self, monitor: str, measured: bool) -> None:
+        """Check that a model without a champion was never trained: only then may a probe stand in.
+
+        A name with a typing error, a model that was deleted and a registry that was lost look alike from here: there is
+        no such model. What was trained for the monitor, its earlier verdicts and names that are alike tell them from a
+        model that is still to be trained.
+
+        Args:
+            monitor: names this model.
+            measured: whether a champion was measured for an earlier verdict of the monitor.
+
+        Raises:
+            ConfigurationError: it has versions and no champion, or something speaks for another name.
+        """
+        if self.champion() is not None:
+            return
+        # A training makes its version first and the champion then.
+        with self._tables.only_one("looking for the champion"):
+            champion, versions = self.champion(), self.versions()
+        if champion is not None:
+            return
+        if versions:
+            raise ConfigurationError(
+                f"the model {self.name} of the monitor {monitor!r} has versions and no champion",
+                allowed=f"one of the versions {bounded(versions)} as champion",
+                remedy="`driftgate promote VERSION` makes it the champion",
+            )
+        self._require_untrained(monitor, measured)
+
+    def _require_untrained(self, monitor: str, measured: bool) -> None:
+        known, own = self._tables.models(), self._tables.models_of(monitor)
+        near = get_close_matches(self.name, own, n=1, cutoff=0.0) or get_close_matches(self.name, known, 1, _ALIKE)
+        if own:
+            why = f"and was trained as {bounded(own)}"
+        elif measured:
+            why = "and a champion was measured for its earlier verdicts"
+        elif near:
+            why = "but one with a name like it"
+        else:
+            return
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(
+            f"the monitor {monitor!r} names the model {self.name!r}, which does not exist, {why}{meant}",
+            allowed=f"a model that exists: {bounded(known)}",
+            remedy="correct the key `model` in monitors.toml; a new model is trained first, by "
+            f"`driftgate train --monitor {monitor}`; without the key a probe measures the performance",
+        )
 
     def versions(self) -> list[str]:
         """All versions, oldest first."""

@@ -99,6 +99,12 @@ WRONG = {
     "monitors.toml with an unknown key": Wrong(3, ("treshold", "'churn'"), where=below("unknown_key.toml")),
     "monitors.toml with a wrong table": Wrong(3, ("no_such_table", "monitors.toml"), where=below("wrong_table.toml")),
     "monitors.toml with a wrong key": Wrong(3, ("no_such_key", "monitors.toml"), where=below("wrong_key.toml")),
+    "a month of the future": Wrong(
+        2,
+        ("cannot be of 9999-12-31", "from 1970-01-01 to "),
+        ("{folder}/nowhere", "--as-of", "9999-12-31"),
+        command=("ingest",),
+    ),
     "ingest without a folder": Wrong(
         4, ("{folder}/nowhere",), ("{folder}/nowhere", "--as-of", "2024-01-31"), command=("ingest",)
     ),

@@ -12,13 +12,17 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
 
 from driftgate.database import ConnectionParameters
+from driftgate.predictions.log import Prediction
+from driftgate.predictions.spool import Spool, spool_folder
 from driftgate.supervision.state import read_status
 from flows.runtime.local_server import free_port, login_file
 from tests.conftest import new_database, user_environment
@@ -278,9 +282,13 @@ def test_killed_it_leaves_nothing_running_and_may_be_started_again(held: "subpro
 
 def test_down_ends_all_of_it(running: object, place: Place) -> None:
     processes = family(place)
+    # What a service left; none runs without a champion, which would take it up.
+    left = Spool(spool_folder(place.home))
+    left.append([Prediction(uuid4(), datetime.now(UTC), "api", key, 1, 0.75, "1") for key in ("u1", "u2")])
     done = place.call("down")
     assert done.returncode == 0
     assert done.stdout == "[Down] ended: pages, api\n"
+    assert "[Down] 2 predictions are not in the table yet; the next start of the service writes them" in done.stderr
     assert all(gone(process) for process in processes)
     assert not (place.home / "up.json").exists()
     assert place.call("down").stdout == "[Down] nothing runs here\n"

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -11,9 +13,11 @@ from sqlalchemy import Engine, text
 
 from driftgate.database import ConnectionParameters, connect, create_tables
 from driftgate.predictions.log import Prediction
+from driftgate.predictions.spool import Spool, rows_left
 from services.api.app import log_engine
+from services.api.durable_log import DurableLog
 from services.api.metrics import Metrics
-from services.api.prediction_log import PredictionLog
+from services.api.prediction_log import PredictionLog, lost_rows
 from services.api.settings import ApiSettings
 from tests.services.api.conftest import MONTH, Month, live, logged, make_service, other_database, wait_for
 
@@ -125,6 +129,54 @@ def log_count(engine: Engine) -> int:
         return len(logged(engine))
     except ProgrammingError:
         return -1
+
+
+@contextmanager
+def locked_table(engine: Engine) -> Iterator[None]:
+    """Nobody else can write predictions within the block."""
+    with engine.connect() as connection:
+        connection.execute(text("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE"))
+        yield
+
+
+def test_what_a_locked_table_does_not_take_is_spooled_and_taken_up_by_the_next_start(
+    parameters: ConnectionParameters, tmp_path: Path
+) -> None:
+    settings = ApiSettings(shutdown_seconds=1)
+    engine, other, metrics = log_engine(parameters, settings), connect(parameters), Metrics()
+    create_tables(engine)
+    log = PredictionLog(engine, metrics, 100, 0.01, Spool(tmp_path))
+    before = lost_rows()
+    with locked_table(other):
+        log.start()
+        log.add(some(7))
+        log.stop(1)
+        assert rows_left(tmp_path) == 7
+    log.join(60)
+    assert b"api_prediction_log_dropped_total 0.0" in metrics.text() and lost_rows() == before
+    # Its process ends, and with it the lock on the file.
+    segment = log._spool.cut() if log._spool is not None else None
+    assert segment is not None
+    segment.release()
+    following = DurableLog(Spool(tmp_path), engine, metrics, 0.05)
+    following.start()
+    wait_until(lambda: len(logged(other)) == 7 and rows_left(tmp_path) == 0)
+    following.stop(60)
+    engine.dispose()
+    other.dispose()
+
+
+def test_what_can_be_written_nowhere_is_counted(month: Month, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    engine = log_engine(other_database(month, "not_there"), ApiSettings())
+    log = PredictionLog(engine, metrics := Metrics(), 100, 0.01, Spool(tmp_path / "file" / "spool"))
+    before = lost_rows()
+    log.start()
+    log.add(some(7))
+    log.stop(0.5)
+    assert lost_rows() == before + 7 and b"api_prediction_log_dropped_total 7.0" in metrics.text()
+    log.join(60)
+    engine.dispose()
 
 
 def test_without_a_database_the_exit_is_not_held_up_and_the_loss_counted(month: Month) -> None:

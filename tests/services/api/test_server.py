@@ -16,9 +16,12 @@ import psutil
 import pytest
 from sqlalchemy import text
 
+from driftgate.errors import OutputError
+from driftgate.predictions.spool import rows_left, spool_folder
 from tests.conftest import ROOT
-from tests.services.api.conftest import Command, Month
+from tests.services.api.conftest import Command, Month, logged
 from tests.services.api.test_metrics import labels, scrape
+from tests.services.api.test_prediction_log import wait_until
 
 Start = Callable[..., Command]
 
@@ -67,6 +70,39 @@ def test_sigterm_under_load_loses_no_prediction_and_logs_are_json(command: Start
 
 
 @pytest.mark.slow
+def stopped_while_locked(started: Command, month: Month, identity: str) -> int:
+    """The exit status of a service that answered while nobody could write to its table."""
+    with month.engine.connect() as connection:
+        connection.execute(text("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE"))
+        asked = {"json": {"user_id": month.users[0]}, "headers": {"X-Request-ID": identity}}
+        assert started.client.post("/predict", **asked).status_code == 200
+        started.process.send_signal(signal.SIGTERM)
+        return started.process.wait(timeout=60)
+
+
+# Two starts; what happens at the end is also told in test_prediction_log.py.
+@pytest.mark.slow
+def test_a_fast_log_that_a_lock_holds_up_loses_nothing_at_the_end(command: Start, month: Month, tmp_path: Path) -> None:
+    folder = spool_folder(tmp_path / "home")
+    settings = {"API_LOG_MODE": "fast", "API_SHUTDOWN_SECONDS": "2"}
+    started = command(**settings)
+    assert stopped_while_locked(started, month, "locked") in (128 + signal.SIGTERM, -signal.SIGTERM)
+    assert rows_left(folder) == 1 and not logged(month.engine, request_id="locked")
+    assert "predictions wait in the spool for the next start" in started.log.read_text()
+    command(**settings)
+    wait_until(lambda: logged(month.engine, request_id="locked"))
+    wait_until(lambda: rows_left(folder) == 0)
+
+
+def test_a_prediction_that_can_be_written_nowhere_changes_the_exit_status(
+    command: Start, month: Month, tmp_path: Path
+) -> None:
+    started = command(API_LOG_MODE="fast", API_SHUTDOWN_SECONDS="2")
+    (tmp_path / "home" / "spool").write_text("")
+    assert stopped_while_locked(started, month, "lost") == OutputError.exit_code
+    assert "predictions were dropped at the exit" in started.log.read_text()
+
+
 def test_a_worker_that_is_held_up_for_a_while_is_not_replaced(command: Start) -> None:
     started = command("--workers", "2")
     workers = workers_of(started)

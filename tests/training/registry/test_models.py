@@ -421,6 +421,40 @@ print("mlflow" in sys.modules)
     assert done.stdout == b"False\n", done.stderr.decode()
 
 
+def another(registry: ModelRegistry, name: str) -> ModelRegistry:
+    return ModelRegistry(registry.parameters, registry.artifacts, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "monitor", "measured", "word"),
+    [
+        ("streamflow_chrun", "new", False, r"one with a name like it; did you mean 'streamflow_churn'\?"),
+        ("orders", "churn", False, r"was trained as streamflow_churn; did you mean 'streamflow_churn'\?"),
+        ("orders", "new", True, "a champion was measured for its earlier verdicts"),
+    ],
+    ids=["typing error", "renamed", "deleted"],
+)
+def test_a_model_that_should_have_a_champion_is_none_still_to_be_trained(
+    registry: ModelRegistry, name: str, monitor: str, measured: bool, word: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=word) as caught:
+        another(registry, name).require_champion_or_untrained(monitor, measured)
+    assert caught.value.allowed == "a model that exists: streamflow_churn"
+    assert f"`driftgate train --monitor {monitor}`" in caught.value.remedy
+
+
+def test_a_model_with_a_champion_or_without_any_training_is_legal(registry: ModelRegistry) -> None:
+    registry.require_champion_or_untrained("anything", measured=True)
+    another(registry, "orders").require_champion_or_untrained("new", measured=False)
+
+
+def test_versions_without_a_champion_are_an_error(registry: ModelRegistry) -> None:
+    registry._mlflow.remove_alias("champion")
+    with pytest.raises(ConfigurationError, match="has versions and no champion") as caught:
+        registry.require_champion_or_untrained("churn", measured=False)
+    assert "driftgate promote" in caught.value.remedy and "1, 2, 3" in caught.value.allowed
+
+
 def test_a_champion_without_its_files_can_be_replaced(registry: ModelRegistry) -> None:
     path = registry.artifacts / registry.version_info("1").model_file
     kept = path.rename(path.with_suffix(".kept"))
