@@ -157,13 +157,16 @@ def _make_any(folder: Path, private: bool) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Create a folder with the mode of the one it is in, so that whoever may delete reports there may do so here."""
+    """Create a folder with the mode of the one it is in, so that whoever may delete reports there may do so here.
+
+    Not so in a folder like /tmp, in which nobody may delete what is another's: there it is its user's alone to write.
+    """
     if folder.is_dir():
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    mode = stat.S_IMODE(folder.parent.stat().st_mode) & ~stat.S_ISVTX
-    if mode & stat.S_IWOTH:
+    mode = stat.S_IMODE(folder.parent.stat().st_mode)
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         folder.chmod(mode)
 
 

@@ -30,6 +30,14 @@ def test_a_file_is_written_in_utf8_for_everyone_to_read(tmp_path: Path) -> None:
     assert names(path.parent) == ["report.html"]
 
 
+@pytest.mark.parametrize(("parent", "mode"), [(0o777, 0o777), (0o1777, 0o755)])
+def test_a_folder_is_open_to_all_where_all_may_delete_beside_it(tmp_path: Path, parent: int, mode: int) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(parent)
+    write_atomic(tmp_path / "shared" / "reports" / "page.html", "text")
+    assert stat.S_IMODE((tmp_path / "shared" / "reports").stat().st_mode) == mode
+
+
 def test_a_file_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write_atomic(path, "old and longer")
