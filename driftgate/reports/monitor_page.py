@@ -101,7 +101,7 @@ def _marks(shown: Sequence[RunRecord]) -> str:
     before = [None, *shown[:-1]]
     rows = {
         "Model in use": [_champion(*pair) for pair in zip(shown, before, strict=True)],
-        "Judged instead of it": [_judged(record) for record in shown],
+        "Another model was judged": [_judged(record) for record in shown],
         "Labels that are there": [_labels(record) for record in shown],
         "Gain of retraining": [_gain(record) for record in shown],
     }

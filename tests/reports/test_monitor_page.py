@@ -157,11 +157,11 @@ def test_months_that_another_model_was_judged_on_are_marked_and_one_that_was_tak
     ]
     rows = re.findall(r"<tr class='marks'><th scope='row'>(.*?)</th>(.*?)</tr>", shown(*runs).html)
     cells = {name: re.findall(r"<td>(.*?)</td>", row) for name, row in rows}
-    judged = cells["Judged instead of it"]
+    judged = cells["Another model was judged"]
     assert "title='judged by a stand-in (probe)'>stand-in<" in judged[0]
     assert "judged by the earlier model" in judged[1] and ">v1<" in judged[1] and judged[2] == ""
     assert ">v1, back<" in cells["Model in use"][2]
-    assert "Judged instead of it" not in shown(runs[2]).text
+    assert "Another model was judged" not in shown(runs[2]).text
 
 
 def test_a_feature_that_counts_for_its_missing_values_says_so_in_its_cell() -> None:
