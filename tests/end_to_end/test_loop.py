@@ -55,7 +55,7 @@ class Callers:
                 self.versions.append(self.ask()["model_version"])
             except (OSError, urllib.error.HTTPError) as error:
                 self.failures.append(str(error))
-            time.sleep(0.01)
+            time.sleep(0.1)
 
     def wait_for(self, version: str) -> None:
         deadline = time.monotonic() + 120
