@@ -234,7 +234,8 @@ def in_days(moment: "ir.Column", first: date, last: date) -> "ir.BooleanColumn":
 
     A date begins at midnight in UTC.
     """
-    return (moment >= first) & (moment < last + timedelta(days=1))
+    # There is no day after the last that a date can be; some write it for "until further notice".
+    return (moment >= first) & (moment < last + timedelta(days=1)) if last < date.max else moment >= first
 
 
 def _digest(key: "ir.Column", seed: int) -> "ir.StringColumn":

@@ -84,6 +84,12 @@ def test_names_that_must_be_quoted(
         assert len(result.all()) == 1000
 
 
+def test_the_last_day_that_a_date_can_be_is_a_month(database: Engine, offline: PostgresEngine) -> None:
+    sql(database, "CREATE TABLE things (id text, at date); INSERT INTO things VALUES ('a', '9999-12-31')")
+    assert loaded_months(offline, monitor()) == [date.max]
+    assert measure_month(offline, monitor(), date.max) == MonthSize(date.max, 1, 1)
+
+
 @pytest.mark.parametrize(
     ("rows", "error", "named"),
     [
