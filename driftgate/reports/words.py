@@ -12,7 +12,8 @@ from driftgate.performance.interval import distinct
 from driftgate.store.record import RunRecord
 
 # A number from which on it is written whole, and one from which on it would be too long.
-_THOUSAND, _LONGEST = 1e3, 1e15
+# Four digits of 999.95 are 1,000 already: 999.999 in five would read as 1,000 in another form.
+_THOUSAND, _LONGEST = 999.95, 1e15
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),

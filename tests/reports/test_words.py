@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from driftgate.measures import MEASURES
@@ -73,6 +73,7 @@ PAIRS_OF_TEXTS = {
 
 
 @pytest.mark.parametrize("kind", PAIRS_OF_TEXTS)
+@example(first=0.1, second=0.0999999, near=1.0)
 @given(first=PARTS, second=PARTS, near=st.sampled_from([1.0, 1e-3, 1e-6, 1e-12]))
 def test_numbers_that_are_compared_read_as_they_compare(kind: str, first: float, second: float, near: float) -> None:
     """No "the fall is 0.05, and retraining is due above 0.05" where one of them is greater."""
