@@ -38,7 +38,7 @@ _ASK_SECONDS, _LOOK_SECONDS = 0.25, 1.0
 _LAST_SECONDS = 2.0
 _ASK = signal.SIGURG
 _PARENT_SECONDS = 0.5
-_IMPORT_SECONDS, _LOOK_SECONDS = 60.0, 0.05
+_IMPORT_SECONDS, _JOIN_SECONDS = 60.0, 0.05
 _GOOD_FILES, _LEAST_FILES = 1024, 256
 _MORE_MEMORY = "`ulimit -v unlimited`"
 _NO_MEMORY = ("cannot allocate memory", "failed to map segment", "can't start new thread", "unable to allocate")
@@ -54,7 +54,7 @@ class _State:
     heard = 0.0
     last_steps: ClassVar[list[Callable[[], None]]] = []
     ears: tuple[socket.socket, socket.socket] | None = None
-    imports: list[threading.Thread] = []  # noqa: RUF012 - one state of one process
+    imports: ClassVar[list[threading.Thread]] = []
 
 
 def end_on_signals(*, keep_logging: bool = False, most_seconds: float = math.inf) -> None:
@@ -259,7 +259,7 @@ def _await_imports() -> None:
     deadline = time.monotonic() + _IMPORT_SECONDS
     for thread in _State.imports:
         while thread.is_alive() and not noted_signal() and time.monotonic() < deadline:
-            thread.join(_LOOK_SECONDS)
+            thread.join(_JOIN_SECONDS)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
