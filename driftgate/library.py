@@ -223,7 +223,7 @@ def compare(
     )
     ref, cur = (measure_features(table, declared, day) for table, day in zip(tables, days, strict=True))
     ledger = build_ledger((ref, cur), declared, monitor)
-    groups = _grouped(tables, declared, days)
+    groups = _grouped(tables, declared, days) if group else None
     columns = compare_columns((ref, cur), ledger, monitor, "reference current", groups)
     drift = DriftResult(
         as_of_ref=days[0],

@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from driftgate.backtest.kept import Kept
 from driftgate.backtest.replay import Scores, Track, untracked
@@ -110,13 +109,13 @@ class Evidence:
         entities = labelled(side.features, side.labels, self._key)
         models = [self._model(trained) for trained in range(month)]
         unseen = np.logical_and.reduce([evaluation.unseen(entities.units) for evaluation, _ in models])
-        part = entities.table.filter(pa.array(unseen))
+        part = entities.part(unseen)
         found = []
         for evaluation, model in models:
             # The model itself names an absent feature in its error.
-            there = [item for item in evaluation.inputs if item.name in part.column_names]
-            scores = model.scores(input_columns(part, there))
-            scored = evaluation.scored(entities.keys[unseen], entities.values[unseen], scores)
+            there = [item for item in evaluation.inputs if item.name in part.table.column_names]
+            scores = model.scores(input_columns(part.table, there))
+            scored = evaluation.scored_of(part, scores)
             if len(scored.labels) < self.monitor.min_rows or not scored.varied:
                 raise DataError(
                     f"{side.size.as_of} has {len(scored.labels)} labelled entities that no earlier model has seen",

@@ -6,9 +6,19 @@ only units can be exchanged for each other (Good 2005, "Permutation, Parametric 
 """
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from driftgate.features.entities import GROUP_COLUMN
+
 Places = NDArray[np.intp]
+
+
+def groups_of(table: pa.Table) -> NDArray[np.str_] | None:
+    """Return the group of each row of a month's features, labels or training set; None where there are no groups."""
+    if GROUP_COLUMN not in table.column_names:
+        return None
+    return np.asarray(table.column(GROUP_COLUMN).to_pylist(), dtype=np.str_)
 
 
 class Dealing:

@@ -13,11 +13,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy import sparse
 
-from driftgate.drift.dealing import Dealing
-from driftgate.drift.significance import MOST_CATEGORIES, Pooled, Statistic, bins_of_cells
-from driftgate.features.entities import GROUP_COLUMN
+from driftgate.drift.dealing import Dealing, groups_of
+from driftgate.drift.significance import Pooled, Statistic, bins_of_cells, frequent_bins
 from driftgate.profiles import distances
-from driftgate.profiles.cells import FEW_DISTINCT
+from driftgate.profiles.build import is_number
+from driftgate.profiles.cells import FEW_DISTINCT, sturges_edges
 from driftgate.profiles.grid import Floats
 from driftgate.profiles.scores import DISTANCES, floor_spread
 
@@ -53,14 +53,21 @@ class GroupedRows:
     Attributes:
         ref, cur: tables as `driftgate.drift.ledger.read_table` gives them.
         dealing: which of their rows can be exchanged for each other.
-        groups_ref, groups_cur: how many groups each month has.
     """
 
     ref: pa.Table
     cur: pa.Table
     dealing: Dealing
-    groups_ref: int
-    groups_cur: int
+
+    @property
+    def groups_ref(self) -> int:
+        """How many groups the reference month has."""
+        return int(np.count_nonzero(~self.dealing.in_cur))
+
+    @property
+    def groups_cur(self) -> int:
+        """The same of the current month."""
+        return int(np.count_nonzero(self.dealing.in_cur))
 
     def pooled(self, method: str, name: str) -> Pooled:
         """A column of both months in common bins.
@@ -69,11 +76,8 @@ class GroupedRows:
             method: "wasserstein", "jensenshannon", "psi", "kl_div" or "hellinger".
             name: of the column.
         """
-        return self.pooled_values(method, self.ref.column(name), self.cur.column(name))
-
-    def pooled_values(self, method: str, ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> Pooled:
-        """The same of values that are not in the tables, in the order of their rows."""
-        if _is_number(ref.type) and _is_number(cur.type):
+        ref, cur = self.ref.column(name), self.cur.column(name)
+        if is_number(ref.type) and is_number(cur.type):
             numbers = [column.cast(pa.float64(), safe=False).to_numpy() for column in (ref, cur)]
             codes, statistic = _coded_numbers(method, *numbers)
         else:
@@ -82,21 +86,16 @@ class GroupedRows:
 
     def pooled_missing(self, name: str) -> Pooled:
         """Whether each value of a column is there; the statistic is the difference of the shares."""
-        tables = (self.ref, self.cur)
-        return pooled_codes(self.dealing, np.concatenate([_missing(table.column(name)) for table in tables]), of_shares)
+        codes = np.concatenate([_missing(table.column(name)) for table in (self.ref, self.cur)])
+        return pooled_codes(self.dealing, codes, distances.total_variation)
 
 
 def grouped_rows(ref: pa.Table, cur: pa.Table) -> GroupedRows | None:
     """Return the rows of two months with their groups; None where the monitor has no groups."""
-    if GROUP_COLUMN not in ref.column_names or GROUP_COLUMN not in cur.column_names:
+    groups = groups_of(ref), groups_of(cur)
+    if groups[0] is None or groups[1] is None:
         return None
-    groups = [group_texts(table) for table in (ref, cur)]
-    return GroupedRows(ref, cur, Dealing(*groups), *(len(np.unique(side)) for side in groups))
-
-
-def group_texts(table: pa.Table) -> NDArray[np.str_]:
-    """Return the group of each row of a table that has groups."""
-    return np.asarray(table.column(GROUP_COLUMN).to_pylist(), dtype=np.str_)
+    return GroupedRows(ref, cur, Dealing(groups[0], groups[1]))
 
 
 def pooled_codes(dealing: Dealing, codes: Codes, statistic: Statistic) -> PooledParts:
@@ -123,13 +122,6 @@ def pooled_parts(dealing: Dealing, parts: Any, statistic: Statistic) -> PooledPa
     return PooledParts(statistic, ref_counts, cur_counts, filled, parts, dealing)
 
 
-def of_shares(ref: Any, cur: Any) -> Floats:
-    """The difference of the shares of the second of two bins."""
-    shares = [side[..., 1] / side.sum(axis=-1) for side in (ref, cur)]
-    difference: Floats = np.abs(shares[0] - shares[1])
-    return difference
-
-
 def _coded_numbers(method: str, ref: Floats, cur: Floats) -> tuple[Codes, Statistic]:
     """The bin of each row, as `driftgate.drift.significance.pooled_columns` has them, and the score of their counts."""
     values = np.concatenate([ref, cur])
@@ -144,17 +136,12 @@ def _coded_numbers(method: str, ref: Floats, cur: Floats) -> tuple[Codes, Statis
         statistic = DISTANCES[method]
         few = method != "hellinger" and len(np.unique(ref[np.isfinite(ref)])) <= FEW_DISTINCT
         rows = len(distinct) if method == "hellinger" else int(counts.sum())
-        bins = np.arange(len(distinct)) if few else _of_equal_width(scaled, rows)
+        bins = np.arange(len(distinct))
+        if not few:
+            bins = np.searchsorted(sturges_edges(scaled[0], scaled[-1], rows), scaled, side="right")
     codes = np.full(len(values), _MISSING, dtype=np.int64)
     codes[finite] = bins[at]
     return _frequent(codes), statistic
-
-
-def _of_equal_width(scaled: Floats, rows: int) -> Codes:
-    """The bin of each value, ascending, by Sturges' rule as numpy computes it."""
-    edges = np.histogram_bin_edges(scaled, max(1, int(np.ceil(np.log2(rows) + 1))))
-    bins: Codes = np.searchsorted(edges[1:-1], scaled, side="right")
-    return bins
 
 
 def _coded_categories(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> Codes:
@@ -165,24 +152,16 @@ def _coded_categories(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> Codes:
 
 def _frequent(codes: Codes) -> Codes:
     """The codes with all but the most frequent together as one."""
-    counts = np.bincount(codes[codes >= 0])
-    if len(counts) <= MOST_CATEGORIES:
-        return codes
-    order = np.lexsort((np.arange(len(counts)), -counts))
-    new: Codes = np.full(len(counts), MOST_CATEGORIES)
-    new[order[:MOST_CATEGORIES]] = np.arange(MOST_CATEGORIES)
-    found: Codes = np.where(codes >= 0, new[codes], _MISSING)
+    there = codes >= 0
+    found = codes.copy()
+    found[there] = frequent_bins(np.bincount(codes[there]))[codes[there]]
     return found
 
 
 def _missing(column: pa.ChunkedArray) -> Codes:
     """1 where a row has no value or none that is finite, else 0."""
     missing = column.is_null().to_numpy()
-    if _is_number(column.type):
+    if is_number(column.type):
         missing = missing | ~np.isfinite(column.cast(pa.float64(), safe=False).to_numpy())
     codes: Codes = missing.astype(np.int64)
     return codes
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

@@ -54,7 +54,7 @@ _CHANCE_QUANTILE = 0.95
 _ROOM = 4
 _LEAST_PERMUTATIONS = 2000
 _MIDDLE_BINS = 48
-MOST_CATEGORIES = 256
+_MOST_CATEGORIES = 256
 # Beyond so many standard deviations a proportion has no probability that a double could hold.
 _FARTHEST = 45
 
@@ -139,7 +139,8 @@ def pooled_columns(method: str, ref: Column, cur: Column) -> Pooled:
     if method not in DISTANCES:
         raise ValueError(f"{method} is no distance of such columns: nothing to test")
     bins = bins_of(method, ref, cur)
-    left, right = (_most_frequent(side, bins.ref + bins.cur) for side in (bins.ref, bins.cur))
+    together = frequent_bins(bins.ref + bins.cur)
+    left, right = (np.bincount(together, side).astype(np.int64) for side in (bins.ref, bins.cur))
     return Pooled(DISTANCES[method], left, right, int(np.count_nonzero(bins.ref + bins.cur)))
 
 
@@ -241,9 +242,15 @@ def bins_of_cells(position: Floats, counts: Ints) -> tuple[Ints, Floats]:
     return np.cumsum(first) - 1, np.add.reduceat(position * counts, start) / np.add.reduceat(counts, start)
 
 
-def _most_frequent(side: Ints, pooled: Ints) -> Ints:
-    """Counts of one month with all but the most frequent bins of both months together as one."""
-    if len(pooled) <= MOST_CATEGORIES:
-        return side
+def frequent_bins(pooled: Ints) -> Ints:
+    """A new number for each bin: where there are many, the most frequent by how frequent they are, all others as one.
+
+    Args:
+        pooled: rows of both months in each bin, shape (k,).
+    """
+    if len(pooled) <= _MOST_CATEGORIES:
+        return np.arange(len(pooled))
     order = np.lexsort((np.arange(len(pooled)), -pooled))
-    return np.append(side[order[:MOST_CATEGORIES]], side[order[MOST_CATEGORIES:]].sum())
+    found: Ints = np.full(len(pooled), _MOST_CATEGORIES)
+    found[order[:_MOST_CATEGORIES]] = np.arange(_MOST_CATEGORIES)
+    return found

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from driftgate.errors import DataError, UsageError, bounded
 from driftgate.features.entities import FEWEST_GROUPS, GROUP_COLUMN
 from driftgate.features.types import DeclaredFeature, Kind
+from driftgate.profiles.build import is_number
 
 
 def read_given(given: Any, which: str) -> pa.Table:
@@ -148,7 +149,7 @@ def _typed(kind: pa.DataType, with_ages: bool) -> tuple[str, Kind]:
     types = pa.types
     if types.is_boolean(kind):
         return "BOOL", Kind.CATEGORICAL
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+    if is_number(kind):
         return "FLOAT64", Kind.NUMERIC
     if _is_text(kind) or types.is_null(kind):
         return "STRING", Kind.CATEGORICAL

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftgate.drift.dealing import Dealing
-from driftgate.drift.groups import group_texts, pooled_codes, pooled_parts
+from driftgate.drift.dealing import Dealing, groups_of
+from driftgate.drift.groups import pooled_codes, pooled_parts
 from driftgate.drift.result import ClassShare, TargetDrift
 from driftgate.drift.significance import (
     ONCE_IN_TWENTY,
@@ -26,6 +26,7 @@ from driftgate.drift.significance import (
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.measures import Floats, LabelKind
+from driftgate.profiles.distances import total_variation
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,15 @@ def _chance_of_labels(ref: LabelMonth, cur: LabelMonth, level: float) -> _Chance
 
 def _chance_of_groups(ref: LabelMonth, cur: LabelMonth, level: float) -> _Chance:
     """By a permutation test: the groups of both months are dealt out to them anew."""
-    dealing = Dealing(*(group_texts(_table(month)) for month in (ref, cur)))
+    groups = groups_of(_table(ref)), groups_of(_table(cur))
+    assert groups[0] is not None
+    assert groups[1] is not None
+    dealing = Dealing(groups[0], groups[1])
     seed = seed_of("target", ref.as_of, cur.as_of)
     if LabelKind.CATEGORICAL in (ref.kind, cur.kind):
         labels = [value for month in (ref, cur) for value in _table(month).column(LABEL_COLUMN).to_pylist()]
         _, codes = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
-        pooled = pooled_codes(dealing, codes, _total_variation)
+        pooled = pooled_codes(dealing, codes, total_variation)
     else:
         values = np.concatenate([_numbers(month).to_numpy() for month in (ref, cur)])
         sums = [np.bincount(dealing.part_of, weights, dealing.parts) for weights in (np.ones(len(values)), values)]
@@ -118,14 +122,8 @@ def _chance_of_classes(ref: LabelMonth, cur: LabelMonth, level: float) -> _Chanc
     names = sorted({**counts[0], **counts[1]})
     sides = [np.array([side.get(name, 0) for name in names], dtype=np.int64) for side in counts]
     seed = seed_of("target", ref.as_of, cur.as_of)
-    found = permutation_test(Pooled(_total_variation, sides[0], sides[1], len(names)), level, True, seed)
+    found = permutation_test(Pooled(total_variation, sides[0], sides[1], len(names)), level, True, seed)
     return _Chance(found.p_value, found.chance)
-
-
-def _total_variation(ref: Any, cur: Any) -> Floats:
-    shares = [side / side.sum(axis=-1, keepdims=True) for side in (ref, cur)]
-    distance: Floats = np.abs(shares[0] - shares[1]).sum(axis=-1) / 2
-    return distance
 
 
 def _chance(ref: LabelMonth, cur: LabelMonth) -> _Chance:

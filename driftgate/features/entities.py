@@ -24,16 +24,11 @@ FEWEST_GROUPS = 10
 
 @dataclass(frozen=True)
 class MonthSize:
-    """How many entities a month has, and how many of them are in its sample: all of a month that is small enough.
-
-    Attributes:
-        groups: of entities that depend on each other; 0 where the monitor has none.
-    """
+    """How many entities a month has, and how many of them are in its sample: all of a month that is small enough."""
 
     as_of: date
     entities: int
     compared: int
-    groups: int = 0
 
     @property
     def sampled(self) -> bool:
@@ -68,15 +63,13 @@ def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
         source = engine.rows(entity)
         key = source.column(entity.key)
         month = source.table.filter(in_days(moment_of(source), as_of, as_of))
-        group = _group_of(source, entity) if entity.group else key
-        counts = month.aggregate(
-            rows=month.count(),
-            keyed=key.count(),
-            distinct=key.nunique(),
-            grouped=group.count(),
-            groups=group.nunique(),
+        asked = {"rows": month.count(), "keyed": key.count(), "distinct": key.nunique()}
+        if entity.group:
+            group = _group_of(source, entity)
+            asked |= {"grouped": group.count(), "groups": group.nunique()}
+        rows, keyed, distinct, *grouped = (
+            column[0].as_py() for column in engine.arrow(month.aggregate(**asked)).columns
         )
-        rows, keyed, distinct, grouped, groups = (column[0].as_py() for column in engine.arrow(counts).columns)
     if rows == 0:
         raise UnknownMonthError(f"the month {as_of} has no rows in {entity.place}", remedy="load it again")
     if keyed != rows or distinct != rows:
@@ -86,9 +79,9 @@ def measure_month(engine: Engine, monitor: Monitor, as_of: date) -> MonthSize:
             allowed="one row for each entity and month",
             remedy="remove the surplus rows, or set entity.key in monitors.toml to a column that is unique in a month",
         )
-    if entity.group:
-        _require_groups(entity, as_of, rows - grouped, groups)
-    return MonthSize(as_of, rows, min(rows, monitor.max_report_rows), groups if entity.group else 0)
+    if grouped:
+        _require_groups(entity, as_of, rows - grouped[0], grouped[1])
+    return MonthSize(as_of, rows, min(rows, monitor.max_report_rows))
 
 
 def _require_groups(entity: EntitySource, as_of: date, without: int, groups: int) -> None:

@@ -139,12 +139,10 @@ def drop_differences(ref: Scored, cur: Scored, replicates: int, seed: int) -> tu
         found: Floats = measure.drop_of(old(weights), new(weights))
         return found
 
-    units, at = np.unique(ref.units, return_inverse=True)
-    # Without groups in the order of the rows, which says the same.
-    at = np.arange(len(ref.labels)) if ref.groups is None else at
-    resampled = resampling_weights(len(units), replicates, seed)
-    plain = float(drop(np.ones((1, len(ref.labels))))[0])
-    return plain, np.concatenate([drop(each[:, at]) for each in resampled])
+    rows = len(ref.labels)
+    at = np.arange(rows) if ref.groups is None else np.unique(ref.groups, return_inverse=True)[1]
+    resampled = resampling_weights(int(at.max()) + 1, replicates, seed)
+    return float(drop(np.ones((1, rows)))[0]), np.concatenate([drop(each[:, at]) for each in resampled])
 
 
 def resampling_weights(units: int, replicates: int, seed: int) -> Iterator[Floats]:

@@ -55,8 +55,8 @@ def month_probabilities(
         table = pa.concat_tables([side.table.select(names) for side in (ref, cur)], promote_options="permissive")
     except (pa.ArrowException, KeyError) as error:
         raise DataError(f"features of another type: {str(error)[:200]}", remedy="correct the month") from error
-    rows = len(ref.units)
-    current = np.repeat([0.0, 1.0], [rows, len(cur.units)])
+    rows = len(ref.keys)
+    current = np.repeat([0.0, 1.0], [rows, len(cur.keys)])
     classifier = WeightedClassifier(input_columns(table, features), current, features, seed)
     groups = None if ref.groups is None or cur.groups is None else np.concatenate([ref.groups, cur.groups])
     half = held_out(np.concatenate([ref.keys, cur.keys]), groups, seed, _FOLD)
@@ -66,7 +66,7 @@ def month_probabilities(
         weights = np.concatenate([ref_weights / ref_weights.sum(), cur_weights / cur_weights.sum()]) * rows
         found = np.empty(len(weights))
         for fitted in (half, ~half):
-            if len(np.unique(current[fitted & (weights > 0)])) < 2:
+            if groups is not None and len(np.unique(current[fitted & (weights > 0)])) < 2:
                 # Of a few groups a resampled set may have none of a month.
                 return np.full(rows, np.nan), np.full(len(weights) - rows, np.nan)
             found[~fitted] = classifier.probabilities(fitted, ~fitted, weights)

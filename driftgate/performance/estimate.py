@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftgate.drift.comparison import Side
+from driftgate.drift.dealing import groups_of
 from driftgate.drift.ledger import Ledger, read_table
 from driftgate.errors import DataError
 from driftgate.measures import Floats, LabelKind, measures_of
@@ -29,7 +30,7 @@ from driftgate.performance.causes import (
     resampled_interval,
     resampled_sides,
 )
-from driftgate.performance.evaluation_model import Entities, Rows, challenger_inputs, groups_of, texts
+from driftgate.performance.evaluation_model import Entities, Rows, challenger_inputs, texts
 from driftgate.performance.explain import reference_rows
 from driftgate.performance.result import Estimate, NoEstimate, Performance, PerformanceState
 from driftgate.performance.scoring import Scoring
@@ -189,11 +190,10 @@ def _current(scoring: Scoring, cur: Side, monitor: Monitor) -> tuple[Entities, F
     assert scoring.evaluation is not None
     assert scoring.cur is not None
     table = read_table(cur.features)
-    keys = texts(table.column(monitor.entity.feast_key))
-    groups = groups_of(table)
-    rows = scoring.evaluation.unseen(keys if groups is None else groups)
+    month = Entities(texts(table.column(monitor.entity.feast_key)), table, groups_of(table))
+    rows = scoring.evaluation.unseen(month.units)
     rows[rows] = _some(int(rows.sum()), monitor.sample_seed)
-    found = Entities(keys[rows], table.filter(pa.array(rows)), None if groups is None else groups[rows])
+    found = month.part(rows)
     return found, scoring.cur.of(found.keys)
 
 

@@ -7,16 +7,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from driftgate.drift.dealing import groups_of
 from driftgate.drift.ledger import read_table
 from driftgate.errors import MissingSignalError, WrongScoresError
-from driftgate.features.entities import GROUP_COLUMN
 from driftgate.features.files import read_file
 from driftgate.features.labels import LABEL_COLUMN, LabelMonth
 from driftgate.features.types import FeatureMonth, Kind
@@ -112,6 +112,11 @@ class Entities:
         """See `driftgate.performance.bootstrap.Scored.units`."""
         return self.keys if self.groups is None else self.groups
 
+    def part(self, rows: NDArray[np.bool_]) -> Self:
+        """The entities of a mask."""
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, keys=self.keys[rows], table=self.table.filter(pa.array(rows)), groups=groups)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled(Entities):
@@ -122,6 +127,10 @@ class Labelled(Entities):
     """
 
     values: NDArray[Any]
+
+    def part(self, rows: NDArray[np.bool_]) -> Self:
+        """The entities of a mask."""
+        return replace(super().part(rows), values=self.values[rows])
 
 
 @dataclass(frozen=True)
@@ -177,11 +186,6 @@ def score_with(
     return ScoredMonth(out)
 
 
-def groups_of(table: pa.Table) -> NDArray[np.str_] | None:
-    """Return the group of each row of a month's features; None where the monitor has no groups."""
-    return texts(table.column(GROUP_COLUMN)) if GROUP_COLUMN in table.column_names else None
-
-
 def labelled(month: FeatureMonth, labels: LabelMonth, key: str) -> Labelled:
     """Return the entities of a month that have a label, in their order."""
     assert labels.path is not None
@@ -233,12 +237,12 @@ def fit_probe(
     found = labelled(month, labels, key)
     inputs = challenger_inputs(month, features)
     held = held_out(found.keys, found.groups, _PROBE_SEED)
-    model = fit_model(found.table.filter(pa.array(~held)), found.values[~held], inputs, kind, _PROBE_SEED)
-    scores = model.scores(input_columns(found.table.filter(pa.array(held)), inputs))
-    known = class_numbers(found.values, model.classes) if model.classes else found.values.astype(np.float64)
-    groups = None if found.groups is None else found.groups[held]
-    validation = Scored(found.keys[held], known[held], scores, kind, groups)
-    return EvaluationModel(None, month.as_of, inputs, found.units[~held], validation, model.classes), model
+    train, rest = found.part(~held), found.part(held)
+    model = fit_model(train.table, train.values, inputs, kind, _PROBE_SEED)
+    scores = model.scores(input_columns(rest.table, inputs))
+    known = class_numbers(rest.values, model.classes) if model.classes else rest.values.astype(np.float64)
+    validation = Scored(rest.keys, known, scores, kind, rest.groups)
+    return EvaluationModel(None, month.as_of, inputs, train.units, validation, model.classes), model
 
 
 def fit_model(

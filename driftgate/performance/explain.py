@@ -125,4 +125,5 @@ def _current_rows(scoring: Scoring, cur: Side, monitor: Monitor) -> Rows:
 
 def _unseen(evaluation: EvaluationModel, entities: Labelled, scores: Floats) -> Rows:
     unseen = evaluation.unseen(entities.units)
-    return Rows(evaluation.scored_of(entities, scores).part(unseen), entities.table.filter(pa.array(unseen)))
+    found = entities.part(unseen)
+    return Rows(evaluation.scored_of(found, scores[unseen]), found.table)

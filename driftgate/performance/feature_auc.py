@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from driftgate.measures import Floats, LabelKind, Measure, measures_of
 from driftgate.performance.evaluation_model import Labelled
 from driftgate.performance.result import FeatureAuc
+from driftgate.profiles.build import is_number
 from driftgate.training.dataset import class_numbers
 
 _BINS = 20
@@ -122,7 +123,7 @@ def bins_of(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> tuple[NDArray[np.int6
 
     Numbers are in twenty quantiles, any other values in the hundred most common categories and one for all others.
     """
-    if _is_number(ref.type) and _is_number(cur.type):
+    if is_number(ref.type) and is_number(cur.type):
         pair = [column.cast(pa.float64(), safe=False).to_numpy() for column in (ref, cur)]
         present = pair[0][np.isfinite(pair[0])]
         edges = np.unique(np.quantile(present, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(present) else np.empty(0)
@@ -136,7 +137,3 @@ def bins_of(ref: pa.ChunkedArray, cur: pa.ChunkedArray) -> tuple[NDArray[np.int6
     other = len(known)
     coded = [np.array([known.get(value, other) for value in column.to_pylist()], np.int64) for column in (ref, cur)]
     return coded[0], coded[1]
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))

@@ -32,6 +32,7 @@ from driftgate.performance.explain import explain
 from driftgate.performance.gain import gain_of
 from driftgate.performance.result import Performance, PerformanceState, not_measured
 from driftgate.performance.scoring import Scoring, measure, score_months
+from driftgate.profiles.build import is_number
 from driftgate.profiles.profile import Profile
 from driftgate.shared import Shared
 from driftgate.training.scoring import score_columns
@@ -185,7 +186,7 @@ def _kind(values: pa.ChunkedArray, label: str) -> tuple[LabelKind, pa.ChunkedArr
         return LabelKind.BOOLEAN, values.cast(pa.bool_())
     if types.is_string(of) or types.is_large_string(of):
         return LabelKind.CATEGORICAL, values.cast(pa.string())
-    if not (types.is_integer(of) or types.is_floating(of) or types.is_decimal(of)):
+    if not is_number(of):
         raise UsageError(f"label is {label!r} of type {of}", allowed="a column of booleans, numbers or text")
     numbers = values.cast(pa.float64(), safe=False)
     plain = numbers.to_numpy()

@@ -81,6 +81,11 @@ def form_of(item: DeclaredFeature) -> Form:
     return Form.CATEGORY if item.kind is Kind.CATEGORICAL else Form.NUMBER
 
 
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds numbers, exact decimals included; booleans are none."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
 def _fits(item: DeclaredFeature, actual: Any) -> bool:
     types = pa.types
     if types.is_null(actual):
@@ -88,7 +93,7 @@ def _fits(item: DeclaredFeature, actual: Any) -> bool:
     if item.kind in (Kind.ARRAY, Kind.TIMESTAMP):
         return _converter(actual) is not None
     if item.kind is Kind.NUMERIC:
-        return bool(types.is_integer(actual) or types.is_floating(actual) or types.is_decimal(actual))
+        return is_number(actual)
     if item.dtype == "BOOL":
         return bool(types.is_boolean(actual))
     return bool(types.is_string(actual) or types.is_large_string(actual))

@@ -130,11 +130,16 @@ def bins_of_range(ref: NumberColumn, cur: NumberColumn, values: int) -> Bins:
     exponent = max(ref.exponent, cur.exponent)
     cells = lay_side_by_side(ref, cur).scaled(exponent)
     low, high = (float(np.ldexp(end, -exponent)) for end in (min(ref.least, cur.least), max(ref.most, cur.most)))
+    inner = sturges_edges(low, high, values)
+    (left, loose_ref), (right, loose_cur) = (_below(cells, counts, inner) for counts in (cells.ref, cells.cur))
+    return Bins(left, right, loose_ref, loose_cur, np.zeros(len(inner) + 1, dtype=bool))
+
+
+def sturges_edges(low: float, high: float, values: int) -> Floats:
+    """The inner edges of bins of equal width over a range; as many bins as Sturges' rule says, as numpy computes it."""
     width = (high - low) / (np.log2(values) + 1.0)
     size = int(np.ceil((high - low) / width)) if width > 0 else 1
-    inner = np.linspace(low, high, size + 1)[1:-1]
-    (left, loose_ref), (right, loose_cur) = (_below(cells, counts, inner) for counts in (cells.ref, cells.cur))
-    return Bins(left, right, loose_ref, loose_cur, np.zeros(size, dtype=bool))
+    return np.linspace(low, high, size + 1)[1:-1]
 
 
 def _bins(ref: Ints, cur: Ints, hidden: NDArray[np.bool_], certain: bool = True) -> Bins:

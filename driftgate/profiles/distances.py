@@ -50,6 +50,12 @@ def hellinger(ref: Numbers, cur: Numbers) -> Floats:
     return result
 
 
+def total_variation(ref: Numbers, cur: Numbers) -> Floats:
+    """Half of the sum of the changes of the shares; of two bins the change of either."""
+    result: Floats = np.abs(shares(ref) - shares(cur)).sum(axis=-1) / 2
+    return result
+
+
 def jensenshannon_terms(left: Floats, right: Floats) -> Floats:
     """What each bin adds to the square of the distance; never negative, and convex in both shares."""
     middle = (left + right) / 2

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from driftgate.drift.dealing import groups_of
 from driftgate.drift.ledger import read_table
 from driftgate.errors import DataError
 from driftgate.features.entities import GROUP_COLUMN
@@ -106,8 +107,7 @@ def fingerprint(table: pa.Table) -> str:
 
 def validation_rows(table: pa.Table, seed: int) -> NDArray[np.bool_]:
     """Return which rows of a training set are its validation, shape (n,)."""
-    groups = np.asarray(table.column(GROUP_COLUMN).to_pylist()) if GROUP_COLUMN in table.column_names else None
-    return held_out(np.asarray(table.column(KEY).to_pylist()), groups, seed)
+    return held_out(np.asarray(table.column(KEY).to_pylist()), groups_of(table), seed)
 
 
 def input_columns(table: pa.Table, features: Iterable[ModelFeature]) -> dict[str, Any]:

@@ -122,12 +122,7 @@ def test_a_plan_is_taken_as_it_is(runs: dict[str, Run], workplace: Workplace, mo
     run = monitor_planned(plan)
     assert (run.drift, run.decision) == (runs["calm"].drift, runs["calm"].decision)
     found = workplace.flow_run("churn: 2024-01-31 vs 2024-02-29")
-    assert found["parameters"]["plan"]["cur"] == {
-        "as_of": "2024-02-29",
-        "entities": 2000,
-        "compared": 2000,
-        "groups": 0,
-    }
+    assert found["parameters"]["plan"]["cur"] == {"as_of": "2024-02-29", "entities": 2000, "compared": 2000}
     assert not {"plan", "prepare"} & set(workplace.task_runs(found))
 
 
