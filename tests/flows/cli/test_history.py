@@ -3,7 +3,13 @@
 import contextlib
 import io
 import json
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +17,7 @@ import pytest
 
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, UsageError
 from flows import cli
+from tests.conftest import ROOT
 from tests.workplace import Workplace
 
 pytestmark = pytest.mark.slow
@@ -106,6 +113,35 @@ def test_policies_are_replayed_over_the_loaded_months(
     few = call(capfd, "backtest", "--to", "2024-02-29")
     assert (few.status, few.out) == (UnknownMonthError.exit_code, "")
     assert "2 months are loaded in that time: 2024-01-31, 2024-02-29" in few.err
+
+
+@pytest.mark.usefixtures("backfilled")
+def test_a_backtest_into_a_file_says_how_far_it_is_and_how_to_go_on(
+    capfd: pytest.CaptureFixture[str], workplace: Workplace, tmp_path: Path
+) -> None:
+    """It is ended once it has scored the first month; the same command reads what it kept and comes to its end."""
+    log, home = tmp_path / "progress.log", Path(workplace.environment["DRIFTGATE_HOME"])
+    command = [sys.executable, "-m", "flows.cli", "backtest", "--out", str(tmp_path)]
+    shutil.rmtree(home / "backtest", ignore_errors=True)
+    with log.open("wb") as opened:
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=opened)
+        while "scoring 2 of 2: 2024-03-31" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+    said = [line.rpartition(" - ")[2] for line in log.read_text().splitlines()]
+    months = ("2024-01-31", "2024-02-29", "2024-03-31")
+    assert said[:4] == [
+        "looking at the loaded months of churn",
+        *(f"reading {position} of 3: {month}" for position, month in enumerate(months, 1)),
+    ]
+    assert said[4:6] == ["scoring 1 of 2: 2024-02-29", "scoring 2 of 2: 2024-03-31"]
+    assert said[-1].startswith("The backtest was interrupted. ")
+    assert f"is kept in {home / 'backtest'}: the same command goes on where it ended." in said[-1]
+    kept = {path: path.stat().st_mtime_ns for path in (home / "backtest" / "churn").glob("scores_*.json")}
+    assert kept and call(capfd, "backtest", "--out", str(tmp_path)).status == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "what was there is read"
 
 
 @pytest.mark.usefixtures("backfilled")
