@@ -172,7 +172,7 @@ def _described(source: DataSource) -> Source:
     raise FeastRepositoryError(
         f"the data source {source.name!r} is a {kind}, which Driftgate cannot read",
         allowed="PostgreSQLSource, FileSource, SparkSource",
-        remedy="docs/how-to/add-an-offline-store.md says what another one takes",
+        remedy="`driftgate docs how-to/add-an-offline-store` says what another one takes",
     )
 
 

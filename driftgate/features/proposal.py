@@ -85,7 +85,7 @@ def monitors_text(offer: RepositoryOffer, folder: Path | None = None) -> str:
     lines = [
         f"# What `driftgate init` found in the Feast repository {offer.repo} (offline store: {offer.store}).",
         "# One table is one monitor. DECIDE marks what a person has to look at.",
-        "# docs/reference/monitors.md explains every key.",
+        "# `driftgate docs reference/monitors` explains every key.",
     ]
     if offer.sources:
         lines += ["#", "# Data sources:", *(f"#   {_described(item)}" for item in offer.sources)]

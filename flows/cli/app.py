@@ -14,6 +14,7 @@ from driftgate.errors import ConfigurationError, UsageError
 from driftgate.pairs import parse_as_of
 from driftgate.process import import_beside, run_program
 from flows.cli import backtest as backtest_commands
+from flows.cli import documentation as docs_commands
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
 from flows.cli import profiles as profile_commands
@@ -23,7 +24,7 @@ from flows.cli import stack as stack_commands
 
 if TYPE_CHECKING:
     from driftgate.snapshots import IngestReport
-_NEED_NONE = frozenset(("down", "sample", "status"))
+_NEED_NONE = frozenset(("docs", "down", "sample", "status"))
 _BEGIN = _NEED_NONE | {"apply", "demo", "ingest", "init", "load", "up"}
 """The commands that may be the first ones of a home, or need no database."""
 
@@ -42,6 +43,7 @@ for group in (
     backtest_commands,
     profile_commands,
     stack_commands,
+    docs_commands,
 ):
     app.add_typer(group.commands)
 
