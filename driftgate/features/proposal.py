@@ -186,8 +186,8 @@ def _label(offer: RepositoryOffer, service: ServiceOffer, name: str) -> list[str
     source, column, _ = booleans[0] if booleans else candidates[0]
     section = [f"[{name}.label]", f"source = {_quoted(source)}", f"column = {_quoted(column)}"]
     never = [
-        "# DECIDE: does each entity get a label sooner or later? Where some never do, as a cancelled flight has no delay,",
-        "# say which do: by a boolean column of the entities, by a condition on one, or \"learnt\" from past months.",
+        "# DECIDE: does each entity get a label in the end? Where some never do, as a cancelled flight has no delay,",
+        '# say which do: by a boolean column of the entities, by a condition on one, or "learnt" from past months.',
         "# Otherwise a month is pending for ever in which they are more than min_label_share allows.",
         "# expected = \"status != 'cancelled'\"",
     ]
