@@ -10,14 +10,19 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
+from driftgate.database import ConnectionParameters, create_tables
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, UsageError
+from driftgate.store.tables import save_run
 from flows import cli
-from tests.conftest import ROOT
+from tests.conftest import ROOT, user_environment
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, finished
 from tests.workplace import Workplace
 
 pytestmark = pytest.mark.slow
@@ -162,6 +167,30 @@ def test_one_run_is_shown_with_what_would_flip_it(capfd: pytest.CaptureFixture[s
     assert newest[-1].startswith("report: ") and Path(newest[-1].removeprefix("report: ")).is_file()
     same = call(capfd, "show", "2024-03-31", "--as-of-ref", "2024-02-29")
     assert same.out.splitlines() == newest
+
+
+def test_a_month_with_several_references_names_those_that_are_not_shown(
+    database: Engine,
+    parameters: ConnectionParameters,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for name, value in user_environment(parameters, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    create_tables(database)
+    for position, months in enumerate([(FEBRUARY, MARCH), (JANUARY, MARCH), (JANUARY, FEBRUARY)]):
+        run = finished(months=months)
+        save_run(database, replace(run, decided_at=run.decided_at + timedelta(hours=position)))
+    shown = call(capfd, "show").out.splitlines()
+    assert shown[0].startswith("churn: 2024-03-31 against 2024-01-31")
+    command = "driftgate show 2024-03-31 --as-of-ref 2024-02-29"
+    assert shown[-1] == f"2024-03-31 was also judged against 2024-02-29: `{command}`"
+    other = call(capfd, *command.split()[1:], "--monitor", "churn").out.splitlines()
+    assert other[0].startswith("churn: 2024-03-31 against 2024-02-29")
+    assert other[-1].endswith("against 2024-01-31: `driftgate show 2024-03-31 --as-of-ref 2024-01-31 --monitor churn`")
+    assert "also judged" not in call(capfd, "show", "2024-02-29").out
+    assert json.loads(call(capfd, "show", "--json").out)["inputs"]["as_of_ref"] == "2024-01-31"
 
 
 @pytest.mark.usefixtures("backfilled")
