@@ -8,7 +8,7 @@ from enum import StrEnum
 from driftgate.drift.past import Explained, Known
 from driftgate.drift.result import DriftResult, TargetDrift
 from driftgate.errors import MissingSignalError
-from driftgate.performance.interval import Interval, distinct, money
+from driftgate.performance.interval import Interval, bounds, distinct, money
 from driftgate.performance.result import Gain, Performance, PerformanceState, not_measured
 
 PERFORMANCE_KEY = "performance_drop"
@@ -285,7 +285,7 @@ def _performance_signals(performance: Performance, policy: Policy) -> list[Signa
         return [Signal(name, PERFORMANCE_KEY, math.nan, threshold, False, f"{name} {performance.reason}")]
     drop, (low, high) = performance.drop, performance.drop_interval
     certain = drop > 0.0 and performance.change.p_value <= policy.signal_level
-    text = f"{compared(name, drop, threshold, '>')} [{low:z.2f}, {high:z.2f}]"
+    text = f"{compared(name, drop, threshold, '>')} {bounds(low, high)}"
     if drop > threshold and not certain:
         text += " which holds 0" if low <= 0.0 else _by_chance(performance.change.p_value, policy)
     return [Signal(name, PERFORMANCE_KEY, drop, threshold, drop > threshold and certain, text, certain)]

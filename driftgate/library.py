@@ -22,6 +22,7 @@ from driftgate.drift.tables import declared_features, read_given, require_column
 from driftgate.features.entities import GROUP_COLUMN
 from driftgate.features.types import DeclaredFeature
 from driftgate.monitors import Monitor, require_share, usable_monitor
+from driftgate.performance.interval import bounds
 from driftgate.performance.result import Performance, PerformanceState, not_measured
 from driftgate.performance.tables import GivenTable, performance_of, target_of
 from driftgate.profiles.build import as_numbers, measure_features
@@ -121,10 +122,10 @@ class DataComparison:
             if text := estimate_text(found.estimate) if found.estimate.computed else no_estimate_text(found.estimate):
                 yield text
             return
-        rule, (low, high) = found.rule, found.drop_interval
+        rule = found.rule
         yield (
             f"{rule.short} {rule.text(found.change.ref)} then, {rule.text(found.change.cur)} now, "
-            f"a {rule.drop_word} of {found.drop:z.2f} [{low:z.2f}, {high:z.2f}]"
+            f"a {rule.drop_word} of {found.drop:z.2f} {bounds(*found.drop_interval)}"
         )
         yield f"gain in {rule.unit} of a model trained on the current table: {found.gain.text}"
         if found.causes.split:

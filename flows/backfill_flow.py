@@ -61,8 +61,15 @@ def choose_step(
     """The pairs of a history, less those that have a verdict unless they are wanted again; and all loaded months."""
     months = runtime.months(monitor)
     pairs = history_pairs(months, parse_reference(reference), start, end)
-    done = set() if again else {run.pair for run in past_runs(runtime.engine, monitor.name)}
-    get_run_logger().info("%d pairs, %d of them judged before", len(pairs), len(done.intersection(pairs)))
+    runs = [] if again else [run for run in past_runs(runtime.engine, monitor.name) if run.pair in pairs]
+    done = {run.pair for run in runs}
+    get_run_logger().info("%d pairs, %d of them judged before", len(pairs), len(done))
+    if monitor.model and (stand_in := sum(run.judged_by_stand_in for run in runs)):
+        get_run_logger().warning(
+            "%d of them were judged by a stand-in model, as no version of %s was there; --again judges all pairs anew",
+            stand_in,
+            monitor.model,
+        )
     return [pair for pair in pairs if pair not in done], months
 
 

@@ -18,7 +18,7 @@ class Interval:
     def text(self) -> str:
         """In hundredths, such as `0.16 [0.12, 0.20]`."""
         # z: a small negative number is not printed as minus zero.
-        return f"{self.value:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
+        return f"{self.value:z.2f} {bounds(self.low, self.high)}"
 
     @property
     def ends_text(self) -> str:
@@ -33,6 +33,16 @@ class Interval:
 
 NO_INTERVAL = Interval()
 """Stands for a figure that there is none of."""
+
+
+def bounds(low: float, high: float) -> str:
+    """An interval in hundredths; an end that is near zero in up to four digits, so that one sees on which side it is.
+
+    >>> bounds(0.0036, 0.12), bounds(-0.0009, 0.1), bounds(0.0, 0.12)
+    ('[0.004, 0.12]', '[-0.001, 0.10]', '[0.00, 0.12]')
+    """
+    ends = (distinct(round(end, 4), 0.0, lambda value, more: f"{value:z.{2 + more}f}")[0] for end in (low, high))
+    return f"[{', '.join(ends)}]"
 
 
 def money(value: float) -> str:

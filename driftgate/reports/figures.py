@@ -9,7 +9,6 @@ from driftgate.reports.words import (
     amount,
     amounts,
     class_moves,
-    drop_text,
     drop_texts,
     is_rate,
     label_kind,
@@ -75,14 +74,25 @@ def _model_figure(record: RunRecord) -> Figure:
     if found is None or found.change is None or found.drop is None:
         return Figure(PERFORMANCE_KEY, title, *_unmeasured(found), False)
     rule, change = found.rule, found.change
-    word = f"The {rule.drop_word}" if found.drop >= 0 else "The change"
-    ends = ["unknown" if end is None else drop_text(rule, end) for end in (found.drop_low, found.drop_high)]
-    drop, threshold = drop_texts(rule, found.drop, found.threshold)
-    since = f"{word} since its validation is {drop}, with 95% certainty between {' and '.join(ends)}"
-    size = f"{since}; retraining is due above {threshold}."
+    size = _size_of_drop(found)
     text = f"{size} {_meaning(record, found)}{_list_meaning(record, found)}"
     now, then = value_texts(rule, change.cur, change.ref)
     return Figure(PERFORMANCE_KEY, title, f"{rule.short} {now}", then, text, record.model_dropped)
+
+
+def _size_of_drop(found: PerformanceRecord) -> str:
+    """How much worse the model is than in its validation, or how much better, with its interval."""
+    rule, worse = found.rule, found.drop is not None and found.drop >= 0
+    assert found.drop is not None
+    drop, threshold = drop_texts(rule, found.drop if worse else -found.drop, found.threshold)
+    ends = [found.drop_low, found.drop_high]
+    if not worse:
+        ends = [None if end is None else -end for end in reversed(ends)]
+    texts = ["unknown" if end is None else drop_texts(rule, round(end, 4), 0.0)[0] for end in ends]
+    word = rule.drop_word if worse else {"fall": "rise", "rise": "fall"}[rule.drop_word]
+    due = threshold if worse else f"a {rule.drop_word} of {threshold}"
+    since = f"The {word} since its validation is {drop}, with 95% certainty between {' and '.join(texts)}"
+    return f"{since}; retraining is due above {due}."
 
 
 def _estimated_figure(record: RunRecord, found: EstimateRecord) -> Figure:

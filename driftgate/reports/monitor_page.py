@@ -57,8 +57,9 @@ def _main(name: str, found: Sequence[Series], pages: Mapping[Pair, str], backtes
     return (
         f"{hero(newest, found[0].records[:-1], way)}\n"
         f"<section><h2>What happened in each month?</h2><p class='soft'>Each column is a month of {escape(name)}. A "
-        "filled dot has reached its threshold, the dashed line. A gain in bold is surely one. Below, how far each "
-        "feature has moved, in thresholds: one that counts is coloured.</p>"
+        "filled dot has reached its threshold, the dashed line, by more than chance. A gain in bold is surely one. "
+        "Below, how far each feature has moved, in thresholds; it is coloured where it counts, which chance alone "
+        "would not give.</p>"
         f"<fieldset class='switch'><legend>Held against</legend>{choices}</fieldset></section>"
     )
 

@@ -16,6 +16,8 @@ from driftgate.store.record_parts import ColumnRecord, SkewRecord
 
 _PLACES = {Served.ONLINE: "the online store", Served.LOG: "the log of predictions"}
 _FEATURES_NAMED = 3
+# A mean distance between probability and rate that a reader of probabilities would mind.
+_MISCALIBRATED = 0.05
 # As it stands in `ColumnRecord.drifted_by`.
 _BY_MISSING = "missing share"
 
@@ -55,6 +57,18 @@ def split_note(record: RunRecord) -> str:
     return (
         f"Of the {rule.drop_word} of the {rule.short} {months}, {meaning} comes of what the features mean and "
         f"{entities} of other entities."
+    )
+
+
+def calibration_note(record: RunRecord) -> str:
+    """That the probabilities of a boolean label surely come true less than they did; empty where they do not."""
+    found = record.performance.measures.get("calibration_error") if record.performance else None
+    if found is None or found.low <= 0.0 or found.cur < _MISCALIBRATED:
+        return ""
+    now, was = percents(found.cur, found.ref)
+    return (
+        f"The probabilities have become wrong, whatever the order: they are {now} away from what happens, on average, "
+        f"and were {was} away in its validation. Only the order decides; lists that hang on a probability do not hold."
     )
 
 

@@ -86,7 +86,7 @@ def judged_by(record: RunRecord) -> Pill | None:
     found = record.performance
     if found is None or found.state is not PerformanceState.MEASURED:
         return None
-    if found.champion is None:
+    if record.judged_by_stand_in:
         return Pill(STAND_IN[0], Tone.WAIT, STAND_IN[1])
     return Pill(EARLIER_MODEL[0], Tone.KNOWN, EARLIER_MODEL[1]) if found.passed_over else None
 

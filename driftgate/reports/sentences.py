@@ -12,7 +12,7 @@ from enum import StrEnum
 from driftgate.decision import HeldBack
 from driftgate.performance.result import Gain, PerformanceState
 from driftgate.reports.figures import features_needed
-from driftgate.reports.notes import estimate_note, missing_note, model_note, split_note, waiting_note
+from driftgate.reports.notes import calibration_note, estimate_note, missing_note, model_note, split_note, waiting_note
 from driftgate.reports.words import (
     amount,
     amounts,
@@ -24,6 +24,7 @@ from driftgate.reports.words import (
     label_name,
     labelled,
     month_name,
+    once_in,
     value_texts,
 )
 from driftgate.store.performance_record import PerformanceRecord
@@ -35,6 +36,7 @@ _LOST = 0.05
 _PART = 0.2
 # What holds a signal back, and leaves nothing to wait for.
 _NOTHING_TO_DO = (HeldBack.CHAMPION_KNOWS, HeldBack.SEASONAL, HeldBack.USUAL)
+_NOTES = (split_note, model_note, estimate_note, calibration_note)
 _ANY_SIGNAL = "a figure is beyond its threshold"
 
 
@@ -105,7 +107,7 @@ def explanation(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
 def background(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
     """The other reasons, each a sentence; empty where the headline has said all."""
     rest = [f"{text[:1].upper()}{text[1:]}." for text in _reasons(record, earlier)[1:]]
-    return " ".join([*rest, *filter(None, [note(record) for note in (split_note, model_note, estimate_note)])])
+    return " ".join([*rest, *filter(None, [note(record) for note in _NOTES])])
 
 
 def answer(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
@@ -127,6 +129,9 @@ def next_step(record: RunRecord) -> Step:
         return Step(text, f"driftgate show {as_of_cur} --as-of-ref {as_of_ref} {of_monitor}")
     if record.held_back and record.held_back_code not in _NOTHING_TO_DO:
         text = "Wait for the next month. To retrain all the same:"
+        return Step(text, f"driftgate retrain --as-of {as_of_cur} {of_monitor}")
+    if not record.held_back and (gain := _gain(record)) is not None and gain.surely_positive:
+        text = "Nothing has to be done. A new model would surely be better; to train one all the same:"
         return Step(text, f"driftgate retrain --as-of {as_of_cur} {of_monitor}")
     return Step("Judge the next month when it is loaded.", f"driftgate monitor {of_monitor}")
 
@@ -173,7 +178,7 @@ def _reasons(record: RunRecord, earlier: Sequence[RunRecord]) -> list[str]:
         return [_held_back(record), *_signals(record, earlier)]
     if record.triggered:
         return _of_trigger(record, earlier)
-    clauses = [_model_clause(record), _calm_features(record)]
+    clauses = [_model_clause(record), _calm_features(record), _unasked_gain(record)]
     return [clause for clause in clauses if clause]
 
 
@@ -211,6 +216,14 @@ def _gain_clause(record: RunRecord) -> str:
     if gain.surely_positive:
         return f"a model trained on {month} would win back {size} {rule.short} ({between})"
     return f"a model trained on {month} would not surely rank better (gain in {rule.short} {between})"
+
+
+def _unasked_gain(record: RunRecord) -> str:
+    """The sure gain of a model of a month in which no signal asks for one; else empty."""
+    gain = _gain(record)
+    if gain is None or not gain.surely_positive:
+        return ""
+    return f"{_gain_clause(record)}, which alone starts no retraining"
 
 
 def _held_back(record: RunRecord) -> str:
@@ -370,7 +383,9 @@ def _model_clause(record: RunRecord) -> str:
         calm = "errs no more than it did" if rule.lower_is_better else "ranks as well as it did"
         return f"{model} {calm} ({was})"
     moved = "errs more" if rule.lower_is_better else "ranks lower"
-    return f"{model} {moved}, by no more than chance can explain ({was})"
+    if found.change.p_value is None:
+        return f"{model} {moved}, by no more than chance can explain ({was})"
+    return f"{model} {moved}, and chance gives as much {once_in(found.change.p_value)} ({was})"
 
 
 def _labelled(record: RunRecord, reason: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from driftgate.decision import Decision, flips
+from driftgate.decision import flips
 from driftgate.measures import MEASURES
 from driftgate.reports.chain import chain_text
 from driftgate.reports.notes import estimate_note, skew_note, waiting_note
@@ -52,7 +52,7 @@ def run_lines(record: RunRecord) -> list[str]:
         f"{record.monitor}: {as_of_cur} against {as_of_ref}, decided at {record.decided_at.isoformat()}",
         record.verdict,
         *(f"  {reason}" for reason in record.reasons),
-        *_flip_lines(record.decision),
+        *_flip_lines(record),
         *filter(None, [waiting_note(record), estimate_note(record), skew_note(record)]),
         *_chain_lines(record),
         "",
@@ -79,7 +79,8 @@ def months_document(monitor: str, months: Sequence[date]) -> str:
     return json_text({"monitor": monitor, "months": [month.isoformat() for month in months]})
 
 
-def _flip_lines(decision: Decision) -> list[str]:
+def _flip_lines(record: RunRecord) -> list[str]:
+    decision = record.decision
     changes = flips(decision)
     if decision.held_back:
         return ["no threshold would flip it: a signal is there, and it is held back"]
@@ -87,7 +88,18 @@ def _flip_lines(decision: Decision) -> list[str]:
         return ["no threshold would flip it"]
     if decision.triggered:
         return [f"it would be NO_ACTION with {' and '.join(changes)}"]
-    return [f"it would trigger with {' or '.join(changes)}"]
+    return [_if_it_signalled(record, " or ".join(changes))]
+
+
+def _if_it_signalled(record: RunRecord, changes: str) -> str:
+    """What comes of a signal: a trigger, unless a rule of the monitor holds it back."""
+    inputs = record.inputs
+    gain = record.performance.gain.gain if record.performance and record.performance.gain else None
+    if inputs.require_gain and gain is not None and gain.computed and not gain.surely_positive:
+        return f"with {changes} there would be a signal, held back by require_gain: the gain is {gain.text}"
+    if (inputs.confirmations or 1) > 1 or inputs.cooldown_days or inputs.own_past:
+        return f"with {changes} there would be a signal; it triggers unless a rule of the monitor holds it back"
+    return f"it would trigger with {changes}"
 
 
 def _chain_lines(record: RunRecord) -> list[str]:
@@ -118,7 +130,7 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
         for name, item in sorted(found.measures.items(), key=lambda pair: list(MEASURES).index(pair[0]))
     ]
     changed = ", ".join(f"{item.name} {item.ref:.2f} to {item.cur:.2f}" for item in found.relations[:_RELATIONS_SHOWN])
-    about = f"what single features say about the label ({found.rule.short}) changed most in"
+    about = f"what single features say about the label ({found.rule.short}), the greatest loss first"
     relations = [f"{about}: {changed}"] if changed else []
     if found.decision_threshold is not None:
         model += f", which predicts 1 from a probability of {found.decision_threshold} on"

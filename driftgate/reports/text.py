@@ -6,6 +6,7 @@ from html import escape
 
 from driftgate.drift.result import ColumnResult, TargetDrift
 from driftgate.performance.findings import Causes
+from driftgate.performance.interval import bounds
 from driftgate.performance.result import UNSAID, Estimate, Gain, Performance, PerformanceState
 from driftgate.reports.notes import group_note, skew_note
 from driftgate.reports.sentences import explanation, headline, next_step
@@ -38,11 +39,10 @@ def performance_line(found: Performance) -> str:
     note = f" ({found.passed_over.text})" if found.passed_over else ""
     if not found.measured:
         return f"[Performance] {' '.join(found.reason.split()) or found.state}{note}"
-    low, high = found.drop_interval
     return (
         f"[Performance] champion={found.model} ref_{found.measure}={_measured(found, found.change.ref)} "
         f"cur_{found.measure}={_measured(found, found.change.cur)} "
-        f"drop={found.drop:z.2f} [{low:z.2f}, {high:z.2f}]{note}"
+        f"drop={found.drop:z.2f} {bounds(*found.drop_interval)}{note}"
     )
 
 

@@ -16,7 +16,7 @@ from driftgate.reports.layout import hero, link, moment, name_html, page, pair_t
 from driftgate.reports.notes import group_note, skew_note
 from driftgate.reports.pills import pills
 from driftgate.reports.sentences import Tone, background
-from driftgate.reports.words import drop_text, label_name, labelled, month_name, percent
+from driftgate.reports.words import drop_text, label_name, labelled, month_name, once_in, percent
 from driftgate.store.performance_record import FeatureCostRecord, PerformanceRecord
 from driftgate.store.record import RunRecord
 from driftgate.store.record_parts import ColumnRecord
@@ -89,8 +89,8 @@ def _trends(record: RunRecord, chain: Sequence[RunRecord]) -> str:
     if not plots:
         return ""
     return (
-        "<section><h2>Since when?</h2><p class='soft'>Month by month; a filled dot has reached its threshold, the "
-        f"dashed line.</p><div class='figures'>{plots}</div></section>"
+        "<section><h2>Since when?</h2><p class='soft'>Month by month against the threshold, the dashed line; a "
+        f"filled dot has reached it by more than chance.</p><div class='figures'>{plots}</div></section>"
     )
 
 
@@ -172,8 +172,8 @@ def _relations(record: RunRecord) -> str:
     )
     return (
         "<section><h2>Which features say something else now?</h2>"
-        f"<p class='soft'>How well each feature alone {what}. What loses has become "
-        f"useless to a model trained before; below 0.50 it points the other way.</p>"
+        f"<p class='soft'>How well each feature alone {what}. What comes nearer "
+        f"to 0.50 is worth less to a model trained before; below 0.50 it points the other way.</p>"
         f"{charts.changes(found[:_RELATIONS_SHOWN])}"
         f"<p class='legend'><span>○ {as_of_ref}</span><span>● {as_of_cur}</span><span>┆ 0.50, no relation</span>{rest}"
         "</p></section>"
@@ -235,14 +235,16 @@ def _ledger(record: RunRecord) -> str:
     note = f"<p class='small soft'>Not features, and not counted: {excluded}.</p>" if excluded else ""
     return (
         "<section><h2>How far has each feature moved?</h2><p class='soft'>The furthest first. The line is the "
-        f"feature's threshold. {kind}A feature counts when it reaches its threshold and chance does not explain it."
+        f"feature's threshold. {kind}A feature counts when it reaches its threshold and chance does not explain it. "
+        "<em>By chance</em> is the distance that chance alone reaches once in twenty; what counts must be far rarer, "
+        "because many features are looked at."
         f"{_costs_note(record) if costs else ''}</p>"
         f"<div class='scroll'><table class='ledger{' costs' if costs else ''} stack'><thead><tr>"
         "<th scope='col'>Feature</th>"
         "<th scope='col' class='away'>Distance in thresholds</th><th scope='col' class='number'>Score</th>"
         "<th scope='col' class='number'>Threshold</th><th scope='col' class='number'>By chance</th>"
         "<th scope='col' class='number'>Missing then, now</th>"
-        f"{_COSTS_HEAD if costs else ''}<th scope='col'>Moved by</th></tr></thead>\n"
+        f"{_COSTS_HEAD if costs else ''}<th scope='col'>Counts by</th></tr></thead>\n"
         f"<tbody>\n{rows}\n</tbody></table></div>{note}{_scores(record.prediction)}</section>"
     )
 
@@ -276,12 +278,21 @@ def _ledger_row(item: ColumnRecord, scale: charts.Scale, costs: Mapping[str, Fea
         *([("Cost", _cost(costs.get(item.name)))] if costs else []),
     ]
     numbers = "".join(f"<td class='number' data-name='{name}'>{text}</td>" for name, text in cells)
-    what = escape(item.drifted_by or ("" if item.method else item.state))
+    what = escape(_moved_by(item))
     notes = f"<span class='soft small'>{escape(item.detail or item.method)}</span>"
     return (
         f"<tr{' class=drifted' if item.drifted else ''}><th scope='row'>{name_html(item.name)}</th>"
         f"<td>{charts.bar(item, scale)}</td>{numbers}<td class='by'>{what} {notes}</td></tr>"
     )
+
+
+def _moved_by(item: ColumnRecord) -> str:
+    """What a feature counts by, or why it does not count although it is beyond its threshold."""
+    if item.drifted or not item.method:
+        return item.drifted_by or item.state
+    if item.p_value is None or item.score is None or item.threshold is None or item.score < item.threshold:
+        return "no"
+    return f"may be chance, which gives as much {once_in(item.p_value)}:"
 
 
 def _missing(item: ColumnRecord) -> str:

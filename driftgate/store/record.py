@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from driftgate.decision import PERFORMANCE_KEY, Decision, HeldBack, PastDecision, Verdict
 from driftgate.drift.past import Explained, Known
 from driftgate.pairs import Pair
+from driftgate.performance.result import PerformanceState
 from driftgate.run import Run
 from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record_parts import (
@@ -249,6 +250,12 @@ class RunRecord(Part):
     def model_dropped(self) -> bool:
         """Whether the model is worse than in its validation by more than its threshold, and surely so."""
         return any(signal.key == PERFORMANCE_KEY and signal.reached for signal in self.signals)
+
+    @property
+    def judged_by_stand_in(self) -> bool:
+        """Whether a small model of the run's own, a probe, was measured, because no version of the model was there."""
+        found = self.performance
+        return found is not None and found.state is PerformanceState.MEASURED and found.champion is None
 
     @property
     def waited(self) -> EarlierRecord | None:

@@ -104,6 +104,9 @@ def test_twice_gives_the_same_rows(
     with pytest.raises(SystemExit) as ended:
         cli.main(["backfill"])
     assert ended.value.code == 0
+    logged = workplace.ask("logs/filter", logs={"flow_run_id": {"any_": [newest_run(workplace)["id"]]}})
+    (stand_in,) = [item["message"] for item in logged if "stand-in" in item["message"]]
+    assert stand_in.startswith("2 of them were judged by a stand-in model") and "--again" in stand_in
     assert capsys.readouterr().out == (
         "[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them\n"
     )

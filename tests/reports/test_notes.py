@@ -11,8 +11,9 @@ from driftgate.drift.result import ColumnResult, ColumnState
 from driftgate.features.skew import Mismatch, Served, SkewCheck, SourceSkew
 from driftgate.performance.findings import Causes
 from driftgate.performance.interval import Interval
-from driftgate.performance.result import Estimate, Gain, NoEstimate, PassedOver
+from driftgate.performance.result import Change, Estimate, Gain, NoEstimate, PassedOver
 from driftgate.reports.notes import (
+    calibration_note,
     estimate_note,
     missing_note,
     model_note,
@@ -21,6 +22,7 @@ from driftgate.reports.notes import (
     start_note,
     waiting_note,
 )
+from driftgate.reports.sentences import explanation
 from driftgate.store.record import RunRecord
 from tests.reports.runs import (
     CHECKED_AT,
@@ -76,6 +78,24 @@ def test_an_estimate_triggers_nothing_however_low_it_is() -> None:
         for found in (lost, PENDING)
     )
     assert with_it == without
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (Change(0.027, 0.096, 0.008, 0.111, 0.01), True),
+        (Change(0.027, 0.096, -0.001, 0.111, 0.06), False),
+        (Change(0.01, 0.03, 0.01, 0.03, 0.001), False),
+    ],
+)
+def test_probabilities_that_surely_became_wrong_are_named_although_they_decide_nothing(
+    change: Change, said: bool
+) -> None:
+    calm = measured(0.67, 0.67)
+    found = record(performance=replace(calm, measures=calm.measures | {"calibration_error": change}))
+    note = calibration_note(found)
+    assert ("they are 10% away from what happens" in note and "were 3% away" in note) == said
+    assert (note == "") != said and (not said or note in explanation(found))
 
 
 def test_the_drop_is_split_in_figures_with_their_intervals() -> None:

@@ -96,7 +96,7 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
     "an error that rises by chance": (
         record(*CALM, performance=erring(4.0, 4.4, margin=0.15)),
         Tone.CALM,
-        "Nothing to do: the model errs more, by no more than chance can explain (RMSE 4 then, 4.4 now).",
+        "Nothing to do: the model errs more, and chance gives as much about 20 times in 100 (RMSE 4 then, 4.4 now).",
         "None of 14 features has moved since January 2024.",
     ),
     "triggered by the share": (
@@ -289,8 +289,16 @@ STATES: dict[str, tuple[RunRecord, Tone, str, str]] = {
     "no action, a fall by chance": (
         record(*CALM, performance=measured(0.83, 0.7, margin=0.2)),
         Tone.CALM,
-        "Nothing to do: the model ranks lower, by no more than chance can explain (AUC 0.83 then, 0.70 now).",
+        "Nothing to do: the model ranks lower, and chance gives as much about 20 times in 100 (AUC 0.83 then, 0.70 "
+        "now).",
         "None of 14 features has moved since January 2024.",
+    ),
+    "no action, and a new model would be better": (
+        record(*CALM, performance=replace(measured(0.83, 0.82), gain=Gain(0.07, 0.01, 0.15, 700))),
+        Tone.CALM,
+        "Nothing to do: the model ranks as well as it did (AUC 0.83 then, 0.82 now).",
+        "None of 14 features has moved since January 2024. A model trained on February 2024 would win back 0.07 AUC "
+        "(between 0.01 and 0.15), which alone starts no retraining.",
     ),
     "no action, no model measured": (
         record(*CALM),
@@ -406,7 +414,9 @@ def test_the_figure_of_the_model_is_of_pairs_with_the_interval_of_its_fall() -> 
     )
     better = figure(finished(performance=measured(0.8, 0.84)), 0)
     assert (
-        "The change since its validation is -0.04, with 95% certainty between -0.07 and -0.01;" in better.text
+        "The rise since its validation is 0.04, with 95% certainty between 0.01 and 0.07; retraining is due above a "
+        "fall of 0.05."
+        in better.text
         and not better.reached
     )
 

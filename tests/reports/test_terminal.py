@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
 from driftgate.database import create_tables
 from driftgate.decision import History, PastDecision, Policy, decide
 from driftgate.performance.findings import Causes
 from driftgate.performance.interval import Interval
-from driftgate.performance.result import Change, FeatureAuc, Performance, PerformanceState, not_measured
+from driftgate.performance.result import Change, FeatureAuc, Gain, Performance, PerformanceState, not_measured
 from driftgate.reports.terminal import run_lines, runs_table
 from driftgate.run import Run
 from driftgate.store.history import earlier_runs, past_record, past_runs
@@ -149,6 +151,28 @@ def test_what_is_held_back_hangs_on_no_threshold() -> None:
     assert "no threshold would flip it: a signal is there, and it is held back" in lines
     calm = run_lines(RunRecord.of(finished(column("f", 0.01))))
     assert "no threshold would flip it" in calm, "nothing drifts, so no bar above zero is reached"
+
+
+@pytest.mark.parametrize(
+    ("rules", "gain", "words"),
+    [
+        ({"own_past": False}, Gain(0.01, -0.07, 0.09, 700), "it would trigger with threshold of at most 0.0714"),
+        (
+            {"require_gain": True},
+            Gain(0.01, -0.07, 0.09, 700),
+            "held back by require_gain: the gain is 0.01 [-0.07, 0.09]",
+        ),
+        ({"require_gain": True}, Gain(0.1, 0.07, 0.13, 700), "it triggers unless a rule of the monitor holds it back"),
+        ({"own_past": False, "cooldown_days": 30}, None, "it triggers unless a rule of the monitor holds it back"),
+    ],
+)
+def test_what_would_flip_a_calm_month_says_which_rule_would_hold_it_back(
+    rules: dict[str, Any], gain: Gain | None, words: str
+) -> None:
+    performance = measured(0.83, 0.83)
+    found = finished(performance=replace(performance, gain=gain) if gain else performance, **rules)
+    (flip,) = [line for line in run_lines(RunRecord.of(found)) if "threshold of at most 0.0714 (now 0.3)" in line]
+    assert words in flip
 
 
 def test_columns_are_shown_worst_first_with_what_could_not_be_compared() -> None:

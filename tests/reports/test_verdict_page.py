@@ -90,6 +90,13 @@ def test_every_declared_feature_is_in_the_ledger_with_what_chance_gives() -> Non
         assert text in found.text
 
 
+def test_a_feature_beyond_its_threshold_that_does_not_count_says_why() -> None:
+    chance = replace(column("often", 0.5, chance=0.4), drifted=False, drifted_by="", p_value=0.02)
+    found = shown(run(chance, column("calm", 0.01))).text
+    assert "may be chance, which gives as much about once in 50 times" in found
+    assert found.count("may be chance") == 1
+
+
 def test_the_ledger_says_what_the_change_of_a_feature_costs() -> None:
     found = shown(run(performance=replace(measured(0.8, 0.5), feature_costs=COSTS)))
     assert "Its cost is the fall of the AUC that comes of its change alone, if the features mean" in found.text

@@ -156,8 +156,8 @@ def test_one_run_is_shown_with_what_would_flip_it(capfd: pytest.CaptureFixture[s
     lines = calm.out.splitlines()
     assert lines[0].startswith("churn: 2024-02-29 against 2024-01-31, decided at ")
     assert lines[1] == "NO_ACTION" and "  drift_share=0.07 < 0.30" in lines
-    (flip,) = [line for line in lines if line.startswith("it would trigger with ")]
-    assert "threshold of at most 0.0714 (now 0.3)" in flip
+    (flip,) = [line for line in lines if "there would be a signal" in line]
+    assert flip.startswith("with threshold of at most 0.0714 (now 0.3)")
     newest = call(capfd, "show").out.splitlines()
     assert newest[0].startswith("churn: 2024-03-31 against 2024-02-29")
     (flip,) = [line for line in newest if line.startswith("it would be NO_ACTION with ")]
