@@ -134,7 +134,7 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
     relations = [f"{about}: {changed}"] if changed else []
     if found.decision_threshold is not None:
         model += f", which predicts 1 from a probability of {found.decision_threshold} on"
-    head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} users it has not seen:"
+    head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} entities it has not seen:"
     gain = [f"gain in {found.rule.unit} of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
     causes = [causes_text(found.causes.causes)] if found.causes and found.causes.code is None else []
     return [head, *aligned(rows), *relations, *causes, *_cost_lines(found), *_segment_lines(found), *gain, ""]

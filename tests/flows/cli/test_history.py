@@ -235,7 +235,7 @@ def test_a_monitor_without_a_model_has_nothing_to_roll_back(
 def test_retraining_and_the_way_back(capfd: pytest.CaptureFixture[str]) -> None:
     first = call(capfd, "retrain", "--as-of", "2024-01-31")
     assert first.status == 0
-    assert first.out == "[Contest] champion=none challenger=v1 users=0 -> PROMOTED there was no champion\n"
+    assert first.out == "[Contest] champion=none challenger=v1 entities=0 -> PROMOTED there was no champion\n"
     replaced_none = call(capfd, "rollback")
     assert (replaced_none.status, replaced_none.out) == (DataError.exit_code, "")
     assert "replaced no other" in replaced_none.err
@@ -243,13 +243,13 @@ def test_retraining_and_the_way_back(capfd: pytest.CaptureFixture[str]) -> None:
     second = call(capfd, "retrain")
     assert second.status == 0
     assert re.fullmatch(
-        r"\[Contest\] champion=v1 challenger=v2 users=\d+ -> PROMOTED auc 0\.\d{4} against 0\.\d{4}, "
+        r"\[Contest\] champion=v1 challenger=v2 entities=\d+ -> PROMOTED auc 0\.\d{4} against 0\.\d{4}, "
         r"difference \+0\.\d{4} \[\+0\.\d{4}, \+0\.\d{4}\], 0\.01 needed; "
         r"WARNING: auc 0\.\d{4}, and the champion had 0\.\d{4} in its own validation\n",
         second.out,
     )
     again = call(capfd, "retrain")
-    assert "challenger=v2 users=0 -> KEPT the champion was trained on the same data" in again.out
+    assert "challenger=v2 entities=0 -> KEPT the champion was trained on the same data" in again.out
     back = call(capfd, "rollback")
     assert (back.status, back.out) == (0, "[Rollback] model=streamflow_churn champion=v1\n")
 
