@@ -21,6 +21,7 @@ from flows.cli import profiles as profile_commands
 from flows.cli import retraining as retrain_commands
 from flows.cli import serving as serve_commands
 from flows.cli import stack as stack_commands
+from flows.runtime import plain_errors
 
 if TYPE_CHECKING:
     from driftgate.snapshots import IngestReport
@@ -268,6 +269,7 @@ def feast(context: typer.Context) -> None:
 def main(arguments: Sequence[str]) -> NoReturn:
     """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
     logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
+    plain_errors.say_once()
     run_program(lambda: _run(arguments))
 
 
