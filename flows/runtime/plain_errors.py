@@ -5,13 +5,13 @@ last line, and leaves the same words out of what it logs before; Prefect's serve
 """
 
 import logging
-import sys
 
 from driftgate.errors import DriftgateError
 
 _FLOWS, _TASKS = "prefect.flow_runs", "prefect.task_runs"
 _FAILED = "Finished in state Failed"
 _OURS = "driftgate_error"
+_STANDARD_ERROR = 2
 
 
 class PlainErrors(logging.Filter):
@@ -53,5 +53,13 @@ def install() -> None:
 def say_once() -> None:
     """Have the log on standard error leave out what the last line of a command says."""
     for handler in logging.getLogger().handlers:
-        if getattr(handler, "stream", None) is sys.stderr:
+        if _descriptor(handler) == _STANDARD_ERROR:
             handler.addFilter(SaidAtTheEnd())
+
+
+def _descriptor(handler: logging.Handler) -> int | None:
+    """What a handler writes to. By its number: the stream of one that was there before a fork is another object."""
+    try:
+        return int(handler.stream.fileno())  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return None

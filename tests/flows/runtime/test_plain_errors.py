@@ -40,6 +40,20 @@ def test_what_a_command_shows_of_a_record(name: str, message: str, error: Except
     assert (text if kept else None) == shown
 
 
+def test_the_log_on_standard_error_is_meant_by_whichever_stream() -> None:
+    """In a fork the streams are opened anew, and what logs keeps those of before."""
+    code = """
+import io, logging
+from flows.runtime.plain_errors import say_once
+streams = [open(2, "w", closefd=False), io.StringIO(), open(1, "w", closefd=False)]
+logging.getLogger().handlers = [*map(logging.StreamHandler, streams), logging.NullHandler()]
+say_once()
+print([len(handler.filters) for handler in logging.getLogger().handlers])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[1, 0, 0, 0]\n"
+
+
 def test_a_command_says_an_error_once_and_the_server_keeps_it(workplace: Workplace) -> None:
     command = [sys.executable, "-m", "flows.cli", "train", "--as-of", "2020-01-31"]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
