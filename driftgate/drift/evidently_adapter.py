@@ -50,7 +50,7 @@ def run_report(
     Args:
         features: count in the share of drifted columns.
         uncounted: the label and the model's scores, which do not count.
-        ref, cur: one column for each test; numbers as float64, categories as str, missing as NaN or None.
+        ref, cur: one column for each test; numbers as float64, categories as categorical text, missing as NaN.
         drift_share: the share that the page calls dataset drift; no score depends on it.
 
     Raises:

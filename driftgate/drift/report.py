@@ -107,7 +107,7 @@ def prediction_name(ledger: Ledger, monitor: Monitor) -> str:
 
 
 def _frame(table: pa.Table, tests: list[ColumnTest]) -> "pd.DataFrame":
-    """Return the tested columns as Evidently compares them: float64 numbers, str categories, missing as NaN or None.
+    """Return the tested columns as Evidently compares them: float64 numbers, categories of text, missing as NaN.
 
     Evidently skips pandas extension types without a warning, so nullable integers and booleans are converted.
     """
@@ -123,7 +123,8 @@ def _values(column: pa.ChunkedArray, kind: Kind) -> Any:
         return _drawable(values)
     if pa.types.is_boolean(column.type):
         column = pa.compute.if_else(column, "True", "False")
-    return column.to_pandas().astype(object)
+    # Evidently counts the values of a column a dozen times, and those that are numbered in half of the time.
+    return column.combine_chunks().dictionary_encode().to_pandas()
 
 
 def _drawable(values: Any) -> Any:

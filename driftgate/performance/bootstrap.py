@@ -142,7 +142,7 @@ def drop_differences(ref: Scored, cur: Scored, replicates: int, seed: int) -> tu
     rows = len(ref.labels)
     at = np.arange(rows) if ref.groups is None else np.unique(ref.groups, return_inverse=True)[1]
     resampled = resampling_weights(int(at.max()) + 1, replicates, seed)
-    return float(drop(np.ones((1, rows)))[0]), np.concatenate([drop(each[:, at]) for each in resampled])
+    return float(drop(np.ones((1, rows)))[0]), np.concatenate([drop(np.take(each, at, axis=1)) for each in resampled])
 
 
 def resampling_weights(units: int, replicates: int, seed: int) -> Iterator[Floats]:
@@ -196,5 +196,5 @@ class _Side:
 
     def values(self, weights: Floats) -> Floats:
         """Return shape (replicates, measures) for weights of all units, shape (replicates, units)."""
-        weights = weights[:, self._rows]
+        weights = np.take(weights, self._rows, axis=1)
         return np.column_stack([measure(weights) for measure in self._prepared])

@@ -25,6 +25,8 @@ from driftgate.training.split import held_out
 
 # Each fits the trees twice. So many give a standard error to a seventh.
 REPLICATES = 24
+MOST_ENTITIES = 20_000
+"""Of each month. The fits of more would take longer than all the rest of a run."""
 _FOLD = 0.5
 _ENOUGH = 0.75
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from driftgate.drift.comparison import Side
@@ -22,6 +21,7 @@ from driftgate.measures import Floats, LabelKind, measures_of
 from driftgate.monitors import Monitor
 from driftgate.performance.bootstrap import Scored
 from driftgate.performance.causes import (
+    MOST_ENTITIES,
     REPLICATES,
     Probabilities,
     effective_size,
@@ -30,13 +30,12 @@ from driftgate.performance.causes import (
     resampled_interval,
     resampled_sides,
 )
-from driftgate.performance.evaluation_model import Entities, Rows, challenger_inputs, texts
+from driftgate.performance.evaluation_model import Entities, challenger_inputs, texts
 from driftgate.performance.explain import reference_rows
 from driftgate.performance.result import Estimate, NoEstimate, Performance, PerformanceState
 from driftgate.performance.scoring import Scoring
+from driftgate.training.split import drawn_mask
 
-# The fits of a larger month would take longer than all the rest of a run.
-_MOST = 10_000
 _BINS = 20
 # An entity of the reference stands for at most 49 others; what is more surely of the current month is unlike any of it.
 _LEAST_PROBABILITY = 0.02
@@ -61,8 +60,7 @@ def estimate_of(
     old = reference_rows(scoring, ref, monitor.entity.feast_key)
     if old is None:
         return _none(NoEstimate.NO_REFERENCE, f"no labelled entity of {ref.size.as_of} has a score")
-    rows = _some(len(old.scored.keys), monitor.sample_seed)
-    old = Rows(old.scored.part(rows), old.table.filter(pa.array(rows)))
+    old = old.part(drawn_mask(old.scored.units, MOST_ENTITIES, monitor.sample_seed))
     new, scores = _current(scoring, cur, monitor)
     if min(len(old.scored.keys), len(scores)) < monitor.min_rows:
         return _none(NoEstimate.TOO_FEW, f"fewer than {monitor.min_rows} entities in one of the months")
@@ -186,20 +184,14 @@ def _why_not(scoring: Scoring, performance: Performance, ref: Side, cur: Side) -
 
 
 def _current(scoring: Scoring, cur: Side, monitor: Monitor) -> tuple[Entities, Floats]:
-    """Entities of the month that the model has not seen in training, at most ten thousand, with their scores."""
+    """Entities of the month that the model has not seen in training, or some of very many, with their scores."""
     assert scoring.evaluation is not None
     assert scoring.cur is not None
     table = read_table(cur.features)
     month = Entities(texts(table.column(monitor.entity.feast_key)), table, groups_of(table))
-    rows = scoring.evaluation.unseen(month.units)
-    rows[rows] = _some(int(rows.sum()), monitor.sample_seed)
-    found = month.part(rows)
+    unseen = month.part(scoring.evaluation.unseen(month.units))
+    found = unseen.part(drawn_mask(unseen.units, MOST_ENTITIES, monitor.sample_seed))
     return found, scoring.cur.of(found.keys)
-
-
-def _some(rows: int, seed: int) -> NDArray[np.bool_]:
-    """Return which of n rows are kept: all, or ten thousand at random."""
-    return np.random.default_rng(seed).permutation(rows) < _MOST
 
 
 def _none(code: NoEstimate, reason: str) -> Estimate:

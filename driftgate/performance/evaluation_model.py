@@ -150,6 +150,10 @@ class Rows:
         """The same without labels and scores."""
         return Entities(self.scored.keys, self.table, self.scored.groups)
 
+    def part(self, rows: NDArray[np.bool_]) -> "Rows":
+        """The entities of a mask."""
+        return Rows(self.scored.part(rows), self.table.filter(pa.array(rows)))
+
 
 @dataclass(frozen=True)
 class ScoredMonth:

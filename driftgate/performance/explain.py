@@ -9,7 +9,7 @@ from driftgate.drift.ledger import Ledger, read_table
 from driftgate.errors import DataError
 from driftgate.measures import Floats
 from driftgate.monitors import Monitor
-from driftgate.performance.causes import month_probabilities, split_drop
+from driftgate.performance.causes import MOST_ENTITIES, month_probabilities, split_drop
 from driftgate.performance.evaluation_model import (
     EvaluationModel,
     Labelled,
@@ -25,6 +25,7 @@ from driftgate.performance.result import Performance
 from driftgate.performance.scoring import Scoring
 from driftgate.performance.segments import candidates_of, find_segments
 from driftgate.training.dataset import input_columns
+from driftgate.training.split import drawn_mask
 
 
 def explain(
@@ -68,6 +69,7 @@ def _without(performance: Performance, code: Unexplained, reason: str) -> Perfor
 
 
 def _causes(old: Rows, new: Rows, monitor: Monitor, cur: Side, ledger: Ledger) -> Causes:
+    old, new = (side.part(drawn_mask(side.scored.units, MOST_ENTITIES, monitor.sample_seed)) for side in (old, new))
     try:
         inputs = challenger_inputs(cur.features, [column.name for column in ledger.comparable])
         probabilities = month_probabilities(old.entities, new.entities, inputs, monitor.sample_seed)

@@ -13,6 +13,8 @@ GROUP_SHARE = 1 / 3
 """Of the groups, of which there are few: a third of the days of a month says more than a fifth."""
 
 _HASH_BYTES = 8
+# Halves are drawn of what was drawn, so that the two must not go by the same hashes.
+_DRAW = 1_000_000
 
 
 def key_text(key: object) -> str:
@@ -80,6 +82,21 @@ def held_out(
     if groups is None:
         return validation_mask(keys.tolist(), seed, VALIDATION_SHARE if share is None else share)
     return group_mask(groups, seed, GROUP_SHARE if share is None else share)
+
+
+def drawn_mask(units: NDArray[np.str_], most: int, seed: int) -> NDArray[np.bool_]:
+    """Return which rows are kept, shape (n,), where there are to be about `most`: those of the smallest hashes.
+
+    An entity that is in two months is kept in both or left out in both, as far as they are of one size.
+
+    Args:
+        units: of each row: entities, or groups of them, which are kept or left out as one.
+        most: rows; of fewer all are kept.
+        seed: the same seed and units give the same rows.
+    """
+    if len(units) <= most:
+        return np.ones(len(units), dtype=np.bool_)
+    return group_mask(units, seed + _DRAW, most / len(units))
 
 
 def _digest(key: object, seed: int) -> bytes:

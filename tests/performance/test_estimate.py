@@ -233,6 +233,6 @@ def test_a_large_month_is_estimated_by_a_part_of_it(tmp_path: Path, monkeypatch:
     scoring = score_months(None, rules, ref, cur, ledger, Shared(tmp_path))
     performance = measure(scoring, rules, ref, cur)
     whole = estimate_of(scoring, performance, rules, ref, cur, ledger)
-    monkeypatch.setattr("driftgate.performance.estimate._MOST", 250)
+    monkeypatch.setattr("driftgate.performance.estimate.MOST_ENTITIES", 250)
     part = estimate_of(scoring, performance, rules, ref, cur, ledger)
     assert part.entities == 250 < whole.entities and part.low < whole.value < part.high

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from driftgate.drift.comparison import Side
 from driftgate.features.entities import MonthSize
 from driftgate.performance.explain import explain
@@ -23,6 +25,14 @@ def test_months_whose_label_turned_say_why_and_where(tmp_path: Path) -> None:
     assert found.segments.searched and found.segments.tested + found.segments.too_few == 16
     # The label follows this feature, so that the model has most to lose where its values are spread.
     assert {item.segment.feature for item in found.segments.named} <= {"usage"}
+
+
+def test_the_causes_in_large_months_are_of_a_part_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = asked(tmp_path, -2.0).causes
+    monkeypatch.setattr("driftgate.performance.explain.MOST_ENTITIES", 250)
+    part = asked(tmp_path, -2.0).causes
+    assert part.alike < 250 < whole.alike
+    assert part.meaning.low < whole.meaning.value < part.meaning.high
 
 
 def test_the_monitor_declares_the_segments(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftgate.training.split import group_mask, held_out, is_validation, key_text, validation_mask
+from driftgate.training.split import drawn_mask, group_mask, held_out, is_validation, key_text, validation_mask
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -96,3 +96,26 @@ def test_groups_are_split_by_their_share_and_entities_by_theirs() -> None:
     assert held_out(keys, None, 1).tolist() == validation_mask(keys.tolist(), 1).tolist()
     assert held_out(keys, groups, 1).sum() == 700
     assert held_out(keys, groups, 1, 0.5).sum() == 1000
+
+
+@settings(deadline=None)
+@given(st.sets(st.text("abc123", min_size=1), min_size=1), st.integers(1, 40), seeds)
+def test_so_many_are_drawn_the_same_in_two_months_of_one_size(names: set[str], most: int, seed: int) -> None:
+    keys = sorted(names)
+    mask = drawn_mask(np.array(keys), most, seed)
+    assert mask.sum() == min(most, len(keys))
+    turned = drawn_mask(np.array(keys[::-1]), most, seed)
+    assert turned.tolist() == mask.tolist()[::-1]
+
+
+def test_groups_are_drawn_whole() -> None:
+    days = np.repeat([f"day {n}" for n in range(30)], 100)
+    mask = drawn_mask(days, 1000, 0)
+    assert mask.sum() == 1000 and len(np.unique(days[mask])) == 10
+
+
+def test_what_is_drawn_falls_on_both_sides() -> None:
+    """Had both one hash, all that is drawn were on one side."""
+    keys = np.array([f"u{n}" for n in range(5000)])
+    drawn = keys[drawn_mask(keys, 1000, 0)]
+    assert 400 < held_out(drawn, None, 0, 0.5).sum() < 600
