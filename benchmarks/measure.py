@@ -15,6 +15,8 @@ import psutil
 
 _SAMPLE_SECONDS = 0.05
 _MIB = 2**20
+# A word of the command line of the process that forks.
+_LENDER = "flows.runtime.lending"
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,11 @@ class _Peak(threading.Thread):
         while not self._done.wait(_SAMPLE_SECONDS):
             try:
                 root = psutil.Process(self._pid)
-                orphans = [item for item in psutil.Process(1).children() if item.create_time() >= self._since]
-                lent = [item for orphan in orphans for item in (orphan, *orphan.children(recursive=True))]
-                total = sum(_unshared(item) for item in [root, *root.children(recursive=True), *lent])
+                own = [root, *root.children(recursive=True)]
+                lenders = [item for item in psutil.Process(1).children() if _LENDER in item.cmdline()]
+                family = [item for lender in lenders for item in lender.children(recursive=True)]
+                lent = [item for item in family if item.create_time() >= self._since]
+                total = sum(_unshared(item) for item in [*own, *lent])
                 for item in lent:
                     times = item.cpu_times()
                     self.lent[item.pid] = times.user + times.system

@@ -12,7 +12,7 @@ Pair = tuple[date, date]
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _HOW_A_MONTH_COMES = (
     "a month is there once its rows are in the source of the monitor's entities; "
-    "`driftgate ingest DIR --as-of YYYY-MM-DD` puts one of the worked case, StreamFlow, into its tables"
+    "`driftgate ingest DIR --as-of YYYY-MM-DD` puts one of the worked case into its tables"
 )
 
 

@@ -13,6 +13,14 @@ import numpy as np
 from driftgate.errors import DriftgateError
 from driftgate.warm.client import is_lent
 
+FINISHED: list[str] = []
+"""What the lender did before it lent."""
+
+
+def finished() -> list[str]:
+    """What the lender did before it lent."""
+    return FINISHED
+
 
 def seen() -> dict[str, object]:
     """What a fork is and has of its caller."""

@@ -6,7 +6,7 @@ Each is a sentence or two of a record, or empty.
 from collections.abc import Iterator, Sequence
 
 from driftgate.decision import HeldBack
-from driftgate.drift.result import ColumnState
+from driftgate.drift.result import ColumnState, is_p_value
 from driftgate.features.skew import STANDS_FOR, Served, SkewState
 from driftgate.performance.interval import money
 from driftgate.performance.result import UNSAID, PerformanceState
@@ -96,6 +96,21 @@ def missing_note(record: RunRecord) -> str:
     texts = [f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {clause}." for clause, names in named]
     more = sum(len(names) for names in clauses.values()) - sum(len(names) for _, names in named)
     return " ".join([*texts, *([f"So it is with {more} more, see the list of features."] if more else [])])
+
+
+def copy_note(record: RunRecord) -> str:
+    """That one month may be a copy of the other; empty where anything has moved at all."""
+    compared = [item for item in record.columns if item.state is ColumnState.COMPARED]
+    alike = record.inputs.rows_ref == record.inputs.rows_cur and all(
+        item.score == 0.0 and item.missing_share_ref == item.missing_share_cur for item in compared
+    )
+    if not compared or not alike or any(is_p_value(item.method) for item in compared):
+        return ""
+    ref, cur = map(month_name, record.pair)
+    return (
+        f"Every feature is distributed in {cur} exactly as in {ref}, to the last value: nothing at all has changed, or "
+        "one of the months is a copy of the other."
+    )
 
 
 def _lacking(item: ColumnRecord, record: RunRecord) -> str:

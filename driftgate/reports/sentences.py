@@ -12,7 +12,15 @@ from enum import StrEnum
 from driftgate.decision import HeldBack
 from driftgate.performance.result import Gain, PerformanceState
 from driftgate.reports.figures import features_needed
-from driftgate.reports.notes import calibration_note, estimate_note, missing_note, model_note, split_note, waiting_note
+from driftgate.reports.notes import (
+    calibration_note,
+    copy_note,
+    estimate_note,
+    missing_note,
+    model_note,
+    split_note,
+    waiting_note,
+)
 from driftgate.reports.words import (
     amount,
     amounts,
@@ -101,7 +109,9 @@ def headline(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
 
 def explanation(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
     """What waiting costs, which data are missing, and the reasons; empty where the headline has said all."""
-    return " ".join(filter(None, [waiting_note(record), missing_note(record), background(record, earlier)]))
+    return " ".join(
+        filter(None, [waiting_note(record), copy_note(record), missing_note(record), background(record, earlier)])
+    )
 
 
 def background(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:

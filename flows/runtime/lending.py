@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Sequence
+from importlib import import_module
 
 from driftgate.errors import DriftgateError, OutputError
 from driftgate.process import abort
@@ -17,13 +18,24 @@ MODULES = (
     "flows.skew_flow",
     "driftgate.training.pipeline",
     "driftgate.training.registry.mlflow_adapter",
-    "driftgate.drift.evidently_adapter",
     "driftgate.features.answers",
-    # What the parts of `driftgate up` serve with.
+    # What the parts of `driftgate up` are and serve with.
+    "flows.deploy",
+    "prefect.cli.worker",
+    "prefect.cli._worker_utils",
+    "prefect.workers.process",
+    "mlflow.server.fastapi_app",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "driftgate.database.cluster",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+    "uvloop",
+    # Last: FastAPI asks each class that it meets whether it is one of pydantic's version 1, and each such class, of
+    # which Evidently has a thousand, notes in pages of its own that it is not.
+    "driftgate.drift.evidently_adapter",
     "evidently.ui.service.app",
-    "fastapi",
-    "prefect.cli",
-    "uvicorn",
 )
 """What forks have. Not Feast, which reads and sets variables when it is imported."""
 
@@ -62,6 +74,32 @@ def run_lent(arguments: Sequence[str]) -> int | None:
     return client.run(socket, ("flows.cli", *arguments), variables)
 
 
+def _finish() -> None:
+    """Do once what each fork would do again, in memory that it does not share."""
+    from litestar import Litestar, get
+    from prefect.client.schemas.worker_channel import WorkerHelloFrame
+    from prefect.events import Event
+    from pydantic.v1.main import ModelMetaclass
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+    # What Prefect, FastAPI and Litestar put off until it is first used.
+    Event.model_rebuild()
+    WorkerHelloFrame.model_rebuild()
+    for route in import_module("mlflow.server.fastapi_app").app.routes:
+        route.matches({"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []})
+
+    @get("/", sync_to_thread=False)
+    def nothing() -> None:
+        """Answer with nothing."""
+
+    # Its logging would start a thread, and a lender has none.
+    Litestar([nothing], logging_config=None)
+    # Nobody registers a class with a model of version 1, so inheritance alone says what one is. Python would have every
+    # such model note every class that it is asked about: 20 MiB in the Prefect server, 10 in a smaller service.
+    ModelMetaclass.__subclasscheck__ = type.__subclasscheck__
+
+
 def main() -> None:
     """Import, and lend forks until SIGTERM; `python -m flows.runtime.lending`."""
     from driftgate.settings import Settings
@@ -73,12 +111,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: os.close(ends))
     try:
         path = client.lender_socket(Settings.load().driftgate_home)
-        lender = Lender(path, MODULES)
+        lender = Lender(path, MODULES, _finish)
     except DriftgateError as error:
         abort(error)
     except OSError as error:
         abort(OutputError(f"nothing can listen at {path}: {error.strerror}", remedy="set DRIFTGATE_HOME"))
-    program = lender.run(lives)
+    try:
+        program = lender.run(lives)
+    except ChildProcessError as error:
+        abort(DriftgateError(str(error), remedy="`driftgate up` starts another one"))
     if program is None:
         lender.close()
         return

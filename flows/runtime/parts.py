@@ -55,7 +55,9 @@ def prefect_of_user() -> str:
 
 def make_parts(settings: Settings, ports: PortSettings, parameters: ConnectionParameters) -> dict[str, Part]:
     """Every part by its name; without Prefect where the environment names a server."""
-    home, variables = settings.driftgate_home, settings.variables()
+    # Parts hardly compute in threads, each of which would keep the memory that it has freed.
+    sparing = {"MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "1")}
+    home, variables = settings.driftgate_home, sparing | settings.variables()
     ui = Port(ports.ui_port, "DRIFTGATE_UI_PORT")
     api_url = prefect_of_user() or f"{ui.address}/api"
     # As commands have them, because they become forks of one of these parts.

@@ -21,7 +21,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    gc.disable()
+        # A command waits for it. One that stays takes the time to collect while it imports: 10 MiB less for as long.
+        gc.disable()
     import uvicorn
     from prefect.server.api.server import create_app
 

@@ -1,7 +1,8 @@
 """MLflow's own server, for people to browse runs and versions: `python -m services.mlflow.start [--host] [--port]`.
 
-It reads the same tables and files that training writes, so nothing depends on it. It shows them and changes none: its
-sessions are read-only, and so is its role in the compose stack; and it takes no files.
+It reads the same tables that training writes, so nothing depends on it. It shows them and changes none: its sessions
+are read-only, and so is its role in the compose stack; and of MLflow's routes it has those alone by which its pages ask
+(`services.mlflow.read_only`).
 """
 
 import argparse
@@ -53,8 +54,12 @@ def _serve(host: str, port: int) -> None:
     _ = MlflowStore(parameters, artifacts, "").client
     os.environ.update(server_environment(store_uri(parameters), artifacts))
     import uvicorn
+    from uvicorn.importer import import_from_string
 
-    uvicorn.run("mlflow.server.fastapi_app:app", host=host, port=port, log_level="warning")
+    from services.mlflow.read_only import ReadOnly
+
+    app = ReadOnly(import_from_string("mlflow.server.fastapi_app:app"))
+    uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def test_a_table_that_is_not_as_described_is_a_matter_of_configuration(
         loaded_months(offline, rules)
         measure_month(offline, rules, JAN)
     assert caught.value.remedy.startswith("correct table, source, key, timestamp and group in monitors.toml")
-    assert "StreamFlow, are made by `driftgate ingest`" in caught.value.remedy
+    assert "the tables of the worked case are made by `driftgate ingest`" in caught.value.remedy
 
 
 def sample_of(offline: PostgresEngine, rules: Monitor, month: date) -> set[object]:

@@ -14,6 +14,7 @@ from driftgate.performance.interval import Interval
 from driftgate.performance.result import Change, Estimate, Gain, NoEstimate, PassedOver
 from driftgate.reports.notes import (
     calibration_note,
+    copy_note,
     estimate_note,
     missing_note,
     model_note,
@@ -148,6 +149,15 @@ def lacking(name: str, before: float, after: float) -> ColumnResult:
 
 def uncompared(name: str, state: ColumnState, **more: Any) -> ColumnResult:
     return replace(lost(name), state=state, **more)
+
+
+def test_a_month_in_which_nothing_differs_may_be_a_copy() -> None:
+    alike = column("f", 0.0, missing_cur=0.0)
+    found = record(alike, column("g", 0.0, missing_cur=0.0))
+    assert "exactly as in January 2024" in copy_note(found) and copy_note(found) in explanation(found)
+    for other in (column("g", 0.001, missing_cur=0.0), column("g", 0.0, missing_cur=0.1)):
+        assert copy_note(record(alike, other)) == ""
+    assert copy_note(record(lost("gone"))) == ""
 
 
 def test_what_is_missing_is_said_in_a_sentence_with_what_it_was() -> None:

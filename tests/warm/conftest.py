@@ -12,8 +12,8 @@ LENDER = """
 import sys
 from pathlib import Path
 from driftgate.warm.lender import Lender
-import numpy
-lender = Lender(Path(sys.argv[1]), ["tests.lent", "driftgate.worker"])
+import numpy, tests.lent
+lender = Lender(Path(sys.argv[1]), ["tests.lent", "driftgate.worker"], lambda: tests.lent.FINISHED.append("once"))
 print("ready", flush=True)
 program = lender.run(0)
 if program is None:

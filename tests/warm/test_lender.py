@@ -16,7 +16,7 @@ import pytest
 from driftgate.errors import DriftgateError
 from driftgate.warm.client import AVAILABLE, lends, start
 from driftgate.worker import Worker
-from tests.warm.conftest import running
+from tests.warm.conftest import LENDER, running
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="forks are lent on Linux alone")
 
@@ -68,6 +68,51 @@ def test_a_fork_ends_with_the_process_that_borrowed_it_also_in_the_midst_of_a_ca
     borrower.kill()
     borrower.communicate()
     fork.wait(timeout=60)
+
+
+def test_forks_have_what_was_done_once_for_all(socket: Path) -> None:
+    with Worker("tests.lent", lender=socket) as one, Worker("tests.lent", lender=socket) as other:
+        assert one.call("tests.lent:finished") == other.call("tests.lent:finished") == ["once"]
+
+
+def test_one_process_forks_for_all_and_ends_with_the_last(tmp_path: Path) -> None:
+    with running(tmp_path / "lender.sock") as socket:
+        one = start(socket, ["tests.lent", "wait"], os.environ)
+        other = start(socket, ["tests.lent", "wait"], os.environ)
+        assert one is not None
+        assert other is not None
+        forks = psutil.Process(one.pid).parent()
+        assert forks is not None
+        assert [child.pid for child in forks.children()] == [one.pid, other.pid]
+    # The lender has ended.
+    assert not lends(socket)
+    one.kill()
+    assert one.wait(60) == -signal.SIGKILL
+    assert forks.is_running()
+    other.terminate()
+    # Its program tells the signal by a status of its own, once it has begun.
+    assert other.wait(60) in (5, -signal.SIGTERM)
+    forks.wait(60)
+
+
+def test_where_the_process_that_forks_is_killed_the_lender_ends(tmp_path: Path) -> None:
+    socket = tmp_path / "lender.sock"
+    command = [sys.executable, "-c", LENDER, str(socket)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as lender:
+        assert lender.stdout is not None
+        assert lender.stdout.readline() == "ready\n"
+        fork = start(socket, ["tests.lent", "wait"], os.environ)
+        assert fork is not None
+        forks = psutil.Process(fork.pid).parent()
+        assert forks is not None
+        forks.kill()
+        # Its standard input is open: it does not end because it was asked to.
+        assert lender.wait(60) == 1
+        fork.kill()
+        # Nobody has its status any more.
+        assert fork.wait(60) == -signal.SIGKILL
+        assert "ChildProcessError" in lender.communicate()[1]
 
 
 def test_another_code_gets_no_fork_but_a_process_of_its_own(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,5 +168,5 @@ def unreadable(name: str, why: str, allowed: str = "") -> ConfigurationError:
         f"{name} cannot be read: {why}",
         allowed=allowed,
         remedy="correct table, source, key, timestamp and group in monitors.toml; "
-        "the tables of the worked case, StreamFlow, are made by `driftgate ingest`",
+        "the tables of the worked case are made by `driftgate ingest`",
     )

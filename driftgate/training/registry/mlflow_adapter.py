@@ -3,7 +3,6 @@
 MLflow's client works directly on tables in the same PostgreSQL database, in a schema of their own; no server runs.
 """
 
-import hashlib
 import logging
 import os
 import shutil
@@ -26,6 +25,7 @@ from driftgate.files import make_private, private_folder
 from driftgate.measures import LabelKind
 from driftgate.scratch import newest_scratch
 from driftgate.training.features import InputKind
+from driftgate.training.registry.artifacts import digest_of
 from driftgate.training.registry.mlflow_errors import SCHEMA, mlflow_errors
 from driftgate.training.registry.mlflow_tables import IDENTITY_TAG, MONITOR_TAG
 from driftgate.training.registry.versions import TRAINING_TAG, Training, training_text
@@ -244,19 +244,20 @@ def _log_run(
     with tempfile.TemporaryDirectory(dir=newest_scratch()) as folder:
         saved = Path(folder) / "model"
         _save_model(saved, training, pipeline, example)
-        digest = hashlib.sha256((saved / "model.pkl").read_bytes()).hexdigest()
+        digests = {"model_sha256": digest_of((saved / "model.pkl").read_bytes())}
         client.log_artifacts(info.run_id, str(saved), "model")
     files = f"{training.monitor}/{info.run_id}/artifacts"
     written = {"model_file": f"{files}/model/model.pkl"}
     if judged is not None:
         client.log_artifact(info.run_id, str(judged))
         written["judged_file"] = f"{files}/{judged.name}"
+        digests["judged_sha256"] = digest_of(judged.read_bytes())
     absent = [path for path in written.values() if not (artifacts / path).is_file()]
     # The example and the judged rows are of entities.
     make_private(artifacts / training.monitor / info.run_id)
     if absent:
         raise OutputError(f"MLflow wrote its artifacts elsewhere than to {artifacts / absent[0]}")
-    document = training_text(training, run_id=info.run_id, model_sha256=digest, **written)
+    document = training_text(training, run_id=info.run_id, **written, **digests)
     return {**tags, IDENTITY_TAG: training.identity, TRAINING_TAG: document}
 
 

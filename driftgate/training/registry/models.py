@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from driftgate.database import ConnectionParameters
 from driftgate.errors import ConfigurationError, DataError, bounded
 from driftgate.training.model import TrainedModel
-from driftgate.training.registry.artifacts import file_of, read_judged, read_pipeline
+from driftgate.training.registry.artifacts import are_whole, read_judged, read_pipeline
 from driftgate.training.registry.mlflow_tables import MlflowTables
 from driftgate.training.registry.versions import REPLACED_TAG, TRAINING_TAG, Training, VersionInfo
 
@@ -312,14 +312,12 @@ class ModelRegistry:
         return next((alias for alias in (CHAMPION, CHALLENGER) if self._tables.alias(alias) == version), "")
 
     def _same(self, training: Training) -> str | None:
-        """Return the newest version of the same training whose files still exist.
+        """Return the newest version of the same training whose files are there as they were registered.
 
         Raises:
             ConfigurationError: the tag of such a version names a file outside the artifacts folder.
         """
         for version in self._tables.with_identity(training.identity):
-            info = self.version_info(version)
-            files = [name for name in (info.model_file, info.judged_file) if name]
-            if all(file_of(self.artifacts, info, name).is_file() for name in files):
+            if are_whole(self.artifacts, self.version_info(version)):
                 return version
         return None

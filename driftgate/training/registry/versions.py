@@ -101,6 +101,7 @@ class VersionInfo(Training):
         model_file: the pickled pipeline, relative to the artifacts folder.
         model_sha256: of that file.
         judged_file: Arrow IPC file of the labelled entities, relative to the artifacts folder; empty where none is.
+        judged_sha256: of that file; empty where an earlier release registered it.
     """
 
     name: str
@@ -109,6 +110,7 @@ class VersionInfo(Training):
     model_file: str
     model_sha256: str
     judged_file: str = ""
+    judged_sha256: str = ""
 
     @property
     def label(self) -> str:

@@ -39,6 +39,19 @@ def test_two_parts_on_one_port_are_refused(
         require_ports([parts["prefect"], parts["api"], parts["pages"]])
 
 
+def test_parts_keep_one_pool_of_freed_memory_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    nowhere = ConnectionParameters("", 0, "", "", "")
+    for given, expected in ((None, "1"), ("4", "4")):
+        if given:
+            monkeypatch.setenv("MALLOC_ARENA_MAX", given)
+        else:
+            monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+        parts = make_parts(Settings.load(), PortSettings(), nowhere)
+        found = {name: part.environment.get("MALLOC_ARENA_MAX") for name, part in parts.items()}
+        assert found == dict.fromkeys(set(NAMES) - {"pages"}, expected) | {"pages": None}
+
+
 def test_a_port_out_of_range_is_an_error_that_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRIFTGATE_UI_PORT", "99999")
     with pytest.raises(ConfigurationError, match="DRIFTGATE_UI_PORT"):

@@ -189,6 +189,31 @@ def test_other_commands_use_its_server(running: object, place: Place) -> None:
     assert "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:9/api" in done.stderr
 
 
+FINISHED = """
+import threading
+from _abc import _get_dump
+from importlib import import_module
+from flows.runtime import lending
+for module in lending.MODULES:
+    import_module(module)
+lending._finish()
+from pydantic.v1 import BaseModel
+class Model(BaseModel):
+    pass
+class Other:
+    pass
+print(issubclass(Model, BaseModel), isinstance(Model(), BaseModel), issubclass(Other, BaseModel))
+print("noted", [noted() for noted in _get_dump(Model)[2]])
+print("threads", [thread.name for thread in threading.enumerate()])
+"""
+
+
+@pytest.mark.slow
+def test_a_lender_has_no_thread_and_its_forks_note_nothing_in_models_that_they_share(place: Place) -> None:
+    done = place.python("-W", "ignore", "-c", FINISHED)
+    assert done.stdout.splitlines()[-3:] == ["True True False", "noted []", "threads ['MainThread']"], done.stderr
+
+
 LENT = """
 import sys
 from flows.runtime.lending import run_lent

@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from driftgate.database import ConnectionParameters, connect
 from flows.runtime.local_server import free_port
+from services.mlflow.read_only import REFUSED
 from services.mlflow.start import server_environment
 from tests.conftest import new_database, user_environment
 
@@ -94,9 +95,24 @@ def test_nobody_changes_the_tables(ui: Ui, path: str, body: dict[str, str]) -> N
     engine.dispose()
 
 
-def test_it_takes_no_files(ui: Ui) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/api/2.0/mlflow-artifacts/artifacts/evil.pkl"),
+        ("POST", "/ajax-api/2.0/mlflow/upload-artifact?run_uuid=0&path=judged.arrow"),
+        ("GET", "/get-artifact?path=judged.arrow&run_uuid=0"),
+        ("GET", "/model-versions/get-artifact?path=model.pkl&name=m&version=1"),
+        ("PUT", "/ajax-api/3.0/mlflow/assistant/config"),
+        ("POST", "/ajax-api/3.0/mlflow/assistant/message"),
+        ("POST", "/ajax-api/3.0/mlflow/gateway/secrets/create"),
+        ("POST", "/v1/traces"),
+    ],
+)
+def test_it_neither_takes_nor_gives_files_and_runs_nothing(ui: Ui, method: str, path: str) -> None:
+    """MLflow's assistant runs programs for whoever asks, and its uploads replace the files beside a model."""
     before = sorted(ui.artifacts.rglob("*"))
-    assert ui.ask("/api/2.0/mlflow-artifacts/artifacts/evil.pkl", "x", "PUT")[0] >= 400
+    status, answer = ui.ask(path, {"projects": {}} if method != "GET" else None, method)
+    assert (status, json.loads(answer)["detail"]) == (403, REFUSED)
     assert sorted(ui.artifacts.rglob("*")) == before
 
 

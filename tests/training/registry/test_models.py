@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from driftgate.database import ConnectionParameters, connect
 from driftgate.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError, DataError, OutputError
+from driftgate.features.files import write_file
 from driftgate.training.registry.mlflow_tables import IDENTITY_TAG
 from driftgate.training.registry.models import ModelRegistry, Registered
 from driftgate.training.registry.versions import Training
@@ -474,3 +475,20 @@ def test_a_promotion_over_a_champion_that_is_none_any_more_is_refused(registry: 
     assert registry.champion() == "3"
     registry.promote("3", over="1")  # the same once more, as by a retry
     assert registry.champion() == "3" and registry.rollback() == "1"
+
+
+def test_other_judged_rows_than_were_registered_are_never_used(
+    registry: ModelRegistry, tmp_path: Path, training: Train, pipeline: Any, columns: Columns
+) -> None:
+    """With the right labels and scores under other keys they had given a drop that nothing contradicts."""
+    rows = pa.table({"key": ["a", "b"], "label": [0.0, 1.0], "validation": [True, True], "score": [0.1, 0.9]})
+    write_file(tmp_path / "judged.arrow", rows)
+    made = registry.register(training(seed=77), pipeline, head(columns), tmp_path / "judged.arrow")
+    info = registry.version_info(made.version)
+    assert registry.judged(info).equals(rows)
+    write_file(registry.artifacts / info.judged_file, rows.set_column(0, "key", pa.array(["x", "y"])))
+    with pytest.raises(ConfigurationError, match="not the file that was registered"):
+        registry.judged(info)
+    again = registry.register(training(seed=77), pipeline, head(columns), tmp_path / "judged.arrow")
+    assert again.created and again.version != made.version, "a training whose files are damaged is made again"
+    assert registry.judged(registry.version_info(again.version)).equals(rows)
