@@ -73,7 +73,10 @@ AsOfCur = Annotated[str | None, typer.Option(help="Month to judge, YYYY-MM-DD by
 def monitor(
     as_of_ref: AsOfRef = None,
     as_of_cur: AsOfCur = None,
-    threshold: Annotated[float | None, typer.Option(help="Drift share from which to retrain, 0 to 1")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Drift share from which to retrain, 0 to 1; the decision becomes the newest of the pair"),
+    ] = None,
     monitor: MonitorName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision record instead of the lines")] = False,
 ) -> None:
