@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     pushgateway_url: str | None = Field(
         None, description="Pushgateway that gets the metrics of flows; unset means none"
     )
+
     @field_validator("*", mode="after")
     @classmethod
     def _expand(cls, value: Any) -> Any:

@@ -31,7 +31,9 @@ def test_the_project_is_found_without_yaml(tmp_path: Path, line: str, name: str)
     assert project_of(repository(tmp_path, f"provider: local\n{line}\n")) == name
 
 
-@pytest.mark.parametrize("content", ["", "[", "offline_store: [a, b]\n", "offline_store: {password: s3cret\n", "[" * 5000])
+@pytest.mark.parametrize(
+    "content", ["", "[", "offline_store: [a, b]\n", "offline_store: {password: s3cret\n", "[" * 5000]
+)
 def test_what_cannot_be_read_is_an_error_without_its_content(tmp_path: Path, content: str) -> None:
     with pytest.raises(FeastRepositoryError) as caught:
         offline_store(repository(tmp_path, content))
