@@ -147,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2000, help="columns drawn for each cell; a twentieth at 1M rows")
     parser.add_argument("--rows", type=int, nargs="*", default=ROWS)
+    parser.add_argument("--distributions", nargs="*", default=[*NUMBERS, *CATEGORIES], metavar="NAME")
     arguments = parser.parse_args()
     begun = time.monotonic()
     print(f"False alarms of a calm month in percent, where {RATE:.0%} are allowed: independent / equal features\n")
@@ -155,7 +156,7 @@ def main() -> None:
     worst, wrong = 0.0, 0
     for rows in arguments.rows:
         rounds = arguments.rounds // 20 if rows > EXACT_ROWS else arguments.rounds
-        for name in (*NUMBERS, *CATEGORIES):
+        for name in arguments.distributions:
             found = false_alarms(name, rows, rounds)
             worst = max(worst, *(max(cell) for cell in found.values()))
             wrong += sum(least > RATE for _, _, least in found.values())

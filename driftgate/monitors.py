@@ -287,7 +287,7 @@ def usable_monitor(content: Mapping[str, Any], otherwise: str) -> Monitor:
         lines = [_line(item["loc"], item["type"], item["msg"], item["input"]) for item in error.errors()]
         raise ConfigurationError(
             f"{otherwise}\n  - " + "\n  - ".join(lines[:20]),
-            remedy="correct these keys; docs/reference/monitors.md explains each",
+            remedy="correct these keys; `driftgate docs reference/monitors` explains each",
         ) from error
 
 

@@ -10,6 +10,10 @@ from driftgate.errors import UnknownMonthError, UsageError, bounded
 Pair = tuple[date, date]
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_HOW_A_MONTH_COMES = (
+    "a month is there once its rows are in the source of the monitor's entities; "
+    "`driftgate ingest DIR --as-of YYYY-MM-DD` puts one of the worked case into its tables"
+)
 
 
 def parse_as_of(text: str) -> date:
@@ -104,7 +108,7 @@ def chosen_pair(months: Sequence[date], as_of_ref: date | None, as_of_cur: date 
     if as_of_ref is None and as_of_cur is None and len(months) < 2:
         raise UnknownMonthError(
             f"two months are needed and {len(months)} is loaded ({bounded(months)})",
-            remedy="load another month with `driftgate ingest DIR --as-of YYYY-MM-DD`",
+            remedy=_HOW_A_MONTH_COMES,
         )
     if as_of_ref is not None:
         chosen_month(months, as_of_ref)
@@ -137,13 +141,10 @@ def require_order(as_of_ref: date, as_of_cur: date) -> None:
 
 
 def _not_loaded(received: str, months: Sequence[date]) -> UnknownMonthError:
-    load = "`driftgate ingest DIR --as-of YYYY-MM-DD`"
     if not months:
-        return UnknownMonthError(received, remedy=f"load one with {load}")
+        return UnknownMonthError(received, remedy=_HOW_A_MONTH_COMES)
     return UnknownMonthError(
-        received,
-        allowed=bounded(months[::-1]),
-        remedy=f"choose one of these dates, or load the month with {load}",
+        received, allowed=bounded(months[::-1]), remedy=f"choose one of these dates; {_HOW_A_MONTH_COMES}"
     )
 
 
@@ -197,7 +198,7 @@ def history_pairs(
         raise UnknownMonthError(
             f"there is no loaded month{bounds} that has a reference before it",
             allowed=f"two months, such as two of these: {bounded(months[::-1])}",
-            remedy="load more months with `driftgate ingest DIR --as-of YYYY-MM-DD`, or give other bounds",
+            remedy=f"give other bounds; {_HOW_A_MONTH_COMES}",
         )
     return found
 

@@ -67,7 +67,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Champion:
-    """The model version that serves, with its metrics on the validation users, such as {"auc": 0.82}."""
+    """The model version that serves, with its metrics on the validation entities, such as {"auc": 0.82}."""
 
     model_version: str
     metrics: Mapping[str, float]

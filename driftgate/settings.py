@@ -173,7 +173,7 @@ def from_environment(kind: type[S], what: str) -> S:
     except ValidationError as error:
         raise ConfigurationError(
             f"{what} are not usable: {_explain(kind, error)}",
-            remedy="correct or unset these environment variables; docs/reference/settings.md lists them",
+            remedy="correct or unset these environment variables; `driftgate docs reference/settings` lists them",
         ) from error
 
 

@@ -57,7 +57,7 @@ def champion_step(runtime: Runtime, monitor: str, as_of: date | None, folder: Pa
 def compare_step(
     runtime: Runtime, champion: str, challenger: str, monitor: str, as_of: date, delta: float, folder: Path
 ) -> ModelComparison:
-    """Both on the same users, none of whom either has seen in training."""
+    """Both on the same entities, none of which either has seen in training."""
     plan = _plan(runtime, monitor, as_of)
     month = plan.read_features(feature_worker(runtime.parameters), folder / "features.arrow")
     rows = plan.monitor.min_rows

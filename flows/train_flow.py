@@ -56,7 +56,7 @@ def dataset_step(plan: MonthPlan, features: FeatureMonth, labels: LabelMonth, fo
     out, group = folder / "training.arrow", plan.monitor.entity.group or ""
     data = build_training_set(features, labels, plan.key, plan.monitor.min_rows, out, group)
     get_run_logger().info(
-        "%s labelled users, %s; %s without a label are left out",
+        "%s labelled entities, %s; %s without a label are left out",
         f"{data.rows:,}",
         data.spread,
         f"{data.unlabelled:,}",
@@ -66,13 +66,13 @@ def dataset_step(plan: MonthPlan, features: FeatureMonth, labels: LabelMonth, fo
 
 @task(name="fit", **STEP)
 def fit_step(data: TrainingSet, seed: int, folder: Path) -> FittedModel:
-    """The pipeline fitted on the training users, into a file."""
+    """The pipeline fitted on the training entities, into a file."""
     return fit_model(data, seed, folder / "model.pkl")
 
 
 @task(name="evaluate", **STEP)
 def evaluate_step(plan: MonthPlan, data: TrainingSet, fitted: FittedModel, folder: Path) -> Evaluation:
-    """Metrics on the validation users; the scores of all users into an Arrow file."""
+    """Metrics on the validation entities; the scores of all entities into an Arrow file."""
     return evaluate_model(data, fitted, plan.monitor.name, folder / "judged.arrow")
 
 
@@ -108,7 +108,7 @@ def train_month(as_of: date | None = None, seed: int = 42, monitor: str | None =
 
     Args:
         as_of: the month; by default the newest with labels that leaves a later one to measure the model on.
-        seed: of the split into training and validation users, and of the trees; not negative.
+        seed: of the split into training and validation entities, and of the trees; not negative.
         monitor: a heading of monitors.toml; by default the only one.
 
     Returns:

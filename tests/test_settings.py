@@ -99,7 +99,7 @@ def test_bad_values_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert "POSTGRES_PORT='many': " in str(caught.value)
     assert "POSTGRES_SSLMODE='maybe': " in str(caught.value)
     assert caught.value.exit_code == 3
-    assert "docs/reference/settings.md" in caught.value.remedy
+    assert "`driftgate docs reference/settings`" in caught.value.remedy
 
 
 @pytest.mark.parametrize("port", ["1", "65535"])

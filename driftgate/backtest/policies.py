@@ -65,10 +65,9 @@ def by_signal(decide: Decide, key: str) -> Policy:
 def retrainings(months: Sequence[date], decide: Decide, track: Track = untracked) -> dict[str, tuple[int, ...]]:
     """Return for each policy but the best in hindsight the months that it trains on again."""
     policies: dict[str, Policy] = {
-        PolicyName.NEVER: lambda _trained, _month: False,
-        PolicyName.EVERY_MONTH: lambda _trained, _month: True,
         PolicyName.DRIFT_SHARE: by_signal(decide, "threshold"),
         PolicyName.PERFORMANCE: by_signal(decide, PERFORMANCE_KEY),
         PolicyName.DRIFTGATE: Monitored(decide, months),
     }
-    return {name: replay(policies[name], len(months)) for name in track(list(policies), "replaying")}
+    found = {name: replay(policy, months, track, name) for name, policy in policies.items()}
+    return {PolicyName.NEVER: (), PolicyName.EVERY_MONTH: tuple(range(1, len(months) - 1)), **found}

@@ -96,10 +96,16 @@ class PolicyOutcome:
     regret: float
 
 
-def replay(policy: Policy, months: int) -> tuple[int, ...]:
-    """Return the months that a policy trains on again."""
+def replay(policy: Policy, months: Sequence[date], track: Track = untracked, name: str = "") -> tuple[int, ...]:
+    """Return the months that a policy trains on again.
+
+    Args:
+        policy: is asked in each month but the first and the newest.
+        months: all of them, ascending.
+        track: shows how far it is, under the policy's name.
+    """
     trained, found = 0, []
-    for month in range(1, months - 1):
+    for month, _ in enumerate(track(months[1:-1], f"replaying {name}"), 1):
         if policy(trained, month):
             trained = month
             found.append(month)
@@ -119,7 +125,7 @@ def best_in_hindsight(scores: Scores, prices: Prices) -> tuple[int, ...]:
         instead = prices.retraining + ahead[month]
         again[month] = [bool(instead < keep) for keep in ahead[:month]]
         ahead = lost[:month, month] + np.minimum(ahead[:month], instead)
-    return replay(lambda trained, month: again[month][trained], len(scores.months))
+    return replay(lambda trained, month: again[month][trained], scores.months)
 
 
 def outcomes(scores: Scores, prices: Prices, retrained: dict[str, tuple[int, ...]]) -> list[PolicyOutcome]:

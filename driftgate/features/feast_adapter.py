@@ -89,8 +89,7 @@ def describe_source(repo: Path, name: str) -> Source:
             raise ConfigurationError(
                 f"the data source {name!r} of monitors.toml is not in the registry of {repo}",
                 allowed=bounded(sorted(known)),
-                remedy="apply the repository (`driftgate apply --monitor NAME`; `driftgate ingest` does it too), "
-                "or correct source",
+                remedy="apply the repository by `driftgate apply --monitor NAME`, or correct source",
             )
         return _described(known[name])
 
@@ -172,7 +171,7 @@ def _described(source: DataSource) -> Source:
     raise FeastRepositoryError(
         f"the data source {source.name!r} is a {kind}, which Driftgate cannot read",
         allowed="PostgreSQLSource, FileSource, SparkSource",
-        remedy="docs/how-to/add-an-offline-store.md says what another one takes",
+        remedy="`driftgate docs how-to/add-an-offline-store` says what another one takes",
     )
 
 

@@ -109,8 +109,8 @@ def materialize_month(
     """Write a month to the online store, in place of the month that is there; repeated calls are safe.
 
     One transaction changes the rows of all views: readers see the old month or the new one, and a crash leaves the old
-    one. Users who are not in the month are removed. The values come from the point-in-time join at `as_of`, so that the
-    offline store and the online store have the same values.
+    one. Entities that are not in the month are removed. The values come from the point-in-time join at `as_of`, so that
+    the offline store and the online store have the same values.
 
     Args:
         worker: the feature process.

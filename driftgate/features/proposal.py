@@ -85,7 +85,7 @@ def monitors_text(offer: RepositoryOffer, folder: Path | None = None) -> str:
     lines = [
         f"# What `driftgate init` found in the Feast repository {offer.repo} (offline store: {offer.store}).",
         "# One table is one monitor. DECIDE marks what a person has to look at.",
-        "# docs/reference/monitors.md explains every key.",
+        "# `driftgate docs reference/monitors` explains every key.",
     ]
     if offer.sources:
         lines += ["#", "# Data sources:", *(f"#   {_described(item)}" for item in offer.sources)]
@@ -185,9 +185,15 @@ def _label(offer: RepositoryOffer, service: ServiceOffer, name: str) -> list[str
     sure = len(candidates) == 1 or len(booleans) == 1
     source, column, _ = booleans[0] if booleans else candidates[0]
     section = [f"[{name}.label]", f"source = {_quoted(source)}", f"column = {_quoted(column)}"]
+    never = [
+        "# DECIDE: does each entity get a label in the end? Where some never do, as a cancelled flight has no delay,",
+        '# say which do: by a boolean column of the entities, by a condition on one, or "learnt" from past months.',
+        "# Otherwise a month is pending for ever in which they are more than min_label_share allows.",
+        "# expected = \"status != 'cancelled'\"",
+    ]
     if sure:
-        return [*lines, "# DECIDE: whether this is what the model predicts.", *section]
-    return [*lines, "# DECIDE: which of them the model predicts.", *(f"# {line}" for line in section)]
+        return [*lines, "# DECIDE: whether this is what the model predicts.", *section, *never]
+    return [*lines, "# DECIDE: which of them the model predicts.", *(f"# {line}" for line in section), *never]
 
 
 def _quoted(text: str) -> str:

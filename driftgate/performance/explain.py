@@ -1,4 +1,4 @@
-"""Why a model is worse, and where. Both are asked only where it surely is, so that calm months cost nothing."""
+"""Why a model is worse, and where. Asked only where it surely is, by what may matter: calm months cost nothing."""
 
 from dataclasses import replace
 
@@ -49,6 +49,10 @@ def explain(
         return _without(performance, Unexplained.NOT_MEASURED, "the performance was not measured")
     if not performance.drop_interval[0] > 0.0:
         return _without(performance, Unexplained.NO_DROP, "there is no sure drop")
+    if performance.drop_interval[1] < monitor.performance_drop:
+        # Of a large month every drop is sure, however small, and what asks for nothing needs no cause.
+        reason = f"the drop is surely less than performance_drop, {monitor.performance_drop:g}"
+        return _without(performance, Unexplained.SMALL_DROP, reason)
     old, new = reference_rows(scoring, ref, monitor.entity.feast_key), _current_rows(scoring, cur, monitor)
     if old is None:
         reason = f"no labelled entity of {ref.size.as_of} has a score"

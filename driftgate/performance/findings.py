@@ -13,6 +13,7 @@ class Unexplained(StrEnum):
     OFF = "off"
     NOT_MEASURED = "not_measured"
     NO_DROP = "no_drop"
+    SMALL_DROP = "small_drop"
     NO_REFERENCE = "no_reference"
     TOO_FEW = "too_few_entities"
     TOO_DIFFERENT = "too_different"

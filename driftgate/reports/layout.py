@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from driftgate.reports.notes import copy_note, missing_note, start_note, waiting_note
+from driftgate.reports.notes import loaded_note, missing_note, start_note, waiting_note
 from driftgate.reports.pills import pills_html
 from driftgate.reports.sentences import headline, next_step, tone
 from driftgate.reports.words import month_name
@@ -70,7 +70,7 @@ def hero(record: RunRecord, earlier: Sequence[RunRecord], ways: str = "") -> str
 
 def stakes(record: RunRecord) -> str:
     """What a reader must not miss: the price of waiting, and the data that are missing; nothing where there is none."""
-    notes = filter(None, (waiting_note(record), copy_note(record), missing_note(record)))
+    notes = filter(None, (waiting_note(record), loaded_note(record), missing_note(record)))
     return "".join(f"<p class='stake'>{escape(note)}</p>" for note in notes)
 
 

@@ -16,6 +16,8 @@ from driftgate.store.record_parts import ColumnRecord, SkewRecord
 
 _PLACES = {Served.ONLINE: "the online store", Served.LOG: "the log of predictions"}
 _FEATURES_NAMED = 3
+# How many times as many entities one month may have as another without a question.
+_OF_ONE_SIZE = 1.5
 # A mean distance between probability and rate that a reader of probabilities would mind.
 _MISCALIBRATED = 0.05
 # As it stands in `ColumnRecord.drifted_by`.
@@ -96,6 +98,15 @@ def missing_note(record: RunRecord) -> str:
     texts = [f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {clause}." for clause, names in named]
     more = sum(len(names) for names in clauses.values()) - sum(len(names) for _, names in named)
     return " ".join([*texts, *([f"So it is with {more} more, see the list of features."] if more else [])])
+
+
+def loaded_note(record: RunRecord) -> str:
+    """That a month has far fewer or more entities than the other, or is perhaps its copy; empty where it is neither."""
+    ref, cur = record.inputs.rows_ref, record.inputs.rows_cur
+    if max(ref, cur) <= _OF_ONE_SIZE * min(ref, cur):
+        return copy_note(record)
+    was, now = map(month_name, record.pair)
+    return f"{now} has {cur:,} entities and {was} has {ref:,}: see whether all rows of both months are loaded."
 
 
 def copy_note(record: RunRecord) -> str:

@@ -36,6 +36,6 @@ def comparison_line(comparison: ModelComparison) -> str:
     """`[Contest] ...` on standard output."""
     champion = f"v{comparison.champion}" if comparison.champion else "none"
     outcome = "PROMOTED" if comparison.promote else "KEPT"
-    pair = f"champion={champion} challenger=v{comparison.challenger} users={comparison.entities}"
+    pair = f"champion={champion} challenger=v{comparison.challenger} entities={comparison.entities}"
     warnings = "".join(f"; WARNING: {warning}" for warning in comparison.warnings)
     return f"[Contest] {pair} -> {outcome} {comparison.reason}{warnings}"

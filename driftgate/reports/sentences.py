@@ -14,8 +14,8 @@ from driftgate.performance.result import Gain, PerformanceState
 from driftgate.reports.figures import features_needed
 from driftgate.reports.notes import (
     calibration_note,
-    copy_note,
     estimate_note,
+    loaded_note,
     missing_note,
     model_note,
     split_note,
@@ -110,7 +110,7 @@ def headline(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
 def explanation(record: RunRecord, earlier: Sequence[RunRecord] = ()) -> str:
     """What waiting costs, which data are missing, and the reasons; empty where the headline has said all."""
     return " ".join(
-        filter(None, [waiting_note(record), copy_note(record), missing_note(record), background(record, earlier)])
+        filter(None, [waiting_note(record), loaded_note(record), missing_note(record), background(record, earlier)])
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from driftgate.decision import flips
 from driftgate.measures import MEASURES
 from driftgate.reports.chain import chain_text
-from driftgate.reports.notes import copy_note, estimate_note, skew_note, waiting_note
+from driftgate.reports.notes import estimate_note, loaded_note, skew_note, waiting_note
 from driftgate.reports.text import causes_text
 from driftgate.store.performance_record import PerformanceRecord
 from driftgate.store.record import RunRecord
@@ -53,7 +53,7 @@ def run_lines(record: RunRecord) -> list[str]:
         record.verdict,
         *(f"  {reason}" for reason in record.reasons),
         *_flip_lines(record),
-        *filter(None, [waiting_note(record), copy_note(record), estimate_note(record), skew_note(record)]),
+        *filter(None, [waiting_note(record), loaded_note(record), estimate_note(record), skew_note(record)]),
         *_chain_lines(record),
         "",
         *_performance_lines(record.performance),
@@ -134,7 +134,7 @@ def _performance_lines(found: PerformanceRecord | None) -> list[str]:
     relations = [f"{about}: {changed}"] if changed else []
     if found.decision_threshold is not None:
         model += f", which predicts 1 from a probability of {found.decision_threshold} on"
-    head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} users it has not seen:"
+    head = f"performance of {model}, trained on {found.trained_on}, on {found.users_cur:,} entities it has not seen:"
     gain = [f"gain in {found.rule.unit} of a model trained on this month: {found.gain.gain.text}"] if found.gain else []
     causes = [causes_text(found.causes.causes)] if found.causes and found.causes.code is None else []
     return [head, *aligned(rows), *relations, *causes, *_cost_lines(found), *_segment_lines(found), *gain, ""]

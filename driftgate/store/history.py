@@ -71,6 +71,18 @@ def past_record(engine: Engine, monitor: str, as_of_cur: date | None, as_of_ref:
     return found[0]
 
 
+def other_references(engine: Engine, monitor: str, pair: Pair) -> list[date]:
+    """The other references that the current month of a pair was judged against, ascending.
+
+    Raises:
+        DatabaseError: the query fails.
+    """
+    as_of_ref, as_of_cur = pair
+    query = select(_runs.as_of_ref).where(_runs.monitor == monitor, _runs.as_of_cur == as_of_cur)
+    rows = _rows(engine, query.where(_runs.as_of_ref != as_of_ref).order_by(_runs.as_of_ref))
+    return [row["as_of_ref"] for row in rows]
+
+
 def earlier_runs(engine: Engine, monitor: str, as_of_cur: date) -> tuple[Earlier, ...]:
     """What was said of each month before `as_of_cur`, newest first; of several pairs with one month the last judged.
 

@@ -14,16 +14,18 @@ from driftgate.errors import ConfigurationError, UsageError
 from driftgate.pairs import parse_as_of
 from driftgate.process import import_beside, run_program
 from flows.cli import backtest as backtest_commands
+from flows.cli import documentation as docs_commands
 from flows.cli import history as history_commands
 from flows.cli import models as model_commands
 from flows.cli import profiles as profile_commands
 from flows.cli import retraining as retrain_commands
 from flows.cli import serving as serve_commands
 from flows.cli import stack as stack_commands
+from flows.runtime import plain_errors
 
 if TYPE_CHECKING:
     from driftgate.snapshots import IngestReport
-_NEED_NONE = frozenset(("down", "sample", "status"))
+_NEED_NONE = frozenset(("docs", "down", "sample", "status"))
 _BEGIN = _NEED_NONE | {"apply", "demo", "ingest", "init", "load", "up"}
 """The commands that may be the first ones of a home, or need no database."""
 
@@ -42,6 +44,7 @@ for group in (
     backtest_commands,
     profile_commands,
     stack_commands,
+    docs_commands,
 ):
     app.add_typer(group.commands)
 
@@ -70,7 +73,10 @@ AsOfCur = Annotated[str | None, typer.Option(help="Month to judge, YYYY-MM-DD by
 def monitor(
     as_of_ref: AsOfRef = None,
     as_of_cur: AsOfCur = None,
-    threshold: Annotated[float | None, typer.Option(help="Drift share from which to retrain, 0 to 1")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Drift share from which to retrain, 0 to 1; the decision becomes the newest of the pair"),
+    ] = None,
     monitor: MonitorName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the decision record instead of the lines")] = False,
 ) -> None:
@@ -266,6 +272,7 @@ def feast(context: typer.Context) -> None:
 def main(arguments: Sequence[str]) -> NoReturn:
     """Run a command and end the process: 0 for a verdict, else the exit status of the error's family."""
     logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.WARNING)
+    plain_errors.say_once()
     run_program(lambda: _run(arguments))
 
 

@@ -2,11 +2,13 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal
 
 import typer
 
+from driftgate.errors import bounded
 from driftgate.pairs import parse_as_of
 
 commands = typer.Typer()
@@ -80,14 +82,27 @@ def show(
     """Show one run: its reasons, its columns, and what it would take to flip it."""
     from driftgate.monitors import read_monitor
     from driftgate.reports.terminal import run_document, run_lines
-    from driftgate.store.history import past_record
+    from driftgate.store.history import other_references, past_record
     from flows.runtime.environment import Runtime
 
     runtime = Runtime.from_environment()
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     record = past_record(runtime.engine, chosen.name, _date(as_of_cur), _date(as_of_ref))
-    for line in [run_document(record)] if as_json else run_lines(record):
+    if as_json:
+        typer.echo(run_document(record))
+        return
+    others = other_references(runtime.engine, chosen.name, record.pair)
+    for line in [*run_lines(record), *_others_line(others, record.pair[1], monitor)]:
         typer.echo(line)
+
+
+def _others_line(others: Sequence[date], as_of_cur: date, monitor: str | None) -> list[str]:
+    """What else the month was judged against, and the command that shows it; nothing where there is nothing."""
+    if not others:
+        return []
+    named = f" --monitor {monitor}" if monitor else ""
+    command = f"driftgate show {as_of_cur} --as-of-ref {others[-1]}{named}"
+    return [f"{as_of_cur} was also judged against {bounded(others[::-1])}: `{command}`"]
 
 
 def _date(text: str | None) -> date | None:

@@ -20,7 +20,7 @@ def train(
             help="Month to train on, YYYY-MM-DD; by default the newest that leaves a later labelled one to judge"
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split of users and of the trees; same seed, same model")] = 42,
+    seed: Annotated[int, typer.Option(help="Of the split of entities and of the trees; same seed, same model")] = 42,
     monitor: MonitorName = None,
     as_json: Json = False,
 ) -> None:

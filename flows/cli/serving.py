@@ -30,7 +30,7 @@ def materialize(
     chosen = read_monitor(runtime.settings.driftgate_monitors, monitor)
     month = materialize_month(worker, runtime.engine, chosen, chosen.feast_repo or runtime.settings.feast_repo, day)
     done = "is served" if month.written else "is newer and stays"
-    typer.echo(f"[Materialize] as_of={month.as_of} users={month.entities:,} {done}")
+    typer.echo(f"[Materialize] as_of={month.as_of} entities={month.entities:,} {done}")
 
 
 @commands.command()

@@ -34,7 +34,10 @@ def up(
     only: Annotated[str, typer.Option(help="The parts to run, with commas between them; by default all")] = _ALL,
     detach: Annotated[bool, typer.Option("--detach", help="Return once all is up; `driftgate down` ends it")] = False,
 ) -> None:
-    """Run Prefect with its schedules, the pages, the prediction service, Evidently and MLflow, until Ctrl-C."""
+    """Run Prefect with its schedules, the pages, the prediction service, Evidently and MLflow, until Ctrl-C.
+
+    `driftgate docs reference/settings` lists the variables that set its ports and folders.
+    """
     from driftgate.settings import Settings
     from flows.runtime.parts import choose_parts
     from flows.runtime.up import require_down

@@ -160,6 +160,8 @@ def start_prefect() -> Callable[[], None]:
     # last logs and events. Without a server to send them to it would wait for a minute.
     atexit.register(server.close)
     os.environ["PREFECT_API_URL"] = server.url
+    # It has no pages that the log could lead to, and it ends with the command.
+    os.environ.setdefault("PREFECT_UI_URL", "")
     return lambda: _wait_and_keep(server)
 
 

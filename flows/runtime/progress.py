@@ -1,4 +1,4 @@
-"""How far a long job is: a bar on a terminal, log lines elsewhere."""
+"""How far a long job is: a bar on a terminal, log lines elsewhere, both on standard error."""
 
 import logging
 import sys
@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 T = TypeVar("T")
 if TYPE_CHECKING:
     Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+_log = logging.getLogger(__name__)
+# A command shows warnings of the rest; how far it is, is asked for.
+_log.setLevel(logging.INFO)
+
+
+def begun(what: str) -> None:
+    """Say what a command does before anything can be counted."""
+    _log.info("%s", what)
 
 
 def tracked(items: Sequence[T], what: str, name: Callable[[T], str], log: "Log | None" = None) -> Iterator[T]:
@@ -23,7 +32,7 @@ def tracked(items: Sequence[T], what: str, name: Callable[[T], str], log: "Log |
         yield from _with_bar(items, what, name)
         return
     for position, item in enumerate(items, 1):
-        (log or logging.getLogger(__name__)).info("%s %d of %d: %s", what, position, len(items), name(item))
+        (log or _log).info("%s %d of %d: %s", what, position, len(items), name(item))
         yield item
 
 

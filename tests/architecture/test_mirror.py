@@ -59,7 +59,6 @@ HELD = {
     "flows/retrain_flow.py": "tests/end_to_end/test_loop.py",
     "flows/runtime/environment.py": "tests/features/test_worker.py",
     "flows/runtime/lending.py": "tests/flows/runtime/test_up.py",
-    "flows/runtime/plain_errors.py": "tests/flows/test_monitor.py",
     "flows/runtime/prefect_server.py": "tests/flows/runtime/test_up.py",
     "flows/runtime/steps.py": "tests/flows/test_monitor.py",
     "flows/worked_case.py": "tests/architecture/test_worked_case.py",

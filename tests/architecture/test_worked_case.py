@@ -36,13 +36,13 @@ def test_no_module_names_anything_of_streamflow(package: str) -> None:
     assert allowed - found == set(), "an exception that nothing needs any more"
 
 
-def test_the_wheel_holds_every_package_that_is_imported_and_the_repository() -> None:
+def test_the_wheel_holds_every_package_that_is_imported_the_repository_and_the_documentation() -> None:
     """The images are built from what these files name."""
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert set(packages) == {*project["tool"]["importlinter"]["root_packages"], "feature_repo"}
+    assert set(packages) == {*project["tool"]["importlinter"]["root_packages"], "feature_repo", "docs"}
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     for package in packages:
         assert (ROOT / package).is_dir() and f"!{package}" in ignored

@@ -1,6 +1,8 @@
 """The policies: each trains again for its own reason, and the monitor's remembers what it decided."""
 
+from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Any
 
 from driftgate.backtest.policies import PolicyName, retrainings
 from driftgate.decision import PERFORMANCE_KEY, Decision, HeldBack, History, Signal, Verdict
@@ -10,6 +12,26 @@ MONTHS = [date(2024, month, 28) for month in range(1, 8)]
 
 def signal(key: str, reached: bool) -> Signal:
     return Signal(key, key, 0.1, 0.05, reached, "")
+
+
+def test_each_month_of_a_policy_that_decides_is_shown_before_it_is_decided() -> None:
+    shown: list[str] = []
+
+    def track(items: Sequence[Any], what: str) -> Iterator[Any]:
+        for item in items:
+            shown.append(f"{what}: {item}")
+            yield item
+
+    def decide(_trained: int, month: int, _history: History | None) -> Decision:
+        shown.append(f"decided {month}")
+        return Decision(Verdict.NO_ACTION, ())
+
+    retrainings(MONTHS[:4], decide, track)
+    policies = ("drift share alone", "performance alone", "driftgate")
+    steps = ((name, month) for name in policies for month in (1, 2))
+    assert shown == [
+        line for name, month in steps for line in (f"replaying {name}: {MONTHS[month]}", f"decided {month}")
+    ]
 
 
 def test_each_policy_trains_for_its_own_reason() -> None:

@@ -81,7 +81,7 @@ def test_a_policy_sees_each_month_once_in_order_and_never_the_newest() -> None:
         seen.append((trained, month))
         return month == 2
 
-    assert replay(policy, 6) == (2,)
+    assert replay(policy, [date(2024, month, 28) for month in range(1, 7)]) == (2,)
     assert seen == [(0, 1), (0, 2), (2, 3), (2, 4)]
     assert all(trained < month for trained, month in seen), "a model is never measured on its own month"
 

@@ -167,7 +167,7 @@ ENVIRONMENT = [
     *rows(
         "environment",
         ConfigurationError,
-        ({"POSTGRES_PORT": "many"}, "POSTGRES_PORT='many': ", "valid integer", "docs/reference/settings.md"),
+        ({"POSTGRES_PORT": "many"}, "POSTGRES_PORT='many': ", "valid integer", "`driftgate docs reference/settings`"),
         ({"POSTGRES_PORT": "0"}, "POSTGRES_PORT='0': ", "greater than or equal to 1"),
         ({"POSTGRES_PORT": "65536"}, "POSTGRES_PORT='65536': ", "less than or equal to 65535"),
         ({"POSTGRES_PORT": "-1"}, "POSTGRES_PORT='-1': ", "greater than or equal to 1"),

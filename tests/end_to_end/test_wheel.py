@@ -102,6 +102,9 @@ def test_the_wheel_has_what_is_no_python(wheel: Path) -> None:
     listed = subprocess.run(["git", "ls-files", "-z", *packages], cwd=ROOT, capture_output=True, text=True, check=True)
     files = set(filter(None, listed.stdout.split("\0")))
     assert "driftgate/reports/pages.css" in files
+    # The pages that `driftgate docs` shows, and of the documentation nothing else.
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert {name.removeprefix("driftgate/") for name in kept if name.startswith("driftgate/docs/")} == pages
     assert files - kept == set()
 
 
@@ -109,6 +112,13 @@ def test_the_wheel_has_what_is_no_python(wheel: Path) -> None:
 def test_the_version_is_that_of_the_package(wheel: Path, installed: Installed) -> None:
     assert wheel.name.startswith(f"driftgate-{driftgate.__version__}-")
     assert installed.call("--version") == f"driftgate {driftgate.__version__}\n"
+
+
+@pytest.mark.slow
+def test_the_documentation_is_there(installed: Installed) -> None:
+    page = (ROOT / "docs" / "reference" / "monitors.md").read_text(encoding="utf-8")
+    assert installed.call("docs", "reference/monitors") == page
+    assert "reference/settings" in installed.call("docs")
 
 
 @pytest.mark.slow

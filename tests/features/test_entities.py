@@ -118,7 +118,8 @@ def test_a_table_that_is_not_as_described_is_a_matter_of_configuration(
     with pytest.raises(ConfigurationError, match=next(iter(wrong.values()))) as caught:
         loaded_months(offline, rules)
         measure_month(offline, rules, JAN)
-    assert "monitors.toml" in str(caught.value)
+    assert caught.value.remedy.startswith("correct table, source, key, timestamp and group in monitors.toml")
+    assert "the tables of the worked case are made by `driftgate ingest`" in caught.value.remedy
 
 
 def sample_of(offline: PostgresEngine, rules: Monitor, month: date) -> set[object]:

@@ -326,7 +326,7 @@ def test_the_command_serves_a_month(place: ConnectionParameters, tmp_path: Path,
     environment = {**os.environ, **user_environment(place, tmp_path)}
     command = [sys.executable, "-W", "ignore", "-m", "flows.cli", "materialize", "--as-of", "2024-01-31"]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[Materialize] as_of=2024-01-31 users=2,000 is served\n"
+    assert done.stdout == "[Materialize] as_of=2024-01-31 entities=2,000 is served\n"
     assert reader.month() == FIRST
 
 

@@ -46,6 +46,19 @@ def test_what_is_not_sure_is_left_to_a_person(tmp_path: Path) -> None:
     assert "candidate: answers.left (boolean)" in text and "# DECIDE: which of them" in text
 
 
+@pytest.mark.parametrize("labels", [ANSWERS.labels, (("left", "boolean"), ("stayed", "boolean"))])
+def test_which_entities_get_a_label_is_asked_for(tmp_path: Path, labels: tuple[tuple[str, str], ...]) -> None:
+    """The line stands where the section of the label ends, so that without its mark it is a key of that."""
+    text = monitors_text(offer(PLAIN, replace(ANSWERS, labels=labels)))
+    asked = "# expected = \"status != 'cancelled'\"\n"
+    assert text.endswith(asked)
+    before, mark, _ = text.rpartition("# DECIDE: does each entity get a label")
+    chosen = before.replace("\n# [s_v1.label]\n# source", "\n[s_v1.label]\nsource").replace("\n# column", "\ncolumn")
+    label = read_monitor(written(tmp_path, f"{chosen}{asked.removeprefix('# ')}"), "s_v1").label
+    assert mark and label is not None and label.expected == "status != 'cancelled'"
+    assert "expected" not in monitors_text(offer(PLAIN))
+
+
 def test_entities_come_from_a_source_with_one_row_a_key(tmp_path: Path) -> None:
     hourly = replace(PLAIN, name="hourly", rows=240)
     service = replace(SERVICE, sources=("hourly", "plain"))

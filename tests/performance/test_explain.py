@@ -52,11 +52,24 @@ def test_a_probe_of_another_month_needs_scores_of_the_reference(tmp_path: Path) 
     assert str(JAN) in found.segments.reason
 
 
-def asked(folder: Path, strength: float, trained_elsewhere: bool = False, segments: Sequence[str] = ()) -> Performance:
+def test_a_drop_that_is_surely_too_small_to_ask_for_anything_is_not_explained(tmp_path: Path) -> None:
+    found = asked(tmp_path, -2.0, performance_drop=0.9)
+    assert found.drop_interval[0] > 0.2
+    assert found.causes.code is found.segments.code is Unexplained.SMALL_DROP and "0.9" in found.causes.reason
+    assert found.feature_costs == ()
+
+
+def asked(
+    folder: Path,
+    strength: float,
+    trained_elsewhere: bool = False,
+    segments: Sequence[str] = (),
+    performance_drop: float = 0.05,
+) -> Performance:
     """Two months whose label follows a value by 2, then by `strength`; a probe is measured."""
     made = month(folder, JAN, USERS, 1), month(folder, FEB, USERS, 2, strength)
     ref, cur = (Side(MonthSize(item[0].as_of, USERS, USERS), *item, profile_of(item[0])) for item in made)
-    rules = monitor(segments=list(segments), min_rows=30)
+    rules = monitor(segments=list(segments), min_rows=30, performance_drop=performance_drop)
     ledger = ledger_of(ref.features, cur.features, rules)
     scoring = score_months(None, rules, ref, cur, ledger, Shared(folder))
     performance = measure(scoring, rules, ref, cur)

@@ -16,6 +16,7 @@ from driftgate.reports.notes import (
     calibration_note,
     copy_note,
     estimate_note,
+    loaded_note,
     missing_note,
     model_note,
     skew_note,
@@ -158,6 +159,16 @@ def test_a_month_in_which_nothing_differs_may_be_a_copy() -> None:
     for other in (column("g", 0.001, missing_cur=0.0), column("g", 0.0, missing_cur=0.1)):
         assert copy_note(record(alike, other)) == ""
     assert copy_note(record(lost("gone"))) == ""
+
+
+@pytest.mark.parametrize(
+    ("ref", "cur", "said"), [(3000, 1500, True), (3000, 4501, True), (3000, 2001, False), (2, 3, False)]
+)
+def test_a_month_of_another_size_asks_whether_all_rows_are_loaded(ref: int, cur: int, said: bool) -> None:
+    found = record()
+    found = found.model_copy(update={"inputs": found.inputs.model_copy(update={"rows_ref": ref, "rows_cur": cur})})
+    words = f"February 2024 has {cur:,} entities and January 2024 has {ref:,}: see whether all rows"
+    assert (words in loaded_note(found)) == said and loaded_note(found) in explanation(found)
 
 
 def test_what_is_missing_is_said_in_a_sentence_with_what_it_was() -> None:

@@ -22,12 +22,12 @@ FEW = ModelComparison("1", "2", 40, False, "40 entities that neither has seen, 9
 @pytest.mark.parametrize(
     ("comparison", "line"),
     [
-        (WON, f"[Contest] champion=v1 challenger=v2 users=412 -> PROMOTED {WON.reason}"),
-        (FEW, f"[Contest] champion=v1 challenger=v2 users=40 -> KEPT {FEW.reason}"),
-        (unopposed("1"), "[Contest] champion=none challenger=v1 users=0 -> PROMOTED there was no champion"),
+        (WON, f"[Contest] champion=v1 challenger=v2 entities=412 -> PROMOTED {WON.reason}"),
+        (FEW, f"[Contest] champion=v1 challenger=v2 entities=40 -> KEPT {FEW.reason}"),
+        (unopposed("1"), "[Contest] champion=none challenger=v1 entities=0 -> PROMOTED there was no champion"),
         (
             same("3"),
-            "[Contest] champion=v3 challenger=v3 users=0 -> KEPT the champion was trained on the same data",
+            "[Contest] champion=v3 challenger=v3 entities=0 -> KEPT the champion was trained on the same data",
         ),
     ],
 )

@@ -124,7 +124,7 @@ def test_a_run_is_shown_with_its_performance() -> None:
         "  drift_share=0.07 < 0.30",
     ]
     assert lines[4] == "it would be NO_ACTION with performance_drop above 0.3200 (now 0.05)"
-    assert "performance of champion v1, trained on 2024-01-31, on 1,612 users it has not seen:" in lines
+    assert "performance of champion v1, trained on 2024-01-31, on 1,612 entities it has not seen:" in lines
     table = [line.split() for line in lines]
     assert ["auc", "0.8200", "0.5000", "-0.3200", "[-0.3500,", "-0.2900]"] in table
     assert table.index(["log_loss", "0.4000", "0.7000", "0.3000", "[0.2800,", "0.3200]"]) > table.index(
@@ -137,7 +137,7 @@ def test_a_run_is_shown_with_its_performance() -> None:
 
 def test_a_probe_and_a_performance_that_is_pending_are_shown() -> None:
     probe = run_lines(RunRecord.of(with_performance(finished(), performed(version=None))))
-    assert "performance of a probe model, trained on 2024-01-31, on 1,612 users it has not seen:" in probe
+    assert "performance of a probe model, trained on 2024-01-31, on 1,612 entities it has not seen:" in probe
     waiting = not_measured(PerformanceState.PENDING, "pending, 43% labelled")
     assert "performance: pending, 43% labelled" in run_lines(RunRecord.of(with_performance(finished(), waiting)))
     off = run_lines(RunRecord.of(finished()))

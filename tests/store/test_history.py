@@ -15,7 +15,14 @@ from driftgate.errors import DataError, UnknownMonthError
 from driftgate.features.labels import LabelMonth
 from driftgate.measures import LabelKind
 from driftgate.reports.terminal import run_lines, runs_table
-from driftgate.store.history import champion_measured, earlier_runs, past_pairs, past_record, past_runs
+from driftgate.store.history import (
+    champion_measured,
+    earlier_runs,
+    other_references,
+    past_pairs,
+    past_record,
+    past_runs,
+)
 from driftgate.store.record import RunRecord
 from driftgate.store.tables import save_run
 from tests.database.earlier import forget_revision
@@ -47,6 +54,7 @@ def engine(database: Engine) -> Engine:
 
 def test_without_a_table_there_is_no_history(database: Engine) -> None:
     assert past_runs(database, "churn") == []
+    assert other_references(database, "churn", (JANUARY, MARCH)) == []
     assert earlier_runs(database, "churn", MARCH) == ()
     with pytest.raises(UnknownMonthError, match="no run"):
         past_record(database, "churn", None, None)
@@ -76,6 +84,13 @@ def test_one_run_is_found_by_its_months(engine: Engine) -> None:
     with pytest.raises(UnknownMonthError, match="no run") as caught:
         past_record(engine, "churn", date(2024, 4, 30), None)
     assert "2024-02-29 vs 2024-03-31" in str(caught.value.allowed)
+
+
+def test_the_other_references_of_a_month_are_known(engine: Engine) -> None:
+    assert other_references(engine, "churn", (JANUARY, MARCH)) == [FEBRUARY]
+    assert other_references(engine, "churn", (FEBRUARY, MARCH)) == [JANUARY]
+    assert other_references(engine, "churn", (JANUARY, FEBRUARY)) == []
+    assert other_references(engine, "another", (JANUARY, MARCH)) == []
 
 
 def test_a_decision_looks_back_on_one_run_for_each_month(engine: Engine) -> None:

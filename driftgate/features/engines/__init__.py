@@ -34,7 +34,7 @@ def open_engine(repo: Path) -> Iterator[Engine]:
         raise ConfigurationError(
             f"{repo / 'feature_store.yaml'} names the offline store {store.kind!r}, which Driftgate has no engine for",
             allowed=", ".join(name for name in ENGINES if name != "dask"),
-            remedy="keep the features in one of these, or add an engine as docs/how-to/add-an-offline-store.md says",
+            remedy="keep them in one of these, or add an engine: see `driftgate docs how-to/add-an-offline-store`",
         )
     name = ENGINES[store.kind]
     try:

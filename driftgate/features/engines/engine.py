@@ -167,6 +167,6 @@ def unreadable(name: str, why: str, allowed: str = "") -> ConfigurationError:
     return ConfigurationError(
         f"{name} cannot be read: {why}",
         allowed=allowed,
-        remedy="load a month first (`driftgate ingest`), or correct table, source, key, timestamp and group "
-        "in monitors.toml",
+        remedy="correct table, source, key, timestamp and group in monitors.toml; "
+        "the tables of the worked case are made by `driftgate ingest`",
     )

@@ -85,7 +85,7 @@ WRONG = {
         where={"POSTGRES_USER": "{role}", "POSTGRES_PASSWORD": "wr0ng-s3cret"},
     ),
     "a port that is none": Wrong(3, ("POSTGRES_PORT", "65535"), where={"POSTGRES_PORT": "70000"}),
-    "no tables": Wrong(3, ("subs_profile", "driftgate ingest"), where={"POSTGRES_DB": "postgres"}),
+    "no tables": Wrong(3, ("subs_profile", "driftgate apply"), where={"POSTGRES_DB": "postgres"}),
     "no month": Wrong(4, ("two months are needed and 0",), where={"POSTGRES_DB": "{no_month}", **below("tables.toml")}),
     "a setting of Prefect that is none": Wrong(
         3, ("LoggingSettings", "level", "'LOUD'", "PREFECT_"), where={"PREFECT_LOGGING_LEVEL": "loud"}

@@ -3,14 +3,26 @@
 import contextlib
 import io
 import json
+import os
 import re
-from dataclasses import dataclass
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
+from driftgate.database import ConnectionParameters, create_tables
 from driftgate.errors import ConfigurationError, DataError, UnknownMonthError, UsageError
+from driftgate.store.tables import save_run
 from flows import cli
+from tests.conftest import ROOT, user_environment
+from tests.reports.runs import FEBRUARY, JANUARY, MARCH, finished
 from tests.workplace import Workplace
 
 pytestmark = pytest.mark.slow
@@ -109,6 +121,35 @@ def test_policies_are_replayed_over_the_loaded_months(
 
 
 @pytest.mark.usefixtures("backfilled")
+def test_a_backtest_into_a_file_says_how_far_it_is_and_how_to_go_on(
+    capfd: pytest.CaptureFixture[str], workplace: Workplace, tmp_path: Path
+) -> None:
+    """It is ended once it has scored the first month; the same command reads what it kept and comes to its end."""
+    log, home = tmp_path / "progress.log", Path(workplace.environment["DRIFTGATE_HOME"])
+    command = [sys.executable, "-m", "flows.cli", "backtest", "--out", str(tmp_path)]
+    shutil.rmtree(home / "backtest", ignore_errors=True)
+    with log.open("wb") as opened:
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=opened)
+        while "scoring 2 of 2: 2024-03-31" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+    said = [line.rpartition(" - ")[2] for line in log.read_text().splitlines()]
+    months = ("2024-01-31", "2024-02-29", "2024-03-31")
+    assert said[:4] == [
+        "looking at the loaded months of churn",
+        *(f"reading {position} of 3: {month}" for position, month in enumerate(months, 1)),
+    ]
+    assert said[4:6] == ["scoring 1 of 2: 2024-02-29", "scoring 2 of 2: 2024-03-31"]
+    assert said[-1].startswith("The backtest was interrupted. ")
+    assert f"is kept in {home / 'backtest'}: the same command goes on where it ended." in said[-1]
+    kept = {path: path.stat().st_mtime_ns for path in (home / "backtest" / "churn").glob("scores_*.json")}
+    assert kept and call(capfd, "backtest", "--out", str(tmp_path)).status == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "what was there is read"
+
+
+@pytest.mark.usefixtures("backfilled")
 def test_one_run_is_shown_with_what_would_flip_it(capfd: pytest.CaptureFixture[str]) -> None:
     calm = call(capfd, "show", "2024-02-29")
     assert (calm.status, calm.err) == (0, "")
@@ -126,6 +167,30 @@ def test_one_run_is_shown_with_what_would_flip_it(capfd: pytest.CaptureFixture[s
     assert newest[-1].startswith("report: ") and Path(newest[-1].removeprefix("report: ")).is_file()
     same = call(capfd, "show", "2024-03-31", "--as-of-ref", "2024-02-29")
     assert same.out.splitlines() == newest
+
+
+def test_a_month_with_several_references_names_those_that_are_not_shown(
+    database: Engine,
+    parameters: ConnectionParameters,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for name, value in user_environment(parameters, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    create_tables(database)
+    for position, months in enumerate([(FEBRUARY, MARCH), (JANUARY, MARCH), (JANUARY, FEBRUARY)]):
+        run = finished(months=months)
+        save_run(database, replace(run, decided_at=run.decided_at + timedelta(hours=position)))
+    shown = call(capfd, "show").out.splitlines()
+    assert shown[0].startswith("churn: 2024-03-31 against 2024-01-31")
+    command = "driftgate show 2024-03-31 --as-of-ref 2024-02-29"
+    assert shown[-1] == f"2024-03-31 was also judged against 2024-02-29: `{command}`"
+    other = call(capfd, *command.split()[1:], "--monitor", "churn").out.splitlines()
+    assert other[0].startswith("churn: 2024-03-31 against 2024-02-29")
+    assert other[-1].endswith("against 2024-01-31: `driftgate show 2024-03-31 --as-of-ref 2024-01-31 --monitor churn`")
+    assert "also judged" not in call(capfd, "show", "2024-02-29").out
+    assert json.loads(call(capfd, "show", "--json").out)["inputs"]["as_of_ref"] == "2024-01-31"
 
 
 @pytest.mark.usefixtures("backfilled")
@@ -170,7 +235,7 @@ def test_a_monitor_without_a_model_has_nothing_to_roll_back(
 def test_retraining_and_the_way_back(capfd: pytest.CaptureFixture[str]) -> None:
     first = call(capfd, "retrain", "--as-of", "2024-01-31")
     assert first.status == 0
-    assert first.out == "[Contest] champion=none challenger=v1 users=0 -> PROMOTED there was no champion\n"
+    assert first.out == "[Contest] champion=none challenger=v1 entities=0 -> PROMOTED there was no champion\n"
     replaced_none = call(capfd, "rollback")
     assert (replaced_none.status, replaced_none.out) == (DataError.exit_code, "")
     assert "replaced no other" in replaced_none.err
@@ -178,13 +243,13 @@ def test_retraining_and_the_way_back(capfd: pytest.CaptureFixture[str]) -> None:
     second = call(capfd, "retrain")
     assert second.status == 0
     assert re.fullmatch(
-        r"\[Contest\] champion=v1 challenger=v2 users=\d+ -> PROMOTED auc 0\.\d{4} against 0\.\d{4}, "
+        r"\[Contest\] champion=v1 challenger=v2 entities=\d+ -> PROMOTED auc 0\.\d{4} against 0\.\d{4}, "
         r"difference \+0\.\d{4} \[\+0\.\d{4}, \+0\.\d{4}\], 0\.01 needed; "
         r"WARNING: auc 0\.\d{4}, and the champion had 0\.\d{4} in its own validation\n",
         second.out,
     )
     again = call(capfd, "retrain")
-    assert "challenger=v2 users=0 -> KEPT the champion was trained on the same data" in again.out
+    assert "challenger=v2 entities=0 -> KEPT the champion was trained on the same data" in again.out
     back = call(capfd, "rollback")
     assert (back.status, back.out) == (0, "[Rollback] model=streamflow_churn champion=v1\n")
 

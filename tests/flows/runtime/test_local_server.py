@@ -81,6 +81,7 @@ def run(code: str, home: Path) -> "subprocess.CompletedProcess[str]":
 def test_a_server_that_is_killed_is_started_again_and_the_run_goes_on(tmp_path: Path) -> None:
     done = run(GOES_ON, tmp_path / "home")
     assert (done.returncode, done.stdout) == (0, "COMPLETED\n"), done.stderr
+    assert "Beginning flow run" in done.stderr and "View at" not in done.stderr, "a page that ends with the command"
     assert "Traceback" not in done.stderr
 
 

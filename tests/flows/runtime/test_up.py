@@ -231,6 +231,10 @@ def test_commands_begin_in_forks_of_its_lender_and_end_as_they_do_otherwise(runn
     # What Prefect read when it was imported is the same no more; other commands need little.
     assert place.python("-c", LENT, *monitor, PREFECT_LOGGING_LEVEL="DEBUG").stdout == "status None\n"
     assert place.python("-c", LENT, "months").stdout == "status None\n"
+    # A flow that fails logs its error to Prefect, and the command alone says it.
+    train = place.python("-c", LENT, "train", "--as-of", "2024-02-29")
+    assert "Beginning flow run" in train.stderr and "status 0" not in train.stdout
+    assert train.stderr.count("\n  Next: ") == 1, train.stderr
     assert place.part("lender")["restarts"] == 0
 
 
