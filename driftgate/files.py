@@ -4,6 +4,7 @@ What holds rows of entities is private: this user alone reads it. Where a folder
 shared with that group, and so is what is written there.
 """
 
+import errno
 import fcntl
 import glob
 import os
@@ -16,7 +17,37 @@ from typing import IO
 
 from driftgate.errors import OutputError
 
+MOST_NAMED_BYTES = 1_000_000
+"""The size of a file that a user names and that is read whole; those that people write are far smaller."""
+
 _REMEDY = "make the folder writable for this user, or set REPORT_DIR to one that is"
+
+
+def require_regular(path: Path) -> None:
+    """Check that what is read is a regular file: a pipe may keep its reader waiting for ever, a device never ends.
+
+    Raises:
+        OSError: it is absent, or something else.
+    """
+    kind = stat.S_IFMT(path.stat().st_mode)
+    # To open a folder is an error that says so.
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
+def read_named(path: Path) -> str:
+    """Read a text file that a user names, and that is read whole.
+
+    Raises:
+        OSError: it is absent, cannot be read, is no regular file, or has more than `MOST_NAMED_BYTES`.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    require_regular(path)
+    with path.open("rb") as file:
+        content = file.read(MOST_NAMED_BYTES + 1)
+    if len(content) > MOST_NAMED_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MOST_NAMED_BYTES:,} bytes", str(path))
+    return content.decode()
 
 
 def require_writable(folder: Path, *, private: bool = False) -> None:

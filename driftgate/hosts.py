@@ -6,7 +6,7 @@ An address is no name, and a request without `Host` comes from no browser.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -31,25 +31,32 @@ def is_own_host(host: str, names: Collection[str] = ()) -> bool:
         host: the header `Host`, with a port or without; empty where there is none.
         names: that lead here as well, in small letters.
     """
-    name = _without_port(host.strip().lower())
-    if not name or name == "localhost" or name in names:
+    given = host.strip().lower()
+    name = _without_port(given)
+    if not given or name == "localhost" or name in names:
         return True
+    # What follows % names an interface, and may be any text; no browser sends it.
     with suppress(ValueError):
-        return bool(ip_address(name.strip("[]")))
+        return "%" not in name and bool(ip_address(name.strip("[]")))
     return False
+
+
+def is_for_us(hosts: Sequence[str], names: Collection[str] = ()) -> bool:
+    """Whether a request is for this server by all its headers `Host`: of several, a proxy may have read another one."""
+    return len(hosts) <= 1 and all(is_own_host(host, names) for host in hosts)
 
 
 def _without_port(host: str) -> str:
     # The colons of an IPv6 address stand in brackets.
     name, colon, port = host.rpartition(":")
-    if colon and not port.endswith("]"):
+    if colon and name and (port.isdecimal() or not port):
         host = name
     return host.rstrip(".")
 
 
-def host_of(headers: Collection[tuple[bytes, bytes]]) -> str:
-    """The header `Host` of an ASGI request; empty where there is none."""
-    return next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
+def hosts_of(headers: Collection[tuple[bytes, bytes]]) -> list[str]:
+    """The headers `Host` of an ASGI request, of which there is one at the most where nobody plays tricks."""
+    return [value.decode("latin-1") for name, value in headers if name == b"host"]
 
 
 class OwnHosts:
@@ -62,7 +69,7 @@ class OwnHosts:
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         """Hand one request on, or refuse it."""
-        if scope["type"] == "lifespan" or is_own_host(host_of(scope["headers"]), self._names):
+        if scope["type"] == "lifespan" or is_for_us(hosts_of(scope["headers"]), self._names):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             # Closed before it is accepted: the server answers 403.

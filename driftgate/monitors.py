@@ -21,6 +21,7 @@ from pydantic_core import PydanticKnownError
 
 from driftgate.conditions import parse_condition
 from driftgate.errors import ConfigurationError, UsageError, bounded
+from driftgate.files import read_named
 from driftgate.methods import METHODS
 
 
@@ -314,11 +315,15 @@ def read_monitors(path: Path) -> dict[str, Monitor]:
         ConfigurationError: the file is missing, is not TOML, or holds a key or value that is not allowed.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(read_named(path))
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"there is no monitors file at {path}",
             remedy="`driftgate init` writes one, or set DRIFTGATE_MONITORS to where it is",
+        ) from error
+    except RecursionError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: its brackets are nested too deep", remedy="correct the file"
         ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}", remedy="correct the file") from error

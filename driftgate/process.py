@@ -26,10 +26,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TextIO
 
-from driftgate.errors import ConfigurationError, DriftgateError
+from driftgate.errors import ConfigurationError, DriftgateError, OutputError
 
 _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 _AGAIN_SECONDS = 10.0
@@ -192,17 +193,24 @@ def limited_memory(error: BaseException) -> ConfigurationError | None:
 def run_program(work: Callable[[], None]) -> NoReturn:
     """Do the work of a program and end the process, with one plain line on standard error for an error of ours.
 
-    The status is 0 at the end of the work, that of the error's family, or that of the signal that was noted.
+    The status is 0 at the end of the work, that of the error's family, or that of the signal that was noted. Where
+    standard output could not be written it is that of an OutputError; where its reader has gone, that of SIGPIPE.
     """
+    # Typer replaces it where its reader has gone.
+    output = sys.stdout
     try:
         require_files()
         work()
+        status = 0
     except DriftgateError as error:
         if not noted_signal():
             _say(error)
-        leave(error.exit_code)
+        status = error.exit_code
     except SystemExit as end:
-        leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        # So Typer ends where a write meets that the reader has gone.
+        if isinstance(end.__context__, BrokenPipeError):
+            status = _end_output(output, end.__context__) or status
     except BaseException as error:
         # What fails after a signal fails because of it.
         if noted_signal():
@@ -210,9 +218,40 @@ def run_program(work: Callable[[], None]) -> NoReturn:
         if (limited := limited_memory(error)) is not None:
             _say(limited)
             leave(limited.exit_code)
+        if isinstance(error, OSError) and (lost := _end_output(output, error)):
+            leave(lost)
         _await_imports()
         raise
-    leave(0)
+    lost = _end_output(output)
+    leave(status if status > 1 else lost or status)
+
+
+def _end_output(output: TextIO | None, failed: OSError | None = None) -> int:
+    """Write what is left of standard output; where that cannot be done, say so once and return the status of it.
+
+    Args:
+        output: where the program wrote to; None where that was closed from the beginning.
+        failed: what a write failed with that may have been one to it: then one line end more is tried, because without
+            a buffer nothing is left.
+    """
+    if output is None:
+        return 0
+    try:
+        if failed is not None and failed.filename is None:
+            output.write("\n")
+        output.flush()
+    except OSError as error:
+        # Python writes what is left once more at the exit.
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), output.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 128 + signal.SIGPIPE
+        lost = OutputError(
+            f"standard output cannot be written: {error.strerror}", remedy="make room there, or send it elsewhere"
+        )
+        _say(lost)
+        return lost.exit_code
+    return 0
 
 
 def abort(error: Exception) -> NoReturn:
@@ -229,7 +268,9 @@ def abort(error: Exception) -> NoReturn:
 
 
 def _say(error: Exception) -> None:
-    sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    # Where nothing can be written there either, the status alone says it.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
 
 
 def note_failure(error: DriftgateError) -> None:

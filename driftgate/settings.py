@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from driftgate.errors import ConfigurationError
+from driftgate.files import read_named
 
 _MONITORS = (Path("monitors.toml"), Path("flows/monitors.toml"))
 """Where a project says what is monitored; the first that is there counts. `driftgate init` writes the first."""
@@ -43,8 +44,8 @@ class DatabaseSettings(BaseSettings):
         if not (file := values.get("password_file")):
             return values
         try:
-            password = Path(file).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+            password = read_named(Path(file).expanduser()).strip()
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:
             raise ValueError(f"POSTGRES_PASSWORD_FILE cannot be read: {error}") from error
         if values.get("password") not in (None, "", password):
             raise ValueError("POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE differ; set one of them")
@@ -108,6 +109,21 @@ class Settings(BaseSettings):
     pushgateway_url: str | None = Field(
         None, description="Pushgateway that gets the metrics of flows; unset means none"
     )
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        """A path with the home folder of its user, and of characters that programs can hand on."""
+        if not isinstance(value, Path):
+            return value
+        try:
+            str(value).encode()
+            return value.expanduser()
+        except RuntimeError as error:
+            raise ValueError("no home folder of that user is known; name the folder in full") from error
+        except UnicodeEncodeError as error:
+            raise ValueError("a path must be UTF-8") from error
+
     # A field would be filled from DATABASE, a variable that other programs set.
     _database: DatabaseSettings = PrivateAttr(default_factory=DatabaseSettings)
 
@@ -130,7 +146,7 @@ class Settings(BaseSettings):
         settings = from_environment(cls, "settings from the environment")
         root = project_root(Path.cwd())
         paths = {
-            name: (root / Path(getattr(settings, name)).expanduser()).resolve()
+            name: (root / getattr(settings, name)).resolve()
             for name, field in cls.model_fields.items()
             if field.annotation is Path
         }

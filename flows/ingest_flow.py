@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from driftgate.errors import DatabaseUnavailableError, DriftgateError, UsageError
 from driftgate.features.applying import ensure_applied
 from driftgate.features.online import OnlineMonth, materialize_month
+from driftgate.features.repository import require_repository
 from driftgate.monitors import Monitor, read_monitors
 from driftgate.snapshots import IngestReport
 from driftgate.snapshots import ingest_month as load_month
@@ -121,6 +122,9 @@ def ingest_month(folder: Path | None = None, as_of: date | None = None) -> list[
         DriftgateError: that month was not loaded; the message says why and what to do.
     """
     runtime = Runtime.from_environment()
+    # Before anything is written, as what follows the tables needs both.
+    require_repository(runtime.settings.feast_repo)
+    read_monitors(runtime.settings.driftgate_monitors)
     months = [(folder, as_of or _day_of(folder))] if folder else find_step(runtime)
     for _, day in months:
         # Before the first is written: of a folder with an impossible name the others are not half the load.

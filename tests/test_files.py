@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from driftgate.errors import OutputError
-from driftgate.files import make_home, make_private, require_writable, write_atomic
+from driftgate.files import (
+    MOST_NAMED_BYTES,
+    make_home,
+    make_private,
+    read_named,
+    require_writable,
+    write_atomic,
+)
 from driftgate.reports.paths import report_paths
 from tests.reports.runs import FEBRUARY, JANUARY, monitor
 
@@ -227,3 +234,24 @@ def test_all_that_is_in_a_folder_is_closed_to_others(tmp_path: Path) -> None:
         0o700,
         0o600,
     ]
+
+
+def test_what_a_user_names_is_a_regular_file_of_bounded_size(tmp_path: Path) -> None:
+    path = tmp_path / "named"
+    path.write_text("naïve\n", encoding="utf-8")
+    assert read_named(path) == "naïve\n"
+    path.write_bytes(b"a" * MOST_NAMED_BYTES)
+    assert len(read_named(path)) == MOST_NAMED_BYTES
+    path.write_bytes(b"a" * (MOST_NAMED_BYTES + 1))
+    with pytest.raises(OSError, match="1,000,000 bytes"):
+        read_named(path)
+
+
+def test_neither_a_device_nor_a_pipe_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path in (Path("/dev/zero"), tmp_path / "pipe", tmp_path / "link"):
+        with pytest.raises(OSError, match="no regular file"):
+            read_named(path)
+    with pytest.raises(IsADirectoryError):
+        read_named(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgate.hosts import OwnHosts, host_names, is_own_host
+from driftgate.hosts import OwnHosts, host_names, hosts_of, is_for_us, is_own_host
 
 NAMES = host_names("api, Churn.Example.com.,proxy:8443,,")
 
@@ -50,6 +50,13 @@ def test_this_machine_is_answered(host: str) -> None:
         "127.0.0.1:80:rebound.example",
         "[::1].example:80",
         "*",
+        ":rebound.example",
+        ":",
+        ":80",
+        "api:rebound.example",
+        "[fe80::1%rebound.example]",
+        "[fe80::1%rebound.example]:80",
+        "127.0.0.1%rebound.example",
     ],
 )
 def test_another_name_is_not(host: str) -> None:
@@ -65,6 +72,22 @@ def test_no_name_is_known_that_is_not_listed_and_each_is_that_is(name: str, port
 @given(st.ip_addresses())
 def test_every_address_is_known(address: Any) -> None:
     assert is_own_host(f"[{address}]:80" if address.version == 6 else f"{address}:80")
+
+
+@given(st.text())
+def test_no_text_beside_a_name_is_let_through_for_the_name_it_ends_or_begins_with(text: str) -> None:
+    assert not is_own_host(f"{text}:rebound.example", NAMES)
+    assert not is_own_host(f"[fe80::1%{text}]")
+
+
+def test_a_second_header_is_refused_whatever_it_says() -> None:
+    assert is_for_us([]) and is_for_us(["api"], NAMES)
+    for hosts in (["api", "rebound.example"], ["rebound.example", "api"], ["api", "api"], ["", "rebound.example"]):
+        assert not is_for_us(hosts, NAMES)
+    assert hosts_of([(b"host", b"api"), (b"accept", b"*/*"), (b"host", b"rebound.example")]) == [
+        "api",
+        "rebound.example",
+    ]
 
 
 @pytest.mark.parametrize(("host", "kinds"), [(b"api", ["passed"]), (b"rebound.example", ["websocket.close"])])

@@ -180,3 +180,15 @@ def test_a_threshold_is_replaced_for_one_run(tmp_path: Path) -> None:
     for wrong in (-0.1, 1.1, math.nan, math.inf):
         with pytest.raises(UsageError, match="not a share"):
             monitor.with_threshold(wrong)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("a=" + "[" * 5000, "nested too deep"), ("#" * 1_000_001, "1,000,000 bytes"), (None, "no regular file")],
+    ids=["deep", "large", "a device"],
+)
+def test_a_file_that_takes_all_memory_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
+    path = tmp_path / "monitors.toml"
+    path.symlink_to("/dev/zero") if content is None else path.write_text(content)
+    with pytest.raises(ConfigurationError, match=said):
+        read_monitors(path)

@@ -213,3 +213,71 @@ def test_a_signal_ends_the_wait_for_imports(number: signal.Signals, tmp_path: Pa
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (128 + number, "")
+
+
+RUN = "import sys\nfrom driftgate.process import end_on_signals, run_program\nend_on_signals()\n"
+# Little, more than a buffer holds, and by Typer, which ends with status 1 where the reader has gone.
+WRITERS = {
+    "print": "print('a line')",
+    "much": "[print('a line' * 1000) for _ in range(100)]",
+    "flush": "print('a line', flush=True)",
+    "typer": "import typer\napp = typer.Typer(pretty_exceptions_enable=False)\n"
+    "@app.command()\ndef say():\n    typer.echo('a line')\napp()",
+}
+
+
+BUFFERED = pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+
+
+@BUFFERED
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_full_disk_behind_standard_output_is_one_plain_line(writer: str, buffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
+    code = f"{RUN}def work():\n    exec({WRITERS[writer]!r}, {{}})\nrun_program(work)"
+    with Path("/dev/full").open("w") as full:
+        line = [sys.executable, "-c", code]
+        done = subprocess.run(
+            line, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False
+        )
+    assert done.returncode == 7
+    first, second = done.stderr.splitlines()
+    assert first == "OutputError: standard output cannot be written: No space left on device"
+    assert second.startswith("  Next: ")
+
+
+@BUFFERED
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_reader_that_has_gone_ends_a_program_quietly(writer: str, buffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
+    code = f"{RUN}def work():\n    exec({WRITERS[writer]!r}, {{}})\nrun_program(work)"
+    reading, writing = os.pipe()
+    os.close(reading)
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(
+        line, stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("work", "status"),
+    [("raise OutputError('gone')", 7), ("raise DataError('absent')", 4), ("raise SystemExit(3)", 3)],
+)
+def test_an_error_of_the_work_comes_before_that_of_its_output(work: str, status: int) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    code = f"{RUN}from driftgate.errors import *\ndef work():\n    print('a line')\n    {work}\nrun_program(work)"
+    with Path("/dev/full").open("w") as full:
+        line = [sys.executable, "-c", code]
+        done = subprocess.run(
+            line, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False
+        )
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+def test_an_error_of_the_system_that_is_not_of_the_output_is_a_fault_of_ours() -> None:
+    code = f"{RUN}def work():\n    print('a line')\n    open('/nonexistent/file')\nrun_program(work)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (1, "a line\n")
+    assert "FileNotFoundError" in done.stderr

@@ -1,5 +1,6 @@
 """Settings from the environment: defaults, values, refusals, and secrets that stay secret."""
 
+import os
 import pickle
 import traceback
 from pathlib import Path
@@ -181,3 +182,24 @@ def test_without_a_monitors_file_the_root_is_the_checkout(tmp_path_factory: pyte
 def test_every_setting_is_described(kind: type[Settings] | type[DatabaseSettings]) -> None:
     undescribed = [name for name, field in kind.model_fields.items() if not field.description and name != "database"]
     assert undescribed == []
+
+
+@pytest.mark.parametrize("name", ["DRIFTGATE_HOME", "REPORT_DIR"])
+@pytest.mark.parametrize(
+    ("value", "said"), [("~nosuchuser/x", "no home folder"), (os.fsdecode(b"/srv/\xff"), "must be UTF-8")]
+)
+def test_a_path_that_is_none_is_refused_by_its_variable(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=f"{name}='.*{said}") as caught:
+        Settings.load()
+    # It can be written anywhere.
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize("value", ["/dev/zero", "~nosuchuser/password"])
+def test_a_password_file_that_never_ends_or_is_nowhere_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_PASSWORD_FILE", value)
+    with pytest.raises(ConfigurationError, match="POSTGRES_PASSWORD_FILE cannot be read"):
+        Settings.load()

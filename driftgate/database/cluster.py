@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from driftgate.database import keeper
+from driftgate.database.engine import MAKE_ROOM, without_room
 from driftgate.database.keeper import Place
 from driftgate.errors import DatabaseError
 
@@ -177,6 +178,8 @@ def _make(place: Place) -> None:
 def _start(place: Place) -> None:
     done = keeper.start(place)
     if done is not None and done.returncode != 0:
+        if (full := without_room(Path(place.pgdata))) is not None:
+            raise DatabaseError(f"the embedded PostgreSQL does not start: {full}", remedy=MAKE_ROOM)
         raise DatabaseError(
             f"the embedded PostgreSQL under {place.pgdata} does not start: {_first_line(done.stderr)}",
             remedy=f"see {place.log}; set DRIFTGATE_HOME to a writable local folder, "

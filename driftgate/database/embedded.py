@@ -45,8 +45,8 @@ def embedded_parameters(home: Path, dbname: str = "driftgate") -> ConnectionPara
             "or set POSTGRES_HOST to use a server of your own",
         ) from error
     admin = ConnectionParameters(host, PORT, _ADMIN, "", "postgres", "disable")
+    EMBEDDED_HOSTS[host] = folder
     _ensure_database(admin, dbname)
-    EMBEDDED_HOSTS.add(host)
     return replace(admin, dbname=dbname)
 
 

@@ -1,24 +1,32 @@
 """Connections to PostgreSQL, and its failures in two groups: a retry can mend the one, only a person the other."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from sqlalchemy import URL, Dialect, Engine, MetaData, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from driftgate.database.sqlstates import sqlstate
+from driftgate.database.sqlstates import SqlState, sqlstate
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 
 metadata = MetaData()
 """Holds every table as the code reads and writes it. The revisions in `migrations` make them."""
 
-EMBEDDED_HOSTS: set[str] = set()
-"""Folders of the sockets of embedded servers that this process uses."""
+EMBEDDED_HOSTS: dict[str, Path] = {}
+"""Data folders of the embedded servers that this process uses, by the folder of the socket."""
 
+MAKE_ROOM = "make room on that disk, or set DRIFTGATE_HOME to a folder on another one"
+"""What to do where the disk of an embedded server is full."""
+
+_MEGABYTE = 2**20
+# PostgreSQL ends where it cannot make the next file of its log, which has 16.
+_LEAST_FREE_MEGABYTES = 32
 _KEEPER_SECONDS = 15.0
 
 _WRONG_CREDENTIALS = ("authentication failed", "no password supplied", "pg_hba.conf")
@@ -134,12 +142,38 @@ def translate(error: DBAPIError, what: str, parameters: ConnectionParameters | N
     if connecting and "FATAL:" in message and not any(part in message for part in _PASSING):
         return DatabaseError(received, remedy="the server refuses this connection; see the cause above")
     if connecting or error.connection_invalidated or state.startswith(_TRANSIENT_STATES):
-        return DatabaseUnavailableError(
-            received,
-            remedy="start the server, or correct POSTGRES_HOST and POSTGRES_PORT; "
-            "with POSTGRES_HOST unset an embedded server is used",
-        )
+        return _unavailable(received, state, parameters)
     return DatabaseError(received, remedy="the statement itself was refused; see the cause above")
+
+
+def _unavailable(received: str, state: str, parameters: ConnectionParameters | None) -> DatabaseError:
+    """The error for a server that is not there; one without room for its files does not come back by itself."""
+    if (full := _full_disk(parameters)) is not None:
+        return DatabaseError(f"{received}\n  {full}", remedy=MAKE_ROOM)
+    if state == SqlState.DISK_FULL:
+        return DatabaseUnavailableError(received, remedy="make room on the disk of the database server")
+    return DatabaseUnavailableError(
+        received,
+        remedy="start the server, or correct POSTGRES_HOST and POSTGRES_PORT; "
+        "with POSTGRES_HOST unset an embedded server is used",
+    )
+
+
+def _full_disk(parameters: ConnectionParameters | None) -> str | None:
+    """What is to be said of the disk of an embedded server that has no room; where none is named, of any."""
+    folders = [folder for host, folder in EMBEDDED_HOSTS.items() if parameters is None or parameters.host == host]
+    return next((said for said in map(without_room, folders) if said), None)
+
+
+def without_room(folder: Path) -> str | None:
+    """What is to be said of the disk of a data folder; None where PostgreSQL has the room that it needs there."""
+    try:
+        free = shutil.disk_usage(folder).free // _MEGABYTE
+    except OSError:
+        return None
+    if free >= _LEAST_FREE_MEGABYTES:
+        return None
+    return f"the disk of {folder} is full: {free} MB are free, PostgreSQL needs {_LEAST_FREE_MEGABYTES} MB"
 
 
 def _is_operational(error: DBAPIError) -> bool:

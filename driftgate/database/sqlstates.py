@@ -17,6 +17,7 @@ class SqlState(StrEnum):
     UNDEFINED_COLUMN = "42703"
     UNDEFINED_TABLE = "42P01"
     DUPLICATE_DATABASE = "42P04"
+    DISK_FULL = "53100"
 
 
 def sqlstate(error: DBAPIError) -> str:

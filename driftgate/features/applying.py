@@ -38,6 +38,9 @@ def repository_fingerprint(repo: Path) -> str:
     require_repository(repo)
     digest = hashlib.sha256()
     for path in sorted([*repo.rglob("*.py"), *repo.rglob("*.yaml")]):
+        if not path.is_file():
+            # Feast imports files; a pipe would keep us waiting for ever.
+            continue
         content = path.read_bytes()
         digest.update(f"{path.relative_to(repo)}\0{len(content)}\0".encode())
         digest.update(content)

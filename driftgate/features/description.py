@@ -25,6 +25,7 @@ from driftgate.database import create_tables, metadata
 from driftgate.features.repository import project_of, registry_settings
 from driftgate.features.sources import Source
 from driftgate.features.types import DeclaredFeature, Kind
+from driftgate.files import read_named, require_regular
 
 _FORMAT = 1
 # Tables of Feast's SQL registry, with the column of the definition. Materialization does not change them all.
@@ -143,7 +144,7 @@ def registry_fingerprint(repo: Path) -> str | None:
     if content is None:
         return None
     digest = hashlib.sha256(f"{_FORMAT} {version('feast')}\0".encode())
-    digest.update((repo / "feature_store.yaml").read_bytes())
+    digest.update(read_named(repo / "feature_store.yaml").encode())
     digest.update(content)
     return digest.hexdigest()
 
@@ -152,6 +153,7 @@ def _file_registry(repo: Path, kind: str, path: str) -> bytes | None:
     if kind != "file" or "://" in path:
         return None
     try:
+        require_regular(repo / path)
         return (repo / path).read_bytes()
     except OSError:
         return None

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import yaml
 
 from driftgate.errors import FeastRepositoryError
+from driftgate.files import read_named
 
 # What Feast takes where feature_store.yaml names no offline store.
 _DEFAULT_OFFLINE_STORE = "dask"
@@ -57,22 +59,36 @@ def registry_settings(repo: Path) -> Mapping[str, Any]:
 
 
 def project_of(repo: Path) -> str:
-    """Return the Feast project. Applying any folder of a project replaces the definitions of that project."""
-    found = re.search(r"^project:\s*[\"']?([\w-]+)", (repo / "feature_store.yaml").read_text(), re.MULTILINE)
+    """Return the Feast project. Applying any folder of a project replaces the definitions of that project.
+
+    Raises:
+        FeastRepositoryError: the file is missing or unreadable.
+    """
+    require_repository(repo)
+    with _reading(repo):
+        found = re.search(r"^project:\s*[\"']?([\w-]+)", read_named(repo / "feature_store.yaml"), re.MULTILINE)
     return found[1] if found else str(repo)
 
 
 def _section(repo: Path, name: str, default: str, key: str) -> dict[str, Any]:
     """Return a section of feature_store.yaml, read as Feast reads it, without importing Feast; a text is its `key`."""
     require_repository(repo)
-    try:
-        content = yaml.safe_load(os.path.expandvars((repo / "feature_store.yaml").read_text(encoding="utf-8")))
+    with _reading(repo):
+        content = yaml.safe_load(os.path.expandvars(read_named(repo / "feature_store.yaml")))
         found = content.get(name) or default
         return {key: found} if isinstance(found, str) else dict(found)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+
+
+@contextmanager
+def _reading(repo: Path) -> Iterator[None]:
+    """Whatever keeps feature_store.yaml from being read is one plain error."""
+    try:
+        yield
+    except (OSError, yaml.YAMLError, AttributeError, RecursionError, TypeError, ValueError) as error:
         # YAML's own message quotes the line, which may hold a password.
+        said = error.strerror if isinstance(error, OSError) else type(error).__name__
         raise FeastRepositoryError(
-            f"{repo / 'feature_store.yaml'} cannot be read: {type(error).__name__}",
+            f"{repo / 'feature_store.yaml'} cannot be read: {said}",
             allowed="the YAML of Feast, with an offline_store and its type",
             remedy="correct the file; `driftgate feast plan` shows Feast's own message",
         ) from None

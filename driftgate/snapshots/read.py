@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from driftgate.errors import bounded
+from driftgate.files import require_regular
 from driftgate.snapshots.cast import ARROW_TYPES, Fault, cast_column
 from driftgate.snapshots.lines import FileLines, first_undecodable
 from driftgate.snapshots.schema import SourceTable, SourceTables
@@ -72,6 +73,7 @@ def read_file(source: SourceTable, path: Path) -> SourceFile:
     """Read one file. Blank values, quoted or not, are NULL; a byte order mark and CRLF are fine."""
     file = SourceFile(source)
     try:
+        require_regular(path)
         header, header_lines = _header(path)
         file.lines = FileLines(path, len(header))
         positions = _positions(file, header)

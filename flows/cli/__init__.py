@@ -1,6 +1,12 @@
 """The command `driftgate`."""
 
+import signal
 import sys
+
+if sys.argv[0].rpartition("/")[2] in ("driftgate", "-m"):
+    # As the program itself: until signals are noted, Ctrl-C ends it as SIGTERM does, without a traceback of an import.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from collections.abc import Sequence
 from typing import NoReturn
 

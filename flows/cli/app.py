@@ -277,6 +277,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 
 def _run(arguments: Sequence[str]) -> None:
+    _require_text(arguments)
     _require_home(arguments)
     try:
         app(args=list(arguments), prog_name="driftgate")
@@ -289,6 +290,18 @@ def _run(arguments: Sequence[str]) -> None:
             f"Prefect does not take its settings: {text[:400]}",
             remedy="correct the variable that begins with PREFECT_ and has this value, or unset it",
         ) from error
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    """Check that all arguments are text: neither Prefect nor the database can hold a path of other bytes.
+
+    Raises:
+        UsageError: one is not; it is shown with such bytes escaped.
+    """
+    for word in arguments:
+        shown = word.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        if shown.encode() != word.encode(errors="surrogateescape"):
+            raise UsageError(f"the argument {shown} is not UTF-8", remedy="rename the file or folder")
 
 
 def _require_home(arguments: Sequence[str]) -> None:

@@ -145,14 +145,14 @@ def start_prefect() -> Callable[[], None]:
     scratch_folder(home)
     private_folder(home / "prefect")
     configured = os.environ.get("PREFECT_API_URL")
-    of_up = None if configured else server_of_up(home)
-    os.environ.update(prefect_variables(home, of_up))
+    found = None if configured else server_of_up(home)
+    os.environ.update(prefect_variables(home, found))
     if configured:
         # A fork of the lender is told by the variable.
-        watch_up(home, configured)
-        return lambda: require_server(configured)
-    if of_up:
-        watch_up(home, of_up)
+        of_up = watch_up(home, configured)
+        return lambda: require_server(configured, of_up=of_up)
+    if found:
+        watch_up(home, found)
         return lambda: None
 
     server = LocalServer()
@@ -246,12 +246,14 @@ def server_of_up(home: Path) -> str | None:
     return None
 
 
-def watch_up(home: Path, api: str) -> None:
+def watch_up(home: Path, api: str) -> bool:
     """Where a Prefect server is that of `driftgate up`, end this process, from a thread, when that ends before it.
 
     Prefect would try each request for a minute, and end in its own traceback.
+
+    Returns:
+        Whether it is that server.
     """
-    from driftgate.errors import DriftgateError
     from driftgate.process import abort
     from driftgate.supervision.state import read_status
 
@@ -262,17 +264,30 @@ def watch_up(home: Path, api: str) -> None:
     def watch() -> None:
         while is_there():
             time.sleep(_LOOK_SECONDS)
-        abort(DriftgateError("`driftgate up` ended, and with it the Prefect server of this command", remedy=_AGAIN))
+        abort(_up_ended())
 
-    if is_there():
+    of_up = is_there()
+    if of_up:
         threading.Thread(target=watch, name="up", daemon=True).start()
+    return of_up
 
 
-def require_server(url: str) -> None:
-    """Check that something answers at a configured PREFECT_API_URL; Prefect itself would try for minutes.
+def _up_ended() -> Exception:
+    from driftgate.errors import DriftgateError
+
+    return DriftgateError("`driftgate up` ended, and with it the Prefect server of this command", remedy=_AGAIN)
+
+
+def require_server(url: str, *, of_up: bool = False) -> None:
+    """Check that something answers at PREFECT_API_URL; Prefect itself would try for minutes.
+
+    Args:
+        url: what the variable says.
+        of_up: whether it is the server of `driftgate up`, which its user need not have set.
 
     Raises:
         ConfigurationError: nothing does.
+        DriftgateError: nothing does, because `driftgate up` ends.
     """
     from driftgate.errors import ConfigurationError
 
@@ -281,6 +296,8 @@ def require_server(url: str) -> None:
     except urllib.error.HTTPError:
         return
     except (OSError, ValueError) as error:
+        if of_up:
+            raise _up_ended() from error
         raise ConfigurationError(
             f"no Prefect server answers at PREFECT_API_URL={url}: {error}",
             remedy="start that server, or unset PREFECT_API_URL to use one that starts by itself",

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from driftgate.hosts import REFUSED, host_of, is_own_host
+from driftgate.hosts import REFUSED, hosts_of, is_for_us
 from services.api.json_log import ACCESS, new_id, request_id
 from services.api.metrics import UNMATCHED, Metrics
 from services.api.problems import Problem, problem_response
@@ -79,7 +79,7 @@ class Edge:
 
     def _own(self, scope: Scope) -> ASGIApp:
         """What answers: the application, to who asks for this machine."""
-        if is_own_host(host_of(scope["headers"]), self._hosts):
+        if is_for_us(hosts_of(scope["headers"]), self._hosts):
             return self._app
         return problem_response(421, REFUSED, {"Connection": "close"})
 

@@ -13,6 +13,30 @@ from typing import Any
 from driftgate.hosts import OwnHosts, host_names
 from driftgate.settings import Settings
 
+_MOST_PATH_BYTES, _MOST_NAME_BYTES = 2000, 255
+
+
+class PossiblePaths:
+    """ASGI middleware that answers 404 to a path that no file can have, on which what serves files fails with 500."""
+
+    def __init__(self, app: Any) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Hand one request on, or answer that nothing is there."""
+        if scope["type"] != "http" or _is_possible(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"nothing is there"})
+
+
+def _is_possible(path: str) -> bool:
+    names = path.encode(errors="surrogatepass").split(b"/")
+    longest = max(len(name) for name in names)
+    return "\0" not in path and longest <= _MOST_NAME_BYTES and sum(map(len, names)) <= _MOST_PATH_BYTES
+
 
 def main() -> None:
     """Serve until told to stop."""
@@ -24,7 +48,7 @@ def main() -> None:
     app = create_app(settings.evidently_workspace, settings.report_dir)
     import uvicorn
 
-    app = OwnHosts(app, host_names(f"{settings.driftgate_hosts},{given.host}"))
+    app = OwnHosts(PossiblePaths(app), host_names(f"{settings.driftgate_hosts},{given.host}"))
     uvicorn.run(app, host=given.host, port=given.port, log_level="warning")
 
 

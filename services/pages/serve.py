@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from driftgate.errors import UsageError
-from driftgate.hosts import REFUSED, host_names, is_own_host
+from driftgate.hosts import REFUSED, host_names, is_for_us
 from driftgate.process import end_on_signals, leave
 
 _NOTHING_YET = (
@@ -41,11 +41,12 @@ class PagesHandler(SimpleHTTPRequestHandler):
     def send_head(self) -> Any:
         """Refuse what is no page; a folder is its index, and nobody sees a list of files."""
         # A page elsewhere could otherwise read the reports by a name of its own that leads here.
-        if not is_own_host(self.headers.get("Host", ""), self.names):
+        if not is_for_us(self.headers.get_all("Host", []), self.names):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, REFUSED)
             return None
         path = unquote(urlsplit(self.path).path)
-        if any(part.startswith(".") for part in path.split("/")):
+        # No file has a NUL in its name.
+        if "\0" in path or any(part.startswith(".") for part in path.split("/")):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         if path == "/" and not Path(self.directory, "index.html").is_file():

@@ -8,6 +8,7 @@ from sqlalchemy import URL
 
 from driftgate.database import ConnectionParameters, connect, database_errors
 from driftgate.errors import ConfigurationError, DatabaseError, DatabaseUnavailableError
+from driftgate.files import read_named
 
 PREFECT_ROLE, PREFECT_DATABASE = "driftgate_prefect", "prefect"
 
@@ -44,8 +45,8 @@ def prefect_parameters(parameters: ConnectionParameters, password_file: Path) ->
         ConfigurationError: the file of the role's password cannot be read.
     """
     try:
-        password = password_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
+        password = read_named(password_file).strip()
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"PREFECT_DATABASE_PASSWORD_FILE cannot be read: {error}",
             remedy="`docker compose up -d roles-init` makes the passwords",

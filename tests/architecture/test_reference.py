@@ -188,7 +188,7 @@ def usage_of(item: Any) -> list[str]:
 
 
 def test_every_exit_status_is_there() -> None:
-    statuses = {"0", "130"} | {str(kind.exit_code) for kind in KINDS}
+    statuses = {"0", "130", "141"} | {str(kind.exit_code) for kind in KINDS}
     assert set(table(f"{REFERENCE}/commands.md", "Exit status")) == statuses
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg2
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from driftgate.database import ConnectionParameters, connect, database_errors
+from driftgate.database import ConnectionParameters, connect, database_errors, engine
 from driftgate.database.engine import translate
 from driftgate.errors import DatabaseError, DatabaseUnavailableError
 from tests.database.roles import role_with_password
@@ -210,3 +211,20 @@ def test_sessions_run_in_utc(database: Engine) -> None:
     finally:
         with database.begin() as connection:
             connection.exec_driver_sql("ALTER ROLE postgres RESET timezone")
+
+
+@pytest.mark.parametrize("answer", ["FATAL:  the database system is starting up", "Connection refused"])
+@pytest.mark.parametrize("named", [True, False], ids=["named", "not named"])
+def test_a_full_disk_of_an_embedded_server_is_named_and_not_worth_a_retry(
+    answer: str, named: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    driver = psycopg2.OperationalError(f'connection to server on socket "s" failed: {answer}\n')
+    parameters = ConnectionParameters("/socket", 5432, "u", "", "d") if named else None
+    # A file system that never has room.
+    monkeypatch.setattr(engine, "EMBEDDED_HOSTS", {"/socket": Path("/proc")})
+    error = translate(OperationalError("", None, driver), "looking", parameters)
+    assert not error.transient and "the disk of /proc is full: 0 MB" in str(error)
+    assert "DRIFTGATE_HOME" in error.remedy and "POSTGRES_HOST" not in error.remedy
+    for elsewhere in ({"/socket": tmp_path}, {"/socket": Path("/nonexistent")}, {}):
+        monkeypatch.setattr(engine, "EMBEDDED_HOSTS", elsewhere)
+        assert translate(OperationalError("", None, driver), "looking", parameters).transient

@@ -12,6 +12,7 @@ STATEMENTS = {
     SqlState.UNDEFINED_COLUMN: "SELECT nothing FROM pg_class",
     SqlState.INVALID_SCHEMA_NAME: "CREATE TABLE nowhere.t ()",
     SqlState.DUPLICATE_DATABASE: "CREATE DATABASE template1",
+    SqlState.DISK_FULL: "DO $$ BEGIN RAISE disk_full; END $$",
     SqlState.UNIQUE_VIOLATION: "DO $$ BEGIN RAISE unique_violation; END $$",
     SqlState.INSUFFICIENT_PRIVILEGE: "DO $$ BEGIN RAISE insufficient_privilege; END $$",
 }

@@ -1,5 +1,6 @@
 """Applying the Feast repository: when it is needed and not otherwise, whoever else does so at the same time."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -144,3 +145,10 @@ def test_no_database_is_worth_a_retry(tmp_path: Path) -> None:
     nowhere = ConnectionParameters("127.0.0.1", 1, "u", "", "d")
     with pytest.raises(DatabaseUnavailableError):
         ensure_applied(connect(nowhere), nowhere, write_repo(tmp_path / "repo"))
+
+
+def test_a_pipe_in_a_repository_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "feature_store.yaml").write_text("project: p\n")
+    known = repository_fingerprint(tmp_path)
+    os.mkfifo(tmp_path / "pipe.py")
+    assert repository_fingerprint(tmp_path) == known

@@ -31,9 +31,18 @@ def test_the_project_is_found_without_yaml(tmp_path: Path, line: str, name: str)
     assert project_of(repository(tmp_path, f"provider: local\n{line}\n")) == name
 
 
-@pytest.mark.parametrize("content", ["", "[", "offline_store: [a, b]\n", "offline_store: {password: s3cret\n"])
+@pytest.mark.parametrize(
+    "content", ["", "[", "offline_store: [a, b]\n", "offline_store: {password: s3cret\n", "[" * 5000]
+)
 def test_what_cannot_be_read_is_an_error_without_its_content(tmp_path: Path, content: str) -> None:
     with pytest.raises(FeastRepositoryError) as caught:
         offline_store(repository(tmp_path, content))
     assert "s3cret" not in f"{caught.value}{caught.value.remedy}"
     assert caught.value.__cause__ is None
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    repository(tmp_path, "project: p\n" + "#" * 1_000_000)
+    for read in (offline_store, project_of):
+        with pytest.raises(FeastRepositoryError, match="1,000,000 bytes"):
+            read(tmp_path)

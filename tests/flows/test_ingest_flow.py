@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from driftgate.errors import DataError, InvalidMonthError, UsageError
+from driftgate.errors import ConfigurationError, DataError, InvalidMonthError, UsageError
 from driftgate.features.skew import SkewVerdict
 from driftgate.snapshots import ingest_month as load_month
+from driftgate.snapshots.unfinished import find_unfinished
 from streamflow.source_tables import SOURCE_TABLES
 from tests.snapshots.months import contents, write_month_folder
 from tests.workplace import Workplace
@@ -81,6 +82,20 @@ def test_a_month_that_cannot_be_is_refused_before_anything_is_written(
         with pytest.raises(UsageError, match=f"a month cannot be of {day}"):
             load()
     assert contents(workplace.engine) == before
+
+
+@pytest.mark.parametrize("missing", ["FEAST_REPO", "DRIFTGATE_MONITORS"])
+def test_without_a_repository_or_monitors_nothing_is_written(
+    missing: str, workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.ingest_flow import ingest_month
+
+    monkeypatch.setenv(missing, str(tmp_path / "absent"))
+    before = contents(workplace.engine)
+    with pytest.raises(ConfigurationError, match="there is no"):
+        ingest_month(write_month_folder(tmp_path / "2024-07-31"))
+    assert contents(workplace.engine) == before
+    assert find_unfinished(workplace.engine) == []
 
 
 def test_a_folder_whose_name_says_no_date(workplace: Workplace, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Reading: which texts are which values, and how a file can be unreadable."""
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -201,3 +202,9 @@ def test_a_failure_line_is_bounded(tmp_path: Path) -> None:
     file = read(tmp_path, PAYMENTS, f"{header}\n{','.join(['u', 'z' * 10_000] + ['1'] * 500)}\n")
     assert len(file.failures) == 2
     assert max(map(len, file.failures)) < 1_000
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "users.csv")
+    failures = read_file(USERS, tmp_path / "users.csv").failures
+    assert failures == ["users.csv: cannot be read: it is no regular file"]

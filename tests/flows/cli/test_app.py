@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ WRONG = {
     "a threshold above 1": Wrong(2, ("threshold 1.5", "from 0 to 1"), ("--threshold", "1.5")),
     "a threshold below 0": Wrong(2, ("threshold -0.1", "from 0 to 1"), ("--threshold=-0.1",)),
     "a threshold that is nan": Wrong(2, ("threshold nan", "from 0 to 1"), ("--threshold", "nan")),
+    "an argument of other bytes than text": Wrong(2, ("\\xff", "UTF-8"), ("--monitor", os.fsdecode(b"churn\xff"))),
     "an unknown option": Wrong(2, ("--treshold",), ("--treshold", "0.5")),
     "an unknown monitor": Wrong(2, ("'churns'", "churn"), ("--monitor", "churns")),
     "several monitors and none named": Wrong(2, ("no monitor", "churn, second", "--monitor"), where=below("two.toml")),
@@ -329,3 +331,35 @@ def test_a_home_with_a_database_is_one(tmp_path: Path, monkeypatch: pytest.Monke
         cli._require_home(["months"])
     (tmp_path / "postgres").mkdir()
     cli._require_home(["months"])
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_anything_begins(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"month\xff")
+    folder.mkdir()
+    home = tmp_path / "home"
+    done = call(
+        [*DRIFTGATE, "ingest", str(folder), "--as-of", DATES[0]], alone(tmp_path, DRIFTGATE_HOME=str(home)), tmp_path
+    )
+    assert done.returncode == 2 and not home.exists()
+    assert f"UsageError: the argument {tmp_path}/month\\xff is not UTF-8" in done.stderr
+
+
+def test_an_interrupt_among_the_first_imports_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'driftgate':\n"
+        "            print('ready', flush=True)\n"
+        "            time.sleep(60)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    for command in (DRIFTGATE, [sys.executable, "-m", "flows.cli"]):
+        with subprocess.Popen(
+            [*command, "status"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        ) as process:
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (-signal.SIGINT, "")

@@ -99,6 +99,34 @@ def test_it_answers_to_this_machine_only(tmp_path: Path) -> None:
     assert asked == [200, 421]
 
 
+ENDS = """
+def work():
+    from pathlib import Path
+    from driftgate.supervision.state import UpStatus, process_started, write_status
+    from flows.runtime.local_server import free_port, start_prefect
+    home = Path(os.environ["DRIFTGATE_HOME"])
+    home.mkdir()
+    # As a fork of `driftgate up` has it while that ends its parts.
+    api = os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
+    if {is_up}:
+        me = os.getpid()
+        write_status(home, UpStatus(me, process_started(me), "", "", api, False, ()))
+    start_prefect()()
+"""
+
+
+@pytest.mark.parametrize(
+    ("is_up", "status", "said"),
+    [(True, 1, "DriftgateError: `driftgate up` ended"), (False, 3, "ConfigurationError: no Prefect server answers")],
+)
+def test_a_server_that_went_away_with_up_is_not_said_to_be_a_setting(
+    is_up: bool, status: int, said: str, tmp_path: Path
+) -> None:
+    done = run(ENDS.replace("{is_up}", str(is_up)), tmp_path / "home")
+    assert done.returncode == status and done.stderr.startswith(said), done.stderr
+    assert ("PREFECT_API_URL" in done.stderr) is not is_up
+
+
 @pytest.mark.slow
 def test_a_server_that_does_not_come_back_ends_the_command_with_a_plain_error(tmp_path: Path) -> None:
     done = run(GIVES_UP, tmp_path / "home")

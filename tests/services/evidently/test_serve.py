@@ -155,6 +155,13 @@ def test_the_report_files_lie_below_reports(ui: Ui) -> None:
         assert ui.ask(path)[0] == 404, path
 
 
+@pytest.mark.parametrize(
+    "path", ["/%00", "/reports/%00", "/reports/a%00.html", "/" + "a" * 3000, "/reports/" + "a" * 300, "/a" * 1500]
+)
+def test_a_path_that_no_file_can_have_is_nothing(ui: Ui, path: str) -> None:
+    assert ui.ask(path)[0] == 404
+
+
 def test_the_page_needs_nothing_from_elsewhere(ui: Ui) -> None:
     """In a browser without a network: the dashboard is drawn from the snapshots, and nothing fails to load."""
     from selenium.webdriver.support.ui import WebDriverWait

@@ -1,6 +1,7 @@
 """The pages over HTTP: what is in the folder and nothing else, to who asks this machine by its name."""
 
 import http.client
+import socket
 import subprocess
 import sys
 import threading
@@ -60,6 +61,18 @@ def test_nothing_else_is_there(port: int, folder: Path, path: str) -> None:
     assert status == 404
     assert "hidden" not in text.replace("/.hidden", "")
     assert "secret" not in text.replace("secret.txt", "")
+
+
+@pytest.mark.parametrize("path", ["/%00", "/orders/%00.html", "/" + "a" * 3000, "/a" * 3000])
+def test_a_path_that_no_file_can_have_is_nothing(port: int, path: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert ask(port, path)[0] == 404
+    assert capfd.readouterr().err == ""
+
+
+def test_a_second_host_is_refused(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: rebound.example\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 421 ")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
