@@ -227,7 +227,11 @@ MONTHS = [
     *rows(
         "history", UsageError, (("2024-02-29", "2024-01-31"), "--from 2024-02-29 is later than --to 2024-01-31", "swap")
     ),
-    *rows("history", UnknownMonthError, (("2025-01-31", None), "no loaded month from 2025-01-31", "load more months")),
+    *rows(
+        "history",
+        UnknownMonthError,
+        (("2025-01-31", None), "no loaded month from 2025-01-31", "once its rows are in the source"),
+    ),
     *rows(
         "folders",
         DataError,

@@ -15,6 +15,7 @@ from driftgate.features.worker import FeatureWorker
 from driftgate.monitors import Monitor
 from driftgate.planning import Reports
 from flows import cli
+from tests.services.daemons import wait_until
 from tests.workplace import Workplace
 
 JAN, FEB, MAR = date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)
@@ -104,9 +105,15 @@ def test_twice_gives_the_same_rows(
     with pytest.raises(SystemExit) as ended:
         cli.main(["backfill"])
     assert ended.value.code == 0
-    logged = workplace.ask("logs/filter", logs={"flow_run_id": {"any_": [newest_run(workplace)["id"]]}})
-    (stand_in,) = [item["message"] for item in logged if "stand-in" in item["message"]]
-    assert stand_in.startswith("2 of them were judged by a stand-in model") and "--again" in stand_in
+    run = newest_run(workplace)["id"]
+
+    def stand_in() -> list[str]:
+        logged = workplace.ask("logs/filter", logs={"flow_run_id": {"any_": [run]}})
+        return [item["message"] for item in logged if "stand-in" in item["message"]]
+
+    # Prefect sends log lines in the background.
+    wait_until("the line about stand-ins", stand_in)
+    assert stand_in()[0].startswith("2 of them were judged by a stand-in model") and "--again" in stand_in()[0]
     assert capsys.readouterr().out == (
         "[Backfill] every pair has a verdict; --again judges them anew, `driftgate runs` lists them\n"
     )

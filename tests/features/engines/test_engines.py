@@ -35,8 +35,8 @@ def test_another_offline_store_is_a_clear_error(tmp_path: Path, kind: str) -> No
         pass
     assert caught.value.allowed == "postgres, duckdb, file, spark"
     # The page that it points at is there.
-    page = next(word for word in caught.value.remedy.split() if word.endswith(".md"))
-    assert (ROOT / page).is_file()
+    page = next(word.strip("`") for word in caught.value.remedy.split() if word.startswith("how-to/"))
+    assert (ROOT / "docs" / f"{page}.md").is_file()
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
